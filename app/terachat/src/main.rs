@@ -1,0 +1,2 @@
+//! What people hold: one binary
+fn main() {}

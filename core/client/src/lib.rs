@@ -1,0 +1,1 @@
+//! Composes event, store and group into a device

@@ -1,0 +1,1 @@
+//! The state layer: model, CRDTs, sync, store and query

@@ -1,0 +1,1 @@
+//! The one signed, hash-chained record

@@ -1,0 +1,1 @@
+//! The machine's files, clock and entropy

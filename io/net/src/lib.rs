@@ -1,0 +1,1 @@
+//! Direct authenticated, encrypted connections between devices
