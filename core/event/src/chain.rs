@@ -1,0 +1,73 @@
+use crate::{DeviceId, EventHash, LogId};
+
+const CHAIN_CONTEXT: &str = "terachat 2026-11 event chain";
+
+/// The hash of everything before an event's payload: the chain so far and the event's header.
+///
+/// It names the event before its payload is sealed, so that the seal can be bound to it: no two events share
+/// one, not even those of a device that was set back to an old copy of its disk, unless they agree in every byte
+/// of history and header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Prefix([u8; 32]);
+
+impl Prefix {
+    /// The AEAD nonce for the payload of this event.
+    pub fn nonce(&self) -> [u8; 12] {
+        self.0[..12].try_into().expect("twelve of 32 bytes")
+    }
+
+    /// The AEAD associated data for the payload of this event.
+    pub fn associated_data(&self) -> &[u8] {
+        &self.0[12..]
+    }
+}
+
+/// h_0: where the chain of `author` in `log` starts. Binds log and author once for all its events.
+pub fn chain_start(log: &LogId, author: &DeviceId) -> EventHash {
+    let mut input = [0; 96];
+    input[..64].copy_from_slice(&log.bytes());
+    input[64..].copy_from_slice(&author.0);
+    EventHash(blake3::derive_key(CHAIN_CONTEXT, &input))
+}
+
+/// h_0 of a space's genesis: its space has no id before it is hashed.
+pub fn genesis_start(author: &DeviceId) -> EventHash {
+    chain_start(&LogId::control(crate::SpaceId([0; 32])), author)
+}
+
+/// The prefix of the event that follows `previous` (h_(n-1)) and has this canonical `header`.
+pub fn prefix(previous: &EventHash, header: &[u8]) -> Prefix {
+    Prefix(*blake3::keyed_hash(&previous.0, header).as_bytes())
+}
+
+/// The hash by which a payload stands in its event; the payload itself may be forgotten.
+pub fn payload_hash(payload: &[u8]) -> [u8; 32] {
+    *blake3::hash(payload).as_bytes()
+}
+
+/// h_n: the hash of the event with this prefix and payload hash.
+pub fn link(prefix: &Prefix, payload_hash: &[u8; 32]) -> EventHash {
+    EventHash(*blake3::keyed_hash(&prefix.0, payload_hash).as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ChannelId, SpaceId};
+
+    #[test]
+    fn every_input_changes_the_chain() {
+        let (a, b) = (DeviceId([1; 32]), DeviceId([2; 32]));
+        let log = LogId::control(SpaceId([3; 32]));
+        let other = LogId::channel(SpaceId([3; 32]), ChannelId([0; 32]));
+        assert_ne!(chain_start(&log, &a), chain_start(&log, &b));
+        assert_ne!(chain_start(&log, &a), genesis_start(&a));
+        // A channel whose id is all zeros shares the control log's bytes; no hash has that value.
+        assert_eq!(chain_start(&log, &a), chain_start(&other, &a));
+        let start = chain_start(&log, &a);
+        let p = prefix(&start, b"header");
+        assert_ne!(p, prefix(&start, b"headex"));
+        assert_ne!(p, prefix(&chain_start(&log, &b), b"header"));
+        assert_ne!(link(&p, &payload_hash(b"x")), link(&p, &payload_hash(b"y")));
+    }
+}
