@@ -1,1 +1,2 @@
-//! Composes event, store and group into a device
+//! Composes event, store and group into a device: text in, signed and sealed events out, and back.
+pub mod api;

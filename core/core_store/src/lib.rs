@@ -1,1 +1,2 @@
-//! The state layer: model, CRDTs, sync, store and query
+//! The state layer: model, CRDTs, sync, store and query.
+pub mod model;

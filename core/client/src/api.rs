@@ -1,0 +1,468 @@
+//! What a device can be asked and what it answers: the one list of verbs behind the command line, the local
+//! socket and every binding. Plain values, all serialisable; names select by exact name, id or unique id prefix.
+use serde::{Deserialize, Serialize};
+
+/// A channel, named by space and channel; either may be left out where there is exactly one.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// Space: its name, id or unique id prefix.
+    pub space: Option<String>,
+    /// Channel: its name, id or unique id prefix.
+    pub channel: Option<String>,
+}
+
+/// One verb with its arguments.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Request {
+    /// This device's card, to be handed to whoever invites it. Answer: [`Answer::Card`].
+    WhoAmI,
+    /// Creates a space owned by this user. Answer: [`Answer::Space`].
+    SpaceCreate {
+        /// 1 to 100 characters.
+        name: String,
+    },
+    /// Creates a channel. Answer: [`Answer::Channel`].
+    ChannelCreate {
+        /// The space, as in [`Place`].
+        space: Option<String>,
+        /// 1 to 100 characters, unique among what the caller sees.
+        name: String,
+    },
+    /// Spaces, channels and members that this device knows, with state hashes and sizes. Answer: [`Answer::Status`].
+    Status,
+    /// Admits the user of a card. Answer: [`Answer::Invitation`].
+    Invite {
+        /// The space, as in [`Place`].
+        space: Option<String>,
+        /// What [`Request::WhoAmI`] gave the newcomer.
+        card: String,
+        /// Rank 0 to 100, below the caller's own; 10 (member) when absent.
+        rank: Option<u8>,
+    },
+    /// Accepts an invitation; the space fills at the next sync with a member. Answer: [`Answer::Joined`].
+    Join {
+        /// What [`Request::Invite`] gave.
+        invitation: String,
+    },
+    /// Removes a user with all devices. Answer: [`Answer::Done`].
+    MemberRemove {
+        /// The space, as in [`Place`].
+        space: Option<String>,
+        /// User name, id or unique id prefix.
+        member: String,
+    },
+    /// Sets a user's rank. Answer: [`Answer::Done`].
+    RoleSet {
+        /// The space, as in [`Place`].
+        space: Option<String>,
+        /// User name, id or unique id prefix.
+        member: String,
+        /// 0 (may read) to 100 (owner).
+        rank: u8,
+    },
+    /// Posts a message, or a reply when `reply_to` is given. Answer: [`Answer::Sent`].
+    Send {
+        /// The channel.
+        place: Place,
+        /// 1 byte to 64 KiB of UTF-8.
+        body: String,
+        /// A message's id or unique id prefix.
+        reply_to: Option<String>,
+    },
+    /// Replaces the body of one's own message. Answer: [`Answer::Sent`].
+    Edit {
+        /// The channel.
+        place: Place,
+        /// The message's id.
+        message: String,
+        /// The new body, as in [`Request::Send`].
+        body: String,
+    },
+    /// Adds or takes back a reaction. Answer: [`Answer::Sent`].
+    React {
+        /// The channel.
+        place: Place,
+        /// The message's id.
+        message: String,
+        /// 1 to 32 bytes.
+        emoji: String,
+        /// Takes one's own reaction back.
+        remove: bool,
+    },
+    /// Pins or unpins a message. Answer: [`Answer::Sent`].
+    Pin {
+        /// The channel.
+        place: Place,
+        /// The message's id.
+        message: String,
+        /// Unpins.
+        remove: bool,
+    },
+    /// A page of messages, oldest first. Answer: [`Answer::Messages`].
+    Read {
+        /// The channel.
+        place: Place,
+        /// Most messages in the page.
+        limit: usize,
+        /// Ends before this message; the newest page when both are absent.
+        before: Option<String>,
+        /// Starts after this message.
+        after: Option<String>,
+        /// Only this message and what replies to it, directly or not.
+        thread: Option<String>,
+        /// Only pinned messages.
+        pinned: bool,
+    },
+    /// Full-text search, best first. Answer: [`Answer::Hits`].
+    Search {
+        /// Where; all channels of all spaces when empty.
+        place: Place,
+        /// Words, "phrases", prefix*, -word, author:name.
+        query: String,
+        /// Most hits.
+        limit: usize,
+    },
+    /// How far an import has come. Answer: [`Answer::ImportPosition`].
+    ImportPosition {
+        /// The channel.
+        place: Place,
+        /// Fingerprint of the file that is imported.
+        source: u64,
+    },
+    /// Appends records of a foreign log in one durable commit. Records up to the position are skipped, so a repeated
+    /// call adds nothing twice. Answer: [`Answer::Imported`].
+    Import {
+        /// The channel.
+        place: Place,
+        /// Fingerprint of the file that is imported.
+        source: u64,
+        /// At most 4,096, ids ascending.
+        records: Vec<ImportRecord>,
+    },
+    /// The signed event chain, newest last. Answer: [`Answer::Events`].
+    Log {
+        /// The channel, or only a space for its control log.
+        place: Place,
+        /// Most events.
+        limit: usize,
+    },
+    /// Replays everything from genesis, verifies every hash and signature and compares states. Answer: [`Answer::Audit`].
+    Audit,
+    /// Everything of a space as one file for those whom no network reaches. Answer: [`Answer::Bundle`].
+    BundleExport {
+        /// The space, as in [`Place`].
+        space: Option<String>,
+    },
+    /// Applies such a file. Answer: [`Answer::BundleApplied`].
+    BundleImport {
+        /// What [`Request::BundleExport`] gave.
+        bytes: Vec<u8>,
+    },
+}
+
+/// One record of a foreign chat log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportRecord {
+    /// The record's id in the foreign log; ids ascend.
+    pub id: u64,
+    /// Original time in milliseconds since 1970.
+    pub ts_ms: i64,
+    /// What it is.
+    pub style: Style,
+    /// Original author's name.
+    pub author: String,
+    /// Text; the new name for a rename.
+    pub body: String,
+    /// The foreign id it answers.
+    pub reply_to: Option<u64>,
+}
+
+pub use terachat_core_store::model::Style;
+
+/// What a verb gives back.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// Done; nothing more to say.
+    Done,
+    /// This device.
+    Card {
+        /// The user's name, as chosen at `init`.
+        name: String,
+        /// User id, hexadecimal.
+        user: String,
+        /// Device id, hexadecimal.
+        device: String,
+        /// The card: one line of text.
+        card: String,
+    },
+    /// A space that was created.
+    Space {
+        /// Its id, hexadecimal.
+        id: String,
+        /// Its name.
+        name: String,
+    },
+    /// A channel that was created.
+    Channel {
+        /// Its id, hexadecimal.
+        id: String,
+        /// Its name.
+        name: String,
+    },
+    /// An invitation: one line of text for the newcomer.
+    Invitation {
+        /// For [`Request::Join`].
+        invitation: String,
+    },
+    /// An accepted invitation.
+    Joined {
+        /// The space's id, hexadecimal.
+        space: String,
+        /// Whether the space's content is already here.
+        ready: bool,
+    },
+    /// A message, edit, reaction or pin that is durable on this device.
+    Sent {
+        /// The event's id, for replies, edits and reactions.
+        id: String,
+    },
+    /// A page of messages.
+    Messages {
+        /// Oldest first.
+        messages: Vec<Message>,
+    },
+    /// Search results.
+    Hits {
+        /// Best first.
+        hits: Vec<Hit>,
+    },
+    /// How far an import has come.
+    ImportPosition {
+        /// The largest foreign id that is durable; 0 when none is.
+        last_id: u64,
+    },
+    /// Imported records.
+    Imported {
+        /// Newly added.
+        added: usize,
+        /// Already there.
+        skipped: usize,
+    },
+    /// Events of a chain.
+    Events {
+        /// In total order.
+        events: Vec<EventLine>,
+    },
+    /// What an audit found.
+    Audit(AuditReport),
+    /// What this device knows.
+    Status(Status),
+    /// A file for [`Request::BundleImport`].
+    Bundle {
+        /// Its bytes.
+        bytes: Vec<u8>,
+        /// Events inside.
+        events: usize,
+    },
+    /// What a bundle file brought.
+    BundleApplied {
+        /// New events.
+        added: usize,
+        /// Events already here.
+        known: usize,
+        /// Events that wait (for a key, a parent, an author), with the reason.
+        waiting: Vec<String>,
+        /// Events that were refused, with the reason.
+        refused: Vec<String>,
+    },
+}
+
+/// One message as a reader sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// Its id.
+    pub id: String,
+    /// Space id, hexadecimal.
+    pub space: String,
+    /// Channel name.
+    pub channel: String,
+    /// The name shown: the original author's for an imported record, else the user's.
+    pub author: String,
+    /// User id of who signed it, hexadecimal.
+    pub user: String,
+    /// Wall time in milliseconds since 1970, as its author claims; the original time for an imported record.
+    pub ts_ms: i64,
+    /// What it is.
+    pub style: Style,
+    /// Current text.
+    pub body: String,
+    /// Whether the text was edited.
+    pub edited: bool,
+    /// Id of the message it answers.
+    pub reply_to: Option<String>,
+    /// Emoji and how many users chose it, sorted by emoji.
+    pub reactions: Vec<(String, usize)>,
+    /// Whether it is pinned.
+    pub pinned: bool,
+    /// Whether it came by import (then `user` is the importer).
+    pub imported: bool,
+    /// Depth below the thread's root; 0 outside thread views.
+    pub depth: usize,
+}
+
+/// One search result.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Hit {
+    /// The message.
+    pub message: Message,
+    /// Relevance, larger is better.
+    pub score: f32,
+    /// Byte ranges of the body that matched.
+    pub highlights: Vec<(usize, usize)>,
+}
+
+/// One event of a chain, readable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventLine {
+    /// Its id.
+    pub id: String,
+    /// Chain hash, hexadecimal.
+    pub hash: String,
+    /// Device that signed it, hexadecimal.
+    pub device: String,
+    /// The user's name.
+    pub author: String,
+    /// Number in the device's chain.
+    pub seq: u64,
+    /// Lamport time.
+    pub lamport: u64,
+    /// Wall time in milliseconds since 1970, as claimed.
+    pub wall_ms: u64,
+    /// MLS epoch, for sealed events.
+    pub epoch: Option<u64>,
+    /// Parents' ids other than the predecessor.
+    pub parents: Vec<String>,
+    /// What it did, in words.
+    pub what: String,
+    /// Whether it counts; if not, why.
+    pub void: Option<String>,
+    /// Whether this very event carries a signature (later ones of the chain cover it otherwise).
+    pub signed: bool,
+}
+
+/// What an audit found; `alarm` empty means that everything holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditReport {
+    /// Events replayed.
+    pub events: usize,
+    /// Chains followed.
+    pub chains: usize,
+    /// Signatures verified.
+    pub signatures: usize,
+    /// State hash kept and recomputed, per log.
+    pub logs: Vec<AuditLine>,
+    /// Every mismatch, in words. Not empty: the red alarm.
+    pub alarm: Vec<String>,
+    /// Devices caught signing two events with one number.
+    pub equivocations: Vec<String>,
+}
+
+/// One log of an audit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditLine {
+    /// `space` or `space/channel`.
+    pub log: String,
+    /// Events in it.
+    pub events: usize,
+    /// Hash of the state in memory, hexadecimal.
+    pub kept: String,
+    /// Hash of the replayed state, hexadecimal.
+    pub replayed: String,
+}
+
+/// What this device knows.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// This device's id, hexadecimal.
+    pub device: String,
+    /// Spaces by name.
+    pub spaces: Vec<SpaceStatus>,
+    /// Bytes on disk.
+    pub disk_len: u64,
+}
+
+/// One space of a [`Status`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpaceStatus {
+    /// Id, hexadecimal.
+    pub id: String,
+    /// Name.
+    pub name: String,
+    /// MLS epoch this device is in, if it is a member.
+    pub epoch: Option<u64>,
+    /// This user's rank; absent after removal.
+    pub rank: Option<u8>,
+    /// Hash over the whole state: equal on all devices that have the same events.
+    pub state_hash: String,
+    /// Channels by name.
+    pub channels: Vec<ChannelStatus>,
+    /// Members by name.
+    pub members: Vec<MemberStatus>,
+    /// Events that wait, with the reason.
+    pub waiting: Vec<String>,
+}
+
+/// One channel of a [`SpaceStatus`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChannelStatus {
+    /// Id, hexadecimal.
+    pub id: String,
+    /// Name.
+    pub name: String,
+    /// Events in its log.
+    pub events: usize,
+    /// Messages that count.
+    pub messages: usize,
+    /// Hash over the channel's state.
+    pub state_hash: String,
+}
+
+/// One member of a [`SpaceStatus`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberStatus {
+    /// User id, hexadecimal.
+    pub user: String,
+    /// Name.
+    pub name: String,
+    /// Rank 0 to 100.
+    pub rank: u8,
+    /// Devices, hexadecimal.
+    pub devices: Vec<String>,
+}
+
+/// Something that happened on its own, for those who follow.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Notice {
+    /// A message arrived, or one's own was sent.
+    Message(Message),
+    /// A message's text, reactions or pin changed.
+    Changed(Message),
+    /// A space's members, roles or channels changed.
+    Space {
+        /// Space id, hexadecimal.
+        space: String,
+        /// In words.
+        what: String,
+    },
+    /// A peer and this device have the same events in all common spaces.
+    InSync {
+        /// Device id, hexadecimal.
+        peer: String,
+    },
+    /// A peer sent something that was refused, or a device equivocated.
+    Alarm {
+        /// In words.
+        what: String,
+    },
+}

@@ -1,0 +1,3 @@
+//! What the state is made of.
+mod style;
+pub use style::Style;
