@@ -1,5 +1,7 @@
 //! ARCHITECTURE.md says what is: its crates and arrows are the workspace's, the files it names exist, and `core/` has
 //! nothing of clocks, files, sockets, threads or async in it.
+#![allow(clippy::unwrap_used, reason = "a test's helpers; what fails here fails the test")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -46,7 +48,8 @@ fn built() -> Arrows {
         .iter()
         .map(|package| {
             let name = folder(Path::new(package["manifest_path"].as_str().unwrap()).parent().unwrap());
-            let normal = package["dependencies"].as_array().unwrap().iter().filter(|dep| dep["kind"].is_null());
+            let normal =
+                package["dependencies"].as_array().unwrap().iter().filter(|dep| dep["kind"].is_null());
             let inside = normal.filter_map(|dep| dep["path"].as_str()).map(|path| folder(Path::new(path)));
             (name, inside.collect())
         })
@@ -117,7 +120,8 @@ fn core_has_no_clock_file_socket_thread_or_async() {
         for (line, code) in (1..).zip(outside_tests(&text)) {
             let hits = ABSENT.iter().filter(|word| has_word(code, word)).copied();
             let groups = ["fs", "net", "thread", "time"].iter().filter(|word| imports_from_std(code, word));
-            found.extend(hits.chain(groups.copied()).map(|word| format!("{}:{line}: {word}", file.display())));
+            found
+                .extend(hits.chain(groups.copied()).map(|word| format!("{}:{line}: {word}", file.display())));
         }
     }
     assert!(found.is_empty(), "{}", found.join("\n"));
@@ -171,5 +175,8 @@ fn the_search_finds_what_it_looks_for() {
     case("pub async fn send()", "async", true);
     case("std::thread_local! {", "std::thread", false);
     case("self.asynchronous", "async", false);
-    assert_eq!(outside_tests("a // async\n#[cfg(test)]\npub(crate) mod tests {\nasync").collect::<Vec<_>>(), ["a "]);
+    assert_eq!(
+        outside_tests("a // async\n#[cfg(test)]\npub(crate) mod tests {\nasync").collect::<Vec<_>>(),
+        ["a "]
+    );
 }
