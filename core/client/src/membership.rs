@@ -1,8 +1,8 @@
 //! The MLS group follows the control log: which commits count is the log's to say, and this processes them.
 use crate::{Client, Error};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use terachat_core_store::LocalStore;
-use terachat_core_store::model::{ControlOp, GroupCommit};
+use terachat_core_store::model::{ControlOp, EpochLink, GroupCommit};
 use terachat_core_store::store::Write;
 use terachat_core_store::sync::KeyId;
 use terachat_event::{EventHash, SpaceId};
@@ -16,6 +16,8 @@ pub(crate) const KEY_PACKAGES: &[u8] = b"key-package/";
 const GROUPS: &[u8] = b"group/";
 const BROKEN: &[u8] = b"broken-commit/";
 const TREES: &[u8] = b"tree/";
+/// Records of key packages that were used to join, with the commit that did.
+const JOINED: &[u8] = b"joined/";
 /// Epochs whose group states are kept, in case a commit of them turns out to have lost.
 const EPOCHS_KEPT: usize = 8;
 /// Ratchet trees kept for newcomers.
@@ -169,7 +171,7 @@ impl Client {
                 let mut writes = vec![
                     group_record(&space, &hash, &group),
                     LocalStore::epoch_secret_record(&space, &hash, &group.epoch_secret(EPOCH_LABEL)),
-                    (used, None),
+                    (joined_name(&space, &used), Some(SecretBytes::take(hash.0.to_vec()))),
                 ];
                 writes.extend(self.tree_records(&space, &group));
                 self.store.write_records(writes)?;
@@ -199,25 +201,43 @@ impl Client {
 
     /// Opens earlier epochs' secrets by the links that later commits carry.
     fn walk_links(&mut self, space: SpaceId, chain: &[EventHash]) -> Result<bool, Error> {
-        let mut writes = Vec::new();
-        let mut later: Option<Secret<32>> = None;
+        let mut opened: BTreeMap<EventHash, Secret<32>> = BTreeMap::new();
         for hash in chain.iter().rev() {
             let known = self.store.epoch_secret(&space, hash);
-            let here = match (known, later.take()) {
-                (Some(known), _) => Some(known),
-                (None, Some(opened)) => {
-                    writes.push(LocalStore::epoch_secret_record(&space, hash, &opened));
-                    Some(opened)
-                }
-                (None, None) => None,
+            let Some(secret) = known.or_else(|| opened.get(hash).map(Secret::duplicate_secret)) else {
+                continue;
             };
             let commit =
                 self.store.control(&space).and_then(|control| control.event(hash)).and_then(commit_of);
-            later = here.zip(commit).and_then(|(secret, commit)| open_link(&secret, commit));
+            for link in commit.map(|commit| commit.links.as_slice()).unwrap_or_default() {
+                if self.store.epoch_secret(&space, &link.commit).is_none()
+                    && let Some(earlier) = open_link(&secret, link)
+                {
+                    opened.insert(link.commit, earlier);
+                }
+            }
         }
-        let opened = !writes.is_empty();
+        let writes: Vec<Write> = opened
+            .iter()
+            .map(|(commit, secret)| LocalStore::epoch_secret_record(&space, commit, secret))
+            .collect();
         self.store.write_records(writes)?;
-        Ok(opened)
+        Ok(!opened.is_empty())
+    }
+
+    /// Epochs of commits that lost their race and that no commit since leads back to: events of such commits.
+    pub(crate) fn unlinked_epochs(&self, space: &SpaceId, chain: &[EventHash]) -> Vec<EventHash> {
+        let Some(control) = self.store.control(space) else { return Vec::new() };
+        let linked: BTreeSet<EventHash> = chain
+            .iter()
+            .filter_map(|hash| commit_of(control.event(hash)?))
+            .flat_map(|commit| commit.links.iter().map(|link| link.commit))
+            .collect();
+        let lost = control
+            .commits()
+            .map(|(hash, _)| hash)
+            .filter(|hash| !chain.contains(hash) && !linked.contains(hash));
+        lost.filter(|hash| self.store.epoch_secret(space, hash).is_some()).collect()
     }
 
     fn epoch_number(&self, space: &SpaceId, commit: &EventHash) -> Option<u64> {
@@ -262,6 +282,7 @@ impl Client {
     /// Drops group states of epochs that nobody will come back to; their exported secrets stay.
     fn prune(&mut self, space: SpaceId, chain: &[EventHash]) -> Result<(), Error> {
         let prefix = [GROUPS, &space.0].concat();
+        self.forget_key_packages(space, chain)?;
         let names: Vec<Vec<u8>> = self.store.records(&prefix).map(|(name, _)| name.to_vec()).collect();
         if names.len() <= 2 * EPOCHS_KEPT {
             return Ok(());
@@ -269,6 +290,26 @@ impl Client {
         let keep = &chain[chain.len().saturating_sub(EPOCHS_KEPT)..];
         let stale = names.into_iter().filter(|name| !keep.iter().any(|commit| name.ends_with(&commit.0)));
         Ok(self.store.write_records(stale.map(|name| (name, None)).collect())?)
+    }
+}
+
+impl Client {
+    /// Destroys the private part of a key package once the epoch it opened has a successor: until then the commit may
+    /// still lose its race, and the newcomer has to be let in again.
+    fn forget_key_packages(&mut self, space: SpaceId, chain: &[EventHash]) -> Result<(), Error> {
+        let prefix = [JOINED, &space.0].concat();
+        let settled = chain.split_last().map(|(_, before)| before).unwrap_or_default();
+        let done: Vec<Vec<u8>> = self
+            .store
+            .records(&prefix)
+            .filter(|(_, commit)| settled.iter().any(|hash| hash.0 == **commit))
+            .map(|(name, _)| name.to_vec())
+            .collect();
+        let writes = done.into_iter().flat_map(|name| {
+            let key_package = [KEY_PACKAGES, &name[prefix.len()..]].concat();
+            [(key_package, None), (name, None)]
+        });
+        Ok(self.store.write_records(writes.collect())?)
     }
 }
 
@@ -280,23 +321,22 @@ pub(crate) fn commit_of(event: &terachat_core_store::model::ControlEvent) -> Opt
     })
 }
 
-/// Seals the former epoch's secret under the new one's.
-pub(crate) fn seal_link(new: &Secret<32>, old: &Secret<32>, previous: &EventHash) -> Vec<u8> {
-    let mut link = old.expose_secret().to_vec();
+/// Seals an earlier epoch's secret under a later one's.
+pub(crate) fn seal_link(later: &Secret<32>, earlier: &Secret<32>, commit: &EventHash) -> EpochLink {
+    let mut sealed = earlier.expose_secret().to_vec();
     // One key seals one link, so the nonce never repeats.
-    link_key(new, previous).seal(&[0; NONCE_LEN], &previous.0, &mut link);
-    link
+    link_key(later, commit).seal(&[0; NONCE_LEN], &commit.0, &mut sealed);
+    EpochLink { commit: *commit, sealed }
 }
 
-fn open_link(new: &Secret<32>, commit: &GroupCommit) -> Option<Secret<32>> {
-    let opened =
-        link_key(new, &commit.previous).open(&[0; NONCE_LEN], &commit.previous.0, &commit.link).ok()?;
+fn open_link(later: &Secret<32>, link: &EpochLink) -> Option<Secret<32>> {
+    let opened = link_key(later, &link.commit).open(&[0; NONCE_LEN], &link.commit.0, &link.sealed).ok()?;
     let mut bytes: [u8; 32] = opened.try_into().ok()?;
     Some(Secret::take(&mut bytes))
 }
 
-fn link_key(new: &Secret<32>, previous: &EventHash) -> SealKey {
-    SealKey::new(&derive_key("terachat 2026-11 epoch link", new, &[&previous.0]))
+fn link_key(later: &Secret<32>, commit: &EventHash) -> SealKey {
+    SealKey::new(&derive_key("terachat 2026-11 epoch link", later, &[&commit.0]))
 }
 
 pub(crate) fn group_record(space: &SpaceId, commit: &EventHash, group: &Group) -> Write {
@@ -309,6 +349,10 @@ fn group_name(space: &SpaceId, commit: &EventHash) -> Vec<u8> {
 
 fn broken_name(space: &SpaceId, commit: &EventHash) -> Vec<u8> {
     [BROKEN, &space.0, &commit.0].concat()
+}
+
+fn joined_name(space: &SpaceId, key_package: &[u8]) -> Vec<u8> {
+    [JOINED, &space.0, &key_package[KEY_PACKAGES.len()..]].concat()
 }
 
 fn tree_name(space: &SpaceId, epoch: u64, hash: &[u8; 32]) -> Vec<u8> {

@@ -1,7 +1,7 @@
 //! Who belongs: inviting, joining, removing, ranks. A change of membership and its MLS commit are one control event.
 use crate::api::{Answer, Notice};
 use crate::card::{InvitableCard, Invitation, Text};
-use crate::membership::{EPOCH_LABEL, commit_of, group_record, seal_link};
+use crate::membership::{EPOCH_LABEL, group_record, seal_link};
 use crate::{Client, Error};
 use std::collections::BTreeSet;
 use terachat_core_store::LocalStore;
@@ -126,11 +126,17 @@ impl Client {
         let present: BTreeSet<DeviceId> = state.present_devices().copied().collect();
         let missing: Vec<DeviceId> = present.difference(&inside).copied().collect();
         let extra: Vec<[u8; 32]> = inside.difference(&present).map(|device| device.0).collect();
-        if missing.is_empty() && extra.is_empty() || !self.is_responsible(&space, &missing, &extra) {
-            return Ok(false);
-        }
+        let me = self.identity.device_id();
+        let lost_by_me = self.unlinked_epochs(&space, &self.epochs(&space)).iter().any(|commit| {
+            let event = self.store.control(&space).and_then(|control| control.event(commit));
+            event.is_some_and(|event| event.stamp.author == me)
+        });
+        let follows = missing.is_empty() && extra.is_empty();
         let packages: Vec<KeyPackage> = self.key_packages(&space, &missing);
-        if packages.is_empty() && extra.is_empty() {
+        let repairs =
+            !(packages.is_empty() && extra.is_empty()) && self.is_responsible(&space, &missing, &extra);
+        // After a lost race messages may be sealed where newcomers cannot look: the next commit leads back there.
+        if !repairs && !(lost_by_me && follows) {
             return Ok(false);
         }
         let prepared = self.prepare(space, &packages, &extra)?;
@@ -196,10 +202,13 @@ impl Client {
         let state = self.store.space(&space).ok_or(Error::Unknown { what: "space", name: space.short() })?;
         let change = Change { add, remove, control_root: state.root() };
         let (next, commit) = group.commit(&self.identity.signer, &change, self.store.entropy())?;
-        let old = self
-            .store
-            .epoch_secret(&space, &epoch.commit)
-            .ok_or_else(|| Error::NotInGroup(self.space_name(&space)))?;
+        let secret = next.epoch_secret(EPOCH_LABEL);
+        let mut earlier = self.unlinked_epochs(&space, &self.epochs(&space));
+        earlier.push(epoch.commit);
+        let links = earlier
+            .iter()
+            .filter_map(|commit| Some(seal_link(&secret, &self.store.epoch_secret(&space, commit)?, commit)))
+            .collect();
         let tree = if add.is_empty() { [0; 32] } else { *blake3::hash(&next.ratchet_tree()).as_bytes() };
         let op = ControlOp::Commit(GroupCommit {
             previous: epoch.commit,
@@ -207,7 +216,7 @@ impl Client {
             message: commit.message,
             welcome: commit.welcome.unwrap_or_default(),
             tree,
-            link: seal_link(&next.epoch_secret(EPOCH_LABEL), &old, &epoch.commit),
+            links,
         });
         Ok(Prepared { op, next })
     }
@@ -264,10 +273,5 @@ impl Client {
                 })
             })
             .collect()
-    }
-
-    /// The newest commit's event, for display.
-    pub(crate) fn is_commit(event: &terachat_core_store::model::ControlEvent) -> Option<u64> {
-        commit_of(event).map(|commit| commit.epoch)
     }
 }
