@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::{fs, io};
 use terachat_core_store::model::{
-    Card, ChannelOp, ControlOp, ControlTransaction, GroupCommit, Pin, Post, Rank, Style,
+    Card, ChannelOp, ControlOp, ControlTransaction, EpochLink, GroupCommit, Pin, Post, Rank, Style,
 };
 use terachat_core_store::query::search_index::SearchIndex;
 use terachat_core_store::sync::{Bundle, Frontier, Limits, encode_batch};
 use terachat_event::{DeviceId, DeviceKey, EventHash, EventRef, Header, Kind, UserId};
-use terachat_fuzz::{Counter, owner, secret, world};
+use terachat_fuzz::{Counter, owner, pair, secret, world};
 use terachat_vault::{PassphraseCost, seal_with_passphrase};
 
 fn main() -> io::Result<()> {
@@ -16,6 +16,7 @@ fn main() -> io::Result<()> {
     batches_and_bundles()?;
     operations()?;
     segments()?;
+    frames()?;
     let cheap = PassphraseCost::INSECURE_FAST;
     let envelope =
         seal_with_passphrase(b"other", cheap, b"seed", &mut Counter::default()).map_err(io::Error::other)?;
@@ -78,13 +79,14 @@ fn operations() -> io::Result<()> {
     }
     let card = Card::issue(&DeviceKey::from_seed(&secret(2)), "Ada", owner().id());
     let pin = Pin { channel: None, device: target.author, seq: 7, hash: EventHash([5; 32]) };
+    let links = vec![EpochLink { commit: EventHash([2; 32]), sealed: vec![4; 48] }];
     let commit = GroupCommit {
         previous: EventHash([1; 32]),
         epoch: 1,
         message: vec![1; 9],
         welcome: vec![2; 9],
         tree: [3; 32],
-        link: vec![4; 9],
+        links,
     };
     let transactions = [
         vec![ControlOp::Genesis { name: "space".to_owned(), owner: card.clone(), salt: [1; 16] }],
@@ -99,6 +101,13 @@ fn operations() -> io::Result<()> {
     ];
     for (n, ops) in transactions.into_iter().enumerate() {
         put("control_transaction", &n.to_string(), &ControlTransaction(ops).encode())?;
+    }
+    Ok(())
+}
+
+fn frames() -> io::Result<()> {
+    for (n, frame) in pair().frames.iter().enumerate() {
+        put("frame", &n.to_string(), &[&[0, 255], &frame[..]].concat())?;
     }
     Ok(())
 }

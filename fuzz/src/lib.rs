@@ -1,12 +1,14 @@
 //! What several fuzz targets share: fixed keys, repeatable entropy, and a small store to throw things at.
 use std::sync::{Arc, Mutex, PoisonError};
+use terachat_client::Client;
+use terachat_client::api::{Answer, Place, Request, Status};
 use terachat_core_store::LocalStore;
 use terachat_core_store::model::{Card, ChannelOp, ControlOp, ControlTransaction, Post, Style};
 use terachat_core_store::store::storage::MemoryStorage;
 use terachat_core_store::store::{Storage, StorageError};
 use terachat_core_store::sync::{Draft, KeyId};
-use terachat_event::{DeviceKey, EventHash, LogId, SpaceId};
-use terachat_vault::{Entropy, Secret};
+use terachat_event::{DeviceId, DeviceKey, EventHash, LogId, SpaceId};
+use terachat_vault::{Entropy, PassphraseCost, Secret};
 
 /// Entropy that repeats in every run.
 #[derive(Default)]
@@ -127,4 +129,70 @@ pub fn world(messages: u64) -> World {
         store.post(&owner, channel, key, 2000 + n, &[post]).expect("an owner writes");
     }
     World { store, files, control, channel, key }
+}
+
+/// A device of Ann's, and the id of Bob's, who is a member of her space.
+pub struct Pair {
+    /// Ann's device.
+    pub ann: Client,
+    /// Bob's device id.
+    pub bob: [u8; 32],
+    /// Frames that passed between them, for a corpus.
+    pub frames: Vec<Vec<u8>>,
+}
+
+/// Ann founds a space, Bob joins, both talk until they have the same.
+pub fn pair() -> Pair {
+    let make = |name: &str, start| {
+        let (storage, cost) = (Box::new(MemoryStorage::new()), PassphraseCost::INSECURE_FAST);
+        let client = Client::create(storage, name, b"fuzz", cost, Box::new(Counter(start)), 1);
+        client.expect("an empty folder takes a profile")
+    };
+    let (mut ann, mut bob) = (make("Ann", 1), make("Bob", 2));
+    let id = |client: &mut Client| match client.execute(Request::WhoAmI, 1) {
+        Ok(Answer::Card { device, card, .. }) => (device.parse::<DeviceId>().expect("its own id").0, card),
+        other => panic!("{other:?}"),
+    };
+    let (ann_id, _) = id(&mut ann);
+    let (bob_id, card) = id(&mut bob);
+    ann.execute(Request::SpaceCreate { name: "crew".to_owned() }, 2).expect("a space");
+    ann.execute(Request::ChannelCreate { space: None, name: "general".to_owned() }, 3).expect("a channel");
+    let invite = Request::Invite { space: None, card, rank: None };
+    let Ok(Answer::Invitation { invitation }) = ann.execute(invite, 4) else { panic!("no invitation") };
+    bob.execute(Request::Join { invitation }, 5).expect("it was invited");
+    for n in 0..3 {
+        let (place, body) = (Place::default(), format!("message {n}"));
+        ann.execute(Request::Send { place, body, reply_to: None }, 6 + n).expect("a message");
+    }
+    ann.connected(bob_id);
+    bob.connected(ann_id);
+    let mut frames = Vec::new();
+    loop {
+        let before = frames.len();
+        while let Some((_, frame)) = ann.poll_frame() {
+            frames.push(frame.clone());
+            bob.receive(ann_id, frame, 9).expect("Ann is honest");
+        }
+        while let Some((_, frame)) = bob.poll_frame() {
+            frames.push(frame.clone());
+            ann.receive(bob_id, frame, 9).expect("Bob is honest");
+        }
+        if frames.len() == before {
+            break;
+        }
+    }
+    ann.disconnected(bob_id);
+    while ann.poll_notice().is_some() {}
+    Pair { ann, bob: bob_id, frames }
+}
+
+/// All that a device shows of its state, and how long its log is; what waits is left out.
+pub fn state(client: &mut Client) -> Status {
+    match client.execute(Request::Status, 10) {
+        Ok(Answer::Status(mut status)) => {
+            status.spaces.iter_mut().for_each(|space| space.waiting.clear());
+            status
+        }
+        other => panic!("{other:?}"),
+    }
 }
