@@ -118,7 +118,7 @@ pub fn world(messages: u64) -> World {
     let create = ControlTransaction(vec![ControlOp::CreateChannel { name: "general".to_owned() }]);
     let control = LogId::control(space);
     let draft = Draft { log: control, payloads: vec![create.encode()], key: None, wall_ms: 1001 };
-    store.apply_local(&owner, &draft, Vec::new()).expect("an owner creates channels");
+    store.apply_local(&owner, &draft, |_| Vec::new()).expect("an owner creates channels");
     let id = *store.space(&space).expect("it was founded").channels.keys().next().expect("one was created");
     let channel = LogId::channel(space, id);
     let key = KeyId { commit: EventHash(space.0), epoch: 0 };
