@@ -1,3 +1,25 @@
-//! What the state is made of.
+//! What the state is made of: operations, the space with its members and channels, who may do what, and a channel's
+//! messages. Pure values; nothing here reads or writes anything.
+mod authority;
+mod channel;
+mod channel_op;
+mod control_op;
+mod identity_meta;
+mod mls_state;
+mod roles;
+mod space;
 mod style;
+mod timeline;
+
+pub use authority::{ControlEvent, ControlLog, Verdict};
+pub(crate) use channel::Surroundings;
+pub use channel::{ChannelState, MessageState};
+pub use channel_op::{BODY_LEN_MAX, ChannelOp, EMOJI_LEN_MAX, Imported, Post};
+pub use control_op::{ControlOp, ControlTransaction, GroupCommit, Pin};
+pub use identity_meta::Card;
+pub use mls_state::{BODY_OVERHEAD, EpochKey};
+pub use roles::{Rank, Right};
+pub(crate) use space::same_user;
+pub use space::{Channel, Member, SpaceState};
 pub use style::Style;
+pub use timeline::Timeline;

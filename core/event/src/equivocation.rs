@@ -82,8 +82,16 @@ mod tests {
         let (mut hash, mut steps) = (previous, Vec::new());
         for (n, body) in (1..).zip(bodies) {
             let mut header = Vec::new();
-            Header { kind: Kind::Control, seq: n, lamport: n, wall_ms: 0, epoch: None, parents: &[], control: &[] }
-                .write(&mut header);
+            Header {
+                kind: Kind::Control,
+                seq: n,
+                lamport: n,
+                wall_ms: 0,
+                epoch: None,
+                parents: &[],
+                control: &[],
+            }
+            .write(&mut header);
             let payload_hash = payload_hash(body.as_bytes());
             hash = chain::link(&chain::prefix(&hash, &header), &payload_hash);
             steps.push(Step { header, payload_hash });

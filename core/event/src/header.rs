@@ -49,8 +49,15 @@ impl<'a> Header<'a> {
     pub fn write(&self, out: &mut Vec<u8>) {
         debug_assert!(self.parents.len() <= PARENTS_MAX && self.control.len() <= CONTROL_HEADS_MAX);
         #[allow(clippy::cast_possible_truncation, reason = "both counts are far below 256")]
-        out.extend_from_slice(&[VERSION, self.kind as u8, self.parents.len() as u8, self.control.len() as u8]);
-        for number in [self.seq, self.lamport, self.wall_ms, self.epoch.map_or(0, |epoch| epoch.wrapping_add(1))] {
+        out.extend_from_slice(&[
+            VERSION,
+            self.kind as u8,
+            self.parents.len() as u8,
+            self.control.len() as u8,
+        ]);
+        for number in
+            [self.seq, self.lamport, self.wall_ms, self.epoch.map_or(0, |epoch| epoch.wrapping_add(1))]
+        {
             out.extend_from_slice(&number.to_le_bytes());
         }
         for hash in self.parents.iter().chain(self.control) {
@@ -130,7 +137,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn ascending(max: usize) -> impl Strategy<Value = Vec<EventHash>> {
-        prop::collection::btree_set(any::<[u8; 32]>(), 0..=max).prop_map(|set| set.into_iter().map(EventHash).collect())
+        prop::collection::btree_set(any::<[u8; 32]>(), 0..=max)
+            .prop_map(|set| set.into_iter().map(EventHash).collect())
     }
 
     proptest! {

@@ -75,7 +75,8 @@ pub fn verify_heads(log: &LogId, heads: &[(DeviceId, SignedHead)]) -> Vec<usize>
     let mut bad = Vec::new();
     for (n, part) in heads.chunks(BATCH_LEN).enumerate() {
         if part.len() == 1 || !verify_batch(log, part) {
-            let singly = part.iter().enumerate().filter(|(_, (author, head))| head.verify(log, author).is_err());
+            let singly =
+                part.iter().enumerate().filter(|(_, (author, head))| head.verify(log, author).is_err());
             bad.extend(singly.map(|(at, _)| n * BATCH_LEN + at));
         }
     }
@@ -143,11 +144,14 @@ mod tests {
     #[test]
     fn rfc_8032_vector() {
         let mut seed = [
-            0x9d, 0x61, 0xb1, 0x9d, 0xef, 0xfd, 0x5a, 0x60, 0xba, 0x84, 0x4a, 0xf4, 0x92, 0xec, 0x2c, 0xc4, 0x44,
-            0x49, 0xc5, 0x69, 0x7b, 0x32, 0x69, 0x19, 0x70, 0x3b, 0xac, 0x03, 0x1c, 0xae, 0x7f, 0x60,
+            0x9d, 0x61, 0xb1, 0x9d, 0xef, 0xfd, 0x5a, 0x60, 0xba, 0x84, 0x4a, 0xf4, 0x92, 0xec, 0x2c, 0xc4,
+            0x44, 0x49, 0xc5, 0x69, 0x7b, 0x32, 0x69, 0x19, 0x70, 0x3b, 0xac, 0x03, 0x1c, 0xae, 0x7f, 0x60,
         ];
         let device = DeviceKey::from_seed(&Secret::take(&mut seed));
-        assert_eq!(device.id().to_string(), "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a");
+        assert_eq!(
+            device.id().to_string(),
+            "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
+        );
         assert_eq!(device.key.sign(b"").to_bytes()[..4], [0xe5, 0x56, 0x43, 0x00]);
     }
 

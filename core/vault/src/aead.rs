@@ -25,7 +25,12 @@ impl SealKey {
     /// # Errors
     /// [`Error::Open`] when the key, nonce, associated data or bytes differ from those that were sealed; the
     /// buffer's content is then unspecified.
-    pub fn open_in_place(&self, nonce: &[u8; NONCE_LEN], aad: &[u8], sealed: &mut [u8]) -> Result<usize, Error> {
+    pub fn open_in_place(
+        &self,
+        nonce: &[u8; NONCE_LEN],
+        aad: &[u8],
+        sealed: &mut [u8],
+    ) -> Result<usize, Error> {
         imp::open(&self.0, nonce, aad, sealed)
     }
 
@@ -49,7 +54,9 @@ mod imp {
     pub(super) type Key = LessSafeKey;
 
     pub(super) fn key(bytes: &[u8; 32]) -> Key {
-        LessSafeKey::new(UnboundKey::new(&CHACHA20_POLY1305, bytes).expect("32 bytes are this cipher's key length"))
+        LessSafeKey::new(
+            UnboundKey::new(&CHACHA20_POLY1305, bytes).expect("32 bytes are this cipher's key length"),
+        )
     }
 
     pub(super) fn seal(key: &Key, nonce: &[u8; NONCE_LEN], aad: &[u8], buffer: &mut Vec<u8>) {
@@ -57,7 +64,12 @@ mod imp {
             .expect("a Vec grows, and no message here nears the cipher's 256 GiB");
     }
 
-    pub(super) fn open(key: &Key, nonce: &[u8; NONCE_LEN], aad: &[u8], sealed: &mut [u8]) -> Result<usize, Error> {
+    pub(super) fn open(
+        key: &Key,
+        nonce: &[u8; NONCE_LEN],
+        aad: &[u8],
+        sealed: &mut [u8],
+    ) -> Result<usize, Error> {
         key.open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(aad), sealed)
             .map(|plain| plain.len())
             .map_err(|_| Error::Open)

@@ -6,7 +6,9 @@ pub enum Error {
     #[error("the sealed bytes do not open: wrong key, or the bytes were changed")]
     Open,
     /// The passphrase is wrong, or the sealed bytes were changed; the two cannot be told apart.
-    #[error("the passphrase does not open this: it is wrong, or the file was changed; try again, or restore the file from a backup")]
+    #[error(
+        "the passphrase does not open this: it is wrong, or the file was changed; try again, or restore the file from a backup"
+    )]
     Passphrase,
     /// The envelope's frame is not one this version reads.
     #[error("not a sealed envelope of this version ({0}); was it made by a newer terachat?")]

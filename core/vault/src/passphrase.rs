@@ -98,7 +98,8 @@ mod tests {
     }
 
     fn sealed() -> Vec<u8> {
-        seal_with_passphrase(b"correct horse", PassphraseCost::INSECURE_FAST, b"seed", &mut Counting(0)).unwrap()
+        seal_with_passphrase(b"correct horse", PassphraseCost::INSECURE_FAST, b"seed", &mut Counting(0))
+            .unwrap()
     }
 
     #[test]

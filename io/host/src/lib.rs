@@ -1,1 +1,24 @@
-//! The machine's files, clock and entropy
+//! The machine's files, lock, clock and entropy, behind the traits that `core/` asks for.
+//!
+//! ```no_run
+//! use terachat_host::{Disk, Lock, OsEntropy, clock};
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let folder = std::path::Path::new("/home/ada/.terachat");
+//! let _lock = Lock::acquire(folder)?;
+//! let disk = Disk::open(folder)?;
+//! let entropy = OsEntropy::new()?;
+//! let now_ms = clock::now_ms();
+//! # Ok(()) }
+//! ```
+//!
+//! It decides nothing and knows no format.
+pub mod clock;
+mod disk;
+mod entropy;
+mod error;
+mod lock;
+
+pub use disk::Disk;
+pub use entropy::OsEntropy;
+pub use error::Error;
+pub use lock::Lock;

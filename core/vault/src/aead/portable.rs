@@ -15,7 +15,12 @@ pub(super) fn seal(key: &Key, nonce: &[u8; NONCE_LEN], aad: &[u8], buffer: &mut 
     buffer.extend_from_slice(&tag);
 }
 
-pub(super) fn open(key: &Key, nonce: &[u8; NONCE_LEN], aad: &[u8], sealed: &mut [u8]) -> Result<usize, Error> {
+pub(super) fn open(
+    key: &Key,
+    nonce: &[u8; NONCE_LEN],
+    aad: &[u8],
+    sealed: &mut [u8],
+) -> Result<usize, Error> {
     let len = sealed.len().checked_sub(super::TAG_LEN).ok_or(Error::Open)?;
     let (text, tag) = sealed.split_at_mut(len);
     let tag = chacha20poly1305::Tag::try_from(&*tag).map_err(|_| Error::Open)?;

@@ -1,0 +1,357 @@
+use super::{ControlOp, ControlTransaction, GroupCommit, Rank, Right, SpaceState};
+use crate::crdt::{Crdt, Stamp, VectorClock};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use terachat_event::{ChannelId, DeviceId, EventHash};
+
+/// How many states at past heads are kept for judging events that cite them.
+const VIEWS_MAX: usize = 32;
+
+/// One event of the control log, decoded.
+#[derive(Debug, Clone)]
+pub struct ControlEvent {
+    /// Place in the total order.
+    pub stamp: Stamp,
+    /// Chain hash.
+    pub hash: EventHash,
+    /// Hashes of predecessor and parents: the heads its author had seen.
+    pub parents: Vec<EventHash>,
+    /// What it does.
+    pub transaction: ControlTransaction,
+    /// Wall time as claimed, for display.
+    pub wall_ms: u64,
+}
+
+/// Whether an event counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It counts.
+    Counts,
+    /// It is valid as a record but counts for nothing, and why.
+    Void(&'static str),
+}
+
+struct Node {
+    event: ControlEvent,
+    /// Everything it builds on, itself included.
+    past: VectorClock,
+    /// The author's rank in the state it was made under, or why it may not do what it does. Depends on the past
+    /// alone, so it never changes.
+    authority: Result<Rank, &'static str>,
+}
+
+/// A space's control log: a pure function from the *set* of control events to the state, whatever order they came in.
+///
+/// An event counts if its author had the rank for it in the state of its own causal past, and if no removal or
+/// demotion that counts and did not know of it cuts it off (strong removal). Among removals that cut each other
+/// off, the one by the higher rank holds, then the more senior member's, then the lower hash.
+#[derive(Default)]
+pub struct ControlLog {
+    nodes: Vec<Node>,
+    by_hash: BTreeMap<EventHash, usize>,
+    /// Positions in `nodes` by the total order.
+    order: Vec<usize>,
+    heads: BTreeSet<EventHash>,
+    current: Resolved,
+    /// From which number on a device's events count for nothing because it equivocated.
+    frozen: BTreeMap<DeviceId, u64>,
+    views: Vec<(Vec<EventHash>, Resolved)>,
+}
+
+#[derive(Clone, Default)]
+struct Resolved {
+    state: Arc<SpaceState>,
+    void: Arc<BTreeMap<EventHash, &'static str>>,
+}
+
+impl ControlLog {
+    /// The state of all events.
+    pub fn state(&self) -> &SpaceState {
+        &self.current.state
+    }
+
+    /// Events nobody has built on yet, ascending.
+    pub fn heads(&self) -> Vec<EventHash> {
+        self.heads.iter().copied().collect()
+    }
+
+    /// Number of events.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Whether there are no events yet.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// Whether this event is known.
+    pub fn contains(&self, hash: &EventHash) -> bool {
+        self.by_hash.contains_key(hash)
+    }
+
+    /// Events in total order, each with its verdict.
+    pub fn events(&self) -> impl Iterator<Item = (&ControlEvent, Verdict)> {
+        self.order.iter().map(|at| {
+            let event = &self.nodes[*at].event;
+            (event, self.current.void.get(&event.hash).map_or(Verdict::Counts, |why| Verdict::Void(why)))
+        })
+    }
+
+    /// Takes in an event whose parents are all known; a known event changes nothing.
+    pub fn insert(&mut self, event: ControlEvent) {
+        if self.contains(&event.hash) {
+            return;
+        }
+        debug_assert!(event.parents.iter().all(|parent| self.contains(parent)), "parents first");
+        let follows_all = self.heads.iter().all(|head| event.parents.contains(head));
+        // Taken, not cloned: a state that nobody else holds is changed in place.
+        let before =
+            if follows_all { std::mem::take(&mut self.current) } else { self.resolve_at(&event.parents) };
+        let frozen = self.frozen.get(&event.stamp.author).is_some_and(|from| event.stamp.seq >= *from);
+        let authority = if frozen {
+            Err("its author signed two events with one number")
+        } else {
+            judge(&before.state, &event)
+        };
+        let mut past = VectorClock::default();
+        for parent in &event.parents {
+            past.merge(&self.nodes[self.by_hash[parent]].past);
+            self.heads.remove(parent);
+        }
+        past.apply(event.stamp.event());
+        let at = self.nodes.len();
+        let place = self.order.partition_point(|other| self.nodes[*other].event.stamp < event.stamp);
+        self.order.insert(place, at);
+        self.heads.insert(event.hash);
+        self.by_hash.insert(event.hash, at);
+        self.nodes.push(Node { event, past, authority });
+        self.current = if follows_all {
+            extend(before, &self.nodes[at])
+        } else {
+            let everything: Vec<_> = self.heads.iter().copied().collect();
+            self.resolve(&everything)
+        };
+    }
+
+    /// Lets the events of `device` from number `seq` on count for nothing: it signed two with one number.
+    pub fn freeze(&mut self, device: DeviceId, seq: u64) {
+        let from = self.frozen.entry(device).or_insert(seq);
+        *from = seq.min(*from);
+        // Rights that rested on those events fall with them, so everything is judged anew.
+        let rebuilt = Self { frozen: std::mem::take(&mut self.frozen), ..Self::default() };
+        let old = std::mem::replace(self, rebuilt);
+        old.nodes.into_iter().for_each(|node| self.insert(node.event));
+    }
+
+    /// The state of exactly the causal past of `heads`, heads included; `None` when one of them is unknown.
+    pub fn state_at(&mut self, heads: &[EventHash]) -> Option<Arc<SpaceState>> {
+        if !heads.iter().all(|head| self.contains(head)) {
+            return None;
+        }
+        Some(self.resolve_at(heads).state)
+    }
+
+    /// Whether `author` had the right to write in `channel` under the control heads `cited`; `None` while one of
+    /// those heads is unknown. Whether a later removal cuts the event off is [`SpaceState::cut`]'s to say.
+    pub fn verdict(
+        &mut self,
+        author: &DeviceId,
+        channel: &ChannelId,
+        cited: &[EventHash],
+        right: Right,
+    ) -> Option<Verdict> {
+        let then = self.state_at(cited)?;
+        Some(if !then.permits(author, right) {
+            Verdict::Void("its author had no right to it when it was made")
+        } else if !then.channels.contains_key(channel) {
+            Verdict::Void("its channel did not exist when it was made")
+        } else {
+            Verdict::Counts
+        })
+    }
+
+    /// The MLS epochs in order: the genesis, then for each epoch the commit that won. Of several commits that leave
+    /// one epoch the one by the highest rank wins, then the lowest hash; `broken` names commits that do not process.
+    pub fn epochs(&self, broken: &BTreeSet<EventHash>) -> Vec<EventHash> {
+        let mut next: BTreeMap<EventHash, (std::cmp::Reverse<Rank>, EventHash)> = BTreeMap::new();
+        for (hash, commit) in self.commits() {
+            if broken.contains(&hash) {
+                continue;
+            }
+            let Ok(rank) = self.nodes[self.by_hash[&hash]].authority else { continue };
+            let candidate = (std::cmp::Reverse(rank), hash);
+            next.entry(commit.previous).and_modify(|best| *best = candidate.min(*best)).or_insert(candidate);
+        }
+        let genesis = self.order.first().map(|at| self.nodes[*at].event.hash);
+        let chain = std::iter::successors(genesis, |hash| next.get(hash).map(|(_, hash)| *hash));
+        // A commit names a predecessor that existed before it, so the chain cannot loop.
+        chain.collect()
+    }
+
+    /// The commits among the events that count, in total order.
+    pub fn commits(&self) -> impl Iterator<Item = (EventHash, &GroupCommit)> {
+        self.events().filter(|(_, verdict)| *verdict == Verdict::Counts).filter_map(|(event, _)| {
+            event.transaction.0.iter().find_map(|op| match op {
+                ControlOp::Commit(commit) => Some((event.hash, commit)),
+                _ => None,
+            })
+        })
+    }
+
+    /// The event with this hash.
+    pub fn event(&self, hash: &EventHash) -> Option<&ControlEvent> {
+        self.by_hash.get(hash).map(|at| &self.nodes[*at].event)
+    }
+
+    /// `resolve`, remembered for the heads asked last.
+    fn resolve_at(&mut self, heads: &[EventHash]) -> Resolved {
+        if heads.len() == self.heads.len() && heads.iter().all(|head| self.heads.contains(head)) {
+            return self.current.clone();
+        }
+        if let Some((_, known)) = self.views.iter().find(|(at, _)| at == heads) {
+            return known.clone();
+        }
+        let resolved = self.resolve(heads);
+        if self.views.len() == VIEWS_MAX {
+            self.views.remove(0);
+        }
+        self.views.push((heads.to_vec(), resolved.clone()));
+        resolved
+    }
+
+    /// Resolves the causal past of `heads` from scratch.
+    fn resolve(&self, heads: &[EventHash]) -> Resolved {
+        let mut clock = VectorClock::default();
+        heads.iter().for_each(|head| clock.merge(&self.nodes[self.by_hash[head]].past));
+        let inside: Vec<&Node> = self
+            .order
+            .iter()
+            .map(|at| &self.nodes[*at])
+            .filter(|node| clock.contains(&node.event.stamp.event()))
+            .collect();
+        let mut void: BTreeMap<EventHash, &'static str> =
+            inside.iter().filter_map(|node| node.authority.err().map(|why| (node.event.hash, why))).collect();
+        self.strong_removal(&inside, &mut void);
+        let mut state = SpaceState::default();
+        for node in inside.iter().filter(|node| !void.contains_key(&node.event.hash)) {
+            apply(&mut state, &node.event);
+        }
+        Resolved { state: Arc::new(state), void: Arc::new(void) }
+    }
+
+    /// Adds to `void` what removals and demotions cut off.
+    fn strong_removal(&self, inside: &[&Node], void: &mut BTreeMap<EventHash, &'static str>) {
+        let founded: BTreeMap<DeviceId, Stamp> =
+            inside.iter().flat_map(|node| admissions(&node.event)).collect();
+        let mut revocations: Vec<(&Node, Vec<Revocation>)> = inside
+            .iter()
+            .filter(|node| node.authority.is_ok())
+            .map(|node| (*node, revocations(&node.event, inside)))
+            .filter(|(_, list)| !list.is_empty())
+            .collect();
+        revocations.sort_by_key(|(node, _)| {
+            let rank = node.authority.unwrap_or(Rank::GUEST);
+            (std::cmp::Reverse(rank), founded.get(&node.event.stamp.author).copied(), node.event.hash)
+        });
+        for (revoking, list) in revocations {
+            if void.contains_key(&revoking.event.hash) {
+                continue;
+            }
+            for node in inside {
+                let unseen = !revoking.past.contains(&node.event.stamp.event());
+                let later = node.past.contains(&revoking.event.stamp.event());
+                let hit = list.iter().any(|revocation| revocation.hits(&node.event));
+                if unseen && !later && hit && node.event.hash != revoking.event.hash {
+                    void.entry(node.event.hash)
+                        .or_insert("its author was removed or demoted without knowing of it");
+                }
+            }
+        }
+    }
+}
+
+/// A removal or demotion: the devices it concerns and the rank they are left with (`None`: none at all).
+struct Revocation {
+    devices: BTreeSet<DeviceId>,
+    left: Option<Rank>,
+}
+
+impl Revocation {
+    fn hits(&self, event: &ControlEvent) -> bool {
+        self.devices.contains(&event.stamp.author)
+            && self.left.is_none_or(|rank| event.transaction.0.iter().any(|op| required(op) > rank))
+    }
+}
+
+/// The rank below which nobody can do this, whoever the target is.
+fn required(op: &ControlOp) -> Rank {
+    match op {
+        ControlOp::Genesis { .. } | ControlOp::Commit(_) => Rank::GUEST,
+        ControlOp::Admit { rank, .. } | ControlOp::SetRank { rank, .. } => Rank::MODERATOR.max(*rank),
+        ControlOp::Remove { .. } | ControlOp::CreateChannel { .. } => Rank::MODERATOR,
+    }
+}
+
+fn revocations(event: &ControlEvent, inside: &[&Node]) -> Vec<Revocation> {
+    let devices = |user| {
+        let cards = inside.iter().flat_map(|node| cards(&node.event));
+        cards.filter(|card| card.user == user).map(|card| card.device).collect()
+    };
+    let ops = event.transaction.0.iter();
+    ops.filter_map(|op| match op {
+        ControlOp::Remove { user, .. } => Some(Revocation { devices: devices(*user), left: None }),
+        ControlOp::SetRank { user, rank, .. } => {
+            Some(Revocation { devices: devices(*user), left: Some(*rank) })
+        }
+        _ => None,
+    })
+    .collect()
+}
+
+fn cards(event: &ControlEvent) -> impl Iterator<Item = &super::Card> {
+    event.transaction.0.iter().filter_map(|op| match op {
+        ControlOp::Genesis { owner, .. } => Some(owner),
+        ControlOp::Admit { card, .. } => Some(card),
+        _ => None,
+    })
+}
+
+fn admissions(event: &ControlEvent) -> impl Iterator<Item = (DeviceId, Stamp)> {
+    cards(event).map(|card| (card.device, event.stamp))
+}
+
+/// The author's rank if it may do all that the event does, one operation after the other.
+fn judge(before: &Arc<SpaceState>, event: &ControlEvent) -> Result<Rank, &'static str> {
+    let author = &event.stamp.author;
+    let mut state = Arc::clone(before);
+    for (at, op) in event.transaction.0.iter().enumerate() {
+        if let Some(why) = state.forbids(author, op) {
+            return Err(why);
+        }
+        if at + 1 < event.transaction.0.len() {
+            Arc::make_mut(&mut state).apply(&event.stamp, &event.hash, at, op);
+        }
+    }
+    Ok(before.rank_of(author).unwrap_or(Rank::OWNER))
+}
+
+fn apply(state: &mut SpaceState, event: &ControlEvent) {
+    for (at, op) in event.transaction.0.iter().enumerate() {
+        state.apply(&event.stamp, &event.hash, at, op);
+    }
+}
+
+/// The result of one more event that builds on everything before it.
+fn extend(mut before: Resolved, node: &Node) -> Resolved {
+    match node.authority {
+        Ok(_) => apply(Arc::make_mut(&mut before.state), &node.event),
+        Err(why) => {
+            Arc::make_mut(&mut before.void).insert(node.event.hash, why);
+        }
+    }
+    before
+}
+
+#[cfg(test)]
+mod tests;

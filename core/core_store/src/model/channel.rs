@@ -1,0 +1,152 @@
+use super::{ChannelOp, Post, Timeline};
+use crate::crdt::{Crdt, LwwRegister, OrSet, OrSetOp, Stamp};
+use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use terachat_event::{DeviceId, EventRef};
+
+/// A channel's messages with their edits, replies, reactions and pins.
+///
+/// Messages are named by the position of their event in the log's index; texts stay in the store.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct ChannelState {
+    /// Messages in the total order.
+    pub timeline: Timeline,
+    replies: BTreeMap<u32, Vec<u32>>,
+    reply_to: BTreeMap<u32, u32>,
+    edits: BTreeMap<u32, LwwRegister<u32>>,
+    reactions: BTreeMap<u32, OrSet<(String, DeviceId)>>,
+    pins: BTreeMap<u32, OrSet<()>>,
+    imports: BTreeMap<(DeviceId, u64), Vec<(u64, u32)>>,
+}
+
+/// What is known of one message besides its first text.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MessageState<'a> {
+    /// The event whose body is the current one, if it was edited.
+    pub edited_by: Option<u32>,
+    /// The message it answers.
+    pub reply_to: Option<u32>,
+    /// Reactions and devices, ascending.
+    pub reactions: Vec<(&'a str, &'a DeviceId)>,
+    /// Whether it is pinned.
+    pub pinned: bool,
+}
+
+/// What an operation needs to know of the log it is applied in.
+pub(crate) trait Surroundings {
+    /// The position of an event, if it is known.
+    fn find(&self, event: &EventRef) -> Option<u32>;
+    /// The total order of two positions.
+    fn order(&self, a: u32, b: u32) -> Ordering;
+    /// Whether both events are by one user.
+    fn same_user(&self, a: &EventRef, b: &EventRef) -> bool;
+    /// Whether the event at this position is void.
+    fn is_void(&self, at: u32) -> bool;
+}
+
+impl ChannelState {
+    /// Applies the operation of the event at position `at`. What refers to no message that counts does nothing.
+    pub(crate) fn apply(&mut self, at: u32, stamp: &Stamp, op: ChannelOp<'_>, log: &impl Surroundings) {
+        let message = |target: &EventRef| log.find(target).filter(|at| !log.is_void(*at));
+        match op {
+            ChannelOp::Post(post) => self.post(at, stamp, &post, log),
+            ChannelOp::Edit { target, .. } => {
+                if let Some(message) = message(&target).filter(|_| log.same_user(&stamp.event(), &target)) {
+                    let write = (*stamp, at);
+                    self.edits
+                        .entry(message)
+                        .and_modify(|register| register.apply(write))
+                        .or_insert(LwwRegister::new(write.0, write.1));
+                }
+            }
+            ChannelOp::React { target, emoji } => {
+                if let Some(message) = message(&target) {
+                    let element = (emoji.to_owned(), stamp.author);
+                    self.reactions.entry(message).or_default().apply(OrSetOp::Add(element, stamp.event()));
+                }
+            }
+            ChannelOp::Unreact { target, emoji, seen } => {
+                if let Some(set) = message(&target).and_then(|message| self.reactions.get_mut(&message)) {
+                    // One's own only: a dot of somebody else's is under another element.
+                    set.apply(OrSetOp::Remove((emoji.to_owned(), stamp.author), seen));
+                }
+            }
+            ChannelOp::Pin { target } => {
+                if let Some(message) = message(&target) {
+                    self.pins.entry(message).or_default().apply(OrSetOp::Add((), stamp.event()));
+                }
+            }
+            ChannelOp::Unpin { target, seen } => {
+                if let Some(set) = message(&target).and_then(|message| self.pins.get_mut(&message)) {
+                    set.apply(OrSetOp::Remove((), seen));
+                }
+            }
+        }
+    }
+
+    fn post(&mut self, at: u32, stamp: &Stamp, post: &Post<'_>, log: &impl Surroundings) {
+        self.timeline.insert(at, |a, b| log.order(a, b));
+        if let Some(target) =
+            post.reply_to.and_then(|target| log.find(&target)).filter(|at| !log.is_void(*at))
+        {
+            self.reply_to.insert(at, target);
+            self.replies.entry(target).or_default().push(at);
+        }
+        if let Some(imported) = &post.imported {
+            let ids = self.imports.entry((stamp.author, imported.source)).or_default();
+            if ids.last().is_none_or(|(id, _)| *id < imported.id) {
+                ids.push((imported.id, at));
+            }
+        }
+    }
+
+    /// What is known of the message at this position.
+    pub fn message(&self, at: u32) -> MessageState<'_> {
+        let reactions = self.reactions.get(&at).into_iter().flat_map(OrSet::iter);
+        MessageState {
+            edited_by: self.edits.get(&at).map(|register| *register.value()),
+            reply_to: self.reply_to.get(&at).copied(),
+            reactions: reactions.map(|((emoji, device), _)| (emoji.as_str(), device)).collect(),
+            pinned: self.pins.get(&at).is_some_and(|set| !set.is_empty()),
+        }
+    }
+
+    /// Direct answers to the message at this position, in order of arrival.
+    pub fn replies(&self, at: u32) -> &[u32] {
+        self.replies.get(&at).map_or(&[], Vec::as_slice)
+    }
+
+    /// The pinned messages.
+    pub fn pinned(&self) -> impl Iterator<Item = u32> + '_ {
+        self.pins.iter().filter(|(_, set)| !set.is_empty()).map(|(at, _)| *at)
+    }
+
+    /// The dots by which `device` holds this reaction: what taking it back names.
+    pub fn reaction_dots(&self, at: u32, emoji: &str, device: &DeviceId) -> Vec<EventRef> {
+        let sets = self.reactions.get(&at).into_iter().flat_map(OrSet::iter);
+        let own = sets.filter(|((e, d), _)| e == emoji && d == device);
+        own.flat_map(|(_, dots)| dots.iter().copied()).collect()
+    }
+
+    /// The dots by which the message is pinned: what unpinning names.
+    pub fn pin_dots(&self, at: u32) -> Vec<EventRef> {
+        self.pins
+            .get(&at)
+            .into_iter()
+            .flat_map(OrSet::iter)
+            .flat_map(|(_, dots)| dots.iter().copied())
+            .collect()
+    }
+
+    /// The largest foreign id that `device` imported from `source`; 0 for none.
+    pub fn import_position(&self, device: &DeviceId, source: u64) -> u64 {
+        self.imports.get(&(*device, source)).and_then(|ids| ids.last()).map_or(0, |(id, _)| *id)
+    }
+
+    /// The message that `device` imported as the foreign record `id`.
+    pub fn imported(&self, device: &DeviceId, source: u64, id: u64) -> Option<u32> {
+        let ids = self.imports.get(&(*device, source))?;
+        ids.binary_search_by_key(&id, |(id, _)| *id).ok().map(|found| ids[found].1)
+    }
+}

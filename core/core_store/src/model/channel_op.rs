@@ -1,0 +1,125 @@
+use super::Style;
+use crate::Error;
+use serde::{Deserialize, Serialize};
+use terachat_event::EventRef;
+
+/// Largest body of a message in bytes.
+pub const BODY_LEN_MAX: usize = 64 * 1024;
+/// Largest reaction in bytes.
+pub const EMOJI_LEN_MAX: usize = 32;
+
+/// One change of a channel: the payload of a sealed event, before it is sealed. Borrowed from its bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ChannelOp<'a> {
+    /// A new message.
+    #[serde(borrow)]
+    Post(Post<'a>),
+    /// A new body for one's own message.
+    Edit {
+        /// The message.
+        target: EventRef,
+        /// The body.
+        body: &'a str,
+    },
+    /// Adds a reaction.
+    React {
+        /// The message.
+        target: EventRef,
+        /// The reaction.
+        emoji: &'a str,
+    },
+    /// Takes one's own reaction back.
+    Unreact {
+        /// The message.
+        target: EventRef,
+        /// The reaction.
+        emoji: &'a str,
+        /// The reactions that were seen.
+        seen: Vec<EventRef>,
+    },
+    /// Pins a message.
+    Pin {
+        /// The message.
+        target: EventRef,
+    },
+    /// Unpins a message.
+    Unpin {
+        /// The message.
+        target: EventRef,
+        /// The pins that were seen.
+        seen: Vec<EventRef>,
+    },
+}
+
+/// A message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Post<'a> {
+    /// How it is to be read.
+    pub style: Style,
+    /// Its text; 0 to 64 KiB.
+    pub body: &'a str,
+    /// The message it answers.
+    pub reply_to: Option<EventRef>,
+    /// Where it came from, for a record of a foreign log.
+    #[serde(borrow)]
+    pub imported: Option<Imported<'a>>,
+}
+
+/// The origin of an imported record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Imported<'a> {
+    /// Fingerprint of the foreign log.
+    pub source: u64,
+    /// The record's id there.
+    pub id: u64,
+    /// The original time in milliseconds since 1970.
+    pub ts_ms: i64,
+    /// The original author.
+    pub author: &'a str,
+}
+
+impl<'a> ChannelOp<'a> {
+    /// The bytes to be sealed (postcard).
+    pub fn encode(&self) -> Vec<u8> {
+        postcard::to_allocvec(self).expect("plain values encode into a growing buffer")
+    }
+
+    /// Reads what was sealed.
+    ///
+    /// # Errors
+    /// [`Error::Payload`] for bytes that are no operation, or one out of bounds.
+    pub fn decode(bytes: &'a [u8]) -> Result<Self, Error> {
+        let (op, rest) = postcard::take_from_bytes::<Self>(bytes)
+            .map_err(|_| Error::Payload("not a channel operation"))?;
+        let fits = match &op {
+            ChannelOp::Post(Post { body, .. }) | ChannelOp::Edit { body, .. } => body.len() <= BODY_LEN_MAX,
+            ChannelOp::React { emoji, .. } | ChannelOp::Unreact { emoji, .. } => {
+                (1..=EMOJI_LEN_MAX).contains(&emoji.len())
+            }
+            ChannelOp::Pin { .. } | ChannelOp::Unpin { .. } => true,
+        };
+        (fits && rest.is_empty()).then_some(op).ok_or(Error::Payload("a channel operation out of bounds"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn random_bytes_never_panic(bytes: Vec<u8>) {
+            let _ = ChannelOp::decode(&bytes);
+            let _ = crate::model::ControlTransaction::decode(&bytes);
+        }
+
+        #[test]
+        fn posts_read_what_they_wrote(body: String, source: u64, id: u64, ts_ms: i64, author: String) {
+            let post = ChannelOp::Post(Post { style: Style::Action, body: &body, reply_to: None, imported: Some(Imported { source, id, ts_ms, author: &author }) });
+            let bytes = post.encode();
+            prop_assert_eq!(ChannelOp::decode(&bytes), Ok(post));
+            prop_assert!(ChannelOp::decode(&bytes[..bytes.len() - 1]).is_err());
+        }
+    }
+}

@@ -1,0 +1,141 @@
+use super::{Card, Rank};
+use crate::Error;
+use serde::{Deserialize, Serialize};
+use terachat_event::{ChannelId, DeviceId, EventHash, UserId};
+
+/// Most characters of a name.
+const NAME_CHARS_MAX: usize = 100;
+
+/// One change of a space's control state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ControlOp {
+    /// Founds the space: the first operation of its first event, and nowhere else.
+    Genesis {
+        /// The space's name.
+        name: String,
+        /// The founder, who becomes owner.
+        owner: Card,
+        /// Makes the id of every space unpredictable.
+        salt: [u8; 16],
+    },
+    /// Admits a device's user.
+    Admit {
+        /// Whom.
+        card: Card,
+        /// With which rank; below the admitting member's own.
+        rank: Rank,
+        /// The MLS key package by which members put the device into the group; kept so that whoever has to repeat
+        /// a lost commit can.
+        key_package: Vec<u8>,
+    },
+    /// Removes a user with all devices, for good.
+    Remove {
+        /// Whom.
+        user: UserId,
+        /// How far each of the user's chains counts.
+        pins: Vec<Pin>,
+    },
+    /// Changes a user's rank.
+    SetRank {
+        /// Whose.
+        user: UserId,
+        /// The new rank.
+        rank: Rank,
+        /// For a demotion: how far the user's chains count under the old rank.
+        pins: Vec<Pin>,
+    },
+    /// Creates a channel; its id follows from the event and the operation's place in it.
+    CreateChannel {
+        /// The channel's name.
+        name: String,
+    },
+    /// Moves the space's MLS group to its next epoch.
+    Commit(GroupCommit),
+}
+
+/// Where a removal or demotion cuts one of the target's chains: what lies beyond is void, however it is dated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pin {
+    /// The channel, or `None` for the control log.
+    pub channel: Option<ChannelId>,
+    /// The device.
+    pub device: DeviceId,
+    /// Number of the last event that counts; a chain without a pin counts up to nothing.
+    pub seq: u64,
+    /// Its hash.
+    pub hash: EventHash,
+}
+
+/// An MLS commit (RFC 9420, section 12.4) with what newcomers need beside it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupCommit {
+    /// The control event whose commit (or genesis) made the epoch that this one leaves.
+    pub previous: EventHash,
+    /// The epoch this commit leads to.
+    pub epoch: u64,
+    /// The MLS message.
+    pub message: Vec<u8>,
+    /// MLS Welcome for those whom this commit adds; empty without any.
+    pub welcome: Vec<u8>,
+    /// BLAKE3 of the ratchet tree that belongs to the welcome; any member hands the tree out.
+    pub tree: [u8; 32],
+    /// The former epoch's secret sealed under the new one's, for channels whose history is shared.
+    pub link: Vec<u8>,
+}
+
+/// The payload of one control event: operations that count together or not at all.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ControlTransaction(pub Vec<ControlOp>);
+
+impl ControlTransaction {
+    /// The payload's bytes (postcard).
+    pub fn encode(&self) -> Vec<u8> {
+        postcard::to_allocvec(self).expect("plain values encode into a growing buffer")
+    }
+
+    /// Reads a payload.
+    ///
+    /// # Errors
+    /// [`Error::Payload`] for bytes that are no transaction, names out of bounds, or a genesis out of place.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
+        let (transaction, rest) = postcard::take_from_bytes::<Self>(bytes)
+            .map_err(|_| Error::Payload("not a control transaction"))?;
+        if !rest.is_empty() || transaction.0.is_empty() {
+            return Err(Error::Payload("a control transaction is empty or has bytes behind its end"));
+        }
+        for (at, op) in transaction.0.iter().enumerate() {
+            match op {
+                ControlOp::Genesis { name, owner, .. } => {
+                    check_name(name)?;
+                    check_name(&owner.name)?;
+                    if at != 0 {
+                        return Err(Error::Payload("a genesis inside a transaction"));
+                    }
+                }
+                ControlOp::Admit { card, rank, .. } => {
+                    check_name(&card.name)?;
+                    check_rank(*rank)?;
+                }
+                ControlOp::SetRank { rank, .. } => check_rank(*rank)?,
+                ControlOp::CreateChannel { name } => check_name(name)?,
+                ControlOp::Remove { .. } | ControlOp::Commit(_) => {}
+            }
+        }
+        Ok(transaction)
+    }
+}
+
+/// A name is 1 to 100 characters without control characters.
+///
+/// # Errors
+/// [`Error::Payload`].
+pub(crate) fn check_name(name: &str) -> Result<(), Error> {
+    let fits = !name.trim().is_empty()
+        && name.chars().count() <= NAME_CHARS_MAX
+        && !name.chars().any(char::is_control);
+    fits.then_some(()).ok_or(Error::Payload("a name is 1 to 100 characters without control characters"))
+}
+
+fn check_rank(rank: Rank) -> Result<(), Error> {
+    Rank::new(rank.get()).map(drop).ok_or(Error::Payload("a rank is 0 to 100"))
+}

@@ -1,0 +1,59 @@
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// A member's rank, 0 to 100: whoever has more may do more, and only to those who have less.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Rank(u8);
+
+/// What a rank may permit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Right {
+    /// Post, edit one's own, react.
+    Send,
+    /// Pin and unpin.
+    Pin,
+    /// Admit members of lower rank.
+    Invite,
+    /// Remove members of lower rank and change ranks below one's own.
+    Govern,
+    /// Create channels.
+    CreateChannel,
+}
+
+impl Rank {
+    /// Reads only.
+    pub const GUEST: Self = Self(0);
+    /// Writes.
+    pub const MEMBER: Self = Self(10);
+    /// Invites, removes, pins, creates channels.
+    pub const MODERATOR: Self = Self(50);
+    /// Governs moderators.
+    pub const ADMIN: Self = Self(80);
+    /// Governs everyone below.
+    pub const OWNER: Self = Self(100);
+
+    /// The rank with this number, if it is at most 100.
+    pub fn new(rank: u8) -> Option<Self> {
+        (rank <= 100).then_some(Self(rank))
+    }
+
+    /// The number.
+    pub fn get(self) -> u8 {
+        self.0
+    }
+
+    /// Whether this rank permits `right`.
+    pub fn permits(self, right: Right) -> bool {
+        self >= match right {
+            Right::Send => Self(1),
+            Right::Pin => Self(30),
+            Right::Invite | Right::Govern | Right::CreateChannel => Self::MODERATOR,
+        }
+    }
+}
+
+impl fmt::Display for Rank {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

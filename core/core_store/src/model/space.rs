@@ -1,0 +1,190 @@
+use super::{ControlOp, Rank, Right};
+use crate::crdt::Stamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use terachat_event::{ChannelId, DeviceId, EventHash, EventRef, UserId};
+
+/// A member, present or former.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// The name on the card.
+    pub name: String,
+    /// The rank; without meaning once removed.
+    pub rank: Rank,
+    /// When the member was first admitted: the earlier, the more senior.
+    pub since: Stamp,
+    /// Whether the member was removed, which is for good.
+    pub removed: bool,
+}
+
+/// A channel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Channel {
+    /// Its name.
+    pub name: String,
+    /// When it was created.
+    pub since: Stamp,
+}
+
+/// A space's control state: who is a member with which rank, which channels there are, and how far the chains of
+/// removed members count.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpaceState {
+    /// The space's name.
+    pub name: String,
+    /// Members, present and former.
+    pub members: BTreeMap<UserId, Member>,
+    /// Whose each device is.
+    pub devices: BTreeMap<DeviceId, UserId>,
+    /// Channels.
+    pub channels: BTreeMap<ChannelId, Channel>,
+    /// Last number that counts, per channel and device, for whoever lost the right to write.
+    cuts: BTreeMap<(ChannelId, DeviceId), u64>,
+}
+
+impl SpaceState {
+    /// The present member who owns `device`.
+    pub fn member_of(&self, device: &DeviceId) -> Option<(&UserId, &Member)> {
+        let user = self.devices.get(device)?;
+        let member = self.members.get(user)?;
+        (!member.removed).then_some((user, member))
+    }
+
+    /// The rank of the present member who owns `device`.
+    pub fn rank_of(&self, device: &DeviceId) -> Option<Rank> {
+        self.member_of(device).map(|(_, member)| member.rank)
+    }
+
+    /// Whether the owner of `device` is a present member with this right.
+    pub fn permits(&self, device: &DeviceId, right: Right) -> bool {
+        self.rank_of(device).is_some_and(|rank| rank.permits(right))
+    }
+
+    /// Devices of present members, ascending: who belongs into the MLS group.
+    pub fn present_devices(&self) -> impl Iterator<Item = &DeviceId> {
+        self.devices.iter().filter(|(_, user)| !self.members[*user].removed).map(|(device, _)| device)
+    }
+
+    /// The last number of the device's chain in `channel` that counts; `None` when nothing is cut off.
+    pub fn cut(&self, channel: &ChannelId, device: &DeviceId) -> Option<u64> {
+        let user = self.devices.get(device)?;
+        let member = self.members.get(user)?;
+        let silent = member.removed || !member.rank.permits(Right::Send);
+        silent.then(|| self.cuts.get(&(*channel, *device)).copied().unwrap_or(0))
+    }
+
+    /// Hash of the whole control state: what members of one MLS epoch agree on.
+    pub fn root(&self) -> [u8; 32] {
+        let bytes = postcard::to_allocvec(self).expect("plain values encode into a growing buffer");
+        blake3::derive_key("terachat 2026-11 control root", &bytes)
+    }
+
+    /// Why `author` may not do `op` in this state, or `None` when it may.
+    pub(crate) fn forbids(&self, author: &DeviceId, op: &ControlOp) -> Option<&'static str> {
+        if let ControlOp::Genesis { owner, .. } = op {
+            let founds = self.members.is_empty() && owner.device == *author && owner.is_genuine();
+            return (!founds).then_some("a space is founded once, by its owner's own device");
+        }
+        let Some((actor, member)) = self.member_of(author) else { return Some("the author is not a member") };
+        let rank = member.rank;
+        match op {
+            ControlOp::Genesis { .. } => unreachable!("answered above"),
+            ControlOp::Admit { card, rank: granted, .. } => match self.members.get(&card.user) {
+                Some(target) if target.removed => {
+                    Some("a removed user cannot come back under the same identity")
+                }
+                _ if self.devices.contains_key(&card.device) => {
+                    Some("the device is already known in this space")
+                }
+                Some(target) => (card.user != *actor
+                    && (!rank.permits(Right::Invite) || rank <= target.rank))
+                    .then_some("a member's further device is admitted by that member or a higher rank"),
+                None => (!rank.permits(Right::Invite) || rank <= *granted)
+                    .then_some("admitting takes rank 50, and more than the rank that is granted"),
+            },
+            ControlOp::Remove { user, .. } => match self.members.get(user) {
+                Some(target) if !target.removed => (user != actor
+                    && (!rank.permits(Right::Govern) || rank <= target.rank))
+                    .then_some("removing takes rank 50, and more than the target's"),
+                _ => Some("no such member"),
+            },
+            ControlOp::SetRank { user, rank: granted, .. } => match self.members.get(user) {
+                Some(target) if !target.removed => {
+                    let steps_down = user == actor && *granted < rank;
+                    let governs = rank.permits(Right::Govern) && rank > target.rank && rank > *granted;
+                    // An owner may name another owner: a space must be able to outlive its founder.
+                    let crowns = rank == Rank::OWNER && target.rank < Rank::OWNER;
+                    (!steps_down && !governs && !crowns).then_some(
+                        "setting a rank takes rank 50, and more than the target's old and new rank",
+                    )
+                }
+                _ => Some("no such member"),
+            },
+            ControlOp::CreateChannel { .. } => {
+                (!rank.permits(Right::CreateChannel)).then_some("creating a channel takes rank 50")
+            }
+            // Whether its MLS content fits the members is checked where the group is known.
+            ControlOp::Commit(_) => None,
+        }
+    }
+
+    /// Applies the `at`-th operation of an event. Operations that make no sense in this state do nothing: among
+    /// concurrent events that can happen to honest ones.
+    pub(crate) fn apply(&mut self, stamp: &Stamp, hash: &EventHash, at: usize, op: &ControlOp) {
+        match op {
+            ControlOp::Genesis { name, owner, .. } => {
+                self.name.clone_from(name);
+                self.admit(stamp, owner, Rank::OWNER);
+            }
+            ControlOp::Admit { card, rank, .. } => self.admit(stamp, card, *rank),
+            ControlOp::Remove { user, pins } => {
+                if let Some(member) = self.members.get_mut(user) {
+                    member.removed = true;
+                    self.cut_off(user, pins);
+                }
+            }
+            ControlOp::SetRank { user, rank, pins } => {
+                if let Some(member) = self.members.get_mut(user).filter(|member| !member.removed) {
+                    member.rank = *rank;
+                    self.cut_off(user, pins);
+                }
+            }
+            ControlOp::CreateChannel { name } => {
+                let id = channel_id(hash, at);
+                self.channels.insert(id, Channel { name: name.clone(), since: *stamp });
+            }
+            ControlOp::Commit(_) => {}
+        }
+    }
+
+    fn admit(&mut self, stamp: &Stamp, card: &super::Card, rank: Rank) {
+        let fresh = Member { name: card.name.clone(), rank, since: *stamp, removed: false };
+        let member = self.members.entry(card.user).or_insert(fresh);
+        if !member.removed {
+            self.devices.entry(card.device).or_insert(card.user);
+        }
+    }
+
+    fn cut_off(&mut self, user: &UserId, pins: &[super::Pin]) {
+        for pin in pins {
+            if let (Some(channel), true) = (pin.channel, self.devices.get(&pin.device) == Some(user)) {
+                // Of several removals the one that cuts earliest holds, in whatever order they come.
+                let cut = self.cuts.entry((channel, pin.device)).or_insert(pin.seq);
+                *cut = pin.seq.min(*cut);
+            }
+        }
+    }
+}
+
+/// The id of the channel that operation `at` of the control event `hash` creates.
+pub(crate) fn channel_id(hash: &EventHash, at: usize) -> ChannelId {
+    let mut hasher = blake3::Hasher::new_derive_key("terachat 2026-11 channel id");
+    hasher.update(&hash.0).update(&(at as u64).to_le_bytes());
+    ChannelId(*hasher.finalize().as_bytes())
+}
+
+/// A message's author may be another device of the same user.
+pub(crate) fn same_user(state: &SpaceState, a: &EventRef, b: &EventRef) -> bool {
+    a.author == b.author
+        || state.devices.get(&a.author).is_some_and(|user| state.devices.get(&b.author) == Some(user))
+}

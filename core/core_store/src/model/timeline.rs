@@ -1,0 +1,98 @@
+use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
+
+/// Positions per chunk before it is split: small enough to shift quickly, large enough to be few.
+const CHUNK_LEN_MAX: usize = 1024;
+
+/// Event positions in the total order, which the caller hands in; appending at the end is the common case.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Timeline {
+    /// No chunk is empty.
+    chunks: Vec<Vec<u32>>,
+    len: usize,
+}
+
+impl Timeline {
+    /// Number of positions.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether it has no positions.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Inserts `item` at its place; the caller inserts each once.
+    pub fn insert(&mut self, item: u32, order: impl Fn(u32, u32) -> Ordering) {
+        self.len += 1;
+        let at = match self.chunks.last().and_then(|chunk| chunk.last()) {
+            None => {
+                self.chunks.push(vec![item]);
+                return;
+            }
+            Some(last) if order(*last, item).is_lt() => self.chunks.len() - 1,
+            Some(_) => self.chunks.partition_point(|chunk| order(chunk[chunk.len() - 1], item).is_lt()),
+        };
+        let chunk = &mut self.chunks[at];
+        let place = match chunk.last() {
+            Some(last) if order(*last, item).is_lt() => chunk.len(),
+            _ => chunk.partition_point(|other| order(*other, item).is_lt()),
+        };
+        chunk.insert(place, item);
+        if chunk.len() > CHUNK_LEN_MAX {
+            // An append leaves a full chunk behind instead of two half ones.
+            let cut = if place == CHUNK_LEN_MAX { CHUNK_LEN_MAX } else { CHUNK_LEN_MAX / 2 };
+            let rest = chunk.split_off(cut);
+            self.chunks.insert(at + 1, rest);
+        }
+    }
+
+    /// The rank of `item` in the order: how many positions precede it.
+    pub fn rank(&self, item: u32, order: impl Fn(u32, u32) -> Ordering) -> usize {
+        let at = self.chunks.partition_point(|chunk| order(chunk[chunk.len() - 1], item).is_lt());
+        let before: usize = self.chunks[..at].iter().map(Vec::len).sum();
+        before
+            + self
+                .chunks
+                .get(at)
+                .map_or(0, |chunk| chunk.partition_point(|other| order(*other, item).is_lt()))
+    }
+
+    /// The positions from rank `from` (inclusive) on, in order.
+    pub fn iter_from(&self, from: usize) -> impl Iterator<Item = u32> + '_ {
+        let mut skip = from;
+        let at = self.chunks.iter().position(|chunk| {
+            let here = skip < chunk.len();
+            skip -= if here { 0 } else { chunk.len() };
+            here
+        });
+        self.chunks[at.unwrap_or(self.chunks.len())..].iter().flatten().copied().skip(skip)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn equals_a_sorted_list(keys in prop::collection::btree_set(any::<u32>(), 0..5000), sorted: bool, from: prop::sample::Index) {
+            // Items are positions into `keys`, so that order and arrival differ as they do for events.
+            let mut keys: Vec<u32> = keys.into_iter().collect();
+            if !sorted { keys.sort_by_key(|key| key.wrapping_mul(0x9e37_79b9)); }
+            let order = |a: u32, b: u32| keys[a as usize].cmp(&keys[b as usize]);
+            let mut timeline = Timeline::default();
+            for item in 0..keys.len() as u32 { timeline.insert(item, order); }
+            let mut naive: Vec<u32> = (0..keys.len() as u32).collect();
+            naive.sort_by(|a, b| order(*a, *b));
+            prop_assert_eq!(timeline.len(), naive.len());
+            prop_assert_eq!(timeline.iter_from(0).collect::<Vec<_>>(), naive.clone());
+            let from = from.index(keys.len() + 1);
+            prop_assert_eq!(timeline.iter_from(from).collect::<Vec<_>>(), &naive[from..]);
+            for (rank, item) in naive.iter().enumerate().step_by(97) { prop_assert_eq!(timeline.rank(*item, order), rank); }
+            prop_assert!(timeline.chunks.iter().all(|chunk| !chunk.is_empty() && chunk.len() <= CHUNK_LEN_MAX));
+        }
+    }
+}

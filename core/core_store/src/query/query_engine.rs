@@ -1,0 +1,229 @@
+use crate::model::{BODY_LEN_MAX, ChannelOp, Style};
+use crate::store::space_logs::ChannelLog;
+use crate::{Error, LocalStore};
+use terachat_event::{DeviceId, EventRef, LogId};
+
+/// Where a page of messages lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PageStart {
+    /// The newest messages.
+    Newest,
+    /// Those right before this one.
+    Before(EventRef),
+    /// Those right after this one.
+    After(EventRef),
+}
+
+/// A message as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageView {
+    /// Its event.
+    pub event: EventRef,
+    /// Wall time as claimed by its author, in milliseconds since 1970.
+    pub wall_ms: u64,
+    /// How it is to be read.
+    pub style: Style,
+    /// Its current text.
+    pub body: String,
+    /// Whether the text was edited.
+    pub edited: bool,
+    /// The message it answers.
+    pub reply_to: Option<EventRef>,
+    /// Reactions with the devices that chose them, ascending.
+    pub reactions: Vec<(String, DeviceId)>,
+    /// Whether it is pinned.
+    pub pinned: bool,
+    /// Original author and time in milliseconds since 1970, for a record of a foreign log.
+    pub imported: Option<(String, i64)>,
+}
+
+impl LocalStore {
+    /// A page of at most `limit` messages, oldest first.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] for a channel or message that is not here, [`Error::Store`].
+    pub fn page(&self, log: &LogId, start: PageStart, limit: usize) -> Result<Vec<MessageView>, Error> {
+        let channel = self.channel(log)?;
+        let timeline = &channel.state.timeline;
+        let order = |a, b| channel.index.order(a, b);
+        let rank = |event: &EventRef| {
+            let at = channel.index.find(event).ok_or(Error::Unknown("that message"))?;
+            Ok::<_, Error>((at, timeline.rank(at, order)))
+        };
+        let (from, len) = match start {
+            PageStart::Newest => (timeline.len().saturating_sub(limit), limit),
+            PageStart::Before(event) => {
+                let end = rank(&event)?.1;
+                (end.saturating_sub(limit), limit.min(end))
+            }
+            PageStart::After(event) => {
+                let (at, rank) = rank(&event)?;
+                let here = timeline.iter_from(rank).next() == Some(at);
+                (rank + usize::from(here), limit)
+            }
+        };
+        timeline.iter_from(from).take(len).map(|at| self.view(channel, at)).collect()
+    }
+
+    /// A message and everything that answers it, directly or not, depth first in the total order, with the depth.
+    ///
+    /// # Errors
+    /// As [`LocalStore::page`].
+    pub fn thread(
+        &self,
+        log: &LogId,
+        root: &EventRef,
+        limit: usize,
+    ) -> Result<Vec<(usize, MessageView)>, Error> {
+        let channel = self.channel(log)?;
+        let mut stack = vec![(0, channel.index.find(root).ok_or(Error::Unknown("that message"))?)];
+        let mut thread = Vec::new();
+        while let Some((depth, at)) = stack.pop() {
+            if thread.len() == limit {
+                break;
+            }
+            thread.push((depth, self.view(channel, at)?));
+            let mut replies = channel.state.replies(at).to_vec();
+            replies.sort_by(|a, b| channel.index.order(*b, *a));
+            stack.extend(replies.into_iter().map(|reply| (depth + 1, reply)));
+        }
+        Ok(thread)
+    }
+
+    /// The pinned messages in the total order.
+    ///
+    /// # Errors
+    /// As [`LocalStore::page`].
+    pub fn pinned(&self, log: &LogId, limit: usize) -> Result<Vec<MessageView>, Error> {
+        let channel = self.channel(log)?;
+        let mut pinned: Vec<u32> = channel.state.pinned().collect();
+        pinned.sort_by(|a, b| channel.index.order(*a, *b));
+        let skip = pinned.len().saturating_sub(limit);
+        pinned.into_iter().skip(skip).map(|at| self.view(channel, at)).collect()
+    }
+
+    /// One message.
+    ///
+    /// # Errors
+    /// As [`LocalStore::page`].
+    pub fn message(&self, log: &LogId, event: &EventRef) -> Result<MessageView, Error> {
+        let channel = self.channel(log)?;
+        self.view(channel, channel.index.find(event).ok_or(Error::Unknown("that message"))?)
+    }
+
+    /// The message that an event posted, edited, reacted to or pinned.
+    ///
+    /// # Errors
+    /// As [`LocalStore::page`]; `None` for an event that concerns no message that counts.
+    pub fn concerns(&self, log: &LogId, event: &EventRef) -> Result<Option<EventRef>, Error> {
+        let channel = self.channel(log)?;
+        let at = channel.index.find(event).ok_or(Error::Unknown("that event"))?;
+        if channel.void(at).is_some() {
+            return Ok(None);
+        }
+        let payload = self.payload(&channel.index, at)?;
+        Ok(match ChannelOp::decode(&payload) {
+            Ok(ChannelOp::Post(_)) => Some(*event),
+            Ok(
+                ChannelOp::Edit { target, .. }
+                | ChannelOp::React { target, .. }
+                | ChannelOp::Unreact { target, .. }
+                | ChannelOp::Pin { target }
+                | ChannelOp::Unpin { target, .. },
+            ) => Some(target)
+                .filter(|target| channel.index.find(target).is_some_and(|at| channel.void(at).is_none())),
+            Err(_) => None,
+        })
+    }
+
+    /// The events whose names start with `text`: the first digits of a device's id, a dash, the number.
+    pub fn find_events(&self, log: &LogId, text: &str) -> Vec<EventRef> {
+        let Some(index) = self.index(log) else { return Vec::new() };
+        let Some((device, seq)) = text.rsplit_once('-') else { return Vec::new() };
+        let Ok(seq) = seq.parse() else { return Vec::new() };
+        let named = index.devices().filter(|id| !device.is_empty() && id.to_string().starts_with(device));
+        named
+            .map(|author| EventRef { author: *author, seq })
+            .filter(|event| index.find(event).is_some())
+            .collect()
+    }
+
+    /// Number of messages that count.
+    pub fn message_count(&self, log: &LogId) -> usize {
+        self.channel(log).map_or(0, |channel| channel.state.timeline.len())
+    }
+
+    /// How far `device` has imported the foreign log `source` into this channel: the largest id; 0 for none.
+    pub fn import_position(&self, log: &LogId, device: &DeviceId, source: u64) -> u64 {
+        self.channel(log).map_or(0, |channel| channel.state.import_position(device, source))
+    }
+
+    /// The message that `device` imported as the record `id` of `source`.
+    pub fn imported(&self, log: &LogId, device: &DeviceId, source: u64, id: u64) -> Option<EventRef> {
+        let channel = self.channel(log).ok()?;
+        channel.state.imported(device, source, id).map(|at| channel.index.event_ref(at))
+    }
+
+    /// What taking back a reaction has to name.
+    pub fn reaction_dots(
+        &self,
+        log: &LogId,
+        message: &EventRef,
+        emoji: &str,
+        device: &DeviceId,
+    ) -> Vec<EventRef> {
+        let Ok(channel) = self.channel(log) else { return Vec::new() };
+        channel.index.find(message).map_or_else(Vec::new, |at| channel.state.reaction_dots(at, emoji, device))
+    }
+
+    /// What unpinning has to name.
+    pub fn pin_dots(&self, log: &LogId, message: &EventRef) -> Vec<EventRef> {
+        let Ok(channel) = self.channel(log) else { return Vec::new() };
+        channel.index.find(message).map_or_else(Vec::new, |at| channel.state.pin_dots(at))
+    }
+
+    pub(crate) fn channel(&self, log: &LogId) -> Result<&ChannelLog, Error> {
+        let logs = self.spaces.get(&log.space).ok_or(Error::Unknown("the space"))?;
+        let id = log.channel.ok_or(Error::Unknown("a channel without an id"))?;
+        logs.channels.get(&id).ok_or(Error::Unknown("the channel"))
+    }
+
+    pub(crate) fn view(&self, channel: &ChannelLog, at: u32) -> Result<MessageView, Error> {
+        let index = &channel.index;
+        let payload = self.payload(index, at)?;
+        let Ok(ChannelOp::Post(post)) = ChannelOp::decode(&payload) else {
+            return Err(Error::Unknown("that message"));
+        };
+        let state = channel.state.message(at);
+        let body = match state.edited_by {
+            Some(edit) => self.text(channel, edit)?,
+            None => post.body.to_owned(),
+        };
+        debug_assert!(body.len() <= BODY_LEN_MAX);
+        Ok(MessageView {
+            event: index.event_ref(at),
+            wall_ms: index.event(at).wall_ms,
+            style: post.style,
+            body,
+            edited: state.edited_by.is_some(),
+            reply_to: state.reply_to.map(|at| index.event_ref(at)),
+            reactions: state
+                .reactions
+                .iter()
+                .map(|(emoji, device)| ((*emoji).to_owned(), **device))
+                .collect(),
+            pinned: state.pinned,
+            imported: post.imported.map(|imported| (imported.author.to_owned(), imported.ts_ms)),
+        })
+    }
+
+    /// The text that the event at this position brought; empty for events without.
+    pub(crate) fn text(&self, channel: &ChannelLog, at: u32) -> Result<String, Error> {
+        let payload = self.payload(&channel.index, at)?;
+        Ok(match ChannelOp::decode(&payload) {
+            Ok(ChannelOp::Post(post)) => post.body.to_owned(),
+            Ok(ChannelOp::Edit { body, .. }) => body.to_owned(),
+            _ => String::new(),
+        })
+    }
+}

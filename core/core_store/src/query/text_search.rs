@@ -1,0 +1,141 @@
+use super::MessageView;
+use super::search_index::{Query, SearchIndex, highlight};
+use crate::model::ChannelOp;
+use crate::store::space_logs::ChannelLog;
+use crate::{Error, LocalStore};
+use std::ops::Range;
+use terachat_event::{ChannelId, LogId, SpaceId};
+
+/// One search result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TextHit {
+    /// The channel's log.
+    pub log: LogId,
+    /// The message.
+    pub message: MessageView,
+    /// Relevance and recency in one number, larger is better.
+    pub score: u64,
+    /// Byte ranges of the body that matched.
+    pub highlights: Vec<Range<usize>>,
+}
+
+impl LocalStore {
+    /// The best `limit` messages of a channel for `query`; `accept` answers for the query's filters and whatever else
+    /// the caller asks of a message.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`], [`Error::Store`].
+    pub fn search(
+        &mut self,
+        log: &LogId,
+        query: &Query,
+        limit: usize,
+        accept: impl Fn(&MessageView) -> bool,
+    ) -> Result<Vec<TextHit>, Error> {
+        let id = log.channel.ok_or(Error::Unknown("a channel without an id"))?;
+        self.index_text(log.space, id)?;
+        let channel = self.channel(log)?;
+        let Some(search) = &channel.search else { return Ok(Vec::new()) };
+        let current = |doc| current_message(self, channel, doc);
+        let wanted = |doc: u32| {
+            let message = current(doc)?;
+            if query.filters().is_empty() {
+                return Some(());
+            }
+            self.view(channel, message).ok().filter(&accept).map(drop)
+        };
+        let found =
+            search.search(query, limit, |doc| wanted(doc).is_some(), |doc| self.text(channel, doc).ok());
+        let found = match found {
+            Ok(found) => found,
+            Err(_) => {
+                // Damaged: dropped, and built anew by the next search.
+                self.drop_text_index(log.space, id);
+                return self.search(log, query, limit, accept);
+            }
+        };
+        found
+            .into_iter()
+            .filter_map(|hit| Some((hit.score, current(hit.doc)?)))
+            .map(|(score, at)| {
+                let message = self.view(channel, at)?;
+                let highlights = highlight(&message.body, query);
+                Ok(TextHit { log: *log, message, score, highlights })
+            })
+            .collect()
+    }
+
+    /// Brings all text indexes up to date.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn index_texts(&mut self) -> Result<(), Error> {
+        for log in self.logs() {
+            if let Some(channel) = log.channel {
+                self.index_text(log.space, channel)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn index_text(&mut self, space: SpaceId, id: ChannelId) -> Result<(), Error> {
+        let seed = self.seed();
+        let Some(channel) = self.spaces.get_mut(&space).and_then(|logs| logs.channels.get_mut(&id)) else {
+            return Ok(());
+        };
+        let mut search = channel.search.take().unwrap_or_else(|| SearchIndex::new(seed));
+        let channel = self.channel(&LogId::channel(space, id))?;
+        let result = (search.next_doc()..channel.index.len()).try_for_each(|at| {
+            let event = channel.index.event(at);
+            let chunk = self.chunk(channel.index.chunks[event.chunk as usize])?;
+            let payload =
+                chunk.get(event.offset as usize..(event.offset + event.len) as usize).unwrap_or(&[]);
+            let text = match ChannelOp::decode(payload) {
+                Ok(ChannelOp::Post(post)) => post.body,
+                Ok(ChannelOp::Edit { body, .. }) => body,
+                _ => return Ok(()),
+            };
+            // Full after millions of texts: what is in memory becomes a segment, and there is room again.
+            if search.add(at, text).is_err() {
+                let _ = search.freeze();
+                let _ = search.add(at, text);
+            }
+            Ok::<_, Error>(())
+        });
+        let channels = self.spaces.get_mut(&space).map(|logs| &mut logs.channels);
+        if let Some(channel) = channels.and_then(|channels| channels.get_mut(&id)) {
+            channel.search = Some(search);
+        }
+        result
+    }
+
+    fn drop_text_index(&mut self, space: SpaceId, id: ChannelId) {
+        let channels = self.spaces.get_mut(&space).map(|logs| &mut logs.channels);
+        if let Some(channel) = channels.and_then(|channels| channels.get_mut(&id)) {
+            channel.search = None;
+        }
+    }
+
+    /// A number nobody can guess, to key a hash table.
+    pub(crate) fn seed(&mut self) -> u64 {
+        let mut seed = [0; 8];
+        self.entropy.fill(&mut seed);
+        u64::from_le_bytes(seed)
+    }
+}
+
+/// The message whose current text the event at this position brought, if it is one.
+fn current_message(store: &LocalStore, channel: &ChannelLog, at: u32) -> Option<u32> {
+    if channel.void(at).is_some() {
+        return None;
+    }
+    let payload = store.payload(&channel.index, at).ok()?;
+    match ChannelOp::decode(&payload).ok()? {
+        ChannelOp::Post(_) => channel.state.message(at).edited_by.is_none().then_some(at),
+        ChannelOp::Edit { target, .. } => channel
+            .index
+            .find(&target)
+            .filter(|message| channel.state.message(*message).edited_by == Some(at)),
+        _ => None,
+    }
+}

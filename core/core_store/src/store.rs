@@ -1,0 +1,23 @@
+//! What is kept: files behind one small trait, the sealed commit log that stands on them, and the device's store of
+//! spaces, channels and records on top.
+mod audit;
+pub mod commit_log;
+pub mod compress;
+mod errors;
+pub(crate) mod index;
+mod keyring;
+mod local_store;
+mod records;
+mod snapshot;
+pub(crate) mod space_logs;
+pub mod storage;
+mod validator;
+
+pub use audit::{LogAudit, Report};
+pub use commit_log::{Block, BlockRef, CommitLog, LogOptions, Recovered, Snapshot, StoredBlock};
+pub(crate) use compress::{compress, decompress, level_for};
+pub use errors::Error;
+pub use local_store::LocalStore;
+pub use records::Write;
+pub use storage::{Storage, StorageError, StorageErrorKind};
+pub(crate) use validator::{Fork, Payloads, Staging, Trust};

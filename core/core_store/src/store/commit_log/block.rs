@@ -1,0 +1,55 @@
+/// One block to commit: what the log stores and gives back, without looking into it.
+#[derive(Debug, Clone, Copy)]
+pub struct Block<'a> {
+    /// What it is, for whoever reads it again. Stored in the clear.
+    pub kind: u8,
+    /// Its bytes, at most [`BODY_LEN_MAX`](super::BODY_LEN_MAX). Compressed and sealed on disk.
+    pub body: &'a [u8],
+}
+
+/// Where a block is. Ordered as the blocks are in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BlockRef {
+    pub(super) segment: u32,
+    pub(super) offset: u32,
+    pub(super) number: u32,
+    /// Where the session begins whose key seals the block.
+    pub(super) session: u32,
+}
+
+impl BlockRef {
+    /// Length of [`BlockRef::to_bytes`].
+    pub const LEN: usize = 16;
+
+    /// The reference as bytes, to keep in an index.
+    pub fn to_bytes(self) -> [u8; Self::LEN] {
+        let mut bytes = [0; Self::LEN];
+        for (chunk, field) in
+            bytes.chunks_exact_mut(4).zip([self.segment, self.offset, self.number, self.session])
+        {
+            chunk.copy_from_slice(&field.to_le_bytes());
+        }
+        bytes
+    }
+
+    /// The reference [`BlockRef::to_bytes`] gave. Any bytes are a reference; one that points at no block is
+    /// refused by whoever reads it.
+    pub fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
+        let field =
+            |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes of sixteen"));
+        Self { segment: field(0), offset: field(4), number: field(8), session: field(12) }
+    }
+}
+
+/// A block as the log gives it back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredBlock {
+    /// Where it is.
+    pub at: BlockRef,
+    /// As it was committed.
+    pub kind: u8,
+    /// As it was committed.
+    pub body: Vec<u8>,
+    /// Whether it is the last of its commit.
+    pub ends_commit: bool,
+}

@@ -1,0 +1,373 @@
+use super::index::LogIndex;
+use super::keyring::{self, Keyring};
+use super::records::{self, Records, Write};
+use super::space_logs::SpaceLogs;
+use super::storage::Storage;
+use super::validator::{Staged, Staging, Trust, stage};
+use super::{Block, BlockRef, CommitLog};
+use crate::model::{EpochKey, SpaceState};
+use crate::sync::{Batch, Frontier, KeyId, Limits, decode_batch, encode_batch};
+use crate::{Error, Wait};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use terachat_event::{ChannelId, EventHash, LogId, SpaceId, link, payload_hash, prefix};
+use terachat_vault::{Entropy, Secret};
+
+/// Kinds of blocks in the commit log: `docs/format/store.md`.
+pub(super) const META: u8 = 1;
+pub(super) const CHUNK: u8 = 2;
+pub(super) const RECORDS: u8 = 3;
+
+/// Payload chunks kept unpacked: about 2 MiB.
+const CACHE_LEN: usize = 32;
+
+/// Everything a device knows, on its own disk: the spaces' logs with their states, and the device's own records.
+///
+/// A change is durable before it is visible, and visible before the call returns. Reading needs no disk but for texts.
+pub struct LocalStore {
+    pub(super) log: CommitLog,
+    pub(super) records: Records,
+    pub(crate) spaces: BTreeMap<SpaceId, SpaceLogs>,
+    keyring: Keyring,
+    cache: RefCell<Vec<(BlockRef, Arc<Vec<u8>>)>>,
+    pub(crate) entropy: Box<dyn Entropy + Send>,
+    /// Events and bytes that a snapshot does not cover yet.
+    pub(super) tail_len: u64,
+    /// Whether commits wait for [`LocalStore::flush`] to become durable.
+    deferred: bool,
+}
+
+impl LocalStore {
+    /// Opens the store in `storage`, or begins one: the last snapshot, and what came after it.
+    ///
+    /// # Errors
+    /// [`Error::Store`] for a wrong key or damage; nothing is changed but an unfinished commit cut off.
+    pub fn open(
+        storage: Box<dyn Storage>,
+        key: &Secret<32>,
+        mut entropy: Box<dyn Entropy + Send>,
+    ) -> Result<Self, Error> {
+        let (log, _) = CommitLog::open(storage, key, &mut *entropy)?;
+        let mut store = Self::over(log, entropy);
+        let covered = store.restore_snapshot()?;
+        store.replay(covered)?;
+        store.restore_frozen()?;
+        Ok(store)
+    }
+
+    pub(super) fn over(log: CommitLog, entropy: Box<dyn Entropy + Send>) -> Self {
+        Self {
+            log,
+            records: Records::default(),
+            spaces: BTreeMap::new(),
+            keyring: Keyring::default(),
+            cache: RefCell::default(),
+            entropy,
+            tail_len: 0,
+            deferred: false,
+        }
+    }
+
+    /// Ids of the spaces here, ascending.
+    pub fn spaces(&self) -> impl Iterator<Item = SpaceId> + '_ {
+        self.spaces.keys().copied()
+    }
+
+    /// A space's control state.
+    pub fn space(&self, space: &SpaceId) -> Option<&SpaceState> {
+        self.spaces.get(space).map(|logs| logs.control.state())
+    }
+
+    /// A space's control log.
+    pub fn control(&self, space: &SpaceId) -> Option<&crate::model::ControlLog> {
+        self.spaces.get(space).map(|logs| &logs.control)
+    }
+
+    /// All logs here, control logs first in each space.
+    pub fn logs(&self) -> Vec<LogId> {
+        let of = |logs: &SpaceLogs| {
+            let space = logs.space();
+            std::iter::once(LogId::control(space))
+                .chain(logs.channels.keys().map(move |id| LogId::channel(space, *id)))
+                .collect::<Vec<_>>()
+        };
+        self.spaces.values().flat_map(of).collect()
+    }
+
+    /// What this device has of a log.
+    pub fn frontier(&self, log: &LogId) -> Option<Frontier> {
+        self.index(log).map(LogIndex::frontier)
+    }
+
+    /// Number of events in a log.
+    pub fn len(&self, log: &LogId) -> usize {
+        self.index(log).map_or(0, |index| index.events.len())
+    }
+
+    /// Whether there is no space yet.
+    pub fn is_empty(&self) -> bool {
+        self.spaces.is_empty()
+    }
+
+    /// Bytes on disk in the commit log.
+    pub fn disk_len(&self) -> u64 {
+        self.log.bytes()
+    }
+
+    /// A record's value.
+    pub fn record(&self, name: &[u8]) -> Option<&[u8]> {
+        self.records.value(name)
+    }
+
+    /// Records whose names start with `prefix`.
+    pub fn records<'a>(&'a self, prefix: &'a [u8]) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+        self.records.range(prefix)
+    }
+
+    /// Changes records in a commit of their own.
+    ///
+    /// # Errors
+    /// [`Error::Store`]; nothing changed.
+    pub fn write_records(&mut self, writes: Vec<Write>) -> Result<(), Error> {
+        if !writes.is_empty() {
+            let body = records::encode(&writes);
+            self.commit(&[Block { kind: RECORDS, body: &body }])?;
+            self.records.apply(writes);
+        }
+        Ok(())
+    }
+
+    /// The record that keeps the secret of the epoch which the control event `commit` made.
+    pub fn epoch_secret_record(space: &SpaceId, commit: &EventHash, secret: &Secret<32>) -> Write {
+        keyring::record(space, commit, secret)
+    }
+
+    /// The secret of the epoch which the control event `commit` made, if this device has it.
+    pub fn epoch_secret(&self, space: &SpaceId, commit: &EventHash) -> Option<Secret<32>> {
+        keyring::secret(&self.records, space, commit)
+    }
+
+    /// Lets the following commits share one sync: none of them is durable before [`LocalStore::flush`].
+    pub fn defer(&mut self) {
+        self.deferred = true;
+    }
+
+    /// Makes all deferred commits durable and ends deferring.
+    ///
+    /// # Errors
+    /// [`Error::Store`]: the deferred commits are withdrawn from disk while memory still shows them; drop this value
+    /// and open the store anew.
+    pub fn flush(&mut self) -> Result<(), Error> {
+        self.deferred = false;
+        Ok(self.log.sync()?)
+    }
+
+    pub(crate) fn index(&self, log: &LogId) -> Option<&LogIndex> {
+        self.spaces.get(&log.space)?.index(log)
+    }
+
+    pub(crate) fn epoch_key(&self, log: &LogId, key: Option<&KeyId>) -> Option<Arc<EpochKey>> {
+        self.keyring.key(&self.records, &log.space, log.channel.as_ref()?, key?)
+    }
+
+    /// One append, one sync; the sync waits while commits are deferred.
+    pub(super) fn commit(&mut self, blocks: &[Block<'_>]) -> Result<Vec<BlockRef>, Error> {
+        let refs = if self.deferred { self.log.append(blocks)? } else { self.log.commit(blocks)? };
+        self.tail_len += blocks.iter().map(|block| block.body.len() as u64).sum::<u64>();
+        Ok(refs)
+    }
+
+    /// Judges a batch, recomputing old hashes where that takes them.
+    pub(crate) fn stage(
+        &mut self,
+        batch: &Batch,
+        chunks: &[Vec<u8>],
+        trust: Trust,
+    ) -> Result<Staging, Error> {
+        let empty;
+        let key = self.epoch_key(&batch.log, batch.key.as_ref());
+        if batch.key.is_some() && key.is_none() {
+            return Ok(Staging::Waits(Wait::Epoch(batch.key.map_or(0, |key| key.epoch))));
+        }
+        let index = match self.index(&batch.log) {
+            Some(index) => index,
+            None if batch.log.channel.is_none() => {
+                empty = LogIndex::new(batch.log);
+                &empty
+            }
+            None => {
+                return Ok(Staging::Waits(Wait::Channel(batch.log.channel.unwrap_or(ChannelId([0; 32])))));
+            }
+        };
+        match stage(index, batch, chunks, key.as_deref(), trust)? {
+            Staging::NeedsHashes => {
+                self.recompute_hashes(&batch.log)?;
+                let index = self.index(&batch.log).expect("it was there a moment ago");
+                stage(index, batch, chunks, key.as_deref(), trust)
+            }
+            staging => Ok(staging),
+        }
+    }
+
+    /// Makes a staged batch durable, together with `writes`, and then visible. Gives back the positions of the new events.
+    pub(crate) fn accept(
+        &mut self,
+        batch: &Batch,
+        chunks: &[Vec<u8>],
+        staged: &Staged,
+        writes: Vec<Write>,
+    ) -> Result<std::ops::Range<u32>, Error> {
+        let meta = encode_batch(batch);
+        let record_block = (!writes.is_empty()).then(|| records::encode(&writes));
+        let mut blocks = vec![Block { kind: META, body: &meta }];
+        blocks.extend(chunks.iter().map(|chunk| Block { kind: CHUNK, body: chunk }));
+        blocks.extend(record_block.iter().map(|body| Block { kind: RECORDS, body }));
+        let refs = self.commit(&blocks)?;
+        self.records.apply(writes);
+        self.show(batch, chunks, staged, &refs[..=chunks.len()])
+    }
+
+    /// Makes a durable batch visible: index, control log, channel state.
+    pub(super) fn show(
+        &mut self,
+        batch: &Batch,
+        chunks: &[Vec<u8>],
+        staged: &Staged,
+        refs: &[BlockRef],
+    ) -> Result<std::ops::Range<u32>, Error> {
+        let logs = self.spaces.entry(batch.log.space).or_insert_with(|| SpaceLogs::new(batch.log.space));
+        let index = logs.index_mut(&batch.log).ok_or(Error::Unknown("the channel"))?;
+        let from = index.len();
+        index.insert(batch, &staged.fresh, &staged.hashes, refs);
+        let to = index.len();
+        match &batch.log.channel {
+            Some(id) => logs.take_channel(id, from, batch, chunks, &staged.fresh),
+            None => {
+                logs.take_control(from, batch, chunks, &staged.fresh);
+                let changed = logs.recut();
+                for id in changed {
+                    self.rebuild(batch.log.space, &id)?;
+                }
+            }
+        }
+        Ok(from..to)
+    }
+
+    /// Builds a channel's state anew from its events.
+    pub(crate) fn rebuild(&mut self, space: SpaceId, channel: &ChannelId) -> Result<(), Error> {
+        let Some(mut logs) = self.spaces.remove(&space) else { return Ok(()) };
+        let result = logs.rebuild(channel, |index, at| self.payload(index, at));
+        self.spaces.insert(space, logs);
+        result
+    }
+
+    /// The payload of an event before sealing.
+    pub(crate) fn payload(&self, index: &LogIndex, at: u32) -> Result<Vec<u8>, Error> {
+        let event = index.event(at);
+        let chunk = self.chunk(index.chunks[event.chunk as usize])?;
+        let (from, to) = (event.offset as usize, (event.offset + event.len) as usize);
+        chunk
+            .get(from..to)
+            .map(<[u8]>::to_vec)
+            .ok_or_else(|| Error::Corrupt(format!("event {} lies outside its chunk", index.event_ref(at))))
+    }
+
+    pub(crate) fn chunk(&self, at: BlockRef) -> Result<Arc<Vec<u8>>, Error> {
+        let mut cache = self.cache.borrow_mut();
+        if let Some(found) = cache.iter().rposition(|(key, _)| *key == at) {
+            let entry = cache.remove(found);
+            cache.push(entry);
+        } else {
+            let chunk = Arc::new(self.log.read(at)?);
+            if cache.len() == CACHE_LEN {
+                cache.remove(0);
+            }
+            cache.push((at, chunk));
+        }
+        Ok(Arc::clone(&cache.last().expect("one was just put there").1))
+    }
+
+    /// Recomputes the hashes of all events of a log from its stored headers and payloads.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] when they do not lead to the heads that were signed.
+    pub(super) fn recompute_hashes(&mut self, log: &LogId) -> Result<(), Error> {
+        let Some(index) = self.index(log) else { return Ok(()) };
+        let hashes = self.hashes(index)?;
+        let index = self
+            .spaces
+            .get_mut(&log.space)
+            .and_then(|logs| logs.index_mut(log))
+            .expect("it was there a moment ago");
+        index.hashes = hashes;
+        index.hashes_from = 0;
+        Ok(())
+    }
+
+    fn hashes(&self, index: &LogIndex) -> Result<Vec<EventHash>, Error> {
+        let mut hashes: Vec<EventHash> = Vec::with_capacity(index.events.len());
+        let mut header = Vec::new();
+        for at in 0..index.len() {
+            let event = index.event(at);
+            let mut payload = self.payload(index, at)?;
+            index
+                .header(at, |parent| hashes.get(parent as usize).copied(), &mut header)
+                .expect("parents come first");
+            let before = match index.predecessor(at) {
+                Some(before) => hashes[before as usize],
+                None => index.start(
+                    index.device(event.chain),
+                    index.log.channel.is_none() && index.parents_of(at).is_empty(),
+                ),
+            };
+            let prefix = prefix(&before, &header);
+            if let Some(key) = index.key(at) {
+                let key = self.epoch_key(&index.log, Some(key)).ok_or(Error::NoKey(key.epoch))?;
+                key.seal_body(&prefix, &mut payload);
+            }
+            let hash = link(&prefix, &payload_hash(&payload));
+            let head = &index.chains[event.chain as usize].head;
+            if head.seq == u64::from(event.seq) && head.hash != hash {
+                return Err(Error::Corrupt(format!(
+                    "event {} has another hash than its author signed",
+                    index.event_ref(at)
+                )));
+            }
+            hashes.push(hash);
+        }
+        Ok(hashes)
+    }
+
+    /// Applies the blocks after `covered` again: they were judged before they were written.
+    fn replay(&mut self, covered: Option<BlockRef>) -> Result<(), Error> {
+        let blocks: Vec<_> = self.log.blocks(covered)?.collect::<Result<_, _>>()?;
+        let mut blocks = blocks.into_iter().peekable();
+        let corrupt = |what: &str| Error::Corrupt(what.to_owned());
+        while let Some(block) = blocks.next() {
+            self.tail_len += block.body.len() as u64;
+            match block.kind {
+                RECORDS => self.records.apply(records::decode(&block.body)?),
+                META => {
+                    let batch = decode_batch(&block.body, Limits { events: 1 << 22, payload_len: 1 << 30 })?;
+                    let (mut chunks, mut refs) = (Vec::new(), vec![block.at]);
+                    for _ in batch.chunk_ends() {
+                        let chunk = blocks
+                            .next_if(|block| block.kind == CHUNK)
+                            .ok_or_else(|| corrupt("a batch lacks payloads"))?;
+                        self.tail_len += chunk.body.len() as u64;
+                        refs.push(chunk.at);
+                        chunks.push(chunk.body);
+                    }
+                    match self.stage(&batch, &chunks, Trust::Disk)? {
+                        Staging::Ready(staged) => self.show(&batch, &chunks, &staged, &refs)?,
+                        _ => return Err(corrupt("a batch on disk does not follow from what is before it")),
+                    };
+                }
+                CHUNK => return Err(corrupt("payloads without a batch")),
+                _ => return Err(corrupt("a block of unknown kind; use a newer terachat")),
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,300 @@
+use super::index::{LogIndex, Void};
+use super::validator::Payloads;
+use crate::model::{
+    ChannelOp, ChannelState, ControlEvent, ControlLog, ControlTransaction, Right, SpaceState, Surroundings,
+    Verdict, same_user,
+};
+use crate::query::search_index::SearchIndex;
+use crate::sync::Batch;
+use hashbrown::HashMap;
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use terachat_event::{ChannelId, DeviceId, EventHash, EventRef, LogId, SpaceId};
+
+/// One space: its control log and its channels' logs, with the states they add up to.
+pub(crate) struct SpaceLogs {
+    pub(crate) control_index: LogIndex,
+    pub(crate) control: ControlLog,
+    pub(crate) channels: BTreeMap<ChannelId, ChannelLog>,
+    /// From which number on a chain counts for nothing because its device equivocated.
+    pub(crate) frozen: BTreeMap<(LogId, DeviceId), u64>,
+}
+
+/// One channel's log and state.
+pub(crate) struct ChannelLog {
+    pub(crate) index: LogIndex,
+    pub(crate) state: ChannelState,
+    /// Events that were void when they were made.
+    pub(crate) void_by_right: Void,
+    /// Events that became void: cut off by a removal, or by equivocation.
+    pub(crate) void_by_cut: Void,
+    /// Texts, by the position of the event that brought them; built when somebody searches.
+    pub(crate) search: Option<SearchIndex>,
+}
+
+impl SpaceLogs {
+    pub(crate) fn new(space: SpaceId) -> Self {
+        Self {
+            control_index: LogIndex::new(LogId::control(space)),
+            control: ControlLog::default(),
+            channels: BTreeMap::new(),
+            frozen: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn space(&self) -> SpaceId {
+        self.control_index.log.space
+    }
+
+    pub(crate) fn index(&self, log: &LogId) -> Option<&LogIndex> {
+        match &log.channel {
+            None => Some(&self.control_index),
+            Some(channel) => self.channels.get(channel).map(|channel| &channel.index),
+        }
+    }
+
+    pub(crate) fn index_mut(&mut self, log: &LogId) -> Option<&mut LogIndex> {
+        match &log.channel {
+            None => Some(&mut self.control_index),
+            Some(channel) => self.channels.get_mut(channel).map(|channel| &mut channel.index),
+        }
+    }
+
+    /// Takes the control events from position `from` of the index on into the control log, and opens logs for the
+    /// channels they create.
+    pub(crate) fn take_control(&mut self, from: u32, batch: &Batch, chunks: &[Vec<u8>], fresh: &[bool]) {
+        let mut at = from;
+        let mut payloads = Payloads::new(batch, chunks);
+        for ((n, event), fresh) in batch.events.iter().enumerate().zip(fresh) {
+            let payload = payloads.next(n, event);
+            if *fresh {
+                self.control.insert(control_event(&self.control_index, at, payload));
+                at += 1;
+            }
+        }
+        self.open_channels();
+    }
+
+    pub(crate) fn open_channels(&mut self) {
+        let space = self.space();
+        for id in self.control.state().channels.keys() {
+            self.channels.entry(*id).or_insert_with(|| ChannelLog::new(LogId::channel(space, *id)));
+        }
+    }
+
+    /// Applies the operations of the channel events from position `from` on.
+    pub(crate) fn take_channel(
+        &mut self,
+        id: &ChannelId,
+        from: u32,
+        batch: &Batch,
+        chunks: &[Vec<u8>],
+        fresh: &[bool],
+    ) {
+        let Some(channel) = self.channels.get_mut(id) else { return };
+        let mut standings = HashMap::new();
+        let mut at = from;
+        let mut payloads = Payloads::new(batch, chunks);
+        for ((n, event), fresh) in batch.events.iter().enumerate().zip(fresh) {
+            let payload = payloads.next(n, event);
+            if !*fresh {
+                continue;
+            }
+            let op = ChannelOp::decode(payload);
+            let right = match op {
+                Ok(ChannelOp::Pin { .. } | ChannelOp::Unpin { .. }) => Right::Pin,
+                _ => Right::Send,
+            };
+            let meta = *channel.index.event(at);
+            let standing = standings.entry((meta.chain, meta.control, right)).or_insert_with(|| {
+                let author = *channel.index.device(meta.chain);
+                let log = channel.index.log;
+                Standing::of(
+                    &mut self.control,
+                    &self.frozen,
+                    &log,
+                    id,
+                    &author,
+                    channel.index.control_heads(at),
+                    right,
+                )
+            });
+            channel.judge(at, meta.seq.into(), standing);
+            if channel.void(at).is_none()
+                && let Ok(op) = op
+            {
+                channel.apply(self.control.state(), at, op);
+            }
+            at += 1;
+        }
+    }
+
+    /// Notes what is cut off now, for states that were built with it.
+    pub(crate) fn restore_cuts(&mut self) {
+        self.recut();
+    }
+
+    /// Finds which events removals and proofs of equivocation cut off now; gives back the channels for which that
+    /// changed, whose states have to be built anew.
+    pub(crate) fn recut(&mut self) -> Vec<ChannelId> {
+        let state = self.control.state();
+        let mut changed = Vec::new();
+        for (id, channel) in &mut self.channels {
+            let cut = channel.cut_off(state, &self.frozen, id);
+            if cut != channel.void_by_cut {
+                channel.void_by_cut = cut;
+                changed.push(*id);
+            }
+        }
+        changed
+    }
+
+    /// Builds a channel's state anew from its events; `payload` gives each event's operation.
+    ///
+    /// # Errors
+    /// What `payload` gives.
+    pub(crate) fn rebuild<E>(
+        &mut self,
+        id: &ChannelId,
+        payload: impl Fn(&LogIndex, u32) -> Result<Vec<u8>, E>,
+    ) -> Result<(), E> {
+        let Some(channel) = self.channels.get_mut(id) else { return Ok(()) };
+        channel.state = ChannelState::default();
+        for at in 0..channel.index.len() {
+            let bytes = payload(&channel.index, at)?;
+            // What this version cannot read does nothing, here as when it first came.
+            if channel.void(at).is_none()
+                && let Ok(op) = ChannelOp::decode(&bytes)
+            {
+                channel.apply(self.control.state(), at, op);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl ChannelLog {
+    pub(crate) fn new(log: LogId) -> Self {
+        Self {
+            index: LogIndex::new(log),
+            state: ChannelState::default(),
+            void_by_right: Void::new(),
+            void_by_cut: Void::new(),
+            search: None,
+        }
+    }
+
+    /// Why the event at this position counts for nothing, if so.
+    pub(crate) fn void(&self, at: u32) -> Option<&'static str> {
+        self.void_by_right.get(&at).or_else(|| self.void_by_cut.get(&at)).copied()
+    }
+
+    fn judge(&mut self, at: u32, seq: u64, standing: &Standing) {
+        if let Some(why) = standing.no_right {
+            self.void_by_right.insert(at, why);
+        }
+        if standing.cut.is_some_and(|last| seq > last) {
+            self.void_by_cut.insert(at, CUT);
+        }
+        if standing.frozen.is_some_and(|from| seq >= from) {
+            self.void_by_cut.insert(at, EQUIVOCATED);
+        }
+    }
+
+    fn apply(&mut self, space: &SpaceState, at: u32, op: ChannelOp<'_>) {
+        let log =
+            Within { index: &self.index, space, by_right: &self.void_by_right, by_cut: &self.void_by_cut };
+        self.state.apply(at, &self.index.stamp(at), op, &log);
+    }
+
+    fn cut_off(&self, space: &SpaceState, frozen: &BTreeMap<(LogId, DeviceId), u64>, id: &ChannelId) -> Void {
+        let mut cut = Void::new();
+        for device in space.devices.keys() {
+            if let Some(last) = space.cut(id, device) {
+                let beyond = self.index.positions_from(device, last + 1);
+                cut.extend(beyond.iter().map(|at| (*at, CUT)));
+            }
+        }
+        for ((log, device), from) in frozen {
+            if *log == self.index.log {
+                cut.extend(self.index.positions_from(device, *from).iter().map(|at| (*at, EQUIVOCATED)));
+            }
+        }
+        cut
+    }
+}
+
+/// What a batch's events by one author under the same control heads have in common.
+struct Standing {
+    no_right: Option<&'static str>,
+    cut: Option<u64>,
+    frozen: Option<u64>,
+}
+
+impl Standing {
+    fn of(
+        control: &mut ControlLog,
+        frozen: &BTreeMap<(LogId, DeviceId), u64>,
+        log: &LogId,
+        channel: &ChannelId,
+        author: &DeviceId,
+        cited: &[EventHash],
+        right: Right,
+    ) -> Self {
+        // Its control heads are known: what cites unknown ones waits.
+        let no_right = match control.verdict(author, channel, cited, right) {
+            Some(Verdict::Void(why)) => Some(why),
+            Some(Verdict::Counts) | None => None,
+        };
+        Self {
+            no_right,
+            cut: control.state().cut(channel, author),
+            frozen: frozen.get(&(*log, *author)).copied(),
+        }
+    }
+}
+
+/// Why the events of a removed member count for nothing beyond what the remover had seen.
+pub(crate) const CUT: &str = "it lies beyond the pin of its author's removal";
+/// Why the events of a device that signed two with one number count for nothing from there on.
+pub(crate) const EQUIVOCATED: &str = "its author signed two events with one number";
+
+struct Within<'a> {
+    index: &'a LogIndex,
+    space: &'a SpaceState,
+    by_right: &'a Void,
+    by_cut: &'a Void,
+}
+
+impl Surroundings for Within<'_> {
+    fn find(&self, event: &EventRef) -> Option<u32> {
+        self.index.find(event)
+    }
+
+    fn order(&self, a: u32, b: u32) -> Ordering {
+        self.index.order(a, b)
+    }
+
+    fn same_user(&self, a: &EventRef, b: &EventRef) -> bool {
+        same_user(self.space, a, b)
+    }
+
+    fn is_void(&self, at: u32) -> bool {
+        self.by_right.contains_key(&at) || self.by_cut.contains_key(&at)
+    }
+}
+
+/// The control event at this position. One that this version cannot read stands in the log and does nothing.
+pub(crate) fn control_event(index: &LogIndex, at: u32, payload: &[u8]) -> ControlEvent {
+    let event = index.event(at);
+    let mut parents: Vec<u32> = index.parents_of(at).to_vec();
+    parents.extend(index.predecessor(at));
+    let hash = |at| index.hash(at).expect("a control log keeps all its hashes");
+    ControlEvent {
+        stamp: index.stamp(at),
+        hash: hash(at),
+        parents: parents.into_iter().map(hash).collect(),
+        transaction: ControlTransaction::decode(payload).unwrap_or(ControlTransaction(Vec::new())),
+        wall_ms: event.wall_ms,
+    }
+}

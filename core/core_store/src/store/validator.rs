@@ -1,0 +1,342 @@
+//! Decides whether a batch may be taken in: shape, causality, hashes, signatures. Changes nothing.
+use super::index::LogIndex;
+use crate::model::EpochKey;
+use crate::sync::{Batch, BatchEvent};
+use crate::{Error, Wait};
+use terachat_event::{
+    Branch, DeviceId, EventHash, EventRef, Header, Kind, SignedHead, Step, link, payload_hash, prefix,
+    verify_heads,
+};
+
+/// What a batch turned out to be.
+pub(crate) enum Staging {
+    /// Valid, from the first event to the last.
+    Ready(Staged),
+    /// It cannot be judged yet.
+    Waits(Wait),
+    /// Valid, but an author signed another event with a number that is taken here: half of a proof.
+    Forked(Vec<Fork>),
+    /// Hashes of older events have to be recomputed before it can be judged.
+    NeedsHashes,
+}
+
+/// A batch whose every event is proven.
+pub(crate) struct Staged {
+    /// Hash of each event.
+    pub(crate) hashes: Vec<EventHash>,
+    /// Whether each event is new here.
+    pub(crate) fresh: Vec<bool>,
+}
+
+/// The other branch of a chain that is held here differently.
+pub(crate) struct Fork {
+    pub(crate) author: DeviceId,
+    pub(crate) seq: u64,
+    pub(crate) branch: Branch,
+}
+
+/// Where one author of the batch stands while its events are followed.
+struct Cursor {
+    chain: Option<u32>,
+    /// Events of the author that are here already.
+    known: u64,
+    next: u64,
+    hash: EventHash,
+    lamport: u64,
+    /// Where the author's events begin in `Stage::slots`.
+    slots: usize,
+    forked_at: Option<u64>,
+}
+
+/// How far the bytes are to be trusted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trust {
+    /// They come from a peer: every author's newest signature is checked.
+    Peer,
+    /// They come from the own disk, which sealed them: signatures were checked before they were written.
+    Disk,
+}
+
+/// Checks a batch against the log it belongs to. `chunks` are its payloads before sealing.
+///
+/// # Errors
+/// A refusal, with its reason.
+pub(super) fn stage(
+    index: &LogIndex,
+    batch: &Batch,
+    chunks: &[Vec<u8>],
+    key: Option<&EpochKey>,
+    trust: Trust,
+) -> Result<Staging, Error> {
+    let mut cursors = Vec::with_capacity(batch.authors.len());
+    let mut slots = 0;
+    for author in &batch.authors {
+        let chain = index.chain_of(&author.device);
+        let known = chain.map_or(0, |chain| index.chain_len(chain));
+        let cursor = Cursor {
+            chain,
+            known,
+            next: author.first_seq,
+            hash: EventHash([0; 32]),
+            lamport: 0,
+            slots,
+            forked_at: None,
+        };
+        slots += author.count as usize;
+        if author.count > 0 && author.first_seq > known + 1 {
+            return Ok(Staging::Waits(Wait::Event(EventRef { author: author.device, seq: known + 1 })));
+        }
+        cursors.push(cursor);
+    }
+    for (author, cursor) in batch.authors.iter().zip(&mut cursors).filter(|(author, _)| author.count > 0) {
+        if author.first_seq == 1 {
+            cursor.hash = index.start(&author.device, false);
+        } else {
+            let chain = cursor.chain.expect("a first number above 1 was compared with a known chain");
+            let at = index.position(chain, author.first_seq - 1).expect("the predecessor is known");
+            match index.hash(at) {
+                Some(hash) => cursor.hash = hash,
+                None => return Ok(Staging::NeedsHashes),
+            }
+            cursor.lamport = index.event(at).lamport;
+        }
+    }
+    let mut stage = Stage {
+        index,
+        batch,
+        cursors,
+        slots: vec![u32::MAX; slots],
+        hashes: Vec::with_capacity(batch.events.len()),
+        fresh: Vec::with_capacity(batch.events.len()),
+        steps: Vec::new(),
+        header: Vec::with_capacity(256),
+        parents: Vec::new(),
+        sealed: Vec::new(),
+    };
+    if let Some(unready) = stage.follow(chunks, key)? {
+        return Ok(unready);
+    }
+    if trust == Trust::Peer {
+        stage.verify_signatures()?;
+    }
+    stage.finish()
+}
+
+struct Stage<'a> {
+    index: &'a LogIndex,
+    batch: &'a Batch,
+    cursors: Vec<Cursor>,
+    /// Positions in the batch by author and number.
+    slots: Vec<u32>,
+    hashes: Vec<EventHash>,
+    fresh: Vec<bool>,
+    /// Events of forked authors from the fork on.
+    steps: Vec<(u32, EventHash, Step)>,
+    header: Vec<u8>,
+    parents: Vec<EventHash>,
+    sealed: Vec<u8>,
+}
+
+impl Stage<'_> {
+    /// Follows every event in turn; gives back why it had to stop, if it had to.
+    fn follow(&mut self, chunks: &[Vec<u8>], key: Option<&EpochKey>) -> Result<Option<Staging>, Error> {
+        let mut parents = self.batch.parents.iter();
+        let mut payloads = Payloads::new(self.batch, chunks);
+        for (at, event) in self.batch.events.iter().enumerate() {
+            let mut lamport = 0;
+            self.parents.clear();
+            for parent in parents.by_ref().take(event.parents as usize) {
+                match self.parent(event, *parent)? {
+                    Parent::Known(hash, time) => {
+                        self.parents.push(hash);
+                        lamport = lamport.max(time);
+                    }
+                    Parent::Missing(parent) => return Ok(Some(Staging::Waits(Wait::Event(parent)))),
+                    Parent::NeedsHashes => return Ok(Some(Staging::NeedsHashes)),
+                }
+            }
+            let payload = payloads.next(at, event);
+            if let Some(unready) = self.event(at, event, lamport, payload, key)? {
+                return Ok(Some(unready));
+            }
+        }
+        Ok(None)
+    }
+
+    fn parent(&self, event: &BatchEvent, (author, seq): (u32, u64)) -> Result<Parent, Error> {
+        let cursor = &self.cursors[author as usize];
+        let entry = &self.batch.authors[author as usize];
+        if author == event.author {
+            return Err(Error::Parents(EventRef { author: entry.device, seq: cursor.next }));
+        }
+        // Inside the batch first: an overlap with what is known here must be judged by the batch's own branch.
+        if let Some(slot) = seq.checked_sub(entry.first_seq).filter(|slot| *slot < u64::from(entry.count)) {
+            return Ok(match self.slots[cursor.slots + usize::try_from(slot).expect("below a count")] {
+                u32::MAX => return Err(Error::Malformed("an event stands before its parent")),
+                at => Parent::Known(self.hashes[at as usize], self.batch.events[at as usize].lamport),
+            });
+        }
+        match cursor.chain.and_then(|chain| self.index.position(chain, seq)) {
+            None => Ok(Parent::Missing(EventRef { author: entry.device, seq })),
+            Some(at) => Ok(match self.index.hash(at) {
+                Some(hash) => Parent::Known(hash, self.index.event(at).lamport),
+                None => Parent::NeedsHashes,
+            }),
+        }
+    }
+
+    fn event(
+        &mut self,
+        at: usize,
+        event: &BatchEvent,
+        parents_lamport: u64,
+        payload: &[u8],
+        key: Option<&EpochKey>,
+    ) -> Result<Option<Staging>, Error> {
+        let author = self.batch.authors[event.author as usize];
+        let cursor = &mut self.cursors[event.author as usize];
+        let seq = cursor.next;
+        let name = EventRef { author: author.device, seq };
+        if event.lamport != parents_lamport.max(cursor.lamport) + 1 {
+            return Err(Error::Lamport(name));
+        }
+        self.parents.sort_unstable();
+        let sealed_kind = self.batch.log.channel.is_some();
+        let header = Header {
+            kind: if sealed_kind { Kind::Sealed } else { Kind::Control },
+            seq,
+            lamport: event.lamport,
+            wall_ms: event.wall_ms,
+            epoch: self.batch.key.map(|key| key.epoch),
+            parents: &self.parents,
+            control: self.batch.controls.get(event.control as usize).map_or(&[], Vec::as_slice),
+        };
+        header.check()?;
+        self.header.clear();
+        header.write(&mut self.header);
+        // The only event with nothing before it in a control log is the genesis, which is hashed without the
+        // space's id because it gives it.
+        let founds = !sealed_kind && seq == 1 && self.parents.is_empty();
+        if founds {
+            cursor.hash = self.index.start(&author.device, true);
+        }
+        let prefix = prefix(&cursor.hash, &self.header);
+        self.sealed.clear();
+        self.sealed.extend_from_slice(payload);
+        if let Some(key) = key {
+            key.seal_body(&prefix, &mut self.sealed);
+        }
+        let payload_hash = payload_hash(&self.sealed);
+        let hash = link(&prefix, &payload_hash);
+        if founds && hash.0 != self.batch.log.space.0 {
+            return Err(Error::Genesis);
+        }
+        let known = if seq <= cursor.known {
+            let position = cursor.chain.and_then(|chain| self.index.position(chain, seq));
+            match position.and_then(|position| self.index.hash(position)) {
+                None => return Ok(Some(Staging::NeedsHashes)),
+                Some(known) => Some(known),
+            }
+        } else {
+            None
+        };
+        if cursor.forked_at.is_none() && known.is_some_and(|known| known != hash) {
+            cursor.forked_at = Some(seq);
+        }
+        if cursor.forked_at.is_some() {
+            self.steps.push((event.author, cursor.hash, Step { header: self.header.clone(), payload_hash }));
+        }
+        cursor.hash = hash;
+        cursor.lamport = event.lamport;
+        cursor.next += 1;
+        let slot = cursor.slots + usize::try_from(seq - author.first_seq).expect("below a count");
+        self.slots[slot] = u32::try_from(at).expect("a batch's events are counted in 32 bits");
+        self.hashes.push(hash);
+        self.fresh.push(known.is_none());
+        Ok(None)
+    }
+
+    /// Checks the newest signature of every author who brings something new, or something else.
+    fn verify_signatures(&self) -> Result<(), Error> {
+        let signed: Vec<(DeviceId, SignedHead)> = self
+            .batch
+            .authors
+            .iter()
+            .zip(&self.cursors)
+            .filter(|(author, cursor)| {
+                author.count > 0 && (cursor.next - 1 > cursor.known || cursor.forked_at.is_some())
+            })
+            .map(|(author, cursor)| {
+                let head =
+                    SignedHead { seq: cursor.next - 1, hash: cursor.hash, signature: author.signature };
+                (author.device, head)
+            })
+            .collect();
+        match verify_heads(&self.batch.log, &signed).first() {
+            None => Ok(()),
+            Some(bad) => {
+                let (author, head) = signed[*bad];
+                let event = EventRef { author, seq: head.seq };
+                let forked =
+                    self.cursors.iter().zip(&self.batch.authors).find(|(_, entry)| entry.device == author);
+                match forked.and_then(|(cursor, _)| cursor.forked_at) {
+                    Some(seq) => Err(Error::Replay(EventRef { author, seq })),
+                    None => Err(terachat_event::Error::Signature(event).into()),
+                }
+            }
+        }
+    }
+
+    fn finish(self) -> Result<Staging, Error> {
+        if self.steps.is_empty() {
+            return Ok(Staging::Ready(Staged { hashes: self.hashes, fresh: self.fresh }));
+        }
+        let forked = (0..).zip(&self.cursors).filter_map(|(at, cursor)| Some((at, cursor.forked_at?)));
+        Ok(Staging::Forked(
+            forked
+                .map(|(at, seq)| {
+                    let author = self.batch.authors[at as usize];
+                    let mine = self.steps.iter().filter(|(author, ..)| *author == at);
+                    let previous = mine.clone().next().expect("a fork begins with a step").1;
+                    let steps = mine.map(|(.., step)| step.clone()).collect();
+                    Fork {
+                        author: author.device,
+                        seq,
+                        branch: Branch { previous, steps, signature: author.signature },
+                    }
+                })
+                .collect(),
+        ))
+    }
+}
+
+enum Parent {
+    Known(EventHash, u64),
+    Missing(EventRef),
+    NeedsHashes,
+}
+
+/// Cuts chunks into payloads.
+pub(crate) struct Payloads<'a> {
+    ends: Vec<usize>,
+    chunks: &'a [Vec<u8>],
+    chunk: usize,
+    offset: usize,
+}
+
+impl<'a> Payloads<'a> {
+    pub(crate) fn new(batch: &Batch, chunks: &'a [Vec<u8>]) -> Self {
+        Self { ends: batch.chunk_ends(), chunks, chunk: 0, offset: 0 }
+    }
+
+    /// The payload of the event at position `at` of the batch; called for each in turn.
+    pub(crate) fn next(&mut self, at: usize, event: &BatchEvent) -> &'a [u8] {
+        if at == self.ends[self.chunk] {
+            self.chunk += 1;
+            self.offset = 0;
+        }
+        let from = self.offset;
+        self.offset += event.payload_len as usize;
+        self.chunks.get(self.chunk).and_then(|chunk| chunk.get(from..self.offset)).unwrap_or(&[])
+    }
+}

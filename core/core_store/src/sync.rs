@@ -1,0 +1,19 @@
+//! How events travel and are taken in: batches and their bytes, and what two replicas lack of each other.
+mod anti_entropy;
+mod apply_local;
+mod apply_remote;
+mod batch;
+mod bundle;
+mod delta_decoder;
+mod delta_encoder;
+mod frontier;
+mod wire;
+
+pub use apply_local::Draft;
+pub use apply_remote::Outcome;
+pub use batch::{Batch, BatchAuthor, BatchEvent, CHUNK_LEN, KeyId, Limits};
+pub use bundle::Bundle;
+pub use delta_decoder::decode_batch;
+pub use delta_encoder::encode_batch;
+pub use frontier::{ChainHead, Frontier};
+pub(crate) use wire::{Reader, put, unzigzag, zigzag};

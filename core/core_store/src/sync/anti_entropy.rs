@@ -1,0 +1,158 @@
+use super::{Bundle, ChainHead, Frontier, Limits, decode_batch};
+use crate::store::index::LogIndex;
+use crate::{Error, LocalStore};
+use hashbrown::HashMap;
+use std::collections::BTreeMap;
+use terachat_event::{DeviceId, LogId};
+
+/// How far back a chain is sent again to a peer that holds another hash: enough to show where they part.
+const OVERLAP: u64 = 64;
+
+impl LocalStore {
+    /// What a peer that stands at `theirs` lacks of this log, as bundles that apply one after the other; empty when it
+    /// lacks nothing. Stops after about `limits`, so that a caller asks again when these have arrived.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when the disk cannot be read, [`Error::NoKey`] for epochs whose content is not open here.
+    pub fn bundles_since(&mut self, theirs: &Frontier, limits: Limits) -> Result<Vec<Bundle>, Error> {
+        let Some(index) = self.index(&theirs.log) else { return Ok(Vec::new()) };
+        let missing = missing(index, theirs);
+        if missing.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut plans = Vec::new();
+        let mut rest = missing.as_slice();
+        let (mut events, mut bytes) = (0, 0);
+        while let Some(plan) = self.next_plan(&theirs.log, rest, limits)? {
+            rest = &rest[plan.positions.len()..];
+            events += plan.positions.len();
+            bytes += plan.payload_len;
+            plans.push(plan);
+            if events >= limits.events || bytes >= limits.payload_len {
+                break;
+            }
+        }
+        plans.into_iter().map(|plan| self.pack(&theirs.log, plan)).collect()
+    }
+
+    /// The longest start of `positions` that makes one bundle: of one epoch, within the limits, and ending where
+    /// every chain's last event is signed.
+    fn next_plan(&self, log: &LogId, positions: &[u32], limits: Limits) -> Result<Option<Plan>, Error> {
+        let (Some(index), Some(first)) = (self.index(log), positions.first()) else { return Ok(None) };
+        let key = index.key(*first);
+        let (mut end, mut payload_len, mut good) = (0, 0, (0, 0));
+        for at in positions {
+            payload_len += index.event(*at).len as usize;
+            if index.key(*at) != key
+                || end == limits.events
+                || (payload_len > limits.payload_len && good.0 > 0)
+            {
+                break;
+            }
+            end += 1;
+            let next = positions.get(end).copied().unwrap_or(index.len());
+            // Ends between the two stored batches where `at` and its successor lie apart.
+            if index.batch_of(*at) != index.batch_of(next) {
+                good = (end, payload_len);
+            }
+        }
+        if good.0 == 0 {
+            return Err(Error::Corrupt("a stored batch is larger than a bundle may be".to_owned()));
+        }
+        let positions = positions[..good.0].to_vec();
+        let signatures = self.signatures(index, &positions)?;
+        Ok(Some(Plan { positions, payload_len: good.1, signatures }))
+    }
+
+    /// Each chain's signature on its last event among `positions`.
+    fn signatures(
+        &self,
+        index: &LogIndex,
+        positions: &[u32],
+    ) -> Result<HashMap<(u32, u64), [u8; 64]>, Error> {
+        let mut last: BTreeMap<u32, u32> = BTreeMap::new();
+        positions.iter().for_each(|at| {
+            last.insert(index.event(*at).chain, *at);
+        });
+        let mut found = HashMap::with_capacity(last.len());
+        let mut stored = None;
+        // Newest first in the order of the disk, so that each stored batch is read once.
+        let mut wanted: Vec<u32> = last.into_values().collect();
+        wanted.sort_unstable();
+        for at in wanted {
+            let event = index.event(at);
+            let name = index.event_ref(at);
+            let head = index.head(&name.author).expect("it has events");
+            if head.seq == name.seq {
+                found.insert((event.chain, name.seq), head.signature);
+                continue;
+            }
+            let batch = index.batch_of(at);
+            if stored.as_ref().is_none_or(|(known, _)| *known != batch) {
+                stored = Some((
+                    batch,
+                    decode_batch(
+                        &self.chunk(index.metas[batch])?,
+                        Limits { events: 1 << 22, payload_len: 1 << 30 },
+                    )?,
+                ));
+            }
+            let (_, stored) = stored.as_ref().expect("it was just put there");
+            let author = stored.authors.iter().find(|author| author.device == name.author);
+            let author = author.filter(|author| author.first_seq + u64::from(author.count) == name.seq + 1);
+            let signature = author
+                .ok_or_else(|| Error::Corrupt(format!("event {name} ends a batch and is not signed")))?;
+            found.insert((event.chain, name.seq), signature.signature);
+        }
+        Ok(found)
+    }
+
+    fn pack(&mut self, log: &LogId, plan: Plan) -> Result<Bundle, Error> {
+        let index = self.index(log).ok_or(Error::Unknown("the log"))?;
+        let signature = |chain: u32, seq: u64| plan.signatures.get(&(chain, seq)).copied();
+        let batch = index
+            .batch(&plan.positions, signature)
+            .ok_or_else(|| Error::Corrupt("a bundle without signature".to_owned()))?;
+        let mut chunks = Vec::new();
+        let mut from = 0;
+        for end in batch.chunk_ends() {
+            let mut chunk = Vec::new();
+            for at in &plan.positions[from..end] {
+                chunk.append(&mut self.payload(index, *at)?);
+            }
+            chunks.push(chunk);
+            from = end;
+        }
+        let key = self.epoch_key(log, batch.key.as_ref());
+        if let (Some(id), None) = (&batch.key, &key) {
+            return Err(Error::NoKey(id.epoch));
+        }
+        Ok(Bundle::pack(batch, &chunks, key.as_deref(), &mut *self.entropy))
+    }
+}
+
+struct Plan {
+    positions: Vec<u32>,
+    payload_len: usize,
+    signatures: HashMap<(u32, u64), [u8; 64]>,
+}
+
+/// Positions of the events that `theirs` does not cover, ascending.
+fn missing(index: &LogIndex, theirs: &Frontier) -> Vec<u32> {
+    let known: HashMap<&DeviceId, &ChainHead> =
+        theirs.chains.iter().map(|chain| (&chain.device, chain)).collect();
+    let mut positions: Vec<u32> = Vec::new();
+    for chain in index.devices() {
+        let from = match known.get(chain) {
+            None => 1,
+            Some(head) => {
+                let here = index.find(&terachat_event::EventRef { author: *chain, seq: head.seq });
+                let differs = here.and_then(|at| index.hash(at)).is_some_and(|hash| hash != head.hash);
+                if differs { head.seq.saturating_sub(OVERLAP).max(1) } else { head.seq + 1 }
+            }
+        };
+        positions.extend_from_slice(index.positions_from(chain, from));
+    }
+    positions.sort_unstable();
+    positions
+}

@@ -1,0 +1,96 @@
+use terachat_event::{DeviceId, EventHash, LogId};
+
+/// Payloads are cut into chunks of about this many bytes, compressed and sealed one by one: what a reader has to
+/// open to show one message.
+pub const CHUNK_LEN: usize = 64 * 1024;
+
+/// Bounds on what one batch may hold, so that no peer decides how much memory is spent.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Most events.
+    pub events: usize,
+    /// Most payload bytes.
+    pub payload_len: usize,
+}
+
+impl Limits {
+    /// What is accepted from peers: a quarter of a million events, 64 MiB of payload.
+    pub const PEER: Self = Self { events: 1 << 18, payload_len: 64 << 20 };
+}
+
+/// The epoch under whose secret a batch's payloads are sealed: its number, and the control event whose commit (or
+/// genesis) made it, since concurrent commits can make two epochs of one number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct KeyId {
+    /// The event that made the epoch.
+    pub commit: EventHash,
+    /// The epoch's number.
+    pub epoch: u64,
+}
+
+/// Events of one log in causal order, as columns; each author's last event is signed, which covers the others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// The log.
+    pub log: LogId,
+    /// The epoch of all its events; `None` in a control log.
+    pub key: Option<KeyId>,
+    /// Authors of its events and of parents outside it.
+    pub authors: Vec<BatchAuthor>,
+    /// Lists of control heads that its events cite.
+    pub controls: Vec<Vec<EventHash>>,
+    /// The events.
+    pub events: Vec<BatchEvent>,
+    /// Parents of all events, in the events' order.
+    pub parents: Vec<(u32, u64)>,
+}
+
+/// One author of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchAuthor {
+    /// The device.
+    pub device: DeviceId,
+    /// Number of its first event here.
+    pub first_seq: u64,
+    /// How many events it has here; 0 for one that is only named as a parent.
+    pub count: u32,
+    /// Its signature on the last of them.
+    pub signature: [u8; 64],
+}
+
+/// One event of a batch; its `seq` follows from its author's place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchEvent {
+    /// Index into the authors.
+    pub author: u32,
+    /// Index into the control head lists; 0 in a control log.
+    pub control: u32,
+    /// Lamport time.
+    pub lamport: u64,
+    /// Wall time as claimed.
+    pub wall_ms: u64,
+    /// How many of the batch's parents are this event's.
+    pub parents: u32,
+    /// Bytes of its payload before sealing.
+    pub payload_len: u32,
+}
+
+impl Batch {
+    /// Where chunks end: positions in the events, ascending, the last one being their number. Follows from the payload lengths alone.
+    pub fn chunk_ends(&self) -> Vec<usize> {
+        let mut ends = Vec::new();
+        let mut len = 0;
+        for (at, event) in self.events.iter().enumerate() {
+            let payload_len = event.payload_len as usize;
+            if len > 0 && len + payload_len > CHUNK_LEN {
+                ends.push(at);
+                len = 0;
+            }
+            len += payload_len;
+        }
+        if !self.events.is_empty() {
+            ends.push(self.events.len());
+        }
+        ends
+    }
+}
