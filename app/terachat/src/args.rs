@@ -3,8 +3,8 @@ mod command;
 mod global;
 
 pub(crate) use command::{
-    BundleCommand, ChannelCommand, Command, DemoArgs, ImportArgs, ListenArgs, MemberCommand, ReadArgs, RoleCommand,
-    SpaceCommand, SyncArgs,
+    BundleCommand, ChannelCommand, Command, DemoArgs, ImportArgs, ListenArgs, MemberCommand, ReadArgs,
+    RoleCommand, SpaceCommand, SyncArgs,
 };
 pub(crate) use global::Global;
 

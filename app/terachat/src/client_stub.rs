@@ -97,12 +97,19 @@ impl Client {
     ) -> Result<Self, Error> {
         let whole = |storage: &dyn Storage, file: &str| -> Result<Vec<u8>, Error> {
             let len = self::storage(storage.size(file))?.unwrap_or(0);
-            if len == 0 { Ok(vec![]) } else { self::storage(storage.read(file, 0, usize::try_from(len).unwrap_or(0))) }
+            if len == 0 {
+                Ok(vec![])
+            } else {
+                self::storage(storage.read(file, 0, usize::try_from(len).unwrap_or(0)))
+            }
         };
-        let profile: Profile = serde_json::from_slice(&whole(&*storage, "profile")?)
-            .map_err(|_| Error("this folder holds no profile; make one with `terachat init --name NAME`".into()))?;
+        let profile: Profile = serde_json::from_slice(&whole(&*storage, "profile")?).map_err(|_| {
+            Error("this folder holds no profile; make one with `terachat init --name NAME`".into())
+        })?;
         if profile.check != hex(passphrase) {
-            return fail("the passphrase does not open this profile; try again, or restore the folder from a backup");
+            return fail(
+                "the passphrase does not open this profile; try again, or restore the folder from a backup",
+            );
         }
         let text = whole(&*storage, "ops")?;
         let end = text.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
@@ -135,8 +142,7 @@ impl Client {
     }
 
     fn state(&self, space: &str) -> String {
-        let ids: String =
-            self.ops.values().filter(|op| op.space == space).map(|op| op.id.as_str()).collect();
+        let ids: String = self.ops.values().filter(|op| op.space == space).map(|op| op.id.as_str()).collect();
         digest(&ids)
     }
 
@@ -168,7 +174,9 @@ impl Client {
         let found: Vec<_> = self
             .spaces()
             .into_iter()
-            .filter(|(id, name)| wanted.as_ref().is_none_or(|wanted| name == wanted || id.starts_with(wanted)))
+            .filter(|(id, name)| {
+                wanted.as_ref().is_none_or(|wanted| name == wanted || id.starts_with(wanted))
+            })
             .collect();
         match found.as_slice() {
             [(id, _)] => Ok(id.clone()),
@@ -180,8 +188,12 @@ impl Client {
     fn channel(&self, place: &Place) -> Result<(String, String), Error> {
         let space = self.space(&place.space)?;
         let names: Vec<String> = self.channels(&space);
-        let found: Vec<_> =
-            names.iter().filter(|name| place.channel.as_ref().is_none_or(|wanted| *name == wanted)).collect();
+        let found: Vec<_> = names
+            .iter()
+            .filter(|name| {
+                place.channel.as_ref().is_none_or(|wanted| *name == wanted || digest(name) == *wanted)
+            })
+            .collect();
         match found.as_slice() {
             [name] => Ok((space, (*name).clone())),
             [] => fail("there is no such channel here; `terachat status` lists those there are"),
@@ -191,7 +203,8 @@ impl Client {
 
     fn channels(&self, space: &str) -> Vec<String> {
         let all = self.ops.values().filter(|op| op.space == space);
-        all.filter_map(|op| if let What::Channel(name) = &op.what { Some(name.clone()) } else { None }).collect()
+        all.filter_map(|op| if let What::Channel(name) = &op.what { Some(name.clone()) } else { None })
+            .collect()
     }
 
     fn add(&mut self, space: &str, now_ms: u64, whats: Vec<What>) -> Result<String, Error> {
@@ -205,7 +218,11 @@ impl Client {
                 id,
                 device: self.device.clone(),
                 name: self.profile.name.clone(),
-                space: if space.is_empty() { digest(&format!("{}{lamport}", self.device)) } else { space.into() },
+                space: if space.is_empty() {
+                    digest(&format!("{}{lamport}", self.device))
+                } else {
+                    space.into()
+                },
                 wall_ms: now_ms,
                 what,
             });
@@ -253,8 +270,10 @@ impl Client {
 
     fn push(&mut self, peer: [u8; 32], ops: Vec<Op>) {
         let name = hex(&peer);
-        let ours: Vec<Op> =
-            ops.into_iter().filter(|op| self.members(&op.space).contains_key(&name) || op.device == name).collect();
+        let ours: Vec<Op> = ops
+            .into_iter()
+            .filter(|op| self.members(&op.space).contains_key(&name) || op.device == name)
+            .collect();
         for part in ours.chunks(500) {
             let frame = serde_json::to_vec(&Frame::Ops(part.to_vec())).unwrap_or_default();
             self.frames.push_back((peer, frame));
@@ -355,7 +374,8 @@ impl Client {
             Request::SpaceCreate { name } => {
                 self.add("", now, vec![What::Space(name.clone())])?;
                 let id = self.spaces().last().map(|one| one.0.clone()).unwrap_or_default();
-                let me = What::Member { device: self.device.clone(), name: self.profile.name.clone(), rank: 100 };
+                let me =
+                    What::Member { device: self.device.clone(), name: self.profile.name.clone(), rank: 100 };
                 self.add(&id, now, vec![me])?;
                 Answer::Space { id, name }
             }
@@ -402,7 +422,8 @@ impl Client {
                 let space = self.space(&space)?;
                 let parts: Vec<&str> = card.split(':').collect();
                 let ["card", device, name] = parts[..] else { return fail("this is no card; copy it whole") };
-                let what = What::Member { device: device.into(), name: name.into(), rank: rank.unwrap_or(10) };
+                let what =
+                    What::Member { device: device.into(), name: name.into(), rank: rank.unwrap_or(10) };
                 self.add(&space, now, vec![what])?;
                 Answer::Invitation { invitation: format!("invitation:{space}") }
             }
@@ -417,7 +438,9 @@ impl Client {
                 let space = self.space(&space)?;
                 let members = self.members(&space);
                 let found = members.iter().find(|(id, one)| one.0 == member || id.starts_with(&member));
-                let Some((device, _)) = found else { return fail("there is no such member; `terachat member list`") };
+                let Some((device, _)) = found else {
+                    return fail("there is no such member; `terachat member list`");
+                };
                 self.add(&space, now, vec![What::Remove { device: device.clone() }])?;
                 Answer::Done
             }
@@ -439,7 +462,7 @@ impl Client {
                 let (space, message) = (self.channel(&place)?.0, self.find(&message)?);
                 Answer::Sent { id: self.add(&space, now, vec![What::Pin { message, remove }])? }
             }
-            Request::Read { place, limit, after, .. } => {
+            Request::Read { place, limit, after, before, .. } => {
                 let (space, channel) = self.channel(&place)?;
                 let mut messages = self.all(&space, &channel);
                 if let Some(after) = after {
@@ -447,6 +470,10 @@ impl Client {
                     messages = messages.split_off(at);
                     messages.truncate(limit);
                 } else {
+                    if let Some(before) = before {
+                        let at = messages.iter().position(|one| one.id == before).unwrap_or(0);
+                        messages.truncate(at);
+                    }
                     messages = messages.split_off(messages.len().saturating_sub(limit));
                 }
                 Answer::Messages { messages }
@@ -501,8 +528,9 @@ impl Client {
             Request::BundleImport { bytes } => {
                 let ops: Vec<Op> = serde_json::from_slice(&bytes)
                     .map_err(|_| Error("this is no bundle; was it copied whole?".into()))?;
-                let removed =
-                    ops.iter().any(|op| matches!(&op.what, What::Remove { device } if *device == self.device));
+                let removed = ops
+                    .iter()
+                    .any(|op| matches!(&op.what, What::Remove { device } if *device == self.device));
                 if removed {
                     let refused = vec!["no key: this device was removed".into()];
                     return Ok(Answer::BundleApplied { added: 0, known: 0, waiting: vec![], refused });
@@ -525,7 +553,9 @@ impl Client {
     }
 
     pub(crate) fn receive(&mut self, peer: [u8; 32], frame: Vec<u8>, _now: u64) -> Result<(), Error> {
-        match serde_json::from_slice(&frame).map_err(|_| Error("the frame is damaged; drop the peer".into()))? {
+        match serde_json::from_slice(&frame)
+            .map_err(|_| Error("the frame is damaged; drop the peer".into()))?
+        {
             Frame::Ops(ops) => {
                 let ops = ops.into_iter().filter(|op| {
                     let members = self.members(&op.space);

@@ -61,7 +61,8 @@ mod tests {
 
     #[test]
     fn a_house_error_is_cut_into_its_pair() {
-        let failure = Failure::from_text("cannot append to \"log\": the disk is full; free some space, then try again");
+        let failure =
+            Failure::from_text("cannot append to \"log\": the disk is full; free some space, then try again");
         let Failure::Told { what, next } = failure else { panic!("told") };
         assert_eq!(what, "cannot append to \"log\": the disk is full");
         assert_eq!(next, "free some space, then try again");

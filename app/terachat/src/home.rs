@@ -29,7 +29,9 @@ impl Home {
         let folder = match &global.home {
             Some(folder) => folder.clone(),
             None => etcetera::base_strategy::choose_native_strategy()
-                .map_err(|_| Failure::new("there is no home folder to keep the profile in", "name one with --home DIR"))?
+                .map_err(|_| {
+                    Failure::new("there is no home folder to keep the profile in", "name one with --home DIR")
+                })?
                 .data_dir()
                 .join("terachat"),
         };
@@ -57,9 +59,15 @@ impl Home {
         let disk = Disk::open(&self.folder).map_err(Failure::from_text)?;
         let entropy = OsEntropy::new().map_err(Failure::from_text)?;
         let cost = PassphraseCost::RECOMMENDED;
-        let client =
-            Client::create(Box::new(disk), name, passphrase.expose_secret(), cost, Box::new(entropy), clock::now_ms())
-                .map_err(Failure::from_text)?;
+        let client = Client::create(
+            Box::new(disk),
+            name,
+            passphrase.expose_secret(),
+            cost,
+            Box::new(entropy),
+            clock::now_ms(),
+        )
+        .map_err(Failure::from_text)?;
         Ok(Profile { client, lock })
     }
 
@@ -83,7 +91,10 @@ impl Home {
     pub(crate) fn require(&self) -> Result<()> {
         if self.entries().is_empty() {
             let what = format_args!("there is no profile in {}", self.folder.display());
-            return Err(Failure::new(what, "make one with `terachat init --name NAME`, or name another with --home"));
+            return Err(Failure::new(
+                what,
+                "make one with `terachat init --name NAME`, or name another with --home",
+            ));
         }
         Ok(())
     }
@@ -93,7 +104,10 @@ impl Home {
             return Ok(());
         }
         let what = format_args!("{} is not empty", self.folder.display());
-        Err(Failure::new(what, "`terachat status` shows a profile that is there; name an empty folder with --home"))
+        Err(Failure::new(
+            what,
+            "`terachat status` shows a profile that is there; name an empty folder with --home",
+        ))
     }
 
     /// What the folder holds, apart from the lock that every visit leaves.

@@ -36,7 +36,9 @@ pub(crate) fn chosen(file: Option<&Path>) -> Result<SecretBytes> {
 }
 
 fn asked(prompt: &str) -> Result<SecretBytes> {
-    let none = || Failure::new("no passphrase was given", "put it into a file and name it with --passphrase-file FILE");
+    let none = || {
+        Failure::new("no passphrase was given", "put it into a file and name it with --passphrase-file FILE")
+    };
     if !std::io::stderr().is_terminal() {
         return Err(none());
     }

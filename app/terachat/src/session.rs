@@ -47,7 +47,8 @@ impl Session {
         match Self::open(home)? {
             Self::Local(profile) => Ok(profile),
             Self::Remote(_) => {
-                let what = format_args!("a `terachat listen` is running on {} already", home.folder().display());
+                let what =
+                    format_args!("a `terachat listen` is running on {} already", home.folder().display());
                 Err(Failure::new(what, "use it, or stop it first"))
             }
         }

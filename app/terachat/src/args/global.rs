@@ -9,7 +9,13 @@ pub(crate) struct Global {
     #[arg(long, global = true, env = "TERACHAT_HOME", value_name = "DIR", hide_env_values = true)]
     pub(crate) home: Option<PathBuf>,
     /// File whose first line is the passphrase; without it, it is asked for
-    #[arg(long, global = true, env = "TERACHAT_PASSPHRASE_FILE", value_name = "FILE", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        env = "TERACHAT_PASSPHRASE_FILE",
+        value_name = "FILE",
+        hide_env_values = true
+    )]
     pub(crate) passphrase_file: Option<PathBuf>,
     /// Answer with JSON, for programs
     #[arg(long, global = true)]

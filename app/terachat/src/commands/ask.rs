@@ -41,7 +41,10 @@ pub(super) fn status(session: &mut Session) -> Result<Status> {
 
 /// An answer of another kind than the question's.
 pub(super) fn unexpected() -> Failure {
-    Failure::new("the answer does not fit the question", "restart `terachat listen` with the same version, or report this")
+    Failure::new(
+        "the answer does not fit the question",
+        "restart `terachat listen` with the same version, or report this",
+    )
 }
 
 /// The text of a message: the argument, or standard input for `-` without its last line break.

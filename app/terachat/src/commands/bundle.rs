@@ -10,7 +10,12 @@ use std::path::Path;
 use terachat_client::api::{Answer, Request};
 
 /// Carries a space by file.
-pub(super) fn run(home: &Home, space: Option<String>, command: BundleCommand, printer: &Printer) -> Result<()> {
+pub(super) fn run(
+    home: &Home,
+    space: Option<String>,
+    command: BundleCommand,
+    printer: &Printer,
+) -> Result<()> {
     match command {
         BundleCommand::Export { out } => export(home, space, &out, printer),
         BundleCommand::Import { file } => {
@@ -28,7 +33,8 @@ fn export(home: &Home, space: Option<String>, out: &Path, printer: &Printer) -> 
     write(out, &bytes).map_err(|error| Failure::file("write", out, &error))?;
     if printer.is_json() {
         let len = bytes.len();
-        return printer.data(&render::json_value(&serde_json::json!({ "file": out, "events": events, "len": len })));
+        return printer
+            .data(&render::json_value(&serde_json::json!({ "file": out, "events": events, "len": len })));
     }
     printer.talk(&format!("{events} events, {} bytes, in {}.", bytes.len(), out.display()));
     Ok(())

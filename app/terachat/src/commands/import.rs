@@ -53,7 +53,10 @@ impl Work<'_> {
         loop {
             let batch = batches.next_batch().map_err(|error| {
                 let what = format_args!("cannot read on in {name}: {error}");
-                Failure::new(what, "mend or copy the file anew, then run the import again: it goes on where it stopped")
+                Failure::new(
+                    what,
+                    "mend or copy the file anew, then run the import again: it goes on where it stopped",
+                )
             })?;
             match batch {
                 Batch::End => return Ok(()),

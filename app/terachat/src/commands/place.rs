@@ -7,9 +7,13 @@ pub(super) fn space<'a>(status: &'a Status, wanted: Option<&str>) -> Result<&'a 
 }
 
 /// The one channel that `wanted` names, or that there is, with its space.
-pub(super) fn channel<'a>(status: &'a Status, wanted: &Place) -> Result<(&'a SpaceStatus, &'a ChannelStatus)> {
+pub(super) fn channel<'a>(
+    status: &'a Status,
+    wanted: &Place,
+) -> Result<(&'a SpaceStatus, &'a ChannelStatus)> {
     let space = space(status, wanted.space.as_deref())?;
-    let channel = one(&space.channels, wanted.channel.as_deref(), |channel| (&channel.name, &channel.id), "channel")?;
+    let channel =
+        one(&space.channels, wanted.channel.as_deref(), |channel| (&channel.name, &channel.id), "channel")?;
     Ok((space, channel))
 }
 
@@ -26,7 +30,9 @@ fn one<'a, T>(all: &'a [T], wanted: Option<&str>, key: fn(&T) -> (&str, &str), w
         ([one], _) => Ok(one),
         ([], Some(wanted)) => Err(Failure::new(format_args!("there is no {what} {wanted:?}"), next)),
         ([], None) => Err(Failure::new(format_args!("there is no {what} yet"), next)),
-        (_, Some(wanted)) => Err(Failure::new(format_args!("more than one {what} is meant by {wanted:?}"), next)),
+        (_, Some(wanted)) => {
+            Err(Failure::new(format_args!("more than one {what} is meant by {wanted:?}"), next))
+        }
         (_, None) => Err(Failure::new(format_args!("there is more than one {what}"), next)),
     }
 }

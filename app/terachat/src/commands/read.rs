@@ -49,7 +49,9 @@ fn follow(home: &Home, place: Place, args: &ReadArgs, printer: &Printer) -> Resu
     loop {
         match remote.next_update()? {
             Update::End => return Ok(()),
-            Update::Missed(count) => printer.warn(&format!("{count} notices were missed; `terachat read` shows all")),
+            Update::Missed(count) => {
+                printer.warn(&format!("{count} notices were missed; `terachat read` shows all"))
+            }
             Update::Notice(notice) => {
                 if let Notice::Message(message) | Notice::Changed(message) = notice.as_ref() {
                     let here = message.space == space.id && message.channel == channel.name;

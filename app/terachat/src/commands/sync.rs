@@ -50,11 +50,16 @@ async fn reach(goal: &mut Goal, service: &Service, patience: Duration) -> Result
         match timeout(patience, events.recv()).await {
             Ok(Ok(event)) => goal.take(event)?,
             Ok(Err(RecvError::Lagged(_))) => {}
-            Ok(Err(RecvError::Closed)) => return Err(Failure::new("the network ended", "run the command again")),
+            Ok(Err(RecvError::Closed)) => {
+                return Err(Failure::new("the network ended", "run the command again"));
+            }
             Err(_) if service.frames() > frames => frames = service.frames(),
             Err(_) => {
                 let what = format_args!("nothing arrived for {} seconds", patience.as_secs());
-                return Err(Failure::new(what, "check that the peer knows this device: were you invited, or removed?"));
+                return Err(Failure::new(
+                    what,
+                    "check that the peer knows this device: were you invited, or removed?",
+                ));
             }
         }
     }
@@ -74,7 +79,9 @@ impl Goal {
     }
 
     fn is_reached(&self) -> bool {
-        self.devices.values().all(|device| device.as_ref().is_some_and(|device| self.in_sync.contains(device)))
+        self.devices
+            .values()
+            .all(|device| device.as_ref().is_some_and(|device| self.in_sync.contains(device)))
     }
 
     fn take(&mut self, event: Event) -> Result<()> {
@@ -96,7 +103,10 @@ impl Goal {
                 let ours = self.devices.values().flatten().any(|device| *device == peer);
                 if ours && !self.in_sync.contains(&peer) {
                     let what = "the peer ended the connection before both sides had the same";
-                    return Err(Failure::new(what, "`terachat status` shows whether you are still a member; else try again"));
+                    return Err(Failure::new(
+                        what,
+                        "`terachat status` shows whether you are still a member; else try again",
+                    ));
                 }
             }
         }
@@ -105,7 +115,11 @@ impl Goal {
 
     fn show(&self, printer: &Printer) -> Result<()> {
         if printer.is_json() {
-            let all: Vec<_> = self.devices.iter().map(|(addr, device)| serde_json::json!({ "peer": addr, "device": device })).collect();
+            let all: Vec<_> = self
+                .devices
+                .iter()
+                .map(|(addr, device)| serde_json::json!({ "peer": addr, "device": device }))
+                .collect();
             return printer.data(&render::json_value(&serde_json::json!({ "in_sync": all })));
         }
         self.devices.keys().for_each(|addr| printer.talk(&format!("In sync with {addr}.")));
@@ -142,7 +156,8 @@ mod tests {
         goal.take(Event::Gone(a)).unwrap();
         goal.take(Event::Reached { addr: "x".into(), peer: a }).unwrap();
         goal.take(Event::Gone(a)).unwrap_err();
-        let event = Event::Unreached { addr: "x".into(), why: "cannot connect; dial again".into(), useless: false };
+        let event =
+            Event::Unreached { addr: "x".into(), why: "cannot connect; dial again".into(), useless: false };
         let Err(Failure::Told { what, next }) = goal.take(event) else { panic!("a failure") };
         assert_eq!((what.as_str(), next.as_str()), ("x: cannot connect", "dial again"));
     }

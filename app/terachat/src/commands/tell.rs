@@ -17,7 +17,10 @@ pub(super) fn listening(service: &Service, printer: &Printer) -> Result<()> {
 
 /// Shows what happens, on a thread of its own, since whoever reads the output may be slow. The receiver gives what
 /// ended it: a closed pipe, or nothing at the end of the events.
-pub(super) fn events(mut events: broadcast::Receiver<Event>, printer: Printer) -> oneshot::Receiver<Result<()>> {
+pub(super) fn events(
+    mut events: broadcast::Receiver<Event>,
+    printer: Printer,
+) -> oneshot::Receiver<Result<()>> {
     let (ended, end) = oneshot::channel();
     tokio::task::spawn_blocking(move || {
         let mut since = None;

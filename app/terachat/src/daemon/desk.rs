@@ -98,7 +98,8 @@ impl Work {
     fn work(&mut self, job: Job) {
         match job {
             Job::Execute { request, reply } => {
-                let answer = self.profile.client.execute(request, clock::now_ms()).map_err(Failure::from_text);
+                let answer =
+                    self.profile.client.execute(request, clock::now_ms()).map_err(Failure::from_text);
                 self.drain();
                 // Whoever asked may have gone; the answer is then of no use.
                 let _ = reply.send(answer);

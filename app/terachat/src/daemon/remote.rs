@@ -30,7 +30,9 @@ impl Remote {
         match UnixStream::connect(socket) {
             Ok(stream) => Ok(Some(Self { stream })),
             Err(error) => match error.kind() {
-                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused | io::ErrorKind::InvalidInput => Ok(None),
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused | io::ErrorKind::InvalidInput => {
+                    Ok(None)
+                }
                 _ => Err(Failure::file("reach the running terachat at", socket, &error)),
             },
         }

@@ -111,7 +111,10 @@ impl Service {
         let _ = self.pump.await;
         match self.closed.await {
             Ok(closed) => closed,
-            Err(_) => Err(Failure::new("the profile was not closed in order", "please report this; nothing sent is lost")),
+            Err(_) => Err(Failure::new(
+                "the profile was not closed in order",
+                "please report this; nothing sent is lost",
+            )),
         }
     }
 }

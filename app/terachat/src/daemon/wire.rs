@@ -50,7 +50,8 @@ impl From<Failure> for Reply {
 pub(super) fn pack(value: &impl Serialize) -> io::Result<Vec<u8>> {
     let mut packed = vec![0; 4];
     serde_json::to_writer(&mut packed, value)?;
-    let len = u32::try_from(packed.len() - 4).ok().filter(|&len| len <= MESSAGE_LEN_MAX).ok_or_else(too_long)?;
+    let len =
+        u32::try_from(packed.len() - 4).ok().filter(|&len| len <= MESSAGE_LEN_MAX).ok_or_else(too_long)?;
     packed[..4].copy_from_slice(&len.to_le_bytes());
     Ok(packed)
 }

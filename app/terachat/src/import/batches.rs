@@ -34,7 +34,14 @@ pub(crate) struct Batches<R> {
 impl<R: BufRead> Batches<R> {
     /// Batches of up to `batch_max` records.
     pub(crate) fn new(reader: R, batch_max: usize) -> Self {
-        Self { lines: Lines::new(reader), line: Vec::new(), last_id: 0, batch_max, fingerprint: None, waiting: None }
+        Self {
+            lines: Lines::new(reader),
+            line: Vec::new(),
+            last_id: 0,
+            batch_max,
+            fingerprint: None,
+            waiting: None,
+        }
     }
 
     /// What tells this log from others: a hash of its first line. A log that has grown since, or comes compressed, or
@@ -100,7 +107,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn line(id: u64) -> String {
-        format!(r#"{{"id":{id},"ts":"2004-12-25T09:14:00Z","type":"message","author":"a","body":"b"}}"#) + "\n"
+        format!(r#"{{"id":{id},"ts":"2004-12-25T09:14:00Z","type":"message","author":"a","body":"b"}}"#)
+            + "\n"
     }
 
     fn ids(batch: &Batch) -> Vec<u64> {

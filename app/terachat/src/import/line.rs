@@ -61,7 +61,8 @@ mod tests {
     fn all(text: &[u8]) -> Vec<(u64, usize)> {
         let mut lines = Lines::new(io::BufReader::with_capacity(7, text));
         let mut line = Vec::new();
-        std::iter::from_fn(|| lines.next_line(&mut line).unwrap().map(|number| (number, line.len()))).collect()
+        std::iter::from_fn(|| lines.next_line(&mut line).unwrap().map(|number| (number, line.len())))
+            .collect()
     }
 
     #[test]

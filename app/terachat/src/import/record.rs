@@ -30,13 +30,15 @@ pub(crate) fn parse(line: &[u8], last_id: u64) -> Result<ImportRecord, Unreadabl
     if line.id <= last_id {
         return Err(Unreadable(format!("its id {} does not come after {last_id}", line.id)));
     }
-    let ts: Timestamp =
-        line.ts.parse().map_err(|_| Unreadable(format!("ts {:?} is no time like 2004-12-25T09:14:00Z", line.ts)))?;
+    let ts: Timestamp = line
+        .ts
+        .parse()
+        .map_err(|_| Unreadable(format!("ts {:?} is no time like 2004-12-25T09:14:00Z", line.ts)))?;
     if line.author.is_empty() {
         return Err(Unreadable("its author is empty".to_owned()));
     }
-    if line.body.is_empty() && matches!(line.style, Style::Message | Style::Rename) {
-        return Err(Unreadable("its body is empty".to_owned()));
+    if line.body.is_empty() && line.style == Style::Rename {
+        return Err(Unreadable("its body, the new name, is empty".to_owned()));
     }
     if line.reply_to.is_some_and(|to| to >= line.id) {
         return Err(Unreadable("reply_to names a later record".to_owned()));
@@ -63,13 +65,17 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const GOOD: &str = r#"{"id":7,"ts":"2004-12-25T09:14:00Z","type":"message","author":"ada","body":"hi","reply_to":3}"#;
+    const GOOD: &str =
+        r#"{"id":7,"ts":"2004-12-25T09:14:00Z","type":"message","author":"ada","body":"hi","reply_to":3}"#;
 
     #[test]
     fn a_record_is_read_whole() {
         let record = parse(GOOD.as_bytes(), 6).unwrap();
         assert_eq!((record.id, record.ts_ms, record.reply_to), (7, 1_103_966_040_000, Some(3)));
-        assert_eq!((record.style, record.author.as_str(), record.body.as_str()), (Style::Message, "ada", "hi"));
+        assert_eq!(
+            (record.style, record.author.as_str(), record.body.as_str()),
+            (Style::Message, "ada", "hi")
+        );
     }
 
     #[test]
@@ -87,11 +93,16 @@ mod tests {
         case("09:14", "9.14", "no time");
         case("message", "shout", "unknown variant");
         case("\"ada\"", "\"\"", "author is empty");
-        case("\"hi\"", "\"\"", "body is empty");
         case("\"body\"", "\"text\"", "unknown field `text`");
         case("\"author\":\"ada\",", "", "missing field `author`");
         case("to\":3", "to\":7", "later record");
         case("}", "} {}", "trailing");
+    }
+
+    #[test]
+    fn a_rename_needs_the_new_name() {
+        let line = r#"{"id":1,"ts":"2004-12-25T09:14:00Z","type":"rename","author":"ada","body":""}"#;
+        assert!(parse(line.as_bytes(), 0).unwrap_err().0.contains("new name"));
     }
 
     #[test]

@@ -22,9 +22,14 @@ pub(crate) fn answer(answer: &Answer, look: &Look) -> String {
         Answer::Status(all) => status(all, look),
         Answer::Bundle { bytes, events } => format!("{events} events, {} bytes\n", bytes.len()),
         Answer::BundleApplied { added, known, waiting, refused } => {
-            let mut out = format!("{added} new, {known} known, {} waiting, {} refused\n", waiting.len(), refused.len());
-            waiting.iter().for_each(|reason| out.push_str(&format!("  waiting  {}\n", super::one_line(reason))));
-            refused.iter().for_each(|reason| out.push_str(&format!("  refused  {}\n", super::one_line(reason))));
+            let mut out =
+                format!("{added} new, {known} known, {} waiting, {} refused\n", waiting.len(), refused.len());
+            waiting
+                .iter()
+                .for_each(|reason| out.push_str(&format!("  waiting  {}\n", super::one_line(reason))));
+            refused
+                .iter()
+                .for_each(|reason| out.push_str(&format!("  refused  {}\n", super::one_line(reason))));
             out
         }
     }
@@ -42,7 +47,9 @@ pub(crate) fn json_value(value: &impl Serialize) -> String {
 
 fn unwrapped(value: Value) -> Value {
     match value {
-        Value::Object(mut map) if map.len() == 1 => map.values_mut().next().map(Value::take).unwrap_or_default(),
+        Value::Object(mut map) if map.len() == 1 => {
+            map.values_mut().next().map(Value::take).unwrap_or_default()
+        }
         Value::String(name) => json!({ name: true }),
         other => other,
     }

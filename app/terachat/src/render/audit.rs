@@ -38,7 +38,8 @@ mod tests {
     use terachat_client::api::AuditLine;
 
     fn report(replayed: &str) -> AuditReport {
-        let log = AuditLine { log: "crew/general".into(), events: 7, kept: "aa".into(), replayed: replayed.into() };
+        let log =
+            AuditLine { log: "crew/general".into(), events: 7, kept: "aa".into(), replayed: replayed.into() };
         AuditReport { events: 7, chains: 2, signatures: 3, logs: vec![log], ..AuditReport::default() }
     }
 
@@ -55,6 +56,10 @@ mod tests {
     fn a_mismatch_is_an_alarm() {
         let report = AuditReport { alarm: vec!["crew/general differs".into()], ..report("bb") };
         let text = audit(&report, &Look::bare());
-        assert!(text.contains("DIFFERS") && text.contains("ALARM: crew/general differs") && !text.contains("holds"));
+        assert!(
+            text.contains("DIFFERS")
+                && text.contains("ALARM: crew/general differs")
+                && !text.contains("holds")
+        );
     }
 }

@@ -22,7 +22,10 @@ fn row(table: &mut Table, event: &EventLine, look: &Look) {
     table.cell(short(&event.id)).painted(short(&event.hash), paint.dim(short(&event.hash)), Align::Left);
     table.painted(&author, paint.name(&author, &event.author), Align::Left);
     let seq = format!("{}{}", event.seq, if event.signed { "*" } else { " " });
-    table.number(seq).number(event.lamport).number(event.epoch.map_or("-".to_owned(), |epoch| epoch.to_string()));
+    table
+        .number(seq)
+        .number(event.lamport)
+        .number(event.epoch.map_or("-".to_owned(), |epoch| epoch.to_string()));
     let mut what = one_line(&event.what);
     if !event.parents.is_empty() {
         let parents: Vec<&str> = event.parents.iter().map(|id| short(id)).collect();

@@ -125,6 +125,8 @@ pub(super) mod tests {
     #[test]
     fn a_hostile_message_is_shown_harmlessly() {
         let text = messages(&[message("ev\x1bil\n", "\x1b]0;owned\x07")], &Look::bare(), &mut None);
-        assert!(!text.contains('\x1b') && !text.contains('\x07') && text.contains("\u{241b}]0;owned\u{2407}"));
+        assert!(
+            !text.contains('\x1b') && !text.contains('\x07') && text.contains("\u{241b}]0;owned\u{2407}")
+        );
     }
 }

@@ -8,7 +8,9 @@ pub(crate) fn notice(notice: &Notice, look: &Look, since: &mut Option<String>) -
             messages(std::slice::from_ref(message), look, since)
         }
         Notice::Space { what, .. } => format!("  {}\n", look.paint.dim(&one_line(what))),
-        Notice::InSync { peer } => format!("  {}\n", look.paint.dim(&format!("in sync with {}", short(peer)))),
+        Notice::InSync { peer } => {
+            format!("  {}\n", look.paint.dim(&format!("in sync with {}", short(peer))))
+        }
         Notice::Alarm { what } => format!("  {} {}\n", look.paint.alarm("ALARM:"), one_line(what)),
     }
 }
