@@ -1,5 +1,6 @@
 //! PLACEHOLDER until the real `terachat_client::Client` is merged: the same verbs over a plain list of operations that
 //! devices copy from each other. Nothing in it is sealed, signed or checked; it only lets the program be tried.
+#![allow(clippy::map_entry)]
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use terachat_client::api::*;

@@ -6,7 +6,7 @@ use terachat_client::api::{Answer, Request};
 use terachat_host::{Error as HostError, Lock, clock};
 
 /// How long another short command on the same folder is waited for.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(3);
 /// Between two looks at a folder that is in use.
 const STEP: Duration = Duration::from_millis(20);
 

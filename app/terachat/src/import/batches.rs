@@ -66,7 +66,7 @@ impl<R: BufRead> Batches<R> {
                     records.push(record);
                 }
                 other => {
-                    let other = other.and_then(|no_record| Ok(no_record.err().unwrap_or(Batch::End)));
+                    let other = other.map(|no_record| no_record.err().unwrap_or(Batch::End));
                     if records.is_empty() {
                         return other;
                     }

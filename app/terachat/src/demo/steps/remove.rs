@@ -32,7 +32,7 @@ pub(in crate::demo) fn remove(stage: &mut Stage) -> Result<String> {
     let addr = stage.founder().addr().unwrap_or_default();
     stage.devices[removed].hush()?;
     let spoken = stage.devices[removed].attempt(&["send", INTRUSION, "--channel", GENERAL])?;
-    let sync = stage.devices[removed].attempt(&["sync", "--peer", &addr, "--patience", "5"])?;
+    let sync = stage.devices[removed].attempt(&["sync", "--peer", &addr, "--patience", "2"])?;
     let leaked = leaked(&stage.devices[removed])?;
     stage.check(Promise::RemovedReadsNothing, leaked == 0, || {
         format!("{name} reads {leaked} of the later messages")
