@@ -1,5 +1,5 @@
 use crate::args::Global;
-use crate::client_stub::Client;
+use terachat_client::Client;
 use crate::failure::{Failure, Result};
 use crate::passphrase;
 use etcetera::BaseStrategy;

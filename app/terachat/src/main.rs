@@ -1,6 +1,5 @@
 //! What people hold: one binary. It parses, asks the client, shows the answer; it decides nothing about messages.
 mod args;
-mod client_stub;
 mod commands;
 mod daemon;
 mod demo;

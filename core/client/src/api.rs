@@ -316,8 +316,8 @@ pub struct Message {
 pub struct Hit {
     /// The message.
     pub message: Message,
-    /// Relevance, larger is better.
-    pub score: f32,
+    /// Relevance and recency in one number, larger is better.
+    pub score: u64,
     /// Byte ranges of the body that matched.
     pub highlights: Vec<(usize, usize)>,
 }

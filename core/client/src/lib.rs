@@ -1,2 +1,34 @@
 //! Composes event, store and group into a device: text in, signed and sealed events out, and back.
+//!
+//! ```text
+//! send.rs     text -> sealed operation -> signed event -> durable -> bundles for peers
+//! receive.rs  bundle -> judged -> durable -> state, keys, notices
+//! ```
+//!
+//! It decides and remembers; sockets, files, clocks and threads are the caller's: frames go in by [`Client::receive`]
+//! and come out by [`Client::poll_frame`], time is a number in each call.
 pub mod api;
+mod audit;
+mod bundle_file;
+mod card;
+mod client;
+mod create;
+mod error;
+mod find;
+mod identity;
+mod import;
+mod log_view;
+mod membership;
+mod membership_ops;
+mod notice;
+mod peer;
+mod protocol;
+mod read;
+mod receive;
+mod send;
+mod status;
+#[cfg(test)]
+mod tests;
+
+pub use client::Client;
+pub use error::Error;

@@ -15,7 +15,7 @@ pub use authority::{ControlEvent, ControlLog, Verdict};
 pub(crate) use channel::Surroundings;
 pub use channel::{ChannelState, MessageState};
 pub use channel_op::{BODY_LEN_MAX, ChannelOp, EMOJI_LEN_MAX, Imported, Post};
-pub use control_op::{ControlOp, ControlTransaction, GroupCommit, Pin};
+pub use control_op::{ControlOp, ControlTransaction, EpochLink, GroupCommit, Pin};
 pub use identity_meta::Card;
 pub use mls_state::{BODY_OVERHEAD, EpochKey};
 pub use roles::{Rank, Right};

@@ -1,5 +1,12 @@
 //! What tests of several modules share.
-use terachat_vault::Entropy;
+use crate::model::{Card, ChannelOp, ControlOp, ControlTransaction, Pin, Post, Rank, Style};
+use crate::query::PageStart;
+use crate::store::Storage;
+use crate::store::storage::MemoryStorage;
+use crate::sync::{Bundle, Draft, Frontier, KeyId, Limits, Outcome};
+use crate::{Error, LocalStore};
+use terachat_event::{DeviceId, DeviceKey, EventHash, EventRef, LogId, SpaceId, UserId};
+use terachat_vault::{Entropy, Secret};
 
 /// Entropy that repeats in every run.
 #[derive(Default)]
@@ -12,4 +19,148 @@ impl Entropy for Counter {
             part.copy_from_slice(&blake3::hash(&self.0.to_le_bytes()).as_bytes()[..part.len()]);
         }
     }
+}
+
+/// A device with its own store in memory.
+pub(crate) struct Device {
+    pub(crate) key: DeviceKey,
+    pub(crate) user: DeviceKey,
+    pub(crate) name: String,
+    pub(crate) store: LocalStore,
+    clock: u64,
+}
+
+/// The key under which test stores are sealed.
+pub(crate) fn store_key() -> Secret<32> {
+    Secret::take(&mut [7; 32])
+}
+
+impl Device {
+    pub(crate) fn new(n: u8) -> Self {
+        Self::over(n, Box::new(MemoryStorage::new())).expect("an empty storage opens")
+    }
+
+    pub(crate) fn over(n: u8, storage: Box<dyn Storage>) -> Result<Self, Error> {
+        Ok(Self {
+            key: DeviceKey::from_seed(&Secret::take(&mut [n; 32])),
+            user: DeviceKey::from_seed(&Secret::take(&mut [n ^ 0x80; 32])),
+            name: format!("user{n}"),
+            store: LocalStore::open(storage, &store_key(), Box::new(Counter(u64::from(n) << 32)))?,
+            clock: 1_000,
+        })
+    }
+
+    pub(crate) fn id(&self) -> DeviceId {
+        self.key.id()
+    }
+
+    pub(crate) fn user_id(&self) -> UserId {
+        UserId(self.user.id().0)
+    }
+
+    pub(crate) fn card(&self) -> Card {
+        Card::issue(&self.user, &self.name, self.id())
+    }
+
+    fn now(&mut self) -> u64 {
+        self.clock += 1_000;
+        self.clock
+    }
+
+    pub(crate) fn found(&mut self) -> SpaceId {
+        let genesis = ControlOp::Genesis { name: "club".into(), owner: self.card(), salt: [1; 16] };
+        let now = self.now();
+        let space = self.store.found_space(&self.key, genesis, now, |_| Ok(Vec::new())).unwrap();
+        self.learn_epoch(space);
+        space
+    }
+
+    /// Stands for joining the group: every test space has one epoch, whose secret its members know.
+    pub(crate) fn learn_epoch(&mut self, space: SpaceId) {
+        let key = key_of(space);
+        let secret = Secret::take(&mut [9; 32]);
+        self.store
+            .write_records(vec![LocalStore::epoch_secret_record(&space, &key.commit, &secret)])
+            .unwrap();
+    }
+
+    pub(crate) fn control(&mut self, space: SpaceId, ops: Vec<ControlOp>) -> Result<EventRef, Error> {
+        let payloads = vec![ControlTransaction(ops).encode()];
+        let draft = Draft { log: LogId::control(space), payloads, key: None, wall_ms: self.now() };
+        Ok(self.store.apply_local(&self.key, &draft, |_| Vec::new())?[0])
+    }
+
+    pub(crate) fn admit(&mut self, space: SpaceId, other: &Device, rank: Rank) {
+        self.control(space, vec![ControlOp::Admit { card: other.card(), rank, key_package: Vec::new() }])
+            .unwrap();
+    }
+
+    pub(crate) fn create_channel(&mut self, space: SpaceId, name: &str) -> LogId {
+        let before: Vec<_> = self.store.logs();
+        self.control(space, vec![ControlOp::CreateChannel { name: name.into() }]).unwrap();
+        *self.store.logs().iter().find(|log| !before.contains(log)).unwrap()
+    }
+
+    /// Pins for all chains of `device` as this store has them.
+    pub(crate) fn pins(&self, space: SpaceId, device: DeviceId) -> Vec<Pin> {
+        self.store
+            .logs()
+            .into_iter()
+            .filter(|log| log.space == space)
+            .filter_map(|log| {
+                let head = *self.store.frontier(&log)?.chain(&device)?;
+                Some(Pin { channel: log.channel, device, seq: head.seq, hash: head.hash })
+            })
+            .collect()
+    }
+
+    pub(crate) fn post(&mut self, log: LogId, ops: &[ChannelOp<'_>]) -> Result<Vec<EventRef>, Error> {
+        let now = self.now();
+        self.store.post(&self.key, log, key_of(log.space), now, ops)
+    }
+
+    pub(crate) fn say(&mut self, log: LogId, body: &str) -> EventRef {
+        self.post(log, &[text(body)]).unwrap()[0]
+    }
+
+    pub(crate) fn bodies(&self, log: LogId) -> Vec<String> {
+        self.store.page(&log, PageStart::Newest, usize::MAX).unwrap().into_iter().map(|m| m.body).collect()
+    }
+
+    /// Everything this device has that `other` lacks, as bytes.
+    pub(crate) fn bundles_for(&mut self, other: &Device, log: LogId) -> Vec<Vec<u8>> {
+        let theirs = other.store.frontier(&log).unwrap_or(Frontier { log, chains: Vec::new() });
+        self.store.bundles_since(&theirs, Limits::PEER).unwrap().iter().map(Bundle::encode).collect()
+    }
+
+    /// Takes in bytes as from a peer.
+    pub(crate) fn take(&mut self, bytes: &[u8]) -> Result<Outcome, Error> {
+        self.store.apply_remote(&Bundle::decode(bytes, Limits::PEER)?)
+    }
+
+    /// Pulls the control log alone.
+    pub(crate) fn pull_control(&mut self, other: &mut Device, space: SpaceId) {
+        for bundle in other.bundles_for(self, LogId::control(space)) {
+            self.take(&bundle).unwrap();
+        }
+    }
+
+    /// Pulls all that `other` has and this device lacks.
+    pub(crate) fn pull(&mut self, other: &mut Device) -> Result<(), Error> {
+        for log in other.store.logs() {
+            for bundle in other.bundles_for(self, log) {
+                self.take(&bundle)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The one epoch of a test space.
+pub(crate) fn key_of(space: SpaceId) -> KeyId {
+    KeyId { commit: EventHash(space.0), epoch: 0 }
+}
+
+pub(crate) fn text(body: &str) -> ChannelOp<'_> {
+    ChannelOp::Post(Post { style: Style::Message, body, reply_to: None, imported: None })
 }

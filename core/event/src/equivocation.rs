@@ -1,4 +1,5 @@
-use crate::{DeviceId, Error, EventHash, Header, LogId, SignedHead, chain};
+use crate::header::HEADER_LEN_MAX;
+use crate::{ChannelId, DeviceId, Error, EventHash, Header, LogId, SignedHead, SpaceId, chain};
 
 /// Most events between the fork and the signature that covers it; longer branches prove nothing here.
 pub const STEPS_MAX: usize = 4096;
@@ -50,6 +51,37 @@ impl Equivocation {
         Ok(a.0)
     }
 
+    /// The bytes that travel: `docs/format/event.md`.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = self.log.bytes().to_vec();
+        out.extend_from_slice(&self.author.0);
+        for branch in &self.branches {
+            out.extend_from_slice(&branch.previous.0);
+            out.extend_from_slice(&branch.signature);
+            out.extend_from_slice(&(branch.steps.len() as u64).to_le_bytes());
+            for step in &branch.steps {
+                out.extend_from_slice(&(step.header.len() as u64).to_le_bytes());
+                out.extend_from_slice(&step.header);
+                out.extend_from_slice(&step.payload_hash);
+            }
+        }
+        out
+    }
+
+    /// Reads what [`Equivocation::encode`] wrote; whether it proves anything is [`Equivocation::verify`]'s to say.
+    ///
+    /// # Errors
+    /// [`Error::Proof`].
+    pub fn decode(mut bytes: &[u8]) -> Result<Self, Error> {
+        let rest = &mut bytes;
+        let space = SpaceId(array(rest)?);
+        let channel = array(rest)?;
+        let log = LogId { space, channel: (channel != [0; 32]).then_some(ChannelId(channel)) };
+        let author = DeviceId(array(rest)?);
+        let proof = Self { log, author, branches: [read_branch(rest)?, read_branch(rest)?] };
+        rest.is_empty().then_some(proof).ok_or(Error::Proof("bytes behind its end"))
+    }
+
     /// The number and hash of the branch's first event.
     fn follow(&self, branch: &Branch) -> Result<(u64, EventHash), Error> {
         if branch.steps.is_empty() || branch.steps.len() > STEPS_MAX {
@@ -71,10 +103,35 @@ impl Equivocation {
     }
 }
 
+fn read_branch(rest: &mut &[u8]) -> Result<Branch, Error> {
+    let (previous, signature) = (EventHash(array(rest)?), array(rest)?);
+    let count = length(rest, STEPS_MAX)?;
+    let step = |_| {
+        let len = length(rest, HEADER_LEN_MAX)?;
+        let (header, after) = rest.split_at_checked(len).ok_or(CUT_SHORT)?;
+        *rest = after;
+        Ok(Step { header: header.to_vec(), payload_hash: array(rest)? })
+    };
+    Ok(Branch { previous, steps: (0..count).map(step).collect::<Result<_, Error>>()?, signature })
+}
+
+const CUT_SHORT: Error = Error::Proof("it is cut short");
+
+fn array<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], Error> {
+    let (head, after) = rest.split_first_chunk().ok_or(CUT_SHORT)?;
+    *rest = after;
+    Ok(*head)
+}
+
+fn length(rest: &mut &[u8], max: usize) -> Result<usize, Error> {
+    let len = u64::from_le_bytes(array(rest)?);
+    usize::try_from(len).ok().filter(|len| *len <= max).ok_or(Error::Proof("a length beyond its limit"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{DeviceKey, Kind, SpaceId, payload_hash};
+    use crate::{DeviceKey, Kind, payload_hash};
     use terachat_vault::Secret;
 
     fn branch(key: &DeviceKey, log: &LogId, bodies: &[&str]) -> Branch {
@@ -108,7 +165,11 @@ mod tests {
             author: key.id(),
             branches: [branch(&key, &log, a), branch(&key, &log, b)],
         };
-        assert_eq!(proof(&["pay Ann"], &["pay Bob", "done"]).verify(), Ok(1));
+        let good = proof(&["pay Ann"], &["pay Bob", "done"]);
+        assert_eq!(good.verify(), Ok(1));
+        let bytes = good.encode();
+        assert_eq!(Equivocation::decode(&bytes), Ok(good));
+        assert!((0..bytes.len()).all(|cut| Equivocation::decode(&bytes[..cut]).is_err()));
         assert!(matches!(proof(&["same"], &["same", "later"]).verify(), Err(Error::Proof(_))));
         let mut forged = proof(&["a"], &["b"]);
         forged.branches[1].signature[0] ^= 1;

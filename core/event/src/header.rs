@@ -10,6 +10,8 @@ pub const CONTROL_HEADS_MAX: usize = 8;
 pub const PAYLOAD_LEN_MAX: usize = 1 << 20;
 
 const FIXED_LEN: usize = 36;
+/// Longest header in bytes.
+pub(crate) const HEADER_LEN_MAX: usize = FIXED_LEN + 32 * (PARENTS_MAX + CONTROL_HEADS_MAX);
 
 /// What an event's payload is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

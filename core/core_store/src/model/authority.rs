@@ -326,7 +326,7 @@ fn judge(before: &Arc<SpaceState>, event: &ControlEvent) -> Result<Rank, &'stati
     let author = &event.stamp.author;
     let mut state = Arc::clone(before);
     for (at, op) in event.transaction.0.iter().enumerate() {
-        if let Some(why) = state.forbids(author, op) {
+        if let Some(why) = state.forbidden(author, op) {
             return Err(why);
         }
         if at + 1 < event.transaction.0.len() {

@@ -79,8 +79,18 @@ pub struct GroupCommit {
     pub welcome: Vec<u8>,
     /// BLAKE3 of the ratchet tree that belongs to the welcome; any member hands the tree out.
     pub tree: [u8; 32],
-    /// The former epoch's secret sealed under the new one's, for channels whose history is shared.
-    pub link: Vec<u8>,
+    /// Secrets of former epochs, sealed under the new one's, for channels whose history is shared.
+    pub links: Vec<EpochLink>,
+}
+
+/// The way back from a later epoch's secret to an earlier one's: the predecessor's, or that of a commit that lost its
+/// race after messages had been sealed under it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EpochLink {
+    /// The control event that made the earlier epoch.
+    pub commit: EventHash,
+    /// Its secret, sealed.
+    pub sealed: Vec<u8>,
 }
 
 /// The payload of one control event: operations that count together or not at all.

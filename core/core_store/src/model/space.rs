@@ -80,7 +80,7 @@ impl SpaceState {
     }
 
     /// Why `author` may not do `op` in this state, or `None` when it may.
-    pub(crate) fn forbids(&self, author: &DeviceId, op: &ControlOp) -> Option<&'static str> {
+    pub fn forbidden(&self, author: &DeviceId, op: &ControlOp) -> Option<&'static str> {
         if let ControlOp::Genesis { owner, .. } = op {
             let founds = self.members.is_empty() && owner.device == *author && owner.is_genuine();
             return (!founds).then_some("a space is founded once, by its owner's own device");

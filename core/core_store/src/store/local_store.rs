@@ -84,6 +84,23 @@ impl LocalStore {
         self.spaces.get(space).map(|logs| &logs.control)
     }
 
+    /// A space's control log, to ask about its past.
+    pub fn control_mut(&mut self, space: &SpaceId) -> Option<&mut crate::model::ControlLog> {
+        self.spaces.get_mut(space).map(|logs| &mut logs.control)
+    }
+
+    /// The source of randomness that was handed in.
+    pub fn entropy(&mut self) -> &mut dyn Entropy {
+        &mut *self.entropy
+    }
+
+    /// Devices that signed two events with one number, and from which number on they count for nothing.
+    pub fn equivocations(&self) -> impl Iterator<Item = (LogId, terachat_event::DeviceId, u64)> + '_ {
+        self.spaces
+            .values()
+            .flat_map(|logs| logs.frozen.iter().map(|((log, device), from)| (*log, *device, *from)))
+    }
+
     /// All logs here, control logs first in each space.
     pub fn logs(&self) -> Vec<LogId> {
         let of = |logs: &SpaceLogs| {
@@ -292,7 +309,7 @@ impl LocalStore {
     ///
     /// # Errors
     /// [`Error::Corrupt`] when they do not lead to the heads that were signed.
-    pub(super) fn recompute_hashes(&mut self, log: &LogId) -> Result<(), Error> {
+    pub(crate) fn recompute_hashes(&mut self, log: &LogId) -> Result<(), Error> {
         let Some(index) = self.index(log) else { return Ok(()) };
         let hashes = self.hashes(index)?;
         let index = self
@@ -371,3 +388,6 @@ impl LocalStore {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,16 @@ impl LocalStore {
     /// # Errors
     /// [`Error::Store`] when the disk cannot be read, [`Error::NoKey`] for epochs whose content is not open here.
     pub fn bundles_since(&mut self, theirs: &Frontier, limits: Limits) -> Result<Vec<Bundle>, Error> {
+        // A peer that stands where this device passed long ago may stand on another branch.
+        let unknown = |index: &LogIndex| {
+            let heads = theirs.chains.iter().filter_map(|head| {
+                index.find(&terachat_event::EventRef { author: head.device, seq: head.seq })
+            });
+            heads.into_iter().any(|at| index.hash(at).is_none())
+        };
+        if self.index(&theirs.log).is_some_and(unknown) {
+            self.recompute_hashes(&theirs.log)?;
+        }
         let Some(index) = self.index(&theirs.log) else { return Ok(Vec::new()) };
         let missing = missing(index, theirs);
         if missing.is_empty() {

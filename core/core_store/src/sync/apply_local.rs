@@ -4,8 +4,8 @@ use crate::store::index::LogIndex;
 use crate::store::{Staging, Trust, Write};
 use crate::{Error, LocalStore};
 use terachat_event::{
-    CONTROL_HEADS_MAX, DeviceKey, EventRef, Header, Kind, LogId, PARENTS_MAX, SpaceId, genesis_start, link,
-    payload_hash, prefix,
+    CONTROL_HEADS_MAX, DeviceKey, EventHash, EventRef, Header, Kind, LogId, PARENTS_MAX, SpaceId,
+    genesis_start, link, payload_hash, prefix,
 };
 
 /// What this device is about to say: payloads for one log, signed together.
@@ -40,11 +40,12 @@ impl LocalStore {
         let space = SpaceId(link(&prefix, &payload_hash(&payload)).0);
         let draft = Draft { log: LogId::control(space), payloads: vec![payload], key: None, wall_ms };
         let writes = writes(space)?;
-        self.apply_local(signer, &draft, writes)?;
+        self.apply_local(signer, &draft, |_| writes)?;
         Ok(space)
     }
 
-    /// Makes events of the draft: chained, clocked, sealed, signed once, durable together with `writes`, visible.
+    /// Makes events of the draft: chained, clocked, sealed, signed once, durable together with `writes` (which may
+    /// name the events by their hashes), visible.
     ///
     /// # Errors
     /// [`Error::Unknown`] for a log that is not here, [`Error::NoKey`], [`Error::Store`]; nothing changed.
@@ -52,7 +53,7 @@ impl LocalStore {
         &mut self,
         signer: &DeviceKey,
         draft: &Draft,
-        writes: Vec<Write>,
+        writes: impl FnOnce(&[EventHash]) -> Vec<Write>,
     ) -> Result<Vec<EventRef>, Error> {
         let known = self.index(&draft.log);
         if known.is_none() && draft.log.channel.is_some() {
@@ -80,6 +81,7 @@ impl LocalStore {
         let hash = *staged.hashes.last().ok_or(Error::Payload("a draft without events"))?;
         author.signature = signer.sign_head(&draft.log, last, hash).signature;
         let names = (author.first_seq..=last).map(|seq| EventRef { author: signer.id(), seq }).collect();
+        let writes = writes(&staged.hashes);
         self.accept(&batch, &chunks, &staged, writes)?;
         Ok(names)
     }
@@ -97,7 +99,7 @@ impl LocalStore {
         ops: &[ChannelOp<'_>],
     ) -> Result<Vec<EventRef>, Error> {
         let payloads = ops.iter().map(ChannelOp::encode).collect();
-        self.apply_local(signer, &Draft { log, payloads, key: Some(key), wall_ms }, Vec::new())
+        self.apply_local(signer, &Draft { log, payloads, key: Some(key), wall_ms }, |_| Vec::new())
     }
 }
 
@@ -106,7 +108,7 @@ fn compose(
     index: Option<&LogIndex>,
     signer: &DeviceKey,
     draft: &Draft,
-    control: Option<Vec<terachat_event::EventHash>>,
+    control: Option<Vec<EventHash>>,
 ) -> Result<Batch, Error> {
     let empty = LogIndex::new(draft.log);
     let index = index.unwrap_or(&empty);

@@ -1,0 +1,105 @@
+//! A space in a file, for those whom no network reaches: the same frames as on the wire, control log first.
+use crate::api::Answer;
+use crate::protocol::Frame;
+use crate::{Client, Error};
+use terachat_core_store::sync::{Bundle, Frontier, Limits, Outcome};
+use terachat_event::LogId;
+
+const MAGIC: &[u8; 8] = b"TCbundl\x01";
+
+impl Client {
+    pub(crate) fn bundle_export(&mut self, space: Option<&str>) -> Result<Answer, Error> {
+        let space = self.space(space)?;
+        let mut bytes = MAGIC.to_vec();
+        let mut events = 0;
+        let logs: Vec<LogId> = self.store.logs().into_iter().filter(|log| log.space == space).collect();
+        for log in logs {
+            let mut theirs = Frontier { log, chains: Vec::new() };
+            loop {
+                let ours = self.store.frontier(&log).ok_or(Error::Input("the space has no events"))?;
+                let bundles =
+                    self.store.bundles_since(&theirs, Limits { events: 1 << 16, payload_len: 8 << 20 })?;
+                if bundles.is_empty() {
+                    break;
+                }
+                for bundle in &bundles {
+                    events += bundle.batch.events.len();
+                    crate::peer::advance(&mut theirs, bundle, &ours);
+                    put(&mut bytes, &Frame::Bundle { more: false, bytes: bundle.encode() });
+                }
+            }
+            if log.channel.is_none() {
+                for tree in self.trees(&space) {
+                    put(&mut bytes, &Frame::Tree { space, bytes: tree });
+                }
+            }
+        }
+        Ok(Answer::Bundle { bytes, events })
+    }
+
+    pub(crate) fn bundle_import(&mut self, bytes: &[u8]) -> Result<Answer, Error> {
+        let mut rest = bytes
+            .strip_prefix(MAGIC)
+            .ok_or(Error::Input("that is not a bundle file; `terachat bundle export` makes one"))?;
+        let (mut added, mut known, mut waiting, mut refused) = (0, 0, Vec::new(), Vec::new());
+        while !rest.is_empty() {
+            let frame = take(&mut rest)?;
+            match frame {
+                Frame::Bundle { bytes, .. } => match self.take_bundle_from_file(&bytes) {
+                    Ok(Outcome::Applied { new, known: old }) => {
+                        added += new.len();
+                        known += old;
+                    }
+                    Ok(Outcome::Waits(wait)) => waiting.push(wait.to_string()),
+                    Ok(Outcome::Equivocated(_)) => {
+                        refused.push("a device signed two events with one number".to_owned())
+                    }
+                    Err(error) => refused.push(error.to_string()),
+                },
+                Frame::Tree { space, bytes } => {
+                    if self.take_tree(space, bytes)? {
+                        self.opened(space)?;
+                    }
+                }
+                _ => {
+                    return Err(Error::Input(
+                        "the bundle file holds something else than bundles; it was changed",
+                    ));
+                }
+            }
+        }
+        Ok(Answer::BundleApplied { added, known, waiting, refused })
+    }
+
+    fn take_bundle_from_file(&mut self, bytes: &[u8]) -> Result<Outcome, Error> {
+        let bundle = Bundle::decode(bytes, Limits::PEER)?;
+        let log = bundle.batch.log;
+        if self.store.space(&log.space).is_none() && !self.invited().contains(&log.space) {
+            return Err(Error::Input(
+                "it is of a space this device was not invited to; `terachat join` comes first",
+            ));
+        }
+        let outcome = self.take_in(&bundle)?;
+        if let Outcome::Applied { new, .. } = &outcome {
+            self.arrived(log, new.clone())?;
+        }
+        Ok(outcome)
+    }
+}
+
+fn put(out: &mut Vec<u8>, frame: &Frame) {
+    let frame = frame.encode();
+    out.extend_from_slice(&(frame.len() as u64).to_le_bytes());
+    out.extend_from_slice(&frame);
+}
+
+fn take(rest: &mut &[u8]) -> Result<Frame, Error> {
+    let short = Error::Input("the bundle file is cut short; copy it again");
+    let Some((len, after)) = rest.split_at_checked(8) else { return Err(short) };
+    let len = u64::from_le_bytes(len.try_into().expect("eight bytes"));
+    let Some((frame, after)) = usize::try_from(len).ok().and_then(|len| after.split_at_checked(len)) else {
+        return Err(short);
+    };
+    *rest = after;
+    Frame::decode(frame)
+}

@@ -1,0 +1,62 @@
+//! What people hand to each other: a card to be invited by, and an invitation. One line of text each, with a check sum
+//! against lost or mistyped characters; what is inside is signed where it matters.
+use crate::Error;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use terachat_core_store::model::Card;
+use terachat_event::{DeviceId, SpaceId};
+
+const TEXT_LEN_MAX: usize = 64 * 1024;
+
+/// What a newcomer hands to whoever invites.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct InvitableCard {
+    pub(crate) card: Card,
+    pub(crate) key_package: Vec<u8>,
+}
+
+/// What the newcomer gets back.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Invitation {
+    pub(crate) space: SpaceId,
+    pub(crate) name: String,
+    pub(crate) inviter: DeviceId,
+    pub(crate) invited: DeviceId,
+}
+
+pub(crate) trait Text: Serialize + DeserializeOwned {
+    const PREFIX: &'static str;
+    const WHAT: &'static str;
+
+    fn to_text(&self) -> String {
+        let mut bytes = postcard::to_allocvec(self).expect("plain values encode into a growing buffer");
+        let sum = blake3::hash(&bytes);
+        bytes.extend_from_slice(&sum.as_bytes()[..4]);
+        format!("{}{}", Self::PREFIX, URL_SAFE_NO_PAD.encode(bytes))
+    }
+
+    fn from_text(text: &str) -> Result<Self, Error> {
+        let broken = Error::Input(Self::WHAT);
+        let body = text.trim().strip_prefix(Self::PREFIX).filter(|body| body.len() <= TEXT_LEN_MAX);
+        let Some(mut bytes) = body.and_then(|body| URL_SAFE_NO_PAD.decode(body).ok()) else {
+            return Err(broken);
+        };
+        let Some(at) = bytes.len().checked_sub(4) else { return Err(broken) };
+        let sum = bytes.split_off(at);
+        if blake3::hash(&bytes).as_bytes()[..4] != sum[..] {
+            return Err(broken);
+        }
+        postcard::from_bytes(&bytes).map_err(|_| broken)
+    }
+}
+
+impl Text for InvitableCard {
+    const PREFIX: &'static str = "terachat-card:";
+    const WHAT: &'static str = "that is not a whole card; it is one line that starts with terachat-card: and comes from `terachat whoami`";
+}
+
+impl Text for Invitation {
+    const PREFIX: &'static str = "terachat-invitation:";
+    const WHAT: &'static str = "that is not a whole invitation; it is one line that starts with terachat-invitation: and comes from `terachat invite`";
+}

@@ -1,0 +1,105 @@
+//! Spaces, channels, and being somebody.
+use crate::api::{Answer, Notice};
+use crate::card::{InvitableCard, Text};
+use crate::membership::{self, EPOCH_LABEL};
+use crate::{Client, Error};
+use terachat_core_store::LocalStore;
+use terachat_core_store::model::{ControlOp, ControlTransaction, Right};
+use terachat_core_store::store::Write;
+use terachat_core_store::sync::Draft;
+use terachat_event::{EventHash, EventRef, LogId, SpaceId};
+use terachat_group::{Group, new_key_package};
+
+/// Key packages whose private parts are kept, newest last.
+const KEY_PACKAGES_MAX: usize = 16;
+
+impl Client {
+    pub(crate) fn who_am_i(&mut self) -> Result<Answer, Error> {
+        let (key_package, private) = new_key_package(&self.identity.signer, self.store.entropy())?;
+        let mut writes = self.old_key_packages();
+        writes.push((membership::key_package_name(self.now_ms, &key_package), Some(private)));
+        self.store.write_records(writes)?;
+        let card = InvitableCard { card: self.identity.card(), key_package };
+        Ok(Answer::Card {
+            name: self.identity.name.clone(),
+            user: self.identity.user_id().to_string(),
+            device: self.identity.device_id().to_string(),
+            card: card.to_text(),
+        })
+    }
+
+    /// Deletes of private parts beyond those that are kept.
+    fn old_key_packages(&self) -> Vec<Write> {
+        let names: Vec<_> =
+            self.store.records(membership::KEY_PACKAGES).map(|(name, _)| name.to_vec()).collect();
+        let old = (names.len() + 1).saturating_sub(KEY_PACKAGES_MAX);
+        names.into_iter().take(old).map(|name| (name, None)).collect()
+    }
+
+    pub(crate) fn space_create(&mut self, name: &str) -> Result<Answer, Error> {
+        check_name(name)?;
+        let mut salt = [0; 16];
+        self.store.entropy().fill(&mut salt);
+        let genesis = ControlOp::Genesis { name: name.to_owned(), owner: self.identity.card(), salt };
+        let mut seed = [0; 32];
+        self.store.entropy().fill(&mut seed);
+        let mut entropy = membership::Seeded::new(&mut seed);
+        let signer = &self.identity.signer;
+        let space = self.store.found_space(&self.identity.device, genesis, self.now_ms, |space| {
+            let group = Group::create(signer, &space.0, [0; 32], &mut entropy)
+                .map_err(|_| terachat_core_store::Error::Payload("the group could not be created"))?;
+            let commit = EventHash(space.0);
+            Ok(vec![
+                membership::group_record(&space, &commit, &group),
+                LocalStore::epoch_secret_record(&space, &commit, &group.epoch_secret(EPOCH_LABEL)),
+            ])
+        })?;
+        self.settle(space)?;
+        self.after_control(space)?;
+        Ok(Answer::Space { id: space.to_string(), name: name.to_owned() })
+    }
+
+    pub(crate) fn channel_create(&mut self, space: Option<&str>, name: &str) -> Result<Answer, Error> {
+        check_name(name)?;
+        let space = self.space(space)?;
+        self.require(&space, Right::CreateChannel, "creating a channel takes rank 50")?;
+        let known = self.store.space(&space).map(|state| state.channels.clone()).unwrap_or_default();
+        if known.values().any(|channel| channel.name == name) {
+            return Err(Error::Input("there is a channel of that name; choose another"));
+        }
+        self.control(space, vec![ControlOp::CreateChannel { name: name.to_owned() }], |_| Vec::new())?;
+        self.after_control(space)?;
+        let state = self.store.space(&space);
+        let created = state.and_then(|state| state.channels.keys().find(|id| !known.contains_key(*id)));
+        let id = created.ok_or(Error::Input("the channel was not created"))?.to_string();
+        self.notices.push_back(Notice::Space {
+            space: space.to_string(),
+            what: format!("channel {name} was created"),
+        });
+        Ok(Answer::Channel { id, name: name.to_owned() })
+    }
+
+    /// Makes one control event of these operations, durable together with `writes`.
+    pub(crate) fn control(
+        &mut self,
+        space: SpaceId,
+        ops: Vec<ControlOp>,
+        writes: impl FnOnce(&EventHash) -> Vec<Write>,
+    ) -> Result<EventRef, Error> {
+        let payloads = vec![ControlTransaction(ops).encode()];
+        let draft = Draft { log: LogId::control(space), payloads, key: None, wall_ms: self.now_ms };
+        let events = self.store.apply_local(&self.identity.device, &draft, |hashes| writes(&hashes[0]))?;
+        Ok(events[0])
+    }
+
+    /// Whether this user may, in the state as this device knows it.
+    pub(crate) fn require(&self, space: &SpaceId, right: Right, why: &'static str) -> Result<(), Error> {
+        let state = self.store.space(space).ok_or(Error::Unknown { what: "space", name: space.short() })?;
+        state.permits(&self.identity.device_id(), right).then_some(()).ok_or(Error::NotAllowed(why))
+    }
+}
+
+fn check_name(name: &str) -> Result<(), Error> {
+    let fits = !name.trim().is_empty() && name.chars().count() <= 100 && !name.chars().any(char::is_control);
+    fits.then_some(()).ok_or(Error::Input("a name is 1 to 100 characters without control characters"))
+}

@@ -1,0 +1,65 @@
+/// What can go wrong on a device. Every variant leaves state and disk as they were.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The caller's: there is no profile in this storage.
+    #[error("there is no profile here; make one with `terachat init`, or name its folder with --home")]
+    NoProfile,
+    /// The caller's: there is a profile already.
+    #[error("there is a profile here already; use it, or choose another folder with --home")]
+    ProfileExists,
+    /// The storage's: the profile's key file is not what it should be.
+    #[error("the profile's key file is damaged or not from terachat ({0}); restore the folder from a backup")]
+    Profile(&'static str),
+    /// The caller's: wrong passphrase, or a damaged key file.
+    #[error(transparent)]
+    Vault(#[from] terachat_vault::Error),
+    /// The caller's: nothing is called that.
+    #[error("no {what} is called {name:?} here; `terachat status` lists what there is")]
+    Unknown {
+        /// Space, channel, member, message.
+        what: &'static str,
+        /// What was asked for.
+        name: String,
+    },
+    /// The caller's: several things are called that.
+    #[error("{name:?} could be several {what}s; give more of the id, as `terachat status` shows it")]
+    Ambiguous {
+        /// Space, channel, member, message.
+        what: &'static str,
+        /// What was asked for.
+        name: String,
+    },
+    /// The caller's: this user may not do that.
+    #[error("not allowed: {0}")]
+    NotAllowed(&'static str),
+    /// The caller's: an argument is out of bounds.
+    #[error("{0}")]
+    Input(&'static str),
+    /// The caller's: the space's keys are not here yet, or not any more.
+    #[error(
+        "this device is not in the group of space {0}; sync with a member, or ask for an invitation if it was removed"
+    )]
+    NotInGroup(String),
+    /// The peer's: a frame that no honest device sends.
+    #[error("a peer sent {0}; it is broken, hostile or newer than this version")]
+    Frame(&'static str),
+    /// The state layer's.
+    #[error(transparent)]
+    Store(#[from] terachat_core_store::Error),
+    /// The group's.
+    #[error("the group refused: {0}")]
+    Group(#[from] terachat_group::Error),
+}
+
+impl From<terachat_core_store::store::Error> for Error {
+    fn from(error: terachat_core_store::store::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl From<terachat_core_store::store::StorageError> for Error {
+    fn from(error: terachat_core_store::store::StorageError) -> Self {
+        terachat_core_store::store::Error::from(error).into()
+    }
+}

@@ -1,0 +1,81 @@
+use crate::api::{Answer, EventLine, Place};
+use crate::{Client, Error};
+use terachat_core_store::model::{ChannelOp, ControlOp, Style};
+use terachat_core_store::query::EventView;
+use terachat_event::LogId;
+
+impl Client {
+    /// The newest events of a log with what they did, oldest first.
+    pub(crate) fn log(&mut self, place: &Place, limit: usize) -> Result<Answer, Error> {
+        let log = match &place.channel {
+            Some(_) => self.place(place)?,
+            None => LogId::control(self.space(place.space.as_deref())?),
+        };
+        let events = self.store.events(&log, limit)?;
+        Ok(Answer::Events { events: events.into_iter().map(|event| self.line(&log, event)).collect() })
+    }
+
+    fn line(&self, log: &LogId, event: EventView) -> EventLine {
+        EventLine {
+            id: event.event.to_string(),
+            hash: event.hash.to_string(),
+            device: event.event.author.to_string(),
+            author: self.name_of(log, &event.event.author),
+            seq: event.event.seq,
+            lamport: event.lamport,
+            wall_ms: event.wall_ms,
+            epoch: event.epoch,
+            parents: event.parents.iter().map(ToString::to_string).collect(),
+            what: match log.channel {
+                Some(_) => said(&event.payload),
+                None => {
+                    event.transaction.iter().map(|op| self.decided(log, op)).collect::<Vec<_>>().join(", ")
+                }
+            },
+            void: event.void.map(str::to_owned),
+            signed: event.signed,
+        }
+    }
+
+    fn decided(&self, log: &LogId, op: &ControlOp) -> String {
+        let state = self.store.space(&log.space);
+        let name = |user| {
+            state
+                .and_then(|state| state.members.get(user))
+                .map(|member| member.name.clone())
+                .unwrap_or_default()
+        };
+        match op {
+            ControlOp::Genesis { name, owner, .. } => format!("founded {name}, owner {}", owner.name),
+            ControlOp::Admit { card, rank, .. } => format!("admitted {} with rank {rank}", card.name),
+            ControlOp::Remove { user, .. } => format!("removed {}", name(user)),
+            ControlOp::SetRank { user, rank, .. } => format!("gave {} rank {rank}", name(user)),
+            ControlOp::CreateChannel { name } => format!("created channel {name}"),
+            ControlOp::Commit(commit) => format!("opened epoch {}", commit.epoch),
+        }
+    }
+}
+
+fn said(payload: &[u8]) -> String {
+    match ChannelOp::decode(payload) {
+        Ok(ChannelOp::Post(post)) => {
+            let verb = match post.style {
+                Style::Message if post.reply_to.is_some() => "replied",
+                Style::Message => "said",
+                Style::Action => "did",
+                Style::Join => "joined",
+                Style::Leave => "left",
+                Style::Rename => "is now called",
+            };
+            let from =
+                post.imported.map(|imported| format!(" (record {} by {})", imported.id, imported.author));
+            format!("{verb}{}: {}", from.unwrap_or_default(), post.body)
+        }
+        Ok(ChannelOp::Edit { target, body }) => format!("edited {target}: {body}"),
+        Ok(ChannelOp::React { target, emoji }) => format!("reacted {emoji} to {target}"),
+        Ok(ChannelOp::Unreact { target, emoji, .. }) => format!("took {emoji} back from {target}"),
+        Ok(ChannelOp::Pin { target }) => format!("pinned {target}"),
+        Ok(ChannelOp::Unpin { target, .. }) => format!("unpinned {target}"),
+        Err(_) => "something this version does not know".to_owned(),
+    }
+}

@@ -1,0 +1,382 @@
+//! The MLS group follows the control log: which commits count is the log's to say, and this processes them.
+use crate::{Client, Error};
+use std::collections::{BTreeMap, BTreeSet};
+use terachat_core_store::LocalStore;
+use terachat_core_store::model::{ControlOp, EpochLink, GroupCommit};
+use terachat_core_store::store::Write;
+use terachat_core_store::sync::KeyId;
+use terachat_event::{EventHash, SpaceId};
+use terachat_group::Group;
+use terachat_vault::{Entropy, NONCE_LEN, SealKey, Secret, SecretBytes, derive_key};
+
+/// What the exporter of an epoch is asked for (RFC 9420, section 8.5).
+pub(crate) const EPOCH_LABEL: &str = "terachat 2026-11 epoch";
+/// Records of key packages' private parts, by age.
+pub(crate) const KEY_PACKAGES: &[u8] = b"key-package/";
+const GROUPS: &[u8] = b"group/";
+const BROKEN: &[u8] = b"broken-commit/";
+const TREES: &[u8] = b"tree/";
+/// Records of key packages that were used to join, with the commit that did.
+const JOINED: &[u8] = b"joined/";
+/// Epochs whose group states are kept, in case a commit of them turns out to have lost.
+const EPOCHS_KEPT: usize = 8;
+/// Ratchet trees kept for newcomers.
+const TREES_KEPT: usize = 8;
+
+/// This device's place in a space's group.
+#[derive(Default)]
+pub(crate) struct Membership {
+    /// The epoch this device seals under; `None` before joining and after removal.
+    pub(crate) current: Option<KeyId>,
+    /// A ratchet tree that is needed to join.
+    pub(crate) wanted_tree: Option<[u8; 32]>,
+}
+
+impl Client {
+    /// The epoch to seal under.
+    pub(crate) fn epoch(&self, space: &SpaceId) -> Result<KeyId, Error> {
+        let membership = self.memberships.get(space).and_then(|membership| membership.current);
+        membership.ok_or_else(|| Error::NotInGroup(self.space_name(space)))
+    }
+
+    /// Brings the group up to what the control log says: processes commits, joins by welcomes, walks links back to
+    /// earlier epochs. Gives back whether new epochs were opened.
+    pub(crate) fn settle(&mut self, space: SpaceId) -> Result<bool, Error> {
+        let mut opened = false;
+        loop {
+            opened |= self.process_commits(space)?;
+            opened |= self.join_by_welcome(space)?;
+            let chain = self.epochs(&space);
+            opened |= self.walk_links(space, &chain)?;
+            let me = self.identity.device_id();
+            let member = self.store.space(&space).is_some_and(|state| state.member_of(&me).is_some());
+            let tip = chain.last().filter(|tip| self.store.record(&group_name(&space, tip)).is_some());
+            let epoch =
+                tip.and_then(|tip| Some(KeyId { commit: *tip, epoch: self.epoch_number(&space, tip)? }));
+            let membership = self.memberships.entry(space).or_default();
+            membership.current = epoch.filter(|_| member);
+            self.prune(space, &chain)?;
+            if !self.reconcile(space)? {
+                return Ok(opened);
+            }
+            opened = true;
+        }
+    }
+
+    /// The commits that made the epochs, in order, the genesis first.
+    pub(crate) fn epochs(&self, space: &SpaceId) -> Vec<EventHash> {
+        let prefix = [BROKEN, &space.0].concat();
+        let broken: BTreeSet<EventHash> = self
+            .store
+            .records(&prefix)
+            .filter_map(|(name, _)| name[prefix.len()..].try_into().ok().map(EventHash))
+            .collect();
+        self.store.control(space).map(|control| control.epochs(&broken)).unwrap_or_default()
+    }
+
+    /// The group as of the epoch that `commit` made.
+    pub(crate) fn group(&self, space: &SpaceId, commit: &EventHash) -> Result<Option<Group>, Error> {
+        self.store.record(&group_name(space, commit)).map(Group::from_bytes).transpose().map_err(Error::from)
+    }
+
+    /// Processes every commit whose predecessor's group is here: winners and losers alike, since somebody may have
+    /// sealed messages in a losing epoch before learning that it lost.
+    fn process_commits(&mut self, space: SpaceId) -> Result<bool, Error> {
+        let mut opened = false;
+        let Some(control) = self.store.control(&space) else { return Ok(false) };
+        let commits: Vec<(EventHash, GroupCommit)> =
+            control.commits().map(|(hash, commit)| (hash, commit.clone())).collect();
+        for (hash, commit) in commits {
+            if self.store.epoch_secret(&space, &hash).is_some()
+                || self.store.record(&broken_name(&space, &hash)).is_some()
+            {
+                continue;
+            }
+            let Some(group) = self.group(&space, &commit.previous)? else { continue };
+            match self.process_one(space, &group, &hash, &commit) {
+                Ok(Some(next)) => {
+                    let mut writes = vec![
+                        group_record(&space, &hash, &next),
+                        LocalStore::epoch_secret_record(&space, &hash, &next.epoch_secret(EPOCH_LABEL)),
+                    ];
+                    if !commit.welcome.is_empty() {
+                        writes.extend(self.tree_records(&space, &next));
+                    }
+                    self.store.write_records(writes)?;
+                    opened = true;
+                }
+                // This device was removed by it.
+                Ok(None) => {}
+                Err(why) => {
+                    let name = broken_name(&space, &hash);
+                    self.store
+                        .write_records(vec![(name, Some(SecretBytes::take(why.to_string().into_bytes())))])?;
+                }
+            }
+        }
+        Ok(opened)
+    }
+
+    /// One commit, checked against the control state it was made in; `None` when it removes this device.
+    fn process_one(
+        &mut self,
+        space: SpaceId,
+        group: &Group,
+        hash: &EventHash,
+        commit: &GroupCommit,
+    ) -> Result<Option<Group>, Error> {
+        let (next, summary) = group.process(&commit.message)?;
+        let control = self.store.control_mut(&space).ok_or(Error::Frame("a commit without a space"))?;
+        let event = control.event(hash).ok_or(Error::Frame("a commit without an event"))?.clone();
+        let before = control.state_at(&event.parents).ok_or(Error::Frame("a commit before its parents"))?;
+        let after = control.state_at(&[*hash]).ok_or(Error::Frame("a commit before itself"))?;
+        if summary.committer != event.stamp.author.0 || summary.epoch != commit.epoch {
+            return Err(Error::Frame("a commit that is not its event's"));
+        }
+        if summary.control_root != before.root() {
+            return Err(Error::Frame("a commit for other members and roles than the control log's"));
+        }
+        if let Some(next) = &next {
+            let present: BTreeSet<[u8; 32]> = after.present_devices().map(|device| device.0).collect();
+            if !next.members().iter().all(|device| present.contains(device)) {
+                return Err(Error::Frame("a commit that lets in devices nobody admitted"));
+            }
+        }
+        Ok(next)
+    }
+
+    /// Joins by the newest welcome that is for this device and has its tree here.
+    fn join_by_welcome(&mut self, space: SpaceId) -> Result<bool, Error> {
+        let chain = self.epochs(&space);
+        if chain.iter().any(|commit| self.store.record(&group_name(&space, commit)).is_some()) {
+            return Ok(false);
+        }
+        let Some(control) = self.store.control(&space) else { return Ok(false) };
+        let welcomes: Vec<(EventHash, GroupCommit)> = chain
+            .iter()
+            .rev()
+            .filter_map(|hash| Some((*hash, commit_of(control.event(hash)?)?.clone())))
+            .filter(|(_, commit)| !commit.welcome.is_empty())
+            .collect();
+        let mut wanted = None;
+        for (hash, commit) in welcomes {
+            let Some(tree) = self.tree(&space, &commit.tree) else {
+                wanted.get_or_insert(commit.tree);
+                continue;
+            };
+            if let Some((group, used)) = self.try_join(&commit, &tree) {
+                if group.group_id() != space.0 {
+                    continue;
+                }
+                let mut writes = vec![
+                    group_record(&space, &hash, &group),
+                    LocalStore::epoch_secret_record(&space, &hash, &group.epoch_secret(EPOCH_LABEL)),
+                    (joined_name(&space, &used), Some(SecretBytes::take(hash.0.to_vec()))),
+                ];
+                writes.extend(self.tree_records(&space, &group));
+                self.store.write_records(writes)?;
+                self.memberships.entry(space).or_default().wanted_tree = None;
+                self.process_commits(space)?;
+                return Ok(true);
+            }
+        }
+        let has_keys = self.store.records(KEY_PACKAGES).next().is_some();
+        self.memberships.entry(space).or_default().wanted_tree = wanted.filter(|_| has_keys);
+        Ok(false)
+    }
+
+    /// Tries the private parts of all key packages; gives back the group and the name of the one that was used.
+    fn try_join(&self, commit: &GroupCommit, tree: &[u8]) -> Option<(Group, Vec<u8>)> {
+        self.store.records(KEY_PACKAGES).find_map(|(name, private)| {
+            let group = Group::join(
+                &self.identity.signer,
+                &commit.welcome,
+                tree,
+                &SecretBytes::take(private.to_vec()),
+            )
+            .ok()?;
+            Some((group, name.to_vec()))
+        })
+    }
+
+    /// Opens earlier epochs' secrets by the links that later commits carry.
+    fn walk_links(&mut self, space: SpaceId, chain: &[EventHash]) -> Result<bool, Error> {
+        let mut opened: BTreeMap<EventHash, Secret<32>> = BTreeMap::new();
+        for hash in chain.iter().rev() {
+            let known = self.store.epoch_secret(&space, hash);
+            let Some(secret) = known.or_else(|| opened.get(hash).map(Secret::duplicate_secret)) else {
+                continue;
+            };
+            let commit =
+                self.store.control(&space).and_then(|control| control.event(hash)).and_then(commit_of);
+            for link in commit.map(|commit| commit.links.as_slice()).unwrap_or_default() {
+                if self.store.epoch_secret(&space, &link.commit).is_none()
+                    && let Some(earlier) = open_link(&secret, link)
+                {
+                    opened.insert(link.commit, earlier);
+                }
+            }
+        }
+        let writes: Vec<Write> = opened
+            .iter()
+            .map(|(commit, secret)| LocalStore::epoch_secret_record(&space, commit, secret))
+            .collect();
+        self.store.write_records(writes)?;
+        Ok(!opened.is_empty())
+    }
+
+    /// Epochs of commits that lost their race and that no commit since leads back to: events of such commits.
+    pub(crate) fn unlinked_epochs(&self, space: &SpaceId, chain: &[EventHash]) -> Vec<EventHash> {
+        let Some(control) = self.store.control(space) else { return Vec::new() };
+        let linked: BTreeSet<EventHash> = chain
+            .iter()
+            .filter_map(|hash| commit_of(control.event(hash)?))
+            .flat_map(|commit| commit.links.iter().map(|link| link.commit))
+            .collect();
+        let lost = control
+            .commits()
+            .map(|(hash, _)| hash)
+            .filter(|hash| !chain.contains(hash) && !linked.contains(hash));
+        lost.filter(|hash| self.store.epoch_secret(space, hash).is_some()).collect()
+    }
+
+    fn epoch_number(&self, space: &SpaceId, commit: &EventHash) -> Option<u64> {
+        if commit.0 == space.0 {
+            return Some(0);
+        }
+        self.store.control(space)?.event(commit).and_then(commit_of).map(|commit| commit.epoch)
+    }
+
+    /// The tree with this hash, for a newcomer.
+    pub(crate) fn tree(&self, space: &SpaceId, hash: &[u8; 32]) -> Option<Vec<u8>> {
+        let prefix = [TREES, &space.0].concat();
+        self.store.records(&prefix).find(|(name, _)| name.ends_with(hash)).map(|(_, tree)| tree.to_vec())
+    }
+
+    /// Keeps a tree that a peer sent, if it is the one that was asked for.
+    pub(crate) fn take_tree(&mut self, space: SpaceId, tree: Vec<u8>) -> Result<bool, Error> {
+        let hash = *blake3::hash(&tree).as_bytes();
+        if self.memberships.get(&space).and_then(|membership| membership.wanted_tree) != Some(hash) {
+            return Ok(false);
+        }
+        self.store.write_records(vec![(tree_name(&space, 0, &hash), Some(SecretBytes::take(tree)))])?;
+        self.settle(space)
+    }
+
+    /// Trees that this device can hand out.
+    pub(crate) fn trees(&self, space: &SpaceId) -> Vec<Vec<u8>> {
+        self.store.records(&[TREES, &space.0].concat()).map(|(_, tree)| tree.to_vec()).collect()
+    }
+
+    pub(crate) fn tree_records(&self, space: &SpaceId, group: &Group) -> Vec<Write> {
+        let tree = group.ratchet_tree();
+        let hash = *blake3::hash(&tree).as_bytes();
+        let prefix = [TREES, &space.0].concat();
+        let names: Vec<Vec<u8>> = self.store.records(&prefix).map(|(name, _)| name.to_vec()).collect();
+        let old = (names.len() + 1).saturating_sub(TREES_KEPT);
+        let mut writes: Vec<Write> = names.into_iter().take(old).map(|name| (name, None)).collect();
+        writes.push((tree_name(space, group.epoch(), &hash), Some(SecretBytes::take(tree))));
+        writes
+    }
+
+    /// Drops group states of epochs that nobody will come back to; their exported secrets stay.
+    fn prune(&mut self, space: SpaceId, chain: &[EventHash]) -> Result<(), Error> {
+        let prefix = [GROUPS, &space.0].concat();
+        self.forget_key_packages(space, chain)?;
+        let names: Vec<Vec<u8>> = self.store.records(&prefix).map(|(name, _)| name.to_vec()).collect();
+        if names.len() <= 2 * EPOCHS_KEPT {
+            return Ok(());
+        }
+        let keep = &chain[chain.len().saturating_sub(EPOCHS_KEPT)..];
+        let stale = names.into_iter().filter(|name| !keep.iter().any(|commit| name.ends_with(&commit.0)));
+        Ok(self.store.write_records(stale.map(|name| (name, None)).collect())?)
+    }
+}
+
+impl Client {
+    /// Destroys the private part of a key package once the epoch it opened has a successor: until then the commit may
+    /// still lose its race, and the newcomer has to be let in again.
+    fn forget_key_packages(&mut self, space: SpaceId, chain: &[EventHash]) -> Result<(), Error> {
+        let prefix = [JOINED, &space.0].concat();
+        let settled = chain.split_last().map(|(_, before)| before).unwrap_or_default();
+        let done: Vec<Vec<u8>> = self
+            .store
+            .records(&prefix)
+            .filter(|(_, commit)| settled.iter().any(|hash| hash.0 == **commit))
+            .map(|(name, _)| name.to_vec())
+            .collect();
+        let writes = done.into_iter().flat_map(|name| {
+            let key_package = [KEY_PACKAGES, &name[prefix.len()..]].concat();
+            [(key_package, None), (name, None)]
+        });
+        Ok(self.store.write_records(writes.collect())?)
+    }
+}
+
+/// The commit of a control event.
+pub(crate) fn commit_of(event: &terachat_core_store::model::ControlEvent) -> Option<&GroupCommit> {
+    event.transaction.0.iter().find_map(|op| match op {
+        ControlOp::Commit(commit) => Some(commit),
+        _ => None,
+    })
+}
+
+/// Seals an earlier epoch's secret under a later one's.
+pub(crate) fn seal_link(later: &Secret<32>, earlier: &Secret<32>, commit: &EventHash) -> EpochLink {
+    let mut sealed = earlier.expose_secret().to_vec();
+    // One key seals one link, so the nonce never repeats.
+    link_key(later, commit).seal(&[0; NONCE_LEN], &commit.0, &mut sealed);
+    EpochLink { commit: *commit, sealed }
+}
+
+fn open_link(later: &Secret<32>, link: &EpochLink) -> Option<Secret<32>> {
+    let opened = link_key(later, &link.commit).open(&[0; NONCE_LEN], &link.commit.0, &link.sealed).ok()?;
+    let mut bytes: [u8; 32] = opened.try_into().ok()?;
+    Some(Secret::take(&mut bytes))
+}
+
+fn link_key(later: &Secret<32>, commit: &EventHash) -> SealKey {
+    SealKey::new(&derive_key("terachat 2026-11 epoch link", later, &[&commit.0]))
+}
+
+pub(crate) fn group_record(space: &SpaceId, commit: &EventHash, group: &Group) -> Write {
+    (group_name(space, commit), Some(group.to_bytes()))
+}
+
+fn group_name(space: &SpaceId, commit: &EventHash) -> Vec<u8> {
+    [GROUPS, &space.0, &commit.0].concat()
+}
+
+fn broken_name(space: &SpaceId, commit: &EventHash) -> Vec<u8> {
+    [BROKEN, &space.0, &commit.0].concat()
+}
+
+fn joined_name(space: &SpaceId, key_package: &[u8]) -> Vec<u8> {
+    [JOINED, &space.0, &key_package[KEY_PACKAGES.len()..]].concat()
+}
+
+fn tree_name(space: &SpaceId, epoch: u64, hash: &[u8; 32]) -> Vec<u8> {
+    [TREES, &space.0, &epoch.to_be_bytes(), hash].concat()
+}
+
+pub(crate) fn key_package_name(now_ms: u64, key_package: &[u8]) -> Vec<u8> {
+    let hash = blake3::hash(key_package);
+    [KEY_PACKAGES, &now_ms.to_be_bytes(), &hash.as_bytes()[..16]].concat()
+}
+
+/// Entropy from one seed, for where the store's own source is borrowed.
+pub(crate) struct Seeded(blake3::OutputReader);
+
+impl Seeded {
+    pub(crate) fn new(seed: &mut [u8; 32]) -> Self {
+        let secret = Secret::take(seed);
+        let mut hasher = blake3::Hasher::new_derive_key("terachat 2026-11 seeded entropy");
+        Self(hasher.update(secret.expose_secret()).finalize_xof())
+    }
+}
+
+impl Entropy for Seeded {
+    fn fill(&mut self, out: &mut [u8]) {
+        self.0.fill(out);
+    }
+}

@@ -1,0 +1,277 @@
+//! Who belongs: inviting, joining, removing, ranks. A change of membership and its MLS commit are one control event.
+use crate::api::{Answer, Notice};
+use crate::card::{InvitableCard, Invitation, Text};
+use crate::membership::{EPOCH_LABEL, group_record, seal_link};
+use crate::{Client, Error};
+use std::collections::BTreeSet;
+use terachat_core_store::LocalStore;
+use terachat_core_store::model::{ControlOp, GroupCommit, Pin, Rank, Right};
+use terachat_core_store::store::Write;
+use terachat_event::{DeviceId, LogId, SpaceId, UserId};
+use terachat_group::{Change, Group, KeyPackage};
+use terachat_vault::SecretBytes;
+
+const INVITATIONS: &[u8] = b"invitation/";
+
+/// A commit ready to be part of a control event.
+struct Prepared {
+    op: ControlOp,
+    next: Group,
+}
+
+impl Client {
+    pub(crate) fn invite(
+        &mut self,
+        space: Option<&str>,
+        card: &str,
+        rank: Option<u8>,
+    ) -> Result<Answer, Error> {
+        let space = self.space(space)?;
+        let invitable = InvitableCard::from_text(card)?;
+        let rank = Rank::new(rank.unwrap_or(Rank::MEMBER.get())).ok_or(Error::Input("a rank is 0 to 100"))?;
+        if !invitable.card.is_genuine() {
+            return Err(Error::Input("the card's user did not vouch for its device; ask for a fresh one"));
+        }
+        self.require(&space, Right::Invite, "inviting takes rank 50")?;
+        let key_package = KeyPackage::parse(&invitable.key_package)?;
+        if key_package.device() != invitable.card.device.0 {
+            return Err(Error::Input("the card's key package is another device's; ask for a fresh one"));
+        }
+        let invited = invitable.card.device;
+        let name = invitable.card.name.clone();
+        let admit = ControlOp::Admit { card: invitable.card, rank, key_package: invitable.key_package };
+        let state = self.store.space(&space).ok_or(Error::Unknown { what: "space", name: space.short() })?;
+        if let Some(why) = state.forbidden(&self.identity.device_id(), &admit) {
+            return Err(Error::NotAllowed(why));
+        }
+        let prepared = self.prepare(space, &[key_package], &[])?;
+        self.publish(space, vec![admit], prepared)?;
+        let inviter = self.identity.device_id();
+        let invitation = Invitation { space, name: self.space_name(&space), inviter, invited };
+        self.notices
+            .push_back(Notice::Space { space: space.to_string(), what: format!("{name} was invited") });
+        Ok(Answer::Invitation { invitation: invitation.to_text() })
+    }
+
+    pub(crate) fn join(&mut self, invitation: &str) -> Result<Answer, Error> {
+        let invitation = Invitation::from_text(invitation)?;
+        if invitation.invited != self.identity.device_id() {
+            return Err(Error::Input(
+                "this invitation is for another device; show your own card with `terachat whoami`",
+            ));
+        }
+        let name = [INVITATIONS, &invitation.space.0].concat();
+        self.store.write_records(vec![(name, Some(SecretBytes::take(invitation.name.into_bytes())))])?;
+        let ready = self.store.space(&invitation.space).is_some();
+        self.greet_all(invitation.space)?;
+        Ok(Answer::Joined { space: invitation.space.to_string(), ready })
+    }
+
+    /// Spaces this device was invited to and knows nothing of yet.
+    pub(crate) fn invited(&self) -> Vec<SpaceId> {
+        let names = self.store.records(INVITATIONS).map(|(name, _)| &name[INVITATIONS.len()..]);
+        let ids = names.filter_map(|id| id.try_into().ok().map(SpaceId));
+        ids.filter(|space| self.store.space(space).is_none()).collect()
+    }
+
+    pub(crate) fn member_remove(&mut self, space: Option<&str>, member: &str) -> Result<Answer, Error> {
+        let space = self.space(space)?;
+        let user = self.member(&space, member)?;
+        let remove = ControlOp::Remove { user, pins: self.pins(&space, &user) };
+        self.permitted(&space, &remove)?;
+        let devices: Vec<[u8; 32]> =
+            self.devices_of(&space, &user).into_iter().map(|device| device.0).collect();
+        let epoch = self.epoch(&space)?;
+        let group =
+            self.group(&space, &epoch.commit)?.ok_or_else(|| Error::NotInGroup(self.space_name(&space)))?;
+        let inside: Vec<[u8; 32]> =
+            group.members().into_iter().filter(|device| devices.contains(device)).collect();
+        if user == self.identity.user_id() {
+            // Leaving: MLS lets nobody commit their own removal, so the members that stay do it.
+            self.control(space, vec![remove], |_| Vec::new())?;
+        } else if inside.is_empty() {
+            self.control(space, vec![remove], |_| Vec::new())?;
+        } else {
+            let prepared = self.prepare(space, &[], &inside)?;
+            self.publish(space, vec![remove], prepared)?;
+        }
+        self.after_control(space)?;
+        self.notices
+            .push_back(Notice::Space { space: space.to_string(), what: format!("{member} was removed") });
+        Ok(Answer::Done)
+    }
+
+    pub(crate) fn role_set(&mut self, space: Option<&str>, member: &str, rank: u8) -> Result<Answer, Error> {
+        let space = self.space(space)?;
+        let user = self.member(&space, member)?;
+        let rank = Rank::new(rank).ok_or(Error::Input("a rank is 0 to 100"))?;
+        let set = ControlOp::SetRank { user, rank, pins: self.pins(&space, &user) };
+        self.permitted(&space, &set)?;
+        self.control(space, vec![set], |_| Vec::new())?;
+        self.after_control(space)?;
+        self.notices.push_back(Notice::Space {
+            space: space.to_string(),
+            what: format!("{member} has rank {rank} now"),
+        });
+        Ok(Answer::Done)
+    }
+
+    /// Repairs what lost races leave behind: whoever admitted or removed a device that the group does not yet follow
+    /// commits again. Gives back whether it did.
+    pub(crate) fn reconcile(&mut self, space: SpaceId) -> Result<bool, Error> {
+        let Ok(epoch) = self.epoch(&space) else { return Ok(false) };
+        let Some(group) = self.group(&space, &epoch.commit)? else { return Ok(false) };
+        let Some(state) = self.store.space(&space) else { return Ok(false) };
+        let inside: BTreeSet<DeviceId> = group.members().into_iter().map(DeviceId).collect();
+        let present: BTreeSet<DeviceId> = state.present_devices().copied().collect();
+        let missing: Vec<DeviceId> = present.difference(&inside).copied().collect();
+        let extra: Vec<[u8; 32]> = inside.difference(&present).map(|device| device.0).collect();
+        let me = self.identity.device_id();
+        let lost_by_me = self.unlinked_epochs(&space, &self.epochs(&space)).iter().any(|commit| {
+            let event = self.store.control(&space).and_then(|control| control.event(commit));
+            event.is_some_and(|event| event.stamp.author == me)
+        });
+        let follows = missing.is_empty() && extra.is_empty();
+        let packages: Vec<KeyPackage> = self.key_packages(&space, &missing);
+        let repairs =
+            !(packages.is_empty() && extra.is_empty()) && self.is_responsible(&space, &missing, &extra);
+        // After a lost race messages may be sealed where newcomers cannot look: the next commit leads back there.
+        if !repairs && !(lost_by_me && follows) {
+            return Ok(false);
+        }
+        let prepared = self.prepare(space, &packages, &extra)?;
+        self.publish_only(space, Vec::new(), prepared)?;
+        Ok(true)
+    }
+
+    /// Whether the last word on one of these devices was this device's own, so that repeating the commit is too; a
+    /// member who left by itself is seen out by the highest-ranked, most senior member.
+    fn is_responsible(&self, space: &SpaceId, missing: &[DeviceId], extra: &[[u8; 32]]) -> bool {
+        let me = self.identity.device_id();
+        let Some(control) = self.store.control(space) else { return false };
+        let state = control.state();
+        let mut admitted_by_me = false;
+        let mut removed_by = None;
+        for (event, _) in control.events() {
+            for op in &event.transaction.0 {
+                match op {
+                    ControlOp::Admit { card, .. } if missing.contains(&card.device) => {
+                        admitted_by_me |= event.stamp.author == me;
+                    }
+                    ControlOp::Remove { user, .. }
+                        if extra.iter().any(|device| state.devices.get(&DeviceId(*device)) == Some(user)) =>
+                    {
+                        removed_by = Some(event.stamp.author);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        let steward =
+            state.present_devices().filter(|device| !extra.contains(&device.0)).min_by_key(|device| {
+                state.member_of(device).map(|(_, member)| (std::cmp::Reverse(member.rank), member.since))
+            });
+        let stays = |device: &DeviceId| state.member_of(device).is_some();
+        admitted_by_me
+            || removed_by == Some(me)
+            || removed_by.is_some_and(|remover| !stays(&remover)) && steward == Some(&me)
+    }
+
+    fn key_packages(&self, space: &SpaceId, devices: &[DeviceId]) -> Vec<KeyPackage> {
+        let Some(control) = self.store.control(space) else { return Vec::new() };
+        let ops = control.events().flat_map(|(event, _)| &event.transaction.0);
+        ops.filter_map(|op| match op {
+            ControlOp::Admit { card, key_package, .. } if devices.contains(&card.device) => {
+                KeyPackage::parse(key_package).ok()
+            }
+            _ => None,
+        })
+        .collect()
+    }
+
+    /// Computes a commit on the current epoch.
+    fn prepare(
+        &mut self,
+        space: SpaceId,
+        add: &[KeyPackage],
+        remove: &[[u8; 32]],
+    ) -> Result<Prepared, Error> {
+        let epoch = self.epoch(&space)?;
+        let group =
+            self.group(&space, &epoch.commit)?.ok_or_else(|| Error::NotInGroup(self.space_name(&space)))?;
+        let state = self.store.space(&space).ok_or(Error::Unknown { what: "space", name: space.short() })?;
+        let change = Change { add, remove, control_root: state.root() };
+        let (next, commit) = group.commit(&self.identity.signer, &change, self.store.entropy())?;
+        let secret = next.epoch_secret(EPOCH_LABEL);
+        let mut earlier = self.unlinked_epochs(&space, &self.epochs(&space));
+        earlier.push(epoch.commit);
+        let links = earlier
+            .iter()
+            .filter_map(|commit| Some(seal_link(&secret, &self.store.epoch_secret(&space, commit)?, commit)))
+            .collect();
+        let tree = if add.is_empty() { [0; 32] } else { *blake3::hash(&next.ratchet_tree()).as_bytes() };
+        let op = ControlOp::Commit(GroupCommit {
+            previous: epoch.commit,
+            epoch: next.epoch(),
+            message: commit.message,
+            welcome: commit.welcome.unwrap_or_default(),
+            tree,
+            links,
+        });
+        Ok(Prepared { op, next })
+    }
+
+    /// Makes one event of `ops` and the commit, with the next group durable beside it, and moves on to it.
+    fn publish(&mut self, space: SpaceId, ops: Vec<ControlOp>, prepared: Prepared) -> Result<(), Error> {
+        self.publish_only(space, ops, prepared)?;
+        self.settle(space)?;
+        self.after_control(space)
+    }
+
+    fn publish_only(
+        &mut self,
+        space: SpaceId,
+        mut ops: Vec<ControlOp>,
+        prepared: Prepared,
+    ) -> Result<(), Error> {
+        let Prepared { op, next } = prepared;
+        let trees: Vec<Write> = self.tree_records(&space, &next);
+        ops.push(op);
+        self.control(space, ops, |hash| {
+            let mut writes = trees;
+            writes.push(group_record(&space, hash, &next));
+            writes.push(LocalStore::epoch_secret_record(&space, hash, &next.epoch_secret(EPOCH_LABEL)));
+            writes
+        })?;
+        Ok(())
+    }
+
+    fn permitted(&self, space: &SpaceId, op: &ControlOp) -> Result<(), Error> {
+        let state = self.store.space(space).ok_or(Error::Unknown { what: "space", name: space.short() })?;
+        state.forbidden(&self.identity.device_id(), op).map_or(Ok(()), |why| Err(Error::NotAllowed(why)))
+    }
+
+    fn devices_of(&self, space: &SpaceId, user: &UserId) -> Vec<DeviceId> {
+        let state = self.store.space(space);
+        let devices = state.into_iter().flat_map(|state| &state.devices);
+        devices.filter(|(_, owner)| *owner == user).map(|(device, _)| *device).collect()
+    }
+
+    /// Where the user's chains stand here: what a removal or demotion lets count.
+    fn pins(&self, space: &SpaceId, user: &UserId) -> Vec<Pin> {
+        let devices = self.devices_of(space, user);
+        let logs = self.store.logs().into_iter().filter(|log| log.space == *space);
+        let heads = logs.filter_map(|log: LogId| Some((log, self.store.frontier(&log)?)));
+        heads
+            .flat_map(|(log, frontier)| {
+                let chains = devices.iter().filter_map(move |device| frontier.chain(device).copied());
+                chains.map(move |head| Pin {
+                    channel: log.channel,
+                    device: head.device,
+                    seq: head.seq,
+                    hash: head.hash,
+                })
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,217 @@
+//! One connected device, and what it is told.
+use crate::api::Notice;
+use crate::protocol::{Frame, VERSION, space_tag};
+use crate::{Client, Error};
+use std::collections::{BTreeMap, BTreeSet};
+use terachat_core_store::sync::{Bundle, Frontier, Limits};
+use terachat_event::{DeviceId, LogId, SpaceId};
+
+/// How much is sent ahead of a peer's answer.
+const WINDOW: Limits = Limits { events: 1 << 16, payload_len: 8 << 20 };
+
+/// What is known of a connected peer.
+#[derive(Default)]
+pub(crate) struct Peer {
+    nonce: [u8; 16],
+    their_nonce: Option<[u8; 16]>,
+    /// Spaces both are in.
+    pub(crate) common: BTreeSet<SpaceId>,
+    /// What it has, or will have once what was sent arrives.
+    pub(crate) theirs: BTreeMap<LogId, Frontier>,
+    /// Roots it reported last.
+    pub(crate) roots: BTreeMap<LogId, [u8; 32]>,
+    /// Logs of which it has to answer before more is sent.
+    pub(crate) awaited: BTreeSet<LogId>,
+    /// Logs of which this device asked again since it last got on.
+    pub(crate) asked: BTreeSet<LogId>,
+    pub(crate) in_sync: bool,
+}
+
+impl Client {
+    /// A connection to `peer` was made; its key is authenticated.
+    pub fn connected(&mut self, peer: [u8; 32]) {
+        let peer = DeviceId(peer);
+        let mut state = Peer::default();
+        self.store.entropy().fill(&mut state.nonce);
+        let hello = Frame::Hello { version: VERSION, nonce: state.nonce };
+        self.peers.insert(peer, state);
+        self.tell(peer, &hello);
+    }
+
+    /// The connection to `peer` ended.
+    pub fn disconnected(&mut self, peer: [u8; 32]) {
+        let peer = DeviceId(peer);
+        self.peers.remove(&peer);
+        self.frames.retain(|(to, _)| *to != peer);
+    }
+
+    pub(crate) fn tell(&mut self, peer: DeviceId, frame: &Frame) {
+        self.frames.push_back((peer, frame.encode()));
+    }
+
+    /// Answers a peer's hello: which spaces this device knows or is invited to.
+    pub(crate) fn greet(&mut self, peer: DeviceId, their_nonce: Option<[u8; 16]>) {
+        let me = self.identity.device_id();
+        let spaces: Vec<SpaceId> = self.store.spaces().chain(self.invited()).collect();
+        let Some(state) = self.peers.get_mut(&peer) else { return };
+        state.their_nonce = their_nonce.or(state.their_nonce);
+        let Some(theirs) = state.their_nonce else { return };
+        let tags =
+            spaces.iter().map(|space| space_tag(space, (&me, &state.nonce), (&peer, &theirs))).collect();
+        self.tell(peer, &Frame::Spaces { tags });
+    }
+
+    /// Tells all peers of a space that is new here.
+    pub(crate) fn greet_all(&mut self, space: SpaceId) -> Result<(), Error> {
+        for peer in self.peers.keys().copied().collect::<Vec<_>>() {
+            self.greet(peer, None);
+            self.meet(peer, space)?;
+        }
+        Ok(())
+    }
+
+    /// Which of the spaces here a peer's tags name.
+    pub(crate) fn recognise(&mut self, peer: DeviceId, tags: &[[u8; 32]]) -> Result<(), Error> {
+        let me = self.identity.device_id();
+        let Some((nonce, Some(theirs))) = self.peers.get(&peer).map(|state| (state.nonce, state.their_nonce))
+        else {
+            return Err(Error::Frame("spaces before a hello"));
+        };
+        let tags: BTreeSet<&[u8; 32]> = tags.iter().collect();
+        let spaces: Vec<SpaceId> = self.store.spaces().chain(self.invited()).collect();
+        for space in spaces {
+            if tags.contains(&space_tag(&space, (&peer, &theirs), (&me, &nonce))) {
+                if self.trusts(&peer, &space) {
+                    self.meet(peer, space)?;
+                } else {
+                    self.tell(peer, &Frame::NotMember { space });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a peer may be spoken to about a space: a present member, or anybody while this device, invited, knows
+    /// nothing yet and believes only what proves itself.
+    pub(crate) fn trusts(&self, peer: &DeviceId, space: &SpaceId) -> bool {
+        match self.store.space(space) {
+            Some(state) => state.member_of(peer).is_some(),
+            None => self.invited().contains(space),
+        }
+    }
+
+    /// Starts, or starts again, to compare a space with a peer that is in it too.
+    pub(crate) fn meet(&mut self, peer: DeviceId, space: SpaceId) -> Result<(), Error> {
+        if !self.trusts(&peer, &space) {
+            return Ok(());
+        }
+        let Some(state) = self.peers.get_mut(&peer) else { return Ok(()) };
+        if state.their_nonce.is_none() {
+            return Ok(());
+        }
+        state.common.insert(space);
+        let mut logs: Vec<LogId> = self.store.logs().into_iter().filter(|log| log.space == space).collect();
+        if logs.is_empty() {
+            logs.push(LogId::control(space));
+        }
+        logs.into_iter().for_each(|log| self.ask(peer, log));
+        Ok(())
+    }
+
+    /// Asks a peer for what this device lacks of a log, by telling what it has.
+    pub(crate) fn ask(&mut self, peer: DeviceId, log: LogId) {
+        let frontier = self.store.frontier(&log).unwrap_or(Frontier { log, chains: Vec::new() });
+        self.tell(peer, &Frame::Frontier(frontier));
+    }
+
+    /// Asks all peers of a space for its logs again: something that was missing has come.
+    pub(crate) fn ask_all(&mut self, space: SpaceId) {
+        let logs: Vec<LogId> = self.store.logs().into_iter().filter(|log| log.space == space).collect();
+        for peer in self.peers_in(&space) {
+            logs.iter().for_each(|log| self.ask(peer, *log));
+        }
+    }
+
+    pub(crate) fn peers_in(&self, space: &SpaceId) -> Vec<DeviceId> {
+        self.peers.iter().filter(|(_, state)| state.common.contains(space)).map(|(peer, _)| *peer).collect()
+    }
+
+    /// Sends every peer what it lacks of a log.
+    pub(crate) fn push(&mut self, log: LogId) -> Result<(), Error> {
+        for peer in self.peers_in(&log.space) {
+            self.push_to(peer, log)?;
+        }
+        Ok(())
+    }
+
+    /// Sends a peer what it lacks of a log, as far as the window goes.
+    pub(crate) fn push_to(&mut self, peer: DeviceId, log: LogId) -> Result<(), Error> {
+        if !self.trusts(&peer, &log.space) {
+            return Ok(());
+        }
+        let Some(state) = self.peers.get(&peer) else { return Ok(()) };
+        let (Some(theirs), false) = (state.theirs.get(&log), state.awaited.contains(&log)) else {
+            return Ok(());
+        };
+        let mut theirs = theirs.clone();
+        let bundles = self.store.bundles_since(&theirs, WINDOW)?;
+        let Some(ours) = self.store.frontier(&log) else { return Ok(()) };
+        bundles.iter().for_each(|bundle| advance(&mut theirs, bundle, &ours));
+        let more = !bundles.is_empty() && !covers(&theirs, &ours);
+        let count = bundles.len();
+        for (at, bundle) in bundles.iter().enumerate() {
+            let more = more && at + 1 == count;
+            self.tell(peer, &Frame::Bundle { more, bytes: bundle.encode() });
+        }
+        if let Some(state) = self.peers.get_mut(&peer) {
+            state.theirs.insert(log, theirs);
+            if more {
+                state.awaited.insert(log);
+            }
+            if count > 0 {
+                state.in_sync = false;
+            }
+        }
+        Ok(())
+    }
+
+    /// Says so when a peer and this device have come to have the same events.
+    pub(crate) fn check_in_sync(&mut self, peer: DeviceId) {
+        let Some(state) = self.peers.get(&peer) else { return };
+        let logs: Vec<LogId> =
+            self.store.logs().into_iter().filter(|log| state.common.contains(&log.space)).collect();
+        let same = |log: &LogId| {
+            let ours = self.store.frontier(log).map(|frontier| frontier.root());
+            ours.is_some() && ours.as_ref() == state.roots.get(log)
+        };
+        let waits = self.waits.keys().any(|log| state.common.contains(&log.space));
+        let in_sync = !logs.is_empty() && !waits && logs.iter().all(same);
+        let was = state.in_sync;
+        if let Some(state) = self.peers.get_mut(&peer) {
+            state.in_sync = in_sync;
+        }
+        if in_sync && !was {
+            self.notices.push_back(Notice::InSync { peer: peer.to_string() });
+        }
+    }
+}
+
+/// What the peer has once the bundle has arrived.
+pub(crate) fn advance(theirs: &mut Frontier, bundle: &Bundle, ours: &Frontier) {
+    let mut chains: BTreeMap<DeviceId, _> =
+        theirs.chains.iter().map(|chain| (chain.device, *chain)).collect();
+    for author in bundle.batch.authors.iter().filter(|author| author.count > 0) {
+        let last = author.first_seq + u64::from(author.count) - 1;
+        let known = chains.get(&author.device).map_or(0, |chain| chain.seq);
+        if let Some(head) = ours.chain(&author.device).filter(|_| last > known) {
+            // Where more follows than was sent the peer answers with its own frontier, so only heads matter here.
+            chains.insert(author.device, terachat_core_store::sync::ChainHead { seq: last, ..*head });
+        }
+    }
+    theirs.chains = chains.into_values().collect();
+}
+
+/// Whether `theirs` has at least all events of `ours`.
+fn covers(theirs: &Frontier, ours: &Frontier) -> bool {
+    ours.chains.iter().all(|chain| theirs.chain(&chain.device).is_some_and(|known| known.seq >= chain.seq))
+}

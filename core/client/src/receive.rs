@@ -1,0 +1,262 @@
+//! A message's way in: frame, bundle, judgement, disk, state, keys, notices, and on to other peers.
+use crate::api::Notice;
+use crate::notice::NOTICES_MAX;
+use crate::peer::advance;
+use crate::protocol::Frame;
+use crate::{Client, Error};
+use std::ops::Range;
+use terachat_core_store::Wait;
+use terachat_core_store::sync::{Bundle, Frontier, Limits, Outcome};
+use terachat_event::{DeviceId, Equivocation, LogId, SpaceId};
+
+impl Client {
+    /// Takes in a frame from an authenticated peer. What it brought is durable when this returns.
+    ///
+    /// # Errors
+    /// The peer is broken or lying: disconnect it. Nothing changed. A full disk is no fault of the peer's: it is
+    /// reported by a notice.
+    pub fn receive(&mut self, peer: [u8; 32], frame: Vec<u8>, now_ms: u64) -> Result<(), Error> {
+        self.now_ms = now_ms;
+        let peer = DeviceId(peer);
+        if !self.peers.contains_key(&peer) {
+            return Err(Error::Frame("a frame without a connection"));
+        }
+        let result = self.take_frame(peer, Frame::decode(&frame)?);
+        self.check_in_sync(peer);
+        match result {
+            Err(Error::Store(error @ terachat_core_store::Error::Store(_))) => {
+                self.notices.push_back(Notice::Alarm { what: error.to_string() });
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
+    fn take_frame(&mut self, peer: DeviceId, frame: Frame) -> Result<(), Error> {
+        match frame {
+            Frame::Hello { nonce, .. } => self.greet(peer, Some(nonce)),
+            Frame::Spaces { tags } => self.recognise(peer, &tags)?,
+            Frame::Frontier(frontier) => self.take_frontier(peer, frontier)?,
+            Frame::Bundle { more, bytes } => self.take_bundle(peer, more, &bytes)?,
+            Frame::Ack { log, root } => {
+                if self.is_common(peer, &log.space)
+                    && let Some(state) = self.peers.get_mut(&peer)
+                {
+                    state.roots.insert(log, root);
+                }
+            }
+            Frame::WantTree { space, hash } => {
+                if self.is_common(peer, &space)
+                    && let Some(bytes) = self.tree(&space, &hash)
+                {
+                    self.tell(peer, &Frame::Tree { space, bytes });
+                }
+            }
+            Frame::Tree { space, bytes } => {
+                if self.is_common(peer, &space) && self.take_tree(space, bytes)? {
+                    self.opened(space)?;
+                }
+            }
+            Frame::Proof { bytes } => self.take_proof(&bytes)?,
+            Frame::NotMember { space } => {
+                if self.store.space(&space).is_some() {
+                    let what = format!(
+                        "{} says that this device is no member of {}",
+                        peer.short(),
+                        self.space_name(&space)
+                    );
+                    self.notices.push_back(Notice::Alarm { what });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a peer may speak about a space; whoever is not a member (any more) is told so.
+    fn is_common(&mut self, peer: DeviceId, space: &SpaceId) -> bool {
+        let known = self.store.space(space).is_some() || self.invited().contains(space);
+        if !known {
+            return false;
+        }
+        if !self.trusts(&peer, space) {
+            self.tell(peer, &Frame::NotMember { space: *space });
+            return false;
+        }
+        if let Some(state) = self.peers.get_mut(&peer) {
+            state.common.insert(*space);
+        }
+        true
+    }
+
+    fn take_frontier(&mut self, peer: DeviceId, frontier: Frontier) -> Result<(), Error> {
+        let log = frontier.log;
+        if !self.is_common(peer, &log.space) {
+            return Ok(());
+        }
+        let Some(state) = self.peers.get_mut(&peer) else { return Ok(()) };
+        // The first word on a log is answered with one's own, so that both know where they stand.
+        let first = state.roots.insert(log, frontier.root()).is_none();
+        let ahead = frontier.clone();
+        state.theirs.insert(log, frontier);
+        state.awaited.remove(&log);
+        self.push_to(peer, log)?;
+        let lacking = self.store.frontier(&log).is_some_and(|ours| lacks(&ours, &ahead));
+        if first || lacking && self.peers.get_mut(&peer).is_some_and(|state| state.asked.insert(log)) {
+            self.ask(peer, log);
+        }
+        Ok(())
+    }
+
+    fn take_bundle(&mut self, peer: DeviceId, more: bool, bytes: &[u8]) -> Result<(), Error> {
+        let bundle = Bundle::decode(bytes, Limits::PEER)?;
+        let log = bundle.batch.log;
+        if !self.is_common(peer, &log.space) {
+            return Ok(());
+        }
+        match self.take_in(&bundle)? {
+            Outcome::Applied { new, .. } => {
+                let ours = self.store.frontier(&log).ok_or(Error::Frame("a bundle of no log"))?;
+                if let Some(state) = self.peers.get_mut(&peer) {
+                    let theirs = state.theirs.entry(log).or_insert(Frontier { log, chains: Vec::new() });
+                    advance(theirs, &bundle, &ours);
+                    state.asked.remove(&log);
+                }
+                self.tell(peer, &Frame::Ack { log, root: ours.root() });
+                if more {
+                    self.ask(peer, log);
+                }
+                self.arrived(log, new)?;
+            }
+            Outcome::Waits(wait) => {
+                // Asked once; if that does not help, again when something else has come.
+                let asks = matches!(wait, Wait::Event(_)) || more;
+                if asks && self.peers.get_mut(&peer).is_some_and(|state| state.asked.insert(log)) {
+                    self.ask(peer, log);
+                }
+                if matches!(wait, Wait::Control(_) | Wait::Author(_) | Wait::Channel(_)) {
+                    let control = LogId::control(log.space);
+                    if self.peers.get_mut(&peer).is_some_and(|state| state.asked.insert(control)) {
+                        self.ask(peer, control);
+                    }
+                }
+            }
+            Outcome::Equivocated(proofs) => {
+                proofs.iter().for_each(|proof| self.accuse(proof));
+                self.ask(peer, log);
+            }
+        }
+        Ok(())
+    }
+
+    /// Judges a bundle, from a peer or a file, and remembers what it waits for.
+    pub(crate) fn take_in(&mut self, bundle: &Bundle) -> Result<Outcome, Error> {
+        let outcome = self.store.apply_remote(bundle)?;
+        match &outcome {
+            Outcome::Applied { .. } => {
+                self.waits.remove(&bundle.batch.log);
+            }
+            Outcome::Waits(wait) => {
+                self.waits.insert(bundle.batch.log, *wait);
+            }
+            Outcome::Equivocated(_) => {}
+        }
+        Ok(outcome)
+    }
+
+    /// What follows from new events: members, keys, notices, and news for other peers.
+    pub(crate) fn arrived(&mut self, log: LogId, new: Range<u32>) -> Result<(), Error> {
+        if new.is_empty() {
+            return Ok(());
+        }
+        self.push(log)?;
+        if log.channel.is_none() {
+            let opened = self.settle(log.space)?;
+            let what = format!("{} events of its members, roles and channels arrived", new.len());
+            self.notices.push_back(Notice::Space { space: log.space.to_string(), what });
+            self.after_control(log.space)?;
+            if opened {
+                self.opened(log.space)?;
+            }
+        } else if new.len() <= NOTICES_MAX {
+            for event in self.store.event_refs(&log, new) {
+                self.notice(&log, &event)?;
+            }
+        } else {
+            let what = format!("{} messages arrived in {}", new.len(), self.channel_name(&log));
+            self.notices.push_back(Notice::Space { space: log.space.to_string(), what });
+        }
+        Ok(())
+    }
+
+    /// After the control log grew: removed peers are left alone, new channels are compared, trees are asked for.
+    pub(crate) fn after_control(&mut self, space: SpaceId) -> Result<(), Error> {
+        self.push(LogId::control(space))?;
+        for peer in self.peers_in(&space) {
+            if !self.trusts(&peer, &space) {
+                if let Some(state) = self.peers.get_mut(&peer) {
+                    state.common.remove(&space);
+                }
+                self.tell(peer, &Frame::NotMember { space });
+            }
+        }
+        let logs: Vec<LogId> = self.store.logs().into_iter().filter(|log| log.space == space).collect();
+        for peer in self.peers_in(&space) {
+            for log in &logs {
+                let fresh = self.peers.get(&peer).is_some_and(|state| !state.roots.contains_key(log));
+                if fresh || self.waits.contains_key(log) {
+                    self.ask(peer, *log);
+                }
+            }
+        }
+        let wanted = self.memberships.get(&space).and_then(|membership| membership.wanted_tree);
+        if let Some(hash) = wanted {
+            for peer in self.peers_in(&space) {
+                self.tell(peer, &Frame::WantTree { space, hash });
+            }
+        }
+        Ok(())
+    }
+
+    /// New epochs' keys are here: what waited for them is asked for again.
+    pub(crate) fn opened(&mut self, space: SpaceId) -> Result<(), Error> {
+        self.waits.retain(|log, wait| log.space != space || !matches!(wait, Wait::Epoch(_)));
+        for peer in self.peers_in(&space) {
+            if let Some(state) = self.peers.get_mut(&peer) {
+                state.asked.clear();
+            }
+        }
+        self.ask_all(space);
+        Ok(())
+    }
+
+    fn take_proof(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let proof = Equivocation::decode(bytes).map_err(terachat_core_store::Error::from)?;
+        if self.store.apply_proof(&proof)? {
+            self.accuse(&proof);
+        }
+        Ok(())
+    }
+
+    /// Tells everybody of an equivocation.
+    fn accuse(&mut self, proof: &Equivocation) {
+        let what = format!(
+            "{} signed two events with one number; its chain is frozen",
+            self.name_of(&proof.log, &proof.author)
+        );
+        self.notices.push_back(Notice::Alarm { what });
+        for peer in self.peers_in(&proof.log.space) {
+            self.tell(peer, &Frame::Proof { bytes: proof.encode() });
+        }
+    }
+
+    /// What waits in a space, in words.
+    pub(crate) fn waiting(&self, space: &SpaceId) -> Vec<String> {
+        let of = self.waits.iter().filter(|(log, _)| log.space == *space);
+        of.map(|(log, wait)| format!("{}: {wait}", self.channel_name(log))).collect()
+    }
+}
+
+/// Whether `ahead` has events that `ours` has not.
+fn lacks(ours: &Frontier, ahead: &Frontier) -> bool {
+    ahead.chains.iter().any(|chain| ours.chain(&chain.device).is_none_or(|known| known.seq < chain.seq))
+}

@@ -1,0 +1,105 @@
+//! A message's way out: text, operation, sealed and signed event, disk, peers.
+use crate::api::{Answer, Notice, Place};
+use crate::{Client, Error};
+use terachat_core_store::model::{BODY_LEN_MAX, ChannelOp, EMOJI_LEN_MAX, Post, Right, Style};
+use terachat_event::{EventRef, LogId};
+
+impl Client {
+    pub(crate) fn send(
+        &mut self,
+        place: &Place,
+        body: &str,
+        reply_to: Option<&str>,
+    ) -> Result<Answer, Error> {
+        check_body(body)?;
+        let log = self.place(place)?;
+        let reply_to = reply_to.map(|message| self.event(&log, message)).transpose()?;
+        self.post(log, &ChannelOp::Post(Post { style: Style::Message, body, reply_to, imported: None }))
+    }
+
+    pub(crate) fn edit(&mut self, place: &Place, message: &str, body: &str) -> Result<Answer, Error> {
+        check_body(body)?;
+        let log = self.place(place)?;
+        let target = self.event(&log, message)?;
+        let state = self.store.space(&log.space);
+        let author = state.and_then(|state| state.devices.get(&target.author));
+        if author != Some(&self.identity.user_id()) {
+            return Err(Error::NotAllowed("only its author edits a message"));
+        }
+        self.store.message(&log, &target)?;
+        self.post(log, &ChannelOp::Edit { target, body })
+    }
+
+    pub(crate) fn react(
+        &mut self,
+        place: &Place,
+        message: &str,
+        emoji: &str,
+        remove: bool,
+    ) -> Result<Answer, Error> {
+        if !(1..=EMOJI_LEN_MAX).contains(&emoji.len()) || emoji.chars().any(char::is_control) {
+            return Err(Error::Input("a reaction is 1 to 32 bytes without control characters"));
+        }
+        let log = self.place(place)?;
+        let target = self.event(&log, message)?;
+        self.store.message(&log, &target)?;
+        if !remove {
+            return self.post(log, &ChannelOp::React { target, emoji });
+        }
+        let seen = self.store.reaction_dots(&log, &target, emoji, &self.identity.device_id());
+        if seen.is_empty() {
+            return Err(Error::Input("there is no such reaction of yours on that message"));
+        }
+        self.post(log, &ChannelOp::Unreact { target, emoji, seen })
+    }
+
+    pub(crate) fn pin(&mut self, place: &Place, message: &str, remove: bool) -> Result<Answer, Error> {
+        let log = self.place(place)?;
+        self.require(&log.space, Right::Pin, "pinning takes rank 30")?;
+        let target = self.event(&log, message)?;
+        self.store.message(&log, &target)?;
+        if !remove {
+            return self.post(log, &ChannelOp::Pin { target });
+        }
+        let seen = self.store.pin_dots(&log, &target);
+        if seen.is_empty() {
+            return Err(Error::Input("that message is not pinned"));
+        }
+        self.post(log, &ChannelOp::Unpin { target, seen })
+    }
+
+    fn post(&mut self, log: LogId, op: &ChannelOp<'_>) -> Result<Answer, Error> {
+        let events = self.post_all(log, std::slice::from_ref(op))?;
+        Ok(Answer::Sent { id: events[0].to_string() })
+    }
+
+    /// Makes events of the operations under one signature and one commit, and sends them on.
+    pub(crate) fn post_all(&mut self, log: LogId, ops: &[ChannelOp<'_>]) -> Result<Vec<EventRef>, Error> {
+        self.require(&log.space, Right::Send, "writing takes rank 1, in a space this user is a member of")?;
+        let key = self.epoch(&log.space)?;
+        let events = self.store.post(&self.identity.device, log, key, self.now_ms, ops)?;
+        for event in events.iter().take(crate::notice::NOTICES_MAX) {
+            self.notice(&log, event)?;
+        }
+        self.push(log)?;
+        Ok(events)
+    }
+
+    /// Tells followers what an event did.
+    pub(crate) fn notice(&mut self, log: &LogId, event: &EventRef) -> Result<(), Error> {
+        if let Some(message) = self.store.concerns(log, event)? {
+            let view = self.message(log, &message)?;
+            self.notices.push_back(if message == *event {
+                Notice::Message(view)
+            } else {
+                Notice::Changed(view)
+            });
+        }
+        Ok(())
+    }
+}
+
+fn check_body(body: &str) -> Result<(), Error> {
+    let fits = !body.is_empty() && body.len() <= BODY_LEN_MAX;
+    fits.then_some(()).ok_or(Error::Input("a message is 1 byte to 64 KiB; send longer texts as several"))
+}

@@ -1,0 +1,438 @@
+//! Stories of several devices, with a network that the tests hold in their hands.
+use crate::api::{Answer, ImportRecord, Notice, Place, Request, Status, Style};
+use crate::{Client, Error};
+use std::collections::{BTreeMap, BTreeSet};
+use terachat_core_store::store::Storage;
+use terachat_core_store::store::storage::CrashStorage;
+use terachat_vault::{Entropy, PassphraseCost};
+
+struct Counter(u64);
+
+impl Entropy for Counter {
+    fn fill(&mut self, out: &mut [u8]) {
+        self.0 += 1;
+        blake3::Hasher::new().update(&self.0.to_le_bytes()).finalize_xof().fill(out);
+    }
+}
+
+struct World {
+    devices: BTreeMap<&'static str, (Client, CrashStorage)>,
+    links: BTreeSet<(&'static str, &'static str)>,
+    now: u64,
+    seen: BTreeMap<&'static str, Vec<Notice>>,
+}
+
+impl World {
+    fn new(names: &[&'static str]) -> Self {
+        let mut world =
+            Self { devices: BTreeMap::new(), links: BTreeSet::new(), now: 1_000_000, seen: BTreeMap::new() };
+        for (n, name) in (1..).zip(names) {
+            let storage = CrashStorage::new(n);
+            let boxed: Box<dyn Storage> = Box::new(storage.clone());
+            let entropy = Box::new(Counter(n << 32));
+            let client =
+                Client::create(boxed, name, b"secret", PassphraseCost::INSECURE_FAST, entropy, 0).unwrap();
+            world.devices.insert(name, (client, storage));
+        }
+        world
+    }
+
+    fn of(&mut self, name: &str) -> &mut Client {
+        &mut self.devices.get_mut(name).unwrap().0
+    }
+
+    fn id(&self, name: &str) -> [u8; 32] {
+        self.devices[name].0.identity.device_id().0
+    }
+
+    fn try_ask(&mut self, name: &str, request: Request) -> Result<Answer, Error> {
+        self.now += 1_000;
+        let now = self.now;
+        self.of(name).execute(request, now)
+    }
+
+    #[track_caller]
+    fn ask(&mut self, name: &str, request: Request) -> Answer {
+        let answer = self.try_ask(name, request).unwrap_or_else(|error| panic!("{name}: {error}"));
+        self.settle();
+        answer
+    }
+
+    fn connect(&mut self, a: &'static str, b: &'static str) {
+        self.links.insert((a, b));
+        self.links.insert((b, a));
+        let (id_a, id_b) = (self.id(a), self.id(b));
+        self.of(a).connected(id_b);
+        self.of(b).connected(id_a);
+        self.settle();
+    }
+
+    fn cut(&mut self, a: &'static str, b: &'static str) {
+        self.links.retain(|link| *link != (a, b) && *link != (b, a));
+        let (id_a, id_b) = (self.id(a), self.id(b));
+        self.of(a).disconnected(id_b);
+        self.of(b).disconnected(id_a);
+    }
+
+    /// Delivers frames until nobody has anything to say.
+    #[track_caller]
+    fn settle(&mut self) {
+        let names: Vec<&'static str> = self.devices.keys().copied().collect();
+        let by_id: BTreeMap<[u8; 32], &'static str> =
+            names.iter().map(|name| (self.id(name), *name)).collect();
+        for round in 0.. {
+            assert!(round < 10_000, "the devices never stop talking");
+            let mut quiet = true;
+            for name in &names {
+                while let Some((to, frame)) = self.of(name).poll_frame() {
+                    quiet = false;
+                    let to = by_id[&to];
+                    if self.links.contains(&(*name, to)) {
+                        let (from, now) = (self.id(name), self.now);
+                        self.of(to)
+                            .receive(from, frame, now)
+                            .unwrap_or_else(|error| panic!("{to} from {name}: {error}"));
+                    }
+                }
+                while let Some(notice) = self.of(name).poll_notice() {
+                    self.seen.entry(name).or_default().push(notice);
+                }
+            }
+            if quiet {
+                return;
+            }
+        }
+    }
+
+    #[track_caller]
+    fn card(&mut self, name: &str) -> String {
+        match self.ask(name, Request::WhoAmI) {
+            Answer::Card { card, .. } => card,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[track_caller]
+    fn invite(&mut self, host: &str, guest: &str, rank: u8) {
+        let card = self.card(guest);
+        let Answer::Invitation { invitation } =
+            self.ask(host, Request::Invite { space: None, card, rank: Some(rank) })
+        else {
+            panic!("no invitation")
+        };
+        self.ask(guest, Request::Join { invitation });
+    }
+
+    fn say(&mut self, name: &str, body: &str) -> String {
+        match self.ask(name, Request::Send { place: place(), body: body.into(), reply_to: None }) {
+            Answer::Sent { id } => id,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[track_caller]
+    fn bodies(&mut self, name: &str) -> Vec<String> {
+        let read = Request::Read {
+            place: place(),
+            limit: 1000,
+            before: None,
+            after: None,
+            thread: None,
+            pinned: false,
+        };
+        match self.ask(name, read) {
+            Answer::Messages { messages } => messages.into_iter().map(|message| message.body).collect(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn status(&mut self, name: &str) -> Status {
+        match self.ask(name, Request::Status) {
+            Answer::Status(status) => status,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[track_caller]
+    fn same(&mut self, names: &[&str]) {
+        let hashes: BTreeSet<String> =
+            names.iter().map(|name| self.status(name).spaces[0].state_hash.clone()).collect();
+        assert_eq!(hashes.len(), 1, "states differ");
+        let epochs: BTreeSet<_> = names.iter().map(|name| self.status(name).spaces[0].epoch).collect();
+        assert_eq!(epochs.len(), 1, "epochs differ: {epochs:?}");
+    }
+
+    #[track_caller]
+    fn sound(&mut self, name: &str) {
+        match self.ask(name, Request::Audit) {
+            Answer::Audit(report) => assert_eq!(report.alarm, Vec::<String>::new()),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn place() -> Place {
+    Place { space: None, channel: Some("general".into()) }
+}
+
+/// Ada founds a space with a channel; the others are connected to her and invited.
+fn club(names: &[&'static str]) -> World {
+    let mut world = World::new(names);
+    world.ask(names[0], Request::SpaceCreate { name: "club".into() });
+    world.ask(names[0], Request::ChannelCreate { space: None, name: "general".into() });
+    for name in &names[1..] {
+        world.connect(names[0], name);
+        world.invite(names[0], name, 50);
+    }
+    world
+}
+
+#[test]
+fn a_team_talks() {
+    let mut world = club(&["ada", "bob", "eve"]);
+    let hello = world.say("ada", "hello");
+    world.ask("bob", Request::Send { place: place(), body: "hi ada".into(), reply_to: Some(hello.clone()) });
+    world.say("eve", "good morning");
+    world.ask(
+        "eve",
+        Request::React { place: place(), message: hello.clone(), emoji: "🌞".into(), remove: false },
+    );
+    world.ask("ada", Request::Edit { place: place(), message: hello.clone(), body: "hello all".into() });
+    world.ask("bob", Request::Pin { place: place(), message: hello.clone(), remove: false });
+    for name in ["ada", "bob", "eve"] {
+        assert_eq!(world.bodies(name), ["hello all", "hi ada", "good morning"], "{name}");
+        world.sound(name);
+    }
+    world.same(&["ada", "bob", "eve"]);
+    let Answer::Hits { hits } =
+        world.ask("eve", Request::Search { place: Place::default(), query: "morning".into(), limit: 5 })
+    else {
+        panic!()
+    };
+    assert_eq!(hits.len(), 1);
+    assert!(
+        world.seen["bob"]
+            .iter()
+            .any(|notice| matches!(notice, Notice::Message(m) if m.body == "good morning"))
+    );
+    assert!(world.seen["bob"].iter().any(|notice| matches!(notice, Notice::InSync { .. })));
+    let thread = Request::Read {
+        place: place(),
+        limit: 9,
+        before: None,
+        after: None,
+        thread: Some(hello),
+        pinned: false,
+    };
+    let Answer::Messages { messages } = world.ask("eve", thread) else { panic!() };
+    assert_eq!(
+        messages.iter().map(|m| (m.depth, m.body.as_str())).collect::<Vec<_>>(),
+        [(0, "hello all"), (1, "hi ada")]
+    );
+    assert_eq!(messages[0].reactions, [("🌞".to_owned(), 1)]);
+    assert!(messages[0].pinned);
+}
+
+#[test]
+fn a_newcomer_reads_what_was_said_before_and_a_removed_member_nothing_after() {
+    let mut world = club(&["ada", "bob", "eve"]);
+    world.say("ada", "before eve was removed");
+    world.ask("ada", Request::MemberRemove { space: None, member: "eve".into() });
+    world.say("bob", "after eve was removed");
+    assert_eq!(world.bodies("bob"), ["before eve was removed", "after eve was removed"]);
+    assert_eq!(world.bodies("eve"), ["before eve was removed"]);
+    // Even with everything in hand she lacks the key.
+    let Answer::Bundle { bytes, .. } = world.ask("bob", Request::BundleExport { space: None }) else {
+        panic!()
+    };
+    let Answer::BundleApplied { waiting, refused, .. } = world.ask("eve", Request::BundleImport { bytes })
+    else {
+        panic!()
+    };
+    assert_eq!(refused, Vec::<String>::new());
+    assert!(waiting.iter().any(|why| why.contains("key of epoch 3")), "{waiting:?}");
+    assert_eq!(world.bodies("eve"), ["before eve was removed"]);
+    let sent =
+        world.try_ask("eve", Request::Send { place: place(), body: "still here".into(), reply_to: None });
+    assert!(matches!(sent, Err(Error::NotAllowed(_))), "{sent:?}");
+    world.same(&["ada", "bob"]);
+}
+
+#[test]
+fn an_offline_device_catches_up_and_its_own_words_arrive() {
+    let mut world = club(&["ada", "bob"]);
+    world.cut("ada", "bob");
+    world.say("bob", "written on a train");
+    for n in 0..20 {
+        world.say("ada", &format!("news {n}"));
+    }
+    world.ask("ada", Request::ChannelCreate { space: None, name: "second".into() });
+    world.connect("ada", "bob");
+    world.same(&["ada", "bob"]);
+    assert_eq!(world.bodies("ada").len(), 21);
+    let waiting = world.status("bob").spaces[0].waiting.clone();
+    assert!(waiting.is_empty(), "{waiting:?}");
+}
+
+#[test]
+fn two_admins_who_commit_at_once_end_in_one_epoch_and_lose_nobody() {
+    let mut world = club(&["ada", "bob"]);
+    for (n, name) in [(7, "cyd"), (8, "dan")] {
+        let storage = CrashStorage::new(n);
+        let boxed: Box<dyn Storage> = Box::new(storage.clone());
+        let client = Client::create(
+            boxed,
+            name,
+            b"secret",
+            PassphraseCost::INSECURE_FAST,
+            Box::new(Counter(n << 32)),
+            0,
+        )
+        .unwrap();
+        world.devices.insert(name, (client, storage));
+    }
+    world.cut("ada", "bob");
+    world.connect("ada", "cyd");
+    world.connect("bob", "dan");
+    world.invite("ada", "cyd", 10);
+    world.invite("bob", "dan", 10);
+    world.say("ada", "from ada's half");
+    world.say("bob", "from bob's half");
+    world.say("dan", "dan is in");
+    world.connect("ada", "bob");
+    world.connect("cyd", "dan");
+    for name in ["cyd", "dan"] {
+        assert_eq!(world.bodies(name).len(), 3, "{name}");
+    }
+    world.same(&["ada", "bob", "cyd", "dan"]);
+    world.say("cyd", "all together");
+    assert_eq!(world.bodies("dan").len(), 4);
+    world.sound("dan");
+}
+
+#[test]
+fn an_import_goes_on_where_a_crash_cut_it_off() {
+    let mut world = club(&["ada", "bob"]);
+    let record = |id: u64| ImportRecord {
+        id,
+        ts_ms: 1_100_000_000_000 + id as i64 * 60_000,
+        style: if id % 7 == 0 { Style::Action } else { Style::Message },
+        author: format!("nick{}", id % 5),
+        body: format!("line {id}"),
+        reply_to: (id > 3 && id % 3 == 0).then(|| id - 2),
+    };
+    let import = |from: u64, to: u64| Request::Import {
+        place: place(),
+        source: 42,
+        records: (from..=to).map(record).collect(),
+    };
+    world.ask("ada", import(1, 100));
+    let (_, storage) = world.devices.remove("ada").unwrap();
+    let ada = Client::open(Box::new(storage.crash()), b"secret", Box::new(Counter(99 << 32))).unwrap();
+    world.devices.insert("ada", (ada, storage));
+    world.links.clear();
+    let bob = world.id("bob");
+    let ada = world.id("ada");
+    world.of("bob").disconnected(ada);
+    world.of("ada").disconnected(bob);
+    let Answer::ImportPosition { last_id } =
+        world.ask("ada", Request::ImportPosition { place: place(), source: 42 })
+    else {
+        panic!()
+    };
+    assert_eq!(last_id, 100);
+    assert_eq!(world.ask("ada", import(51, 150)), Answer::Imported { added: 50, skipped: 50 });
+    world.connect("ada", "bob");
+    let read =
+        Request::Read { place: place(), limit: 1000, before: None, after: None, thread: None, pinned: false };
+    let Answer::Messages { messages } = world.ask("bob", read) else { panic!() };
+    assert_eq!(messages.len(), 150);
+    let ninth = &messages[8];
+    assert_eq!((ninth.author.as_str(), ninth.body.as_str(), ninth.imported), ("nick4", "line 9", true));
+    assert_eq!(ninth.ts_ms, 1_100_000_540_000);
+    assert_eq!(ninth.reply_to.as_ref(), Some(&messages[6].id));
+    let last = messages.iter().find(|m| m.body == "line 102").unwrap();
+    assert_eq!(
+        last.reply_to.as_ref(),
+        messages.iter().find(|m| m.body == "line 100").map(|m| &m.id),
+        "across the crash"
+    );
+    world.same(&["ada", "bob"]);
+}
+
+#[test]
+fn a_profile_opens_with_its_passphrase_only() {
+    let world = World::new(&["ada"]);
+    let storage = world.devices["ada"].1.clone();
+    let open = |passphrase: &[u8]| {
+        Client::open(Box::new(storage.clone()), passphrase, Box::new(Counter(1))).map(drop)
+    };
+    assert!(open(b"secret").is_ok());
+    assert!(matches!(open(b"wrong"), Err(Error::Vault(terachat_vault::Error::Passphrase))));
+    let empty = CrashStorage::new(3);
+    assert!(matches!(
+        Client::open(Box::new(empty), b"x", Box::new(Counter(1))).map(drop),
+        Err(Error::NoProfile)
+    ));
+    let again = Client::create(
+        Box::new(storage),
+        "ada",
+        b"x",
+        PassphraseCost::INSECURE_FAST,
+        Box::new(Counter(1)),
+        0,
+    );
+    assert!(matches!(again.map(drop), Err(Error::ProfileExists)));
+}
+
+#[test]
+fn a_space_travels_in_a_file() {
+    let mut world = World::new(&["ada", "bob"]);
+    world.ask("ada", Request::SpaceCreate { name: "island".into() });
+    world.ask("ada", Request::ChannelCreate { space: None, name: "general".into() });
+    world.say("ada", "no cable reaches this island");
+    world.invite("ada", "bob", 10);
+    let Answer::Bundle { bytes, .. } = world.ask("ada", Request::BundleExport { space: None }) else {
+        panic!()
+    };
+    let Answer::BundleApplied { waiting, refused, .. } = world.ask("bob", Request::BundleImport { bytes })
+    else {
+        panic!()
+    };
+    assert!(waiting.is_empty() && refused.is_empty(), "{waiting:?} {refused:?}");
+    assert_eq!(world.bodies("bob"), ["no cable reaches this island"]);
+    world.same(&["ada", "bob"]);
+}
+
+#[test]
+fn a_stranger_learns_nothing_and_a_hostile_peer_breaks_nothing() {
+    let mut world = club(&["ada", "bob"]);
+    let storage = CrashStorage::new(9);
+    let mallory = Client::create(
+        Box::new(storage.clone()),
+        "mallory",
+        b"x",
+        PassphraseCost::INSECURE_FAST,
+        Box::new(Counter(9 << 32)),
+        0,
+    );
+    world.devices.insert("mallory", (mallory.unwrap(), storage));
+    world.connect("ada", "mallory");
+    assert!(world.status("mallory").spaces.is_empty());
+    let mallory = world.id("mallory");
+    let before = world.status("ada");
+    for junk in [vec![], vec![255; 64], vec![0, 9, 1]] {
+        assert!(world.of("ada").receive(mallory, junk, 0).is_err());
+    }
+    // She knows the space's id from somewhere and asks for everything.
+    let space = world.of("ada").store.spaces().next().unwrap();
+    let frontier =
+        terachat_core_store::sync::Frontier { log: terachat_event::LogId::control(space), chains: vec![] };
+    let ask = crate::protocol::Frame::Frontier(frontier).encode();
+    world.of("ada").receive(mallory, ask, 0).unwrap();
+    let (to, answer) = world.of("ada").poll_frame().unwrap();
+    assert_eq!(to, mallory);
+    assert!(matches!(crate::protocol::Frame::decode(&answer), Ok(crate::protocol::Frame::NotMember { .. })));
+    assert!(world.of("ada").poll_frame().is_none());
+    assert_eq!(world.status("ada"), before);
+}

@@ -1,0 +1,254 @@
+use crate::model::{ChannelOp, ControlOp, Post, Rank, Style};
+use crate::query::PageStart;
+use crate::query::search_index::Query;
+use crate::store::storage::CrashStorage;
+use crate::sync::Outcome;
+use crate::testing::{Device, text};
+use crate::{Error, Wait};
+use terachat_event::LogId;
+
+/// A founds a space, admits B and C, and opens a channel that all three know.
+fn club() -> (Device, Device, Device, LogId) {
+    let (mut a, mut b, mut c) = (Device::new(1), Device::new(2), Device::new(3));
+    let space = a.found();
+    a.admit(space, &b, Rank::MODERATOR);
+    a.admit(space, &c, Rank::MEMBER);
+    let log = a.create_channel(space, "general");
+    for other in [&mut b, &mut c] {
+        other.learn_epoch(space);
+        other.pull(&mut a).unwrap();
+    }
+    (a, b, c, log)
+}
+
+#[track_caller]
+fn same(devices: &[&Device], log: LogId) {
+    let hashes: Vec<_> = devices.iter().map(|d| d.store.space_hash(&log.space).unwrap()).collect();
+    assert!(hashes.windows(2).all(|pair| pair[0] == pair[1]), "{hashes:?}");
+}
+
+#[test]
+fn a_conversation_converges() {
+    let (mut a, mut b, mut c, log) = club();
+    let hello = a.say(log, "hello");
+    b.pull(&mut a).unwrap();
+    c.pull(&mut a).unwrap();
+    let reply = ChannelOp::Post(Post {
+        style: Style::Message,
+        body: "hi there",
+        reply_to: Some(hello),
+        imported: None,
+    });
+    let reply = b.post(log, &[reply]).unwrap()[0];
+    // C writes without having seen the reply, several events in one flush.
+    c.post(
+        log,
+        &[text("me too"), ChannelOp::React { target: hello, emoji: "👍" }, ChannelOp::Pin { target: hello }],
+    )
+    .unwrap();
+    a.post(log, &[ChannelOp::Edit { target: hello, body: "hello, world" }]).unwrap();
+    for _ in 0..2 {
+        a.pull(&mut b).unwrap();
+        a.pull(&mut c).unwrap();
+        b.pull(&mut a).unwrap();
+        c.pull(&mut a).unwrap();
+    }
+    same(&[&a, &b, &c], log);
+    let page = b.store.page(&log, PageStart::Newest, 10).unwrap();
+    assert_eq!(page[0].body, "hello, world");
+    assert!(page[0].edited && !page[0].pinned, "a member of rank 10 may not pin");
+    assert_eq!(page[0].reactions, [("👍".to_owned(), c.id())]);
+    assert_eq!(
+        b.store.thread(&log, &hello, 10).unwrap().iter().map(|(d, m)| (*d, m.event)).collect::<Vec<_>>(),
+        [(0, hello), (1, reply)]
+    );
+    let hits = c.store.search(&log, &Query::parse("world"), 5, |_| true).unwrap();
+    assert_eq!(hits.iter().map(|hit| hit.message.event).collect::<Vec<_>>(), [hello]);
+    assert!(c.store.search(&log, &Query::parse("nothing"), 5, |_| true).unwrap().is_empty());
+}
+
+#[test]
+fn everything_survives_reopening_with_and_without_a_snapshot() {
+    for snapshot in [false, true] {
+        let storage = CrashStorage::new(5);
+        let mut a = Device::over(1, Box::new(storage.clone())).unwrap();
+        let space = a.found();
+        let log = a.create_channel(space, "general");
+        for n in 0..50 {
+            a.say(log, &format!("message {n}"));
+        }
+        if snapshot {
+            a.store.snapshot().unwrap();
+        }
+        a.say(log, "after");
+        let (hash, frontier) = (a.store.space_hash(&space).unwrap(), a.store.frontier(&log));
+        drop(a);
+        let mut a = Device::over(1, Box::new(storage.crash())).unwrap();
+        assert_eq!((a.store.space_hash(&space).unwrap(), a.store.frontier(&log)), (hash, frontier));
+        a.say(log, "and on");
+        assert_eq!(a.bodies(log).len(), 52);
+        assert_eq!(a.store.search(&log, &Query::parse("message 49"), 5, |_| true).unwrap().len(), 1);
+        let report = a.store.audit_state_integrity().unwrap();
+        assert_eq!(report.alarm, Vec::<String>::new());
+        assert_eq!(report.events, 54);
+        // A newcomer gets it all from a store that was opened anew.
+        let mut b = Device::new(2);
+        a.admit(space, &b, Rank::MEMBER);
+        b.learn_epoch(space);
+        b.pull(&mut a).unwrap();
+        same(&[&a, &b], log);
+    }
+}
+
+#[test]
+fn a_removed_member_is_cut_off_where_the_remover_stood() {
+    let (mut a, mut b, mut c, log) = club();
+    c.say(log, "seen");
+    a.pull(&mut c).unwrap();
+    b.pull(&mut c).unwrap();
+    c.say(log, "written offline");
+    let pins = a.pins(log.space, c.id());
+    a.control(log.space, vec![ControlOp::Remove { user: c.user_id(), pins }]).unwrap();
+    // B hears the offline message before, D after the removal.
+    b.pull(&mut c).unwrap();
+    assert_eq!(b.bodies(log), ["seen", "written offline"]);
+    b.pull(&mut a).unwrap();
+    assert_eq!(b.bodies(log), ["seen"]);
+    a.pull(&mut b).unwrap();
+    same(&[&a, &b], log);
+    c.pull(&mut a).unwrap();
+    c.say(log, "back-dated or not");
+    a.pull(&mut c).unwrap();
+    assert_eq!(a.bodies(log), ["seen"]);
+    assert_eq!(a.store.audit_state_integrity().unwrap().alarm, Vec::<String>::new());
+}
+
+#[test]
+fn what_cannot_be_judged_yet_waits_and_changes_nothing() {
+    let (mut a, b, _, log) = club();
+    let mut late = Device::new(4);
+    late.learn_epoch(log.space);
+    a.say(log, "one");
+    let first = a.bundles_for(&b, log);
+    let mut b2 = b;
+    a.say(log, "two");
+    let both = a.bundles_for(&b2, log);
+    b2.take(&first[0]).unwrap();
+    a.say(log, "three");
+    let third = a.bundles_for(&b2, log);
+    let waits = late.take(&both[0]).unwrap();
+    assert_eq!(waits, Outcome::Waits(Wait::Space(log.space)));
+    let mut stranger = Device::new(5);
+    for bundle in a.bundles_for(&stranger, LogId::control(log.space)) {
+        stranger.take(&bundle).unwrap();
+    }
+    assert_eq!(stranger.take(&both[0]).unwrap(), Outcome::Waits(Wait::Epoch(0)));
+    stranger.learn_epoch(log.space);
+    assert!(matches!(stranger.take(&third[0]).unwrap(), Outcome::Waits(Wait::Event(_))));
+    assert!(stranger.bodies(log).is_empty());
+    assert!(matches!(stranger.take(&both[0]).unwrap(), Outcome::Applied { known: 0, .. }));
+    assert!(
+        matches!(stranger.take(&both[0]).unwrap(), Outcome::Applied { known: 2, .. }),
+        "a replay is harmless"
+    );
+    assert_eq!(stranger.bodies(log), ["one", "two"]);
+}
+
+#[test]
+fn an_equivocating_device_is_proven_and_frozen() {
+    let (mut a, mut b, c, log) = club();
+    // C's disk is set back: the same device signs two different events with one number.
+    let mut twin = Device::new(3);
+    twin.learn_epoch(log.space);
+    twin.pull(&mut a).unwrap();
+    let mut c = c;
+    c.say(log, "pay Ann");
+    twin.say(log, "pay Bob");
+    a.pull(&mut c).unwrap();
+    b.pull(&mut twin).unwrap();
+    assert_eq!((a.bodies(log), b.bodies(log)), (vec!["pay Ann".into()], vec!["pay Bob".into()]));
+    // B holds another head under the same number: it shows its branch, and A finds the contradiction.
+    let bundles = b.bundles_for(&a, log);
+    let proof = match a.take(&bundles[0]).unwrap() {
+        Outcome::Equivocated(proofs) => proofs[0].clone(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(proof.verify(), Ok(1));
+    assert!(b.store.apply_proof(&proof).unwrap());
+    assert!(!b.store.apply_proof(&proof).unwrap(), "nothing new the second time");
+    assert!(a.bodies(log).is_empty() && b.bodies(log).is_empty());
+    same(&[&a, &b], log);
+    c.say(log, "and more");
+    for bundle in c.bundles_for(&a, log) {
+        assert!(!matches!(a.take(&bundle), Ok(Outcome::Applied { .. })), "a frozen chain does not go on");
+    }
+    assert_eq!(a.store.audit_state_integrity().unwrap().alarm, Vec::<String>::new());
+}
+
+#[test]
+fn forged_and_damaged_bundles_are_refused_and_change_nothing() {
+    let (mut a, mut b, _, log) = club();
+    a.say(log, "true words");
+    let good = a.bundles_for(&b, log).remove(0);
+    let hash = b.store.space_hash(&log.space).unwrap();
+    let mut refused = 0;
+    for at in 0..good.len() {
+        let mut bad = good.clone();
+        bad[at] ^= 0x10;
+        match b.take(&bad) {
+            // The compressed frame has bits that mean nothing; what it brings is what was signed.
+            Ok(Outcome::Applied { .. }) => {
+                assert_eq!(b.bodies(log), ["true words"], "byte {at}");
+                b = Device::new(2);
+                b.learn_epoch(log.space);
+                b.pull_control(&mut a, log.space);
+            }
+            Ok(_) => {}
+            Err(_) => refused += 1,
+        }
+        assert_eq!(b.store.space_hash(&log.space).unwrap(), hash, "byte {at}");
+    }
+    assert!(refused > good.len() / 2);
+    b.take(&good).unwrap();
+    assert_eq!(b.bodies(log), ["true words"]);
+}
+
+#[test]
+fn a_stranger_founds_no_space_under_anothers_id_and_writes_no_control_events() {
+    let (mut a, mut b, _, log) = club();
+    let mut eve = Device::new(9);
+    eve.pull(&mut a).unwrap();
+    eve.control(log.space, vec![ControlOp::CreateChannel { name: "trap".into() }]).unwrap();
+    let bundle = eve.bundles_for(&b, LogId::control(log.space)).remove(0);
+    assert_eq!(b.take(&bundle).unwrap(), Outcome::Waits(Wait::Author(eve.id())));
+    let logs = b.store.logs();
+    assert_eq!(logs.len(), 2);
+}
+
+#[test]
+fn a_full_disk_loses_nothing_and_can_be_tried_again() {
+    use crate::store::storage::Fault;
+    let storage = CrashStorage::new(1);
+    let mut a = Device::over(1, Box::new(storage.clone())).unwrap();
+    let space = a.found();
+    let log = a.create_channel(space, "general");
+    a.say(log, "before");
+    storage.fail_at(storage.operations(), Fault::Full);
+    let error = a.post(log, &[text("does not fit")]).unwrap_err();
+    assert!(matches!(error, Error::Store(_)), "{error}");
+    assert_eq!(a.bodies(log), ["before"]);
+    a.say(log, "after");
+    assert_eq!(a.bodies(log), ["before", "after"]);
+    let reopened = Device::over(1, Box::new(storage.crash())).unwrap();
+    assert_eq!(reopened.bodies(log), ["before", "after"]);
+}
+
+#[test]
+fn a_wrong_key_is_told_apart_from_damage() {
+    let storage = CrashStorage::new(1);
+    drop(Device::over(1, Box::new(storage.clone())).unwrap());
+    let wrong = terachat_vault::Secret::take(&mut [8; 32]);
+    let entropy = Box::new(crate::testing::Counter::default());
+    let error = crate::LocalStore::open(Box::new(storage), &wrong, entropy).err();
+    assert_eq!(error, Some(Error::Store(crate::store::Error::WrongKey)));
+}

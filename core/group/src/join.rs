@@ -1,0 +1,91 @@
+use crate::{
+    DeviceSigner, Error, Group, MESSAGE_BYTES_MAX, TREE_BYTES_MAX,
+    engine::{Cells, Engine, StateKind},
+    policy,
+};
+use openmls::prelude::{
+    MlsMessageBodyIn, MlsMessageIn, RatchetTreeIn, StagedWelcome, Welcome, WelcomeError,
+    tls_codec::Deserialize as _,
+};
+use terachat_vault::SecretBytes;
+
+impl Group {
+    /// Joins by a welcome: `ratchet_tree` is the inviter's [`Group::ratchet_tree`] of the epoch joined,
+    /// `key_package_private` what [`new_key_package`](crate::new_key_package) gave to keep. The signer's device must
+    /// be the key package's. Costs one signature check a member.
+    ///
+    /// # Errors
+    /// [`Error::NotForUs`] (try another key package), [`Error::Malformed`], [`Error::Oversized`],
+    /// [`Error::Unsupported`], [`Error::Forged`], [`Error::ForeignCredential`], [`Error::Invalid`];
+    /// [`Error::OtherDevice`]; [`Error::Damaged`] for the private part.
+    pub fn join(
+        signer: &DeviceSigner,
+        welcome: &[u8],
+        ratchet_tree: &[u8],
+        key_package_private: &SecretBytes,
+    ) -> Result<Group, Error> {
+        let cells = Cells::from_bytes(StateKind::KeyPackage, key_package_private.expose_secret())?;
+        let welcome = parse_welcome(welcome)?;
+        let tree = parse_tree(ratchet_tree)?;
+
+        let engine = Engine::reading(cells);
+        let builder =
+            StagedWelcome::build_from_welcome(&engine, &policy::join_config(), welcome).map_err(refused)?;
+        let own = builder
+            .processed_welcome()
+            .own_key_package()
+            .map(|own| own.leaf_node().clone())
+            .ok_or(Error::NotForUs)?;
+        if policy::device(own.credential(), own.signature_key().as_slice())? != signer.device() {
+            return Err(Error::OtherDevice);
+        }
+        // Leaves that were never updated still carry their key package's lifetime, which decides nothing here.
+        let staged = builder.with_ratchet_tree(tree).skip_lifetime_validation().build().map_err(refused)?;
+        // The library finds our leaf by its signature key; that it is the one whose keys we hold is another matter.
+        if staged.own_leaf_node() != Some(&own) {
+            return Err(Error::invalid("welcome", "the leaf in the tree is not this key package's"));
+        }
+        for member in staged.members() {
+            policy::device(&member.credential, &member.signature_key)?;
+        }
+        policy::control_root(staged.group_context().extensions())?;
+        let mls = staged.into_group(&engine).map_err(refused)?;
+        let mut cells = engine.into_cells();
+        cells.drop_key_packages();
+        Group::new(mls, cells)
+    }
+}
+
+fn parse_welcome(bytes: &[u8]) -> Result<Welcome, Error> {
+    if bytes.len() > MESSAGE_BYTES_MAX {
+        return Err(Error::Oversized { len: bytes.len(), max: MESSAGE_BYTES_MAX });
+    }
+    match MlsMessageIn::tls_deserialize_exact(bytes).map(MlsMessageIn::extract) {
+        Ok(MlsMessageBodyIn::Welcome(welcome)) => Ok(welcome),
+        _ => Err(Error::Malformed("welcome")),
+    }
+}
+
+fn parse_tree(bytes: &[u8]) -> Result<RatchetTreeIn, Error> {
+    if bytes.len() > TREE_BYTES_MAX {
+        return Err(Error::Oversized { len: bytes.len(), max: TREE_BYTES_MAX });
+    }
+    // Read from a reader: the codec's reading from a slice fails a debug assertion on truncated bytes.
+    RatchetTreeIn::tls_deserialize_exact(bytes).map_err(|_| Error::Malformed("ratchet tree"))
+}
+
+fn refused<S: std::error::Error>(error: WelcomeError<S>) -> Error {
+    match error {
+        WelcomeError::NoMatchingKeyPackage
+        | WelcomeError::NoMatchingEncryptionKey
+        | WelcomeError::PrivateInitKeyNotFound
+        | WelcomeError::JoinerSecretNotFound => Error::NotForUs,
+        WelcomeError::InvalidGroupInfoSignature => Error::Forged("welcome's signature"),
+        WelcomeError::ConfirmationTagMismatch => Error::Forged("confirmation tag"),
+        WelcomeError::UnsupportedCiphersuite(_) | WelcomeError::CiphersuiteMismatch => {
+            Error::Unsupported("another ciphersuite")
+        }
+        WelcomeError::LibraryError(error) => Error::bug("joining a group", error),
+        other => Error::invalid("welcome", other),
+    }
+}

@@ -1,0 +1,88 @@
+use crate::{
+    DeviceId, DeviceSigner, Error, MESSAGE_BYTES_MAX,
+    engine::{Cells, Crypto, Engine, Seed, StateKind},
+    policy,
+};
+use openmls::prelude::{
+    KeyPackage as EngineKeyPackage, KeyPackageVerifyError, MlsMessageBodyIn, MlsMessageIn, MlsMessageOut,
+    ProtocolVersion, tls_codec::Deserialize as _,
+};
+use terachat_vault::{Entropy, SecretBytes};
+
+/// A new key package of this device: what to publish (an MLSMessage, RFC 9420, section 6), and the private part,
+/// which opens the one welcome that answers it. The caller keeps the private part sealed until then, and destroys
+/// it after [`Group::join`](crate::Group::join): it would open that welcome again.
+///
+/// # Errors
+/// [`Error::Bug`] only.
+pub fn new_key_package(
+    signer: &DeviceSigner,
+    entropy: &mut dyn Entropy,
+) -> Result<(Vec<u8>, SecretBytes), Error> {
+    let engine = Engine::new(Cells::default(), Seed::draw(entropy));
+    let bundle = EngineKeyPackage::builder()
+        .key_package_lifetime(policy::for_ever())
+        .leaf_node_capabilities(policy::capabilities())
+        .build(policy::SUITE, &engine, &signer.engine(), signer.credential())
+        .map_err(|error| Error::bug("making a key package", error))?;
+    let public = MlsMessageOut::from(bundle.into_key_package())
+        .to_bytes()
+        .map_err(|error| Error::bug("encoding a key package", error))?;
+    Ok((public, engine.into_cells().to_bytes(StateKind::KeyPackage)))
+}
+
+/// A device's published key package, checked: its signatures hold, its credential is its device key, and it fits
+/// these groups. Whether the device belongs to whom it should is the caller's to know.
+#[derive(Clone)]
+pub struct KeyPackage {
+    inner: EngineKeyPackage,
+    device: DeviceId,
+}
+
+impl KeyPackage {
+    /// Reads and checks what [`new_key_package`] made, here or at a peer's.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`], [`Error::Oversized`], [`Error::Unsupported`], [`Error::Forged`],
+    /// [`Error::ForeignCredential`], [`Error::Invalid`].
+    pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
+        if bytes.len() > MESSAGE_BYTES_MAX {
+            return Err(Error::Oversized { len: bytes.len(), max: MESSAGE_BYTES_MAX });
+        }
+        let message =
+            MlsMessageIn::tls_deserialize_exact(bytes).map_err(|_| Error::Malformed("key package"))?;
+        let MlsMessageBodyIn::KeyPackage(unchecked) = message.extract() else {
+            return Err(Error::Malformed("key package"));
+        };
+        let inner =
+            unchecked.validate(&Crypto::new(None), ProtocolVersion::Mls10).map_err(|error| match error {
+                KeyPackageVerifyError::InvalidSignature | KeyPackageVerifyError::InvalidLeafNodeSignature => {
+                    Error::Forged("key package's signature")
+                }
+                KeyPackageVerifyError::LifetimeError(_) => {
+                    Error::Unsupported("a key package whose validity depends on the clock")
+                }
+                other => Error::invalid("key package", other),
+            })?;
+        if inner.ciphersuite() != policy::SUITE {
+            return Err(Error::Unsupported("another ciphersuite"));
+        }
+        let device = policy::newcomer(&inner)?;
+        Ok(Self { inner, device })
+    }
+
+    /// The device that published it.
+    pub fn device(&self) -> DeviceId {
+        self.device
+    }
+
+    pub(crate) fn engine(&self) -> EngineKeyPackage {
+        self.inner.clone()
+    }
+}
+
+impl std::fmt::Debug for KeyPackage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KeyPackage").field("device", &self.device).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,132 @@
+use crate::{DeviceId, Error, Group, MESSAGE_BYTES_MAX, engine::Engine, policy};
+use openmls::prelude::{
+    ContentType, MlsMessageBodyIn, MlsMessageIn, ProcessMessageError, ProcessedMessageContent, Proposal,
+    ProposalOrRefType, PublicMessageIn, Sender, StageCommitError, StagedCommit, ValidationError,
+    tls_codec::Deserialize as _,
+};
+
+/// What a processed commit did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// The epoch it leads to.
+    pub epoch: u64,
+    /// Who made it.
+    pub committer: DeviceId,
+    /// Whom it added, in the commit's order.
+    pub added: Vec<DeviceId>,
+    /// Whom it removed, in the commit's order.
+    pub removed: Vec<DeviceId>,
+    /// The control log's root in the epoch it leads to.
+    pub control_root: [u8; 32],
+}
+
+impl Group {
+    /// Processes another member's commit: the next epoch, or none if this device was removed, and what the commit
+    /// did. Whether the committer was allowed to do it is for the caller to decide, before it keeps the result.
+    ///
+    /// # Errors
+    /// Every error of [`Fault::Peer`](crate::Fault::Peer) but [`Error::NotForUs`]; and [`Error::OwnCommit`].
+    pub fn process(&self, message: &[u8]) -> Result<(Option<Group>, Summary), Error> {
+        let message = self.addressed(message)?;
+        let Sender::Member(leaf) = *message.sender() else {
+            return Err(Error::Unsupported("a handshake from outside the group"));
+        };
+        let committer = self.device_at(leaf).ok_or(Error::UnknownMember)?;
+        if committer == self.device() {
+            return Err(Error::OwnCommit);
+        }
+
+        let engine = Engine::reading(self.cells.clone());
+        let mut mls = self.working_copy(&engine)?;
+        let processed = mls.process_message(&engine, message).map_err(refused)?;
+        let ProcessedMessageContent::StagedCommitMessage(staged) = processed.into_content() else {
+            return Err(Error::Unsupported("a handshake that is no commit"));
+        };
+        let summary = self.summary(committer, &staged)?;
+        let stays = !staged.self_removed();
+        mls.merge_staged_commit(&engine, *staged).map_err(|error| Error::bug("merging a commit", error))?;
+        let next = if stays { Some(Group::new(mls, engine.into_cells())?) } else { None };
+        Ok((next, summary))
+    }
+
+    /// The message, if it is a commit for this group and epoch; nothing in it is verified yet.
+    fn addressed(&self, bytes: &[u8]) -> Result<PublicMessageIn, Error> {
+        if bytes.len() > MESSAGE_BYTES_MAX {
+            return Err(Error::Oversized { len: bytes.len(), max: MESSAGE_BYTES_MAX });
+        }
+        let message = MlsMessageIn::tls_deserialize_exact(bytes).map_err(|_| Error::Malformed("message"))?;
+        let message = match message.extract() {
+            MlsMessageBodyIn::PublicMessage(message) => message,
+            MlsMessageBodyIn::PrivateMessage(_) => return Err(Error::Unsupported("a PrivateMessage")),
+            _ => return Err(Error::Malformed("message")),
+        };
+        if message.group_id() != self.mls.group_id() {
+            return Err(Error::WrongGroup);
+        }
+        let (theirs, ours) = (message.epoch().as_u64(), self.epoch());
+        if theirs < ours {
+            return Err(Error::StaleEpoch { message: theirs, group: ours });
+        }
+        if theirs > ours {
+            return Err(Error::FutureEpoch { message: theirs, group: ours });
+        }
+        if message.content_type() != ContentType::Commit {
+            return Err(Error::Unsupported("a handshake that is no commit"));
+        }
+        Ok(message)
+    }
+
+    /// What a verified commit does, if it does only what these groups allow.
+    fn summary(&self, committer: DeviceId, staged: &StagedCommit) -> Result<Summary, Error> {
+        let (mut added, mut removed) = (Vec::new(), Vec::new());
+        for queued in staged.queued_proposals() {
+            if queued.proposal_or_ref_type() != ProposalOrRefType::Proposal {
+                return Err(Error::Unsupported("a proposal outside of its commit"));
+            }
+            match queued.proposal() {
+                Proposal::Add(add) => added.push(policy::newcomer(add.key_package())?),
+                Proposal::Remove(remove) => {
+                    removed.push(self.device_at(remove.removed()).ok_or(Error::UnknownMember)?);
+                }
+                Proposal::GroupContextExtensions(_) => {}
+                _ => return Err(Error::Unsupported("a proposal other than add, remove and control root")),
+            }
+        }
+        if let Some(leaf) = staged.update_path_leaf_node()
+            && policy::device(leaf.credential(), leaf.signature_key().as_slice())? != committer
+        {
+            return Err(Error::ForeignCredential);
+        }
+        let context = staged.group_context();
+        let control_root = policy::control_root(context.extensions())?;
+        Ok(Summary { epoch: context.epoch().as_u64(), committer, added, removed, control_root })
+    }
+}
+
+fn refused<S: std::error::Error>(error: ProcessMessageError<S>) -> Error {
+    match error {
+        ProcessMessageError::LibraryError(error) => Error::bug("processing a commit", error),
+        ProcessMessageError::StorageError(error) => Error::bug("processing a commit", error),
+        ProcessMessageError::ValidationError(error) => match error {
+            ValidationError::LibraryError(error) => Error::bug("processing a commit", error),
+            ValidationError::WrongGroupId => Error::WrongGroup,
+            ValidationError::UnknownMember => Error::UnknownMember,
+            ValidationError::InvalidSignature | ValidationError::InvalidLeafNodeSignature => {
+                Error::Forged("signature")
+            }
+            ValidationError::InvalidMembershipTag | ValidationError::MissingMembershipTag => {
+                Error::Forged("membership tag")
+            }
+            ValidationError::MissingConfirmationTag => Error::Forged("confirmation tag"),
+            other => Error::invalid("commit", other),
+        },
+        ProcessMessageError::InvalidCommit(error) => match error {
+            StageCommitError::LibraryError(error) => Error::bug("processing a commit", error),
+            StageCommitError::ConfirmationTagMissing | StageCommitError::ConfirmationTagMismatch => {
+                Error::Forged("confirmation tag")
+            }
+            other => Error::invalid("commit", other),
+        },
+        other => Error::invalid("commit", other),
+    }
+}
