@@ -39,7 +39,7 @@ mod tests {
     use crate::render::{Paint, message::tests::message};
 
     fn hit(body: &str, highlights: Vec<(usize, usize)>) -> Hit {
-        Hit { message: message("ada", body), score: 1.0, highlights }
+        Hit { message: message("ada", body), score: 1, highlights }
     }
 
     #[test]
