@@ -1,9 +1,9 @@
 use crate::args::Global;
-use terachat_client::Client;
 use crate::failure::{Failure, Result};
 use crate::passphrase;
 use etcetera::BaseStrategy;
 use std::path::{Path, PathBuf};
+use terachat_client::Client;
 use terachat_host::{Disk, Lock, OsEntropy, clock};
 use terachat_vault::PassphraseCost;
 

@@ -67,9 +67,9 @@ impl Log {
         let mut seen: BTreeMap<String, Option<&ImportRecord>> = BTreeMap::new();
         for record in self.records.iter().filter(|record| record.style == Style::Message) {
             let words = record.body.split(|c: char| !c.is_alphanumeric());
-            for word in
-                words.filter(|word| (8..=14).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_lowercase()))
-            {
+            for word in words.filter(|word| {
+                (8..=14).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_lowercase())
+            }) {
                 seen.entry(word.to_owned()).and_modify(|only| *only = None).or_insert(Some(record));
             }
         }

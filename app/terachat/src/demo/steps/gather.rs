@@ -33,6 +33,9 @@ pub(in crate::demo) fn gather(stage: &mut Stage) -> Result<String> {
     for index in 0..count {
         stage.listen(index)?;
     }
-    stage.converge(count, |space| space.members.len() == count && space.channels.len() == 2)?;
+    // The hash covers what is public in the space; that the welcome into the group has come too shows in the epoch.
+    stage.converge(count, |space| {
+        space.members.len() == count && space.channels.len() == 2 && space.epoch.is_some()
+    })?;
     Ok(format!("{} invited, joined and connected on loopback", count - 1))
 }
