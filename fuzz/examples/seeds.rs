@@ -1,0 +1,124 @@
+//! Writes a few well-formed inputs for the targets that random bytes would take long to reach into `corpus/`:
+//! `cargo run --example seeds`.
+use std::path::Path;
+use std::{fs, io};
+use terachat_core_store::model::{
+    Card, ChannelOp, ControlOp, ControlTransaction, EpochLink, GroupCommit, Pin, Post, Rank, Style,
+};
+use terachat_core_store::query::search_index::SearchIndex;
+use terachat_core_store::sync::{Bundle, Frontier, Limits, encode_batch};
+use terachat_event::{DeviceId, DeviceKey, EventHash, EventRef, Header, Kind, UserId};
+use terachat_fuzz::{Counter, owner, pair, secret, world};
+use terachat_vault::{PassphraseCost, seal_with_passphrase};
+
+fn main() -> io::Result<()> {
+    headers()?;
+    batches_and_bundles()?;
+    operations()?;
+    segments()?;
+    frames()?;
+    let cheap = PassphraseCost::INSECURE_FAST;
+    let envelope =
+        seal_with_passphrase(b"other", cheap, b"seed", &mut Counter::default()).map_err(io::Error::other)?;
+    put("passphrase", "cheap", &envelope)
+}
+
+fn put(target: &str, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
+    fs::create_dir_all(&folder)?;
+    fs::write(folder.join(name), bytes)
+}
+
+fn headers() -> io::Result<()> {
+    let (parents, control) = ([EventHash([1; 32]), EventHash([2; 32])], [EventHash([3; 32])]);
+    let plain = Header {
+        kind: Kind::Control,
+        seq: 1,
+        lamport: 2,
+        wall_ms: 3,
+        epoch: None,
+        parents: &parents,
+        control: &[],
+    };
+    let sealed = Header { kind: Kind::Sealed, epoch: Some(4), control: &control, ..plain };
+    for (name, header) in [("control", plain), ("sealed", sealed)] {
+        let mut bytes = Vec::new();
+        header.write(&mut bytes);
+        put("event_header", name, &bytes)?;
+    }
+    Ok(())
+}
+
+fn batches_and_bundles() -> io::Result<()> {
+    let mut world = world(40);
+    for (name, log) in [("control", world.control), ("channel", world.channel)] {
+        let nothing = Frontier { log, chains: Vec::new() };
+        let bundles: Vec<Bundle> =
+            world.store.bundles_since(&nothing, Limits::PEER).map_err(io::Error::other)?;
+        for bundle in bundles {
+            let batch = encode_batch(&bundle.batch);
+            put("batch", name, &batch)?;
+            put("bundle", &format!("{name}-batch"), &[&[1], &batch[..]].concat())?;
+            put("bundle", name, &[&[0], &bundle.encode()[..]].concat())?;
+        }
+    }
+    Ok(())
+}
+
+fn operations() -> io::Result<()> {
+    let target = EventRef { author: DeviceId([1; 32]), seq: 2 };
+    let post = Post { style: Style::Message, body: "hello", reply_to: Some(target), imported: None };
+    let ops = [
+        ChannelOp::Post(post),
+        ChannelOp::Edit { target, body: "hello again" },
+        ChannelOp::Unreact { target, emoji: "+1", seen: vec![target] },
+        ChannelOp::Pin { target },
+    ];
+    for (n, op) in ops.iter().enumerate() {
+        put("channel_op", &n.to_string(), &op.encode())?;
+    }
+    let card = Card::issue(&DeviceKey::from_seed(&secret(2)), "Ada", owner().id());
+    let pin = Pin { channel: None, device: target.author, seq: 7, hash: EventHash([5; 32]) };
+    let links = vec![EpochLink { commit: EventHash([2; 32]), sealed: vec![4; 48] }];
+    let commit = GroupCommit {
+        previous: EventHash([1; 32]),
+        epoch: 1,
+        message: vec![1; 9],
+        welcome: vec![2; 9],
+        tree: [3; 32],
+        links,
+    };
+    let transactions = [
+        vec![ControlOp::Genesis { name: "space".to_owned(), owner: card.clone(), salt: [1; 16] }],
+        vec![
+            ControlOp::Admit { card, rank: Rank::MEMBER, key_package: vec![6; 20] },
+            ControlOp::Commit(commit),
+        ],
+        vec![
+            ControlOp::Remove { user: UserId([8; 32]), pins: vec![pin] },
+            ControlOp::CreateChannel { name: "general".to_owned() },
+        ],
+    ];
+    for (n, ops) in transactions.into_iter().enumerate() {
+        put("control_transaction", &n.to_string(), &ControlTransaction(ops).encode())?;
+    }
+    Ok(())
+}
+
+fn frames() -> io::Result<()> {
+    for (n, frame) in pair().frames.iter().enumerate() {
+        put("frame", &n.to_string(), &[&[0, 255], &frame[..]].concat())?;
+    }
+    Ok(())
+}
+
+fn segments() -> io::Result<()> {
+    let mut index = SearchIndex::new(1);
+    for n in 0..400_u32 {
+        let text = format!("hello world number {n} {}", n % 7);
+        index.add(n, &text).map_err(io::Error::other)?;
+    }
+    let segment =
+        index.freeze().map_err(io::Error::other)?.map_or_else(Vec::new, |segment| segment.bytes.to_vec());
+    put("search_segment", "hello", &segment)
+}

@@ -1,0 +1,51 @@
+# The index of verbs. CI calls the same ones: .ci/run.
+
+# What can be done here.
+default:
+    @just --list
+
+# Type-check everything, quickly.
+check:
+    cargo check --workspace --all-targets
+
+# All tests: the README's command.
+test:
+    cargo test --workspace
+
+# The demonstration: real processes on loopback, every promise checked.
+demo *ARGS:
+    cargo run --release -- demo {{ARGS}}
+
+# Format everything.
+fmt:
+    cargo fmt --all
+    cargo fmt --manifest-path fuzz/Cargo.toml
+
+# Format check and lints, warnings denied.
+lint:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+
+# core/ compiles for the browser.
+wasm:
+    scripts/wasm-check
+
+# Licences, advisories, duplicates and sources of dependencies (needs cargo-deny).
+deny:
+    cargo deny check
+
+# Fuzz one target, or each in turn, for SECONDS (needs cargo-fuzz and the nightly toolchain).
+fuzz TARGET="all" SECONDS="60":
+    scripts/fuzz {{TARGET}} {{SECONDS}}
+
+# Benchmarks, printed as ratios.
+bench *ARGS:
+    cargo run --release --manifest-path bench/Cargo.toml -- {{ARGS}}
+
+# The crates' documentation.
+doc:
+    cargo doc --workspace --no-deps
+
+# What has to hold before a merge.
+ci:
+    .ci/run
