@@ -1,2 +1,32 @@
-//! What people hold: one binary
-fn main() {}
+//! What people hold: one binary. It parses, asks the client, shows the answer; it decides nothing about messages.
+mod args;
+mod commands;
+mod daemon;
+mod demo;
+mod failure;
+mod home;
+mod import;
+mod logging;
+mod passphrase;
+mod printer;
+mod render;
+mod session;
+
+use clap::Parser;
+use failure::Failure;
+use printer::Printer;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = args::Cli::parse();
+    logging::start();
+    let printer = Printer::new(cli.global.json, cli.global.quiet);
+    match commands::run(cli, &printer) {
+        Ok(()) | Err(Failure::Pipe) => ExitCode::SUCCESS,
+        Err(Failure::Shown) => ExitCode::FAILURE,
+        Err(Failure::Told { what, next }) => {
+            printer.failure(&what, &next);
+            ExitCode::FAILURE
+        }
+    }
+}

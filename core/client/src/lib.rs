@@ -7,6 +7,8 @@
 //!
 //! It decides and remembers; sockets, files, clocks and threads are the caller's: frames go in by [`Client::receive`]
 //! and come out by [`Client::poll_frame`], time is a number in each call.
+#![cfg_attr(test, allow(clippy::cast_possible_truncation, reason = "tests cut numbers they made small"))]
+
 pub mod api;
 mod audit;
 mod bundle_file;

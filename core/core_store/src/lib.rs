@@ -3,6 +3,8 @@
 //!
 //! It decides; it opens no file, no socket and no clock. Files come in through [`store::Storage`], randomness through
 //! `terachat_vault::Entropy`, time as a number.
+#![cfg_attr(test, allow(clippy::cast_possible_truncation, reason = "tests cut numbers they made small"))]
+
 pub mod crdt;
 mod error;
 pub mod model;

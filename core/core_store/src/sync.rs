@@ -13,6 +13,7 @@ pub use apply_local::Draft;
 pub use apply_remote::Outcome;
 pub use batch::{Batch, BatchAuthor, BatchEvent, CHUNK_LEN, KeyId, Limits};
 pub use bundle::Bundle;
+pub(crate) use bundle::Frames;
 pub use delta_decoder::decode_batch;
 pub use delta_encoder::encode_batch;
 pub use frontier::{ChainHead, Frontier};

@@ -3,6 +3,8 @@
 //!
 //! It does not store anything, does not know what it seals, and draws no randomness of its own: that is handed
 //! in through [`Entropy`].
+#![cfg_attr(test, allow(clippy::cast_possible_truncation, reason = "tests cut numbers they made small"))]
+
 mod aead;
 mod derive;
 mod entropy;

@@ -7,6 +7,8 @@ use terachat_event::{ChannelId, DeviceId, EventHash};
 /// How many states at past heads are kept for judging events that cite them.
 const VIEWS_MAX: usize = 32;
 
+const EQUIVOCATED: &str = "its author signed two events with one number";
+
 /// One event of the control log, decoded.
 #[derive(Debug, Clone)]
 pub struct ControlEvent {
@@ -104,16 +106,10 @@ impl ControlLog {
             return;
         }
         debug_assert!(event.parents.iter().all(|parent| self.contains(parent)), "parents first");
-        let follows_all = self.heads.iter().all(|head| event.parents.contains(head));
-        // Taken, not cloned: a state that nobody else holds is changed in place.
-        let before =
-            if follows_all { std::mem::take(&mut self.current) } else { self.resolve_at(&event.parents) };
         let frozen = self.frozen.get(&event.stamp.author).is_some_and(|from| event.stamp.seq >= *from);
-        let authority = if frozen {
-            Err("its author signed two events with one number")
-        } else {
-            judge(&before.state, &event)
-        };
+        let follows_all = self.heads.iter().all(|head| event.parents.contains(head));
+        let (authority, resolved) =
+            if follows_all { self.follow(&event, frozen) } else { (self.judge(&event, frozen), None) };
         let mut past = VectorClock::default();
         for parent in &event.parents {
             past.merge(&self.nodes[self.by_hash[parent]].past);
@@ -126,12 +122,40 @@ impl ControlLog {
         self.heads.insert(event.hash);
         self.by_hash.insert(event.hash, at);
         self.nodes.push(Node { event, past, authority });
-        self.current = if follows_all {
-            extend(before, &self.nodes[at])
-        } else {
+        self.current = resolved.unwrap_or_else(|| {
             let everything: Vec<_> = self.heads.iter().copied().collect();
             self.resolve(&everything)
-        };
+        });
+    }
+
+    /// Judges an event that builds on everything here, and gives the state after it, changed in place: the common case.
+    fn follow(
+        &mut self,
+        event: &ControlEvent,
+        frozen: bool,
+    ) -> (Result<Rank, &'static str>, Option<Resolved>) {
+        let mut resolved = std::mem::take(&mut self.current);
+        let author = &event.stamp.author;
+        let rank = resolved.state.rank_of(author).unwrap_or(Rank::OWNER);
+        let refused =
+            if frozen { Err((0, EQUIVOCATED)) } else { act(Arc::make_mut(&mut resolved.state), event) };
+        let Err((done, why)) = refused else { return (Ok(rank), Some(resolved)) };
+        if done > 0 {
+            // Part of it was carried out before the rest was found forbidden: it counts as a whole or not at all.
+            resolved = self.resolve(&event.parents);
+        }
+        Arc::make_mut(&mut resolved.void).insert(event.hash, why);
+        (Err(why), Some(resolved))
+    }
+
+    /// The author's rank if it may do all that the event does, in the state that it was made under.
+    fn judge(&mut self, event: &ControlEvent, frozen: bool) -> Result<Rank, &'static str> {
+        if frozen {
+            return Err(EQUIVOCATED);
+        }
+        let before = self.resolve_at(&event.parents);
+        let rank = before.state.rank_of(&event.stamp.author).unwrap_or(Rank::OWNER);
+        act(&mut SpaceState::clone(&before.state), event).map(|()| rank).map_err(|(_, why)| why)
     }
 
     /// Lets the events of `device` from number `seq` on count for nothing: it signed two with one number.
@@ -321,36 +345,25 @@ fn admissions(event: &ControlEvent) -> impl Iterator<Item = (DeviceId, Stamp)> {
     cards(event).map(|card| (card.device, event.stamp))
 }
 
-/// The author's rank if it may do all that the event does, one operation after the other.
-fn judge(before: &Arc<SpaceState>, event: &ControlEvent) -> Result<Rank, &'static str> {
-    let author = &event.stamp.author;
-    let mut state = Arc::clone(before);
-    for (at, op) in event.transaction.0.iter().enumerate() {
-        if let Some(why) = state.forbidden(author, op) {
-            return Err(why);
-        }
-        if at + 1 < event.transaction.0.len() {
-            Arc::make_mut(&mut state).apply(&event.stamp, &event.hash, at, op);
-        }
+/// Carries out an event's operations one after the other, as far as its author may; else how many were carried out,
+/// and why not the next.
+fn act(state: &mut SpaceState, event: &ControlEvent) -> Result<(), (usize, &'static str)> {
+    if event.transaction.0.is_empty() {
+        return Err((0, "this version cannot read it"));
     }
-    Ok(before.rank_of(author).unwrap_or(Rank::OWNER))
+    for (at, op) in event.transaction.0.iter().enumerate() {
+        if let Some(why) = state.forbidden(&event.stamp.author, op) {
+            return Err((at, why));
+        }
+        state.apply(&event.stamp, &event.hash, at, op);
+    }
+    Ok(())
 }
 
 fn apply(state: &mut SpaceState, event: &ControlEvent) {
     for (at, op) in event.transaction.0.iter().enumerate() {
         state.apply(&event.stamp, &event.hash, at, op);
     }
-}
-
-/// The result of one more event that builds on everything before it.
-fn extend(mut before: Resolved, node: &Node) -> Resolved {
-    match node.authority {
-        Ok(_) => apply(Arc::make_mut(&mut before.state), &node.event),
-        Err(why) => {
-            Arc::make_mut(&mut before.void).insert(node.event.hash, why);
-        }
-    }
-    before
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::validator::{Staging, Trust};
 use super::{CommitLog, LocalStore, Storage};
 use crate::Error;
 use crate::model::ControlOp;
-use crate::sync::{Limits, decode_batch};
+use crate::sync::{Frames, Limits, decode_batch};
 use terachat_event::LogId;
 use terachat_vault::{Entropy, Secret};
 
@@ -105,7 +105,7 @@ impl LocalStore {
                             report.events += staged.fresh.iter().filter(|fresh| **fresh).count();
                             report.signatures +=
                                 batch.authors.iter().filter(|author| author.count > 0).count();
-                            replica.accept(&batch, &chunks, &staged, Vec::new())?;
+                            replica.accept(&batch, &chunks, &Frames::default(), &staged, Vec::new())?;
                         }
                         Staging::Waits(wait) => return Err(Error::Corrupt(format!("a stored batch {wait}"))),
                         _ => return Err(Error::Corrupt("a stored batch contradicts its chain".to_owned())),

@@ -73,7 +73,7 @@ pub struct Recovered {
 /// # fn main() -> Result<(), terachat_core_store::store::Error> {
 /// # let (key, mut entropy) = (terachat_vault::Secret::take(&mut [1; 32]), Fixed);
 /// let (mut log, _) = CommitLog::open(Box::new(MemoryStorage::new()), &key, &mut entropy)?;
-/// let at = log.commit(&[Block { kind: 1, body: b"hello" }])?;
+/// let at = log.commit(&[Block::plain(1, b"hello")])?;
 /// assert_eq!(log.read(at[0])?, b"hello");
 /// # Ok(()) }
 /// ```
@@ -325,7 +325,7 @@ impl CommitLog {
             place.offset = start + bytes.len() as u64;
             places.push(place);
             let with = (segment, &segments.keys, &*key);
-            frame::write_block(&mut bytes, with, (block.kind, place.number, flags | end), block.body);
+            frame::write_block(&mut bytes, with, (place.number, flags | end), block);
             flags = 0;
             place.number += 1;
         }

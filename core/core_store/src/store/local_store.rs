@@ -6,7 +6,7 @@ use super::storage::Storage;
 use super::validator::{Staged, Staging, Trust, stage};
 use super::{Block, BlockRef, CommitLog};
 use crate::model::{EpochKey, SpaceState};
-use crate::sync::{Batch, Frontier, KeyId, Limits, decode_batch, encode_batch};
+use crate::sync::{Batch, Frames, Frontier, KeyId, Limits, decode_batch, encode_batch};
 use crate::{Error, Wait};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -149,7 +149,7 @@ impl LocalStore {
     pub fn write_records(&mut self, writes: Vec<Write>) -> Result<(), Error> {
         if !writes.is_empty() {
             let body = records::encode(&writes);
-            self.commit(&[Block { kind: RECORDS, body: &body }])?;
+            self.commit(&[Block::plain(RECORDS, &body)])?;
             self.records.apply(writes);
         }
         Ok(())
@@ -232,14 +232,22 @@ impl LocalStore {
         &mut self,
         batch: &Batch,
         chunks: &[Vec<u8>],
+        frames: &Frames,
         staged: &Staged,
         writes: Vec<Write>,
     ) -> Result<std::ops::Range<u32>, Error> {
-        let meta = encode_batch(batch);
         let record_block = (!writes.is_empty()).then(|| records::encode(&writes));
-        let mut blocks = vec![Block { kind: META, body: &meta }];
-        blocks.extend(chunks.iter().map(|chunk| Block { kind: CHUNK, body: chunk }));
-        blocks.extend(record_block.iter().map(|body| Block { kind: RECORDS, body }));
+        // What came compressed is stored as it came; one batch has one encoding, so these are its bytes.
+        let meta = frames.meta.is_none().then(|| encode_batch(batch)).unwrap_or_default();
+        let mut blocks = vec![match &frames.meta {
+            Some(frame) => Block::packed(META, frame),
+            None => Block::plain(META, &meta),
+        }];
+        blocks.extend(chunks.iter().enumerate().map(|(at, chunk)| match frames.chunks.get(at) {
+            Some(Some(frame)) => Block::packed(CHUNK, frame),
+            _ => Block::plain(CHUNK, chunk),
+        }));
+        blocks.extend(record_block.iter().map(|body| Block::plain(RECORDS, body)));
         let refs = self.commit(&blocks)?;
         self.records.apply(writes);
         self.show(batch, chunks, staged, &refs[..=chunks.len()])

@@ -1,4 +1,4 @@
-use super::{Batch, BatchAuthor, BatchEvent, KeyId};
+use super::{Batch, BatchAuthor, BatchEvent, Frames, KeyId};
 use crate::model::{ChannelOp, ControlOp, ControlTransaction};
 use crate::store::index::LogIndex;
 use crate::store::{Staging, Trust, Write};
@@ -82,7 +82,7 @@ impl LocalStore {
         author.signature = signer.sign_head(&draft.log, last, hash).signature;
         let names = (author.first_seq..=last).map(|seq| EventRef { author: signer.id(), seq }).collect();
         let writes = writes(&staged.hashes);
-        self.accept(&batch, &chunks, &staged, writes)?;
+        self.accept(&batch, &chunks, &Frames::default(), &staged, writes)?;
         Ok(names)
     }
 

@@ -1,3 +1,4 @@
+use super::bundle::Opened;
 use super::{Batch, Bundle};
 use crate::model::{ControlOp, ControlTransaction};
 use crate::store::{Fork, Staging, Trust};
@@ -40,7 +41,7 @@ impl LocalStore {
         if let (Some(id), None) = (&batch.key, &key) {
             return Ok(Outcome::Waits(Wait::Epoch(id.epoch)));
         }
-        let chunks = bundle.open_chunks(key.as_deref())?;
+        let Opened { chunks, frames } = bundle.open(key.as_deref())?;
         if let Some(wait) = self.unadmitted(batch, &chunks) {
             return Ok(Outcome::Waits(wait));
         }
@@ -51,7 +52,7 @@ impl LocalStore {
                     let end = self.index(&batch.log).map_or(0, |index| index.len());
                     return Ok(Outcome::Applied { new: end..end, known });
                 }
-                let new = self.accept(batch, &chunks, &staged, Vec::new())?;
+                let new = self.accept(batch, &chunks, &frames, &staged, Vec::new())?;
                 Ok(Outcome::Applied { new, known })
             }
             Ok(Staging::Waits(wait)) => Ok(Outcome::Waits(wait)),
@@ -75,7 +76,7 @@ impl LocalStore {
         let seq = proof.verify()?;
         let Some(logs) = self.spaces.get(&proof.log.space) else { return Ok(false) };
         let known = logs.frozen.get(&(proof.log, proof.author)).is_some_and(|from| *from <= seq);
-        if known || logs.control.state().devices.get(&proof.author).is_none() {
+        if known || !logs.control.state().devices.contains_key(&proof.author) {
             return Ok(false);
         }
         let write =

@@ -7,8 +7,8 @@ use crate::store::{compress, decompress, level_for};
 use terachat_vault::{Entropy, TAG_LEN};
 
 const VERSION: u8 = 1;
-/// Largest batch description before compression.
-const META_LEN_MAX: usize = 64 << 20;
+/// Largest batch description before compression: what one block of a commit log holds.
+const META_LEN_MAX: usize = crate::store::commit_log::BODY_LEN_MAX;
 /// A chunk holds one payload of up to 1 MiB, or several of together about 64 KiB.
 pub(crate) const CHUNK_LEN_MAX: usize = 2 << 20;
 
@@ -17,8 +17,24 @@ pub(crate) const CHUNK_LEN_MAX: usize = 2 << 20;
 pub struct Bundle {
     /// What is inside.
     pub batch: Batch,
+    /// The batch's bytes as they came.
+    meta: Vec<u8>,
     salt: [u8; 16],
     chunks: Vec<Vec<u8>>,
+}
+
+/// A bundle's content, opened; each part also as the Zstandard frame it came in, if it came in one, so that a store
+/// need not compress it again.
+pub(crate) struct Opened {
+    pub(crate) chunks: Vec<Vec<u8>>,
+    pub(crate) frames: Frames,
+}
+
+/// Zstandard frames of a batch's description and chunks, where they are at hand.
+#[derive(Default)]
+pub(crate) struct Frames {
+    pub(crate) meta: Option<Vec<u8>>,
+    pub(crate) chunks: Vec<Option<Vec<u8>>>,
 }
 
 impl Bundle {
@@ -35,15 +51,15 @@ impl Bundle {
             packed
         };
         let chunks = chunks.iter().enumerate().map(pack).collect();
-        Self { batch, salt, chunks }
+        let meta = self::pack(&encode_batch(&batch));
+        Self { batch, meta, salt, chunks }
     }
 
     /// The bytes that travel: `docs/format/bundle.md`.
     pub fn encode(&self) -> Vec<u8> {
-        let meta = pack(&encode_batch(&self.batch));
         let mut out = vec![VERSION];
         out.extend_from_slice(&self.salt);
-        for part in std::iter::once(&meta).chain(&self.chunks) {
+        for part in std::iter::once(&self.meta).chain(&self.chunks) {
             put(&mut out, part.len() as u64);
             out.extend_from_slice(part);
         }
@@ -64,12 +80,12 @@ impl Bundle {
             let len = reader.count(bytes.len())?;
             reader.bytes(len).map(<[u8]>::to_vec)
         };
-        let meta = unpack(&part(&mut reader)?, META_LEN_MAX)?;
-        let batch = decode_batch(&meta, limits)?;
+        let meta = part(&mut reader)?;
+        let batch = decode_batch(&unpack(&meta, META_LEN_MAX)?, limits)?;
         let count = batch.chunk_ends().len();
         let chunks = (0..count).map(|_| part(&mut reader)).collect::<Result<_, _>>()?;
         reader.end()?;
-        Ok(Self { batch, salt, chunks })
+        Ok(Self { batch, meta, salt, chunks })
     }
 
     /// The payload chunks, opened and unpacked.
@@ -77,26 +93,43 @@ impl Bundle {
     /// # Errors
     /// [`Error::Sealed`] when a chunk does not open, [`Error::Malformed`] when its length is not the batch's.
     pub fn open_chunks(&self, key: Option<&EpochKey>) -> Result<Vec<Vec<u8>>, Error> {
+        Ok(self.open(key)?.chunks)
+    }
+
+    /// The payload chunks with the frames they came in.
+    ///
+    /// # Errors
+    /// As [`Bundle::open_chunks`].
+    pub(crate) fn open(&self, key: Option<&EpochKey>) -> Result<Opened, Error> {
         let seal = key.map(|key| key.bundle_key(&self.salt));
         let mut from = 0;
-        let mut chunks = Vec::with_capacity(self.chunks.len());
+        let frames = Frames { meta: frame(self.meta.clone()), chunks: Vec::with_capacity(self.chunks.len()) };
+        let mut opened = Opened { chunks: Vec::with_capacity(self.chunks.len()), frames };
         for ((at, sealed), end) in self.chunks.iter().enumerate().zip(self.batch.chunk_ends()) {
             let len: usize =
                 self.batch.events[from..end].iter().map(|event| event.payload_len as usize).sum();
-            let plain = match &seal {
-                Some(seal) => {
-                    unpack(&seal.open(&nonce(at), &[], sealed).map_err(|_| Error::Sealed)?, CHUNK_LEN_MAX)?
-                }
-                None => unpack(sealed, CHUNK_LEN_MAX)?,
+            let packed = match &seal {
+                Some(seal) => seal.open(&nonce(at), &[], sealed).map_err(|_| Error::Sealed)?,
+                None => sealed.clone(),
             };
+            let plain = unpack(&packed, CHUNK_LEN_MAX)?;
             if plain.len() != len {
                 return Err(Error::Malformed("a chunk's length is not what its events say"));
             }
-            chunks.push(plain);
+            opened.chunks.push(plain);
+            opened.frames.chunks.push(frame(packed));
             from = end;
         }
-        Ok(chunks)
+        Ok(opened)
     }
+}
+
+/// The Zstandard frame inside packed bytes, if they are compressed.
+fn frame(mut packed: Vec<u8>) -> Option<Vec<u8>> {
+    (packed.first() == Some(&1)).then(|| {
+        packed.remove(0);
+        packed
+    })
 }
 
 fn nonce(at: usize) -> [u8; 12] {

@@ -97,7 +97,7 @@ fn a_full_disk_loses_nothing() {
     };
     let mut acknowledged = 0;
     let error = loop {
-        match log.commit(&[Block { kind: 1, body: &noise }]) {
+        match log.commit(&[Block::plain(1, &noise)]) {
             Ok(_) => acknowledged += 1,
             Err(error) => break error,
         }
@@ -114,6 +114,6 @@ fn a_full_disk_loses_nothing() {
     let (mut log, recovered) = CommitLog::open(Box::new(disk), &key, &mut entropy).unwrap();
     assert_eq!(recovered.bytes_cut, 0, "the tail had been cut back");
     fs::remove_file(&ballast).unwrap();
-    log.commit(&[Block { kind: 1, body: &noise }]).unwrap();
+    log.commit(&[Block::plain(1, &noise)]).unwrap();
     assert_eq!(log.blocks(None).unwrap().filter(|block| block.is_ok()).count(), acknowledged + 1);
 }

@@ -5,6 +5,21 @@ pub struct Block<'a> {
     pub kind: u8,
     /// Its bytes, at most [`BODY_LEN_MAX`](super::BODY_LEN_MAX). Compressed and sealed on disk.
     pub body: &'a [u8],
+    /// Whether `body` is already a Zstandard frame, of content within the same limit: it is stored as it is, and
+    /// reading gives its content.
+    pub is_packed: bool,
+}
+
+impl<'a> Block<'a> {
+    /// A block of plain bytes.
+    pub fn plain(kind: u8, body: &'a [u8]) -> Self {
+        Self { kind, body, is_packed: false }
+    }
+
+    /// A block whose bytes came compressed.
+    pub fn packed(kind: u8, body: &'a [u8]) -> Self {
+        Self { kind, body, is_packed: true }
+    }
 }
 
 /// Where a block is. Ordered as the blocks are in the log.

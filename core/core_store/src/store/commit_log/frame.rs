@@ -1,4 +1,5 @@
 use super::BODY_LEN_MAX;
+use super::Block;
 use super::keys::{Id, LogKeys};
 use crate::store::{Error, compress};
 use terachat_vault::{NONCE_LEN, SealKey, TAG_LEN};
@@ -82,16 +83,16 @@ fn length(bytes: usize) -> u32 {
 pub(super) fn write_block(
     out: &mut Vec<u8>,
     (segment, keys, key): (u32, &LogKeys, &SealKey),
-    (kind, number, flags): (u8, u32, u8),
-    body: &[u8],
+    (number, flags): (u32, u8),
+    block: &Block<'_>,
 ) {
-    let packed = (body.len() >= COMPRESS_LEN_MIN)
-        .then(|| compress::compress(body, compress::level_for(body.len())))
-        .filter(|packed| packed.len() < body.len());
-    let flags = if packed.is_some() { flags | COMPRESSED } else { flags };
-    let mut sealed = packed.unwrap_or_else(|| body.to_vec());
-    let header =
-        FrameHeader { flags, kind, number, body_len: length(sealed.len() + TAG_LEN) }.bytes(segment, keys);
+    let packed = (!block.is_packed && block.body.len() >= COMPRESS_LEN_MIN)
+        .then(|| compress::compress(block.body, compress::level_for(block.body.len())))
+        .filter(|packed| packed.len() < block.body.len());
+    let flags = if block.is_packed || packed.is_some() { flags | COMPRESSED } else { flags };
+    let mut sealed = packed.unwrap_or_else(|| block.body.to_vec());
+    let header = FrameHeader { flags, kind: block.kind, number, body_len: length(sealed.len() + TAG_LEN) }
+        .bytes(segment, keys);
     key.seal(&nonce(number), &header, &mut sealed);
     out.extend_from_slice(&header);
     out.extend_from_slice(&sealed);

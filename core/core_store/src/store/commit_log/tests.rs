@@ -39,7 +39,7 @@ fn open(storage: Box<dyn Storage>, seed: u64) -> Result<(CommitLog, Recovered), 
 type Commit = Vec<(u8, Vec<u8>)>;
 
 fn as_blocks(commit: &Commit) -> Vec<Block<'_>> {
-    commit.iter().map(|(kind, body)| Block { kind: *kind, body }).collect()
+    commit.iter().map(|(kind, body)| Block::plain(*kind, body)).collect()
 }
 
 /// A commit of one to three blocks, now and then a large one, text or noise.
@@ -95,7 +95,7 @@ fn commits_come_back_in_order_after_reopening() {
     let (mut log, recovered) = open(Box::new(storage), 2).unwrap();
     assert_eq!((recovered.bytes_cut, recovered.bytes), (0, log.bytes()));
     assert_eq!(contents(&log).unwrap(), model);
-    let at = log.commit(&[Block { kind: 9, body: b"after" }]).unwrap()[0];
+    let at = log.commit(&[Block::plain(9, b"after")]).unwrap()[0];
     assert_eq!((log.last(), log.read(at).unwrap()), (Some(at), b"after".to_vec()));
     assert!(recovered.last < Some(at), "references are ordered");
     assert_eq!(BlockRef::from_bytes(at.to_bytes()), at);
@@ -109,12 +109,12 @@ fn a_commit_is_one_append_and_one_sync() {
     let (mut log, _) = open(Box::new(disk.clone()), 1).unwrap();
     for _ in 0..5 {
         let before = (disk.operations(), disk.syncs());
-        log.commit(&[Block { kind: 1, body: b"a" }, Block { kind: 2, body: b"b" }]).unwrap();
+        log.commit(&[Block::plain(1, b"a"), Block::plain(2, b"b")]).unwrap();
         assert_eq!((disk.operations(), disk.syncs()), (before.0 + 2, before.1 + 1));
     }
     let before = disk.syncs();
     for _ in 0..10 {
-        log.append(&[Block { kind: 1, body: b"grouped" }]).unwrap();
+        log.append(&[Block::plain(1, b"grouped")]).unwrap();
     }
     assert_eq!(disk.syncs(), before);
     log.sync().unwrap();
@@ -125,9 +125,9 @@ fn a_commit_is_one_append_and_one_sync() {
 #[test]
 fn a_small_commit_costs_31_bytes() {
     let (mut log, _) = open(Box::new(MemoryStorage::new()), 1).unwrap();
-    log.commit(&[Block { kind: 1, body: b"first" }]).unwrap();
+    log.commit(&[Block::plain(1, b"first")]).unwrap();
     let before = log.bytes();
-    log.commit(&[Block { kind: 1, body: b"hello" }]).unwrap();
+    log.commit(&[Block::plain(1, b"hello")]).unwrap();
     assert_eq!(log.bytes() - before, 5 + 31);
 }
 
@@ -137,11 +137,11 @@ fn impossible_commits_are_refused_and_change_nothing() {
     let before = log.bytes();
     assert_eq!(log.commit(&[]), Err(Error::Empty));
     let huge = vec![0; BODY_LEN_MAX + 1];
-    assert!(matches!(log.commit(&[Block { kind: 0, body: &huge }]), Err(Error::TooLarge { .. })));
-    let many = [Block { kind: 0, body: &huge[1..] }; 17];
+    assert!(matches!(log.commit(&[Block::plain(0, &huge)]), Err(Error::TooLarge { .. })));
+    let many = [Block::plain(0, &huge[1..]); 17];
     assert!(matches!(log.commit(&many), Err(Error::TooLarge { .. })));
     assert_eq!(log.bytes(), before);
-    let at = log.commit(&[Block { kind: 0, body: &huge[1..] }]).unwrap()[0];
+    let at = log.commit(&[Block::plain(0, &huge[1..])]).unwrap()[0];
     assert_eq!(log.read(at).unwrap().len(), BODY_LEN_MAX);
 }
 
@@ -181,8 +181,8 @@ fn a_wrong_key_a_foreign_file_and_a_newer_version_are_told_apart() {
 #[test]
 fn blocks_cannot_be_moved() {
     let (mut log, _) = open(Box::new(MemoryStorage::new()), 1).unwrap();
-    let a = log.commit(&[Block { kind: 1, body: b"pay 1" }]).unwrap()[0];
-    let b = log.commit(&[Block { kind: 1, body: b"pay 2" }]).unwrap()[0];
+    let a = log.commit(&[Block::plain(1, b"pay 1")]).unwrap()[0];
+    let b = log.commit(&[Block::plain(1, b"pay 2")]).unwrap()[0];
     let mut storage = log.into_storage();
     let file = file_name(1);
     let frame_len = 5 + frame::OVERHEAD;
@@ -206,10 +206,10 @@ fn the_snapshot_names_what_it_covers() {
     for _ in 0..60 {
         log.commit(&as_blocks(&some_commit(&mut random))).unwrap();
     }
-    log.append(&[Block { kind: 1, body: b"covered" }]).unwrap();
+    log.append(&[Block::plain(1, b"covered")]).unwrap();
     log.replace_snapshot(&[7; 100_000]).unwrap();
     let covers = log.last();
-    log.commit(&[Block { kind: 2, body: b"newer" }]).unwrap();
+    log.commit(&[Block::plain(2, b"newer")]).unwrap();
     let (log, recovered) = open(log.into_storage(), 2).unwrap();
     assert_eq!(recovered.snapshot, covers);
     let snapshot = log.snapshot().unwrap().unwrap();
@@ -228,9 +228,9 @@ fn the_snapshot_names_what_it_covers() {
 #[test]
 fn a_log_cut_below_its_snapshot_is_noticed() {
     let (mut log, _) = open(Box::new(MemoryStorage::new()), 1).unwrap();
-    log.commit(&[Block { kind: 1, body: b"one" }]).unwrap();
+    log.commit(&[Block::plain(1, b"one")]).unwrap();
     let before = log.bytes();
-    log.commit(&[Block { kind: 1, body: b"two" }]).unwrap();
+    log.commit(&[Block::plain(1, b"two")]).unwrap();
     log.replace_snapshot(b"state").unwrap();
     let len = log.bytes();
     let storage = log.into_storage();
@@ -333,8 +333,8 @@ fn power_cuts_and_full_disks_lose_nothing_acknowledged() {
 fn a_full_disk_is_an_error_and_the_commit_can_be_tried_again() {
     let disk = CrashStorage::new(8);
     let (mut log, _) = open(Box::new(disk.clone()), 1).unwrap();
-    log.append(&[Block { kind: 1, body: b"kept" }]).unwrap();
-    let commit = [Block { kind: 2, body: &[9; 700] }];
+    log.append(&[Block::plain(1, b"kept")]).unwrap();
+    let commit = [Block::plain(2, &[9; 700])];
     for fault_after in [0, 1] {
         disk.fail_at(disk.operations(), Fault::Full);
         // The second time the cut fails as well and is left for later.
@@ -353,12 +353,12 @@ fn a_full_disk_is_an_error_and_the_commit_can_be_tried_again() {
 fn a_failed_sync_withdraws_what_it_could_not_make_durable() {
     let disk = CrashStorage::new(8);
     let (mut log, _) = open(Box::new(disk.clone()), 1).unwrap();
-    log.commit(&[Block { kind: 1, body: b"kept" }]).unwrap();
-    log.append(&[Block { kind: 2, body: b"withdrawn" }]).unwrap();
+    log.commit(&[Block::plain(1, b"kept")]).unwrap();
+    log.append(&[Block::plain(2, b"withdrawn")]).unwrap();
     disk.fail_at(disk.operations() + 1, Fault::Io);
-    assert!(matches!(log.commit(&[Block { kind: 3, body: b"too" }]), Err(Error::Withdrawn { .. })));
+    assert!(matches!(log.commit(&[Block::plain(3, b"too")]), Err(Error::Withdrawn { .. })));
     assert_eq!(contents(&log).unwrap(), [vec![(1, b"kept".to_vec())]]);
-    log.commit(&[Block { kind: 4, body: b"later" }]).unwrap();
+    log.commit(&[Block::plain(4, b"later")]).unwrap();
     let (log, _) = open(Box::new(disk.crash()), 2).unwrap();
     assert_eq!(contents(&log).unwrap(), [vec![(1, b"kept".to_vec())], vec![(4, b"later".to_vec())]]);
 }
@@ -369,7 +369,7 @@ fn every_opening_seals_under_its_own_key() {
     let (storage, _) = filled(3);
     let written = |seed: u64| {
         let (mut log, _) = open(Box::new(storage.clone()), seed).unwrap();
-        let at = log.commit(&[Block { kind: 1, body: &[0; 40] }]).unwrap()[0];
+        let at = log.commit(&[Block::plain(1, &[0; 40])]).unwrap()[0];
         let storage = log.into_storage();
         storage.read(&file_name(at.segment), at.offset.into(), 14 + 40).unwrap()
     };
@@ -383,10 +383,10 @@ fn every_opening_seals_under_its_own_key() {
 fn a_retry_seals_under_its_own_key() {
     let disk = CrashStorage::new(1);
     let (mut log, _) = open(Box::new(disk.clone()), 1).unwrap();
-    let a = log.commit(&[Block { kind: 1, body: b"a" }]).unwrap()[0];
+    let a = log.commit(&[Block::plain(1, b"a")]).unwrap()[0];
     disk.fail_at(disk.operations(), Fault::Full);
-    log.commit(&[Block { kind: 1, body: b"b" }]).unwrap_err();
-    let b = log.commit(&[Block { kind: 1, body: b"c" }]).unwrap()[0];
+    log.commit(&[Block::plain(1, b"b")]).unwrap_err();
+    let b = log.commit(&[Block::plain(1, b"c")]).unwrap()[0];
     assert_ne!(a.session, b.session);
 }
 
@@ -416,7 +416,7 @@ fn every_flipped_bit_is_reported() {
 fn a_damaged_block_is_named_and_the_others_are_still_read() {
     let (mut storage, _) = filled(0);
     let (mut log, _) = open(Box::new(storage.clone()), 1).unwrap();
-    let at: Vec<_> = (0..5u8).map(|i| log.commit(&[Block { kind: i, body: &[i; 50] }]).unwrap()[0]).collect();
+    let at: Vec<_> = (0..5u8).map(|i| log.commit(&[Block::plain(i, &[i; 50])]).unwrap()[0]).collect();
     storage = copy(&*log.into_storage());
     flip(&mut storage, &file_name(1), at[2].offset as usize + 20, 4);
     let (log, _) = open(Box::new(storage), 2).unwrap();

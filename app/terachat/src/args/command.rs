@@ -1,0 +1,256 @@
+use clap::{Args, Subcommand, value_parser};
+use std::path::PathBuf;
+
+/// One verb.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a new profile: a user and this device, sealed under a passphrase
+    Init {
+        /// Your name, as others will see it
+        #[arg(long)]
+        name: String,
+    },
+    /// Show this device's card, to be handed to whoever invites you
+    Whoami,
+    /// Create spaces
+    #[command(subcommand)]
+    Space(SpaceCommand),
+    /// Create channels
+    #[command(subcommand)]
+    Channel(ChannelCommand),
+    /// Admit the owner of a card to a space; prints the invitation to hand back
+    Invite {
+        /// What `terachat whoami` showed to the newcomer
+        card: String,
+        /// Rank 0 (may read) to 100 (owner), below your own; 10 (member) by default
+        #[arg(long, value_parser = value_parser!(u8).range(0..=100))]
+        rank: Option<u8>,
+    },
+    /// Accept an invitation; the space fills at the next sync with a member
+    Join {
+        /// What `terachat invite` gave
+        invitation: String,
+    },
+    /// List or remove members
+    #[command(subcommand)]
+    Member(MemberCommand),
+    /// Set ranks
+    #[command(subcommand)]
+    Role(RoleCommand),
+    /// Post a message
+    Send {
+        /// The text; `-` takes it from standard input
+        body: String,
+    },
+    /// Answer a message
+    Reply {
+        /// Its id, or the beginning of it
+        message: String,
+        /// The text; `-` takes it from standard input
+        body: String,
+    },
+    /// Replace the text of a message of your own
+    Edit {
+        /// Its id, or the beginning of it
+        message: String,
+        /// The new text; `-` takes it from standard input
+        body: String,
+    },
+    /// React to a message
+    React {
+        /// Its id, or the beginning of it
+        message: String,
+        /// The reaction, as one emoji or a short word
+        emoji: String,
+        /// Take your reaction back
+        #[arg(long)]
+        remove: bool,
+    },
+    /// Pin a message
+    Pin {
+        /// Its id, or the beginning of it
+        message: String,
+        /// Unpin it
+        #[arg(long)]
+        remove: bool,
+    },
+    /// Show messages, the newest by default
+    Read(ReadArgs),
+    /// Find messages by their words
+    ///
+    /// Words must all occur. "quoted words" stand side by side, word* matches the beginning, -word excludes,
+    /// author:name narrows to one author.
+    Search {
+        /// What to look for
+        query: String,
+        /// Most hits to show
+        #[arg(long, default_value_t = 20, value_parser = value_parser!(u32).range(1..=10_000))]
+        limit: u32,
+    },
+    /// Bring a chat log in; can be stopped and restarted at any time
+    Import(ImportArgs),
+    /// Show the signed chain of events: the space's own, or a channel's with --channel
+    Log {
+        /// Most events to show
+        #[arg(long, default_value_t = 50, value_parser = value_parser!(u32).range(1..=1_000_000))]
+        limit: u32,
+    },
+    /// Replay everything from the first event on and compare; fails with an alarm if anything differs
+    Audit,
+    /// Show spaces, channels, members and the hashes of their states
+    Status,
+    /// Stay connected: deliver what is written here, show what arrives, serve the other commands
+    Listen(ListenArgs),
+    /// Exchange everything with peers, then end
+    Sync(SyncArgs),
+    /// Carry a space by file where no network reaches
+    #[command(subcommand)]
+    Bundle(BundleCommand),
+    /// Show all of it at work: several devices, a crash, a removal, and what held
+    Demo(DemoArgs),
+    /// Print a completion script for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual pages
+    Man {
+        /// Folder to write them to
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SpaceCommand {
+    /// Create a space that you own
+    Create {
+        /// 1 to 100 characters
+        name: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ChannelCommand {
+    /// Create a channel
+    Create {
+        /// 1 to 100 characters
+        name: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum MemberCommand {
+    /// Remove a user with all devices
+    Remove {
+        /// User name, id or the beginning of the id
+        member: String,
+    },
+    /// List the members
+    List,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RoleCommand {
+    /// Set a user's rank
+    Set {
+        /// User name, id or the beginning of the id
+        member: String,
+        /// 0 (may read) to 100 (owner)
+        #[arg(value_parser = value_parser!(u8).range(0..=100))]
+        rank: u8,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReadArgs {
+    /// Go on showing what arrives; needs a running `terachat listen`
+    #[arg(long, conflicts_with_all = ["before", "after", "thread"])]
+    pub(crate) follow: bool,
+    /// Only this message and what answers it
+    #[arg(long, value_name = "ID")]
+    pub(crate) thread: Option<String>,
+    /// The page that ends before this message
+    #[arg(long, value_name = "ID", conflicts_with = "after")]
+    pub(crate) before: Option<String>,
+    /// The page that begins after this message
+    #[arg(long, value_name = "ID")]
+    pub(crate) after: Option<String>,
+    /// Only pinned messages
+    #[arg(long)]
+    pub(crate) pinned: bool,
+    /// Most messages to show
+    #[arg(long, default_value_t = 50, value_parser = value_parser!(u32).range(1..=100_000))]
+    pub(crate) limit: u32,
+}
+
+/// A log is one JSON object a line: id (ascending), ts (RFC 3339), type (message, action, join, leave, rename), author,
+/// body, and reply_to where it answers.
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// The log, plain or gzipped; `-` takes it from standard input
+    pub(crate) file: PathBuf,
+    /// Pass over lines that cannot be read, and count them
+    #[arg(long)]
+    pub(crate) skip_bad: bool,
+    /// Records in one durable commit
+    #[arg(long, default_value_t = 1024, value_parser = value_parser!(u32).range(1..=1024))]
+    pub(crate) batch: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListenArgs {
+    /// Where others can reach this device: 127.0.0.1:4001, [::]:4001, or port 0 for any free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    pub(crate) listen: String,
+    /// A device to stay connected to; may be given several times
+    #[arg(long = "peer", value_name = "ADDR")]
+    pub(crate) peers: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SyncArgs {
+    /// A device to exchange with; may be given several times
+    #[arg(long = "peer", value_name = "ADDR", required = true)]
+    pub(crate) peers: Vec<String>,
+    /// Be reachable meanwhile, as with `terachat listen`
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Option<String>,
+    /// End when both sides have the same (the default)
+    #[arg(long, conflicts_with = "follow")]
+    pub(crate) until_idle: bool,
+    /// Stay connected, as `terachat listen` does
+    #[arg(long)]
+    pub(crate) follow: bool,
+    /// Give up after so many seconds in which nothing arrives
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = value_parser!(u32).range(1..=86_400))]
+    pub(crate) patience: u32,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BundleCommand {
+    /// Write everything of a space to a file
+    Export {
+        /// Where to
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Apply such a file
+    Import {
+        /// The file
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// A log to import instead of the small sample
+    #[arg(long, value_name = "FILE")]
+    pub(crate) import: Option<PathBuf>,
+    /// How many devices take part
+    #[arg(long, default_value_t = 4, value_parser = value_parser!(u8).range(3..=16))]
+    pub(crate) devices: u8,
+    /// Keep the profiles and logs in this folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) keep: Option<PathBuf>,
+}

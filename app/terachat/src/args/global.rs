@@ -1,0 +1,39 @@
+use clap::Args;
+use std::path::PathBuf;
+use terachat_client::api::Place;
+
+/// What every command understands.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Global {
+    /// Profile folder; by default `terachat` in the system's folder for application data
+    #[arg(long, global = true, env = "TERACHAT_HOME", value_name = "DIR", hide_env_values = true)]
+    pub(crate) home: Option<PathBuf>,
+    /// File whose first line is the passphrase; without it, it is asked for
+    #[arg(
+        long,
+        global = true,
+        env = "TERACHAT_PASSPHRASE_FILE",
+        value_name = "FILE",
+        hide_env_values = true
+    )]
+    pub(crate) passphrase_file: Option<PathBuf>,
+    /// Answer with JSON, for programs
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Space, by name, id or the beginning of its id; needed only where there are several
+    #[arg(long, global = true, value_name = "SPACE")]
+    pub(crate) space: Option<String>,
+    /// Channel, by name, id or the beginning of its id; needed only where there are several
+    #[arg(long, global = true, value_name = "CHANNEL")]
+    pub(crate) channel: Option<String>,
+    /// Say nothing but what was asked for
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+}
+
+impl Global {
+    /// The channel that `--space` and `--channel` name.
+    pub(crate) fn place(&self) -> Place {
+        Place { space: self.space.clone(), channel: self.channel.clone() }
+    }
+}

@@ -1,0 +1,67 @@
+//! What each verb does: ask the profile, show the answer.
+mod ask;
+mod audit;
+mod bundle;
+mod import;
+mod init;
+mod listen;
+mod pages;
+mod place;
+mod read;
+mod sync;
+mod tell;
+
+use crate::args::{ChannelCommand, Cli, Command, Global, MemberCommand, RoleCommand, SpaceCommand};
+use crate::demo;
+use crate::failure::Result;
+use crate::home::Home;
+use crate::printer::Printer;
+use terachat_client::api::Request;
+
+/// Does what the command line says.
+///
+/// # Errors
+/// [`crate::failure::Failure`], to be shown by the caller.
+pub(crate) fn run(cli: Cli, printer: &Printer) -> Result<()> {
+    let Cli { global, command } = cli;
+    match command {
+        Command::Demo(args) => demo::run(&args, printer),
+        Command::Completions { shell } => pages::completions(shell, printer),
+        Command::Man { out } => pages::man(&out, printer),
+        command => on_home(&Home::find(&global)?, &global, command, printer),
+    }
+}
+
+fn on_home(home: &Home, global: &Global, command: Command, printer: &Printer) -> Result<()> {
+    let place = global.place();
+    let space = place.space.clone();
+    let request = match command {
+        Command::Init { name } => return init::run(home, &name, printer),
+        Command::Read(args) => return read::run(home, place, args, printer),
+        Command::Import(args) => return import::run(home, place, &args, printer),
+        Command::Audit => return audit::run(home, printer),
+        Command::Listen(args) => return listen::run(home, args, printer),
+        Command::Sync(args) => return sync::run(home, args, printer),
+        Command::Bundle(command) => return bundle::run(home, space, command, printer),
+        Command::Member(MemberCommand::List) => return ask::members(home, space, printer),
+        Command::Whoami => Request::WhoAmI,
+        Command::Status => Request::Status,
+        Command::Space(SpaceCommand::Create { name }) => Request::SpaceCreate { name },
+        Command::Channel(ChannelCommand::Create { name }) => Request::ChannelCreate { space, name },
+        Command::Invite { card, rank } => Request::Invite { space, card, rank },
+        Command::Join { invitation } => Request::Join { invitation },
+        Command::Member(MemberCommand::Remove { member }) => Request::MemberRemove { space, member },
+        Command::Role(RoleCommand::Set { member, rank }) => Request::RoleSet { space, member, rank },
+        Command::Send { body } => Request::Send { place, body: ask::body(body)?, reply_to: None },
+        Command::Reply { message, body } => {
+            Request::Send { place, body: ask::body(body)?, reply_to: Some(message) }
+        }
+        Command::Edit { message, body } => Request::Edit { place, message, body: ask::body(body)? },
+        Command::React { message, emoji, remove } => Request::React { place, message, emoji, remove },
+        Command::Pin { message, remove } => Request::Pin { place, message, remove },
+        Command::Search { query, limit } => Request::Search { place, query, limit: ask::count(limit) },
+        Command::Log { limit } => Request::Log { place, limit: ask::count(limit) },
+        Command::Demo(_) | Command::Completions { .. } | Command::Man { .. } => return Ok(()),
+    };
+    ask::run(home, request, printer)
+}

@@ -1,0 +1,81 @@
+use super::{ask, place};
+use crate::args::ReadArgs;
+use crate::daemon::{Remote, Update};
+use crate::failure::{Failure, Result};
+use crate::home::Home;
+use crate::printer::Printer;
+use crate::render;
+use crate::session::Session;
+use std::collections::BTreeSet;
+use terachat_client::api::{Answer, Message, Notice, Place, Request};
+
+/// A page of messages, and with `--follow` what comes after.
+pub(super) fn run(home: &Home, place: Place, args: ReadArgs, printer: &Printer) -> Result<()> {
+    if args.follow {
+        return follow(home, place, &args, printer);
+    }
+    ask::run(home, request(place, args), printer)
+}
+
+fn request(place: Place, args: ReadArgs) -> Request {
+    let ReadArgs { thread, before, after, pinned, limit, .. } = args;
+    Request::Read { place, limit: ask::count(limit), before, after, thread, pinned }
+}
+
+fn follow(home: &Home, place: Place, args: &ReadArgs, printer: &Printer) -> Result<()> {
+    let none = || {
+        let next = "start `terachat listen` in another terminal, then follow again";
+        Failure::new("nothing can arrive: no `terachat listen` is running on this profile", next)
+    };
+    home.require()?;
+    // Followed first and read afterwards, so that nothing falls between.
+    let mut remote = Remote::connect(&home.socket())?.ok_or_else(none)?;
+    remote.follow()?;
+    let mut session = Session::open(home)?;
+    let status = ask::status(&mut session)?;
+    let (space, channel) = place::channel(&status, &place)?;
+    let page = Request::Read {
+        place: Place { space: Some(space.id.clone()), channel: Some(channel.id.clone()) },
+        limit: ask::count(args.limit),
+        before: None,
+        after: None,
+        thread: None,
+        pinned: args.pinned,
+    };
+    let Answer::Messages { messages } = session.execute(page)? else { return Err(ask::unexpected()) };
+    let mut view = View { printer, since: None };
+    view.page(&messages)?;
+    let mut shown: BTreeSet<String> = messages.into_iter().map(|message| message.id).collect();
+    loop {
+        match remote.next_update()? {
+            Update::End => return Ok(()),
+            Update::Missed(count) => {
+                printer.warn(&format!("{count} notices were missed; `terachat read` shows all"))
+            }
+            Update::Notice(notice) => {
+                if let Notice::Message(message) | Notice::Changed(message) = notice.as_ref() {
+                    let here = message.space == space.id && message.channel == channel.name;
+                    let new = matches!(*notice, Notice::Changed(_)) || shown.insert(message.id.clone());
+                    if here && new && (!args.pinned || message.pinned) {
+                        view.page(std::slice::from_ref(message))?;
+                    }
+                }
+            }
+        }
+    }
+}
+
+struct View<'a> {
+    printer: &'a Printer,
+    since: Option<String>,
+}
+
+impl View<'_> {
+    /// Messages as they come; with `--json` one object a line, since there is no end to wait for.
+    fn page(&mut self, messages: &[Message]) -> Result<()> {
+        if self.printer.is_json() {
+            return messages.iter().try_for_each(|message| self.printer.data(&render::json_value(message)));
+        }
+        self.printer.data(&render::messages(messages, self.printer.look(), &mut self.since))
+    }
+}

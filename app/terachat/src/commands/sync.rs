@@ -1,0 +1,164 @@
+use super::listen::{self, End};
+use crate::args::SyncArgs;
+use crate::daemon::{Event, Options, Service};
+use crate::failure::{Failure, Result};
+use crate::home::{Home, Profile};
+use crate::printer::Printer;
+use crate::render;
+use crate::session::Session;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+use terachat_client::api::Notice;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::time::timeout;
+
+/// Exchanges everything with the given peers, then ends; or stays, with `--follow`.
+pub(super) fn run(home: &Home, args: SyncArgs, printer: &Printer) -> Result<()> {
+    let options = Options { listen: args.listen, peers: args.peers, serve: args.follow };
+    if args.follow {
+        return listen::stay(home, &options, printer);
+    }
+    let profile = Session::open_alone(home)?;
+    let runtime = listen::runtime()?;
+    let patience = Duration::from_secs(args.patience.into());
+    runtime.block_on(until_idle(home, *profile, &options, patience, printer))
+}
+
+async fn until_idle(
+    home: &Home,
+    profile: Profile,
+    options: &Options,
+    patience: Duration,
+    printer: &Printer,
+) -> Result<()> {
+    let mut end = End::new()?;
+    let service = Service::start(home, profile, options).await?;
+    let mut goal = Goal::new(&options.peers);
+    let outcome = tokio::select! {
+        outcome = reach(&mut goal, &service, patience) => outcome,
+        () = end.wait() => Err(Failure::new("interrupted before both sides had the same", "run the command again")),
+    };
+    let stopped = service.stop().await;
+    outcome.and(stopped)?;
+    goal.show(printer)
+}
+
+async fn reach(goal: &mut Goal, service: &Service, patience: Duration) -> Result<()> {
+    let mut events = service.follow();
+    let mut frames = 0;
+    while !goal.is_reached() {
+        match timeout(patience, events.recv()).await {
+            Ok(Ok(event)) => goal.take(event)?,
+            Ok(Err(RecvError::Lagged(_))) => {}
+            Ok(Err(RecvError::Closed)) => {
+                return Err(Failure::new("the network ended", "run the command again"));
+            }
+            Err(_) if service.frames() > frames => frames = service.frames(),
+            Err(_) => {
+                let what = format_args!("nothing arrived for {} seconds", patience.as_secs());
+                return Err(Failure::new(
+                    what,
+                    "check that the peer knows this device: were you invited, or removed?",
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Which peers are to be in sync, and which are.
+#[derive(Debug)]
+struct Goal {
+    devices: BTreeMap<String, Option<String>>,
+    in_sync: BTreeSet<String>,
+}
+
+impl Goal {
+    fn new(addrs: &[String]) -> Self {
+        Self { devices: addrs.iter().map(|addr| (addr.clone(), None)).collect(), in_sync: BTreeSet::new() }
+    }
+
+    fn is_reached(&self) -> bool {
+        self.devices
+            .values()
+            .all(|device| device.as_ref().is_some_and(|device| self.in_sync.contains(device)))
+    }
+
+    fn take(&mut self, event: Event) -> Result<()> {
+        match event {
+            Event::Reached { addr, peer } => {
+                self.devices.insert(addr, Some(peer.to_string()));
+            }
+            Event::Notice(notice) => {
+                if let Notice::InSync { peer } = *notice {
+                    self.in_sync.insert(peer);
+                }
+            }
+            Event::Unreached { addr, why, .. } => {
+                let Failure::Told { what, next } = Failure::from_text(why) else { return Ok(()) };
+                return Err(Failure::new(format_args!("{addr}: {what}"), next));
+            }
+            Event::Gone(peer) => {
+                let peer = peer.to_string();
+                let ours = self.devices.values().flatten().any(|device| *device == peer);
+                if ours && !self.in_sync.contains(&peer) {
+                    let what = "the peer ended the connection before both sides had the same";
+                    return Err(Failure::new(
+                        what,
+                        "`terachat status` shows whether you are still a member; else try again",
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn show(&self, printer: &Printer) -> Result<()> {
+        if printer.is_json() {
+            let all: Vec<_> = self
+                .devices
+                .iter()
+                .map(|(addr, device)| serde_json::json!({ "peer": addr, "device": device }))
+                .collect();
+            return printer.data(&render::json_value(&serde_json::json!({ "in_sync": all })));
+        }
+        self.devices.keys().for_each(|addr| printer.talk(&format!("In sync with {addr}.")));
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use terachat_net::PeerKey;
+
+    fn in_sync(peer: PeerKey) -> Event {
+        Event::Notice(Box::new(Notice::InSync { peer: peer.to_string() }))
+    }
+
+    #[test]
+    fn the_goal_is_every_peer_in_whatever_order() {
+        let (a, b) = (PeerKey([1; 32]), PeerKey([2; 32]));
+        let mut goal = Goal::new(&["x".into(), "y".into()]);
+        goal.take(in_sync(a)).unwrap();
+        goal.take(Event::Reached { addr: "x".into(), peer: a }).unwrap();
+        goal.take(Event::Reached { addr: "y".into(), peer: b }).unwrap();
+        assert!(!goal.is_reached());
+        goal.take(Event::Gone(a)).unwrap();
+        goal.take(in_sync(b)).unwrap();
+        assert!(goal.is_reached());
+    }
+
+    #[test]
+    fn a_peer_that_hangs_up_or_does_not_answer_is_a_failure() {
+        let a = PeerKey([1; 32]);
+        let mut goal = Goal::new(&["x".into()]);
+        goal.take(Event::Gone(a)).unwrap();
+        goal.take(Event::Reached { addr: "x".into(), peer: a }).unwrap();
+        goal.take(Event::Gone(a)).unwrap_err();
+        let event =
+            Event::Unreached { addr: "x".into(), why: "cannot connect; dial again".into(), useless: false };
+        let Err(Failure::Told { what, next }) = goal.take(event) else { panic!("a failure") };
+        assert_eq!((what.as_str(), next.as_str()), ("x: cannot connect", "dial again"));
+    }
+}

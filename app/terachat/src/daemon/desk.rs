@@ -1,0 +1,139 @@
+use super::outbox::Outbox;
+use super::service::Event;
+use crate::failure::{Failure, Result};
+use crate::home::Profile;
+use std::sync::Arc;
+use terachat_client::api::{Answer, Notice, Request};
+use terachat_host::clock;
+use terachat_net::PeerKey;
+use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+/// Jobs that may wait. Few, so that a command waits behind few frames; peers feel it as back-pressure.
+const JOBS_MAX: usize = 16;
+
+/// One thing for the client to do.
+enum Job {
+    Execute { request: Request, reply: oneshot::Sender<Result<Answer>> },
+    Connected(PeerKey),
+    Disconnected(PeerKey),
+    Frame { peer: PeerKey, bytes: Vec<u8> },
+    Stop,
+}
+
+/// The way to the one thread that owns the client.
+#[derive(Clone)]
+pub(super) struct Desk {
+    jobs: mpsc::Sender<Job>,
+}
+
+impl Desk {
+    /// Starts the thread. The handle gives what closing the profile said.
+    pub(super) fn start(
+        profile: Profile,
+        outbox: Arc<Outbox>,
+        events: broadcast::Sender<Event>,
+    ) -> (Self, JoinHandle<Result<()>>) {
+        let (jobs, inbox) = mpsc::channel(JOBS_MAX);
+        let work = Work { profile, outbox, events };
+        (Self { jobs }, tokio::task::spawn_blocking(move || work.run(inbox)))
+    }
+
+    /// Has a request executed.
+    ///
+    /// # Errors
+    /// [`Failure::Told`] by the client, or because the process is ending.
+    pub(super) async fn execute(&self, request: Request) -> Result<Answer> {
+        let ending = || Failure::new("the running terachat is about to end", "run the command again");
+        let (reply, answer) = oneshot::channel();
+        self.jobs.send(Job::Execute { request, reply }).await.map_err(|_| ending())?;
+        answer.await.map_err(|_| ending())?
+    }
+
+    pub(super) async fn connected(&self, peer: PeerKey) {
+        self.give(Job::Connected(peer)).await;
+    }
+
+    pub(super) async fn disconnected(&self, peer: PeerKey) {
+        self.give(Job::Disconnected(peer)).await;
+    }
+
+    pub(super) async fn frame(&self, peer: PeerKey, bytes: Vec<u8>) {
+        self.give(Job::Frame { peer, bytes }).await;
+    }
+
+    /// Ends the thread after the jobs given so far; it closes the profile then.
+    pub(super) async fn stop(&self) {
+        self.give(Job::Stop).await;
+    }
+
+    async fn give(&self, job: Job) {
+        // Nobody takes jobs when the thread has ended, in order or by a panic; the service learns which by its handle.
+        let _ = self.jobs.send(job).await;
+    }
+}
+
+struct Work {
+    profile: Profile,
+    outbox: Arc<Outbox>,
+    events: broadcast::Sender<Event>,
+}
+
+impl Work {
+    fn run(mut self, mut inbox: mpsc::Receiver<Job>) -> Result<()> {
+        while let Some(job) = inbox.blocking_recv() {
+            if matches!(job, Job::Stop) {
+                break;
+            }
+            self.work(job);
+        }
+        // Jobs that still wait are answered by their senders' end, before the closing that may take a while.
+        drop(inbox);
+        let Profile { client, lock } = self.profile;
+        let closed = client.close().map_err(Failure::from_text);
+        drop(lock);
+        closed
+    }
+
+    fn work(&mut self, job: Job) {
+        match job {
+            Job::Execute { request, reply } => {
+                let answer =
+                    self.profile.client.execute(request, clock::now_ms()).map_err(Failure::from_text);
+                self.drain();
+                // Whoever asked may have gone; the answer is then of no use.
+                let _ = reply.send(answer);
+            }
+            Job::Connected(peer) => self.profile.client.connected(peer.0),
+            Job::Disconnected(peer) => self.profile.client.disconnected(peer.0),
+            Job::Frame { peer, bytes } => self.receive(peer, bytes),
+            Job::Stop => {}
+        }
+        self.drain();
+    }
+
+    fn receive(&mut self, peer: PeerKey, bytes: Vec<u8>) {
+        if let Err(error) = self.profile.client.receive(peer.0, bytes, clock::now_ms()) {
+            tracing::warn!(%peer, %error, "disconnecting a peer for what it sent");
+            self.outbox.close(peer);
+            self.outbox.disconnect(peer);
+            let what = format!("disconnected {peer} for what it sent: {error}");
+            self.tell(Event::Notice(Box::new(Notice::Alarm { what })));
+        }
+    }
+
+    /// Hands on what the last job gave rise to.
+    fn drain(&mut self) {
+        while let Some((peer, frame)) = self.profile.client.poll_frame() {
+            self.outbox.put(PeerKey(peer), frame);
+        }
+        while let Some(notice) = self.profile.client.poll_notice() {
+            self.tell(Event::Notice(Box::new(notice)));
+        }
+    }
+
+    fn tell(&self, event: Event) {
+        // Nobody may be following just now.
+        let _ = self.events.send(event);
+    }
+}

@@ -1,0 +1,47 @@
+//! From values to text. Nothing here writes, asks or knows the terminal: paint, time zone and time are handed in.
+mod answer;
+mod audit;
+mod event;
+mod failure;
+mod hit;
+mod message;
+mod notice;
+mod paint;
+mod plain;
+mod status;
+mod table;
+mod time;
+
+pub(crate) use answer::{answer, hint, json, json_value};
+pub(crate) use audit::audit;
+pub(crate) use event::events;
+pub(crate) use failure::{failure, failure_json};
+pub(crate) use hit::hits;
+pub(crate) use message::messages;
+pub(crate) use notice::notice;
+pub(crate) use paint::Paint;
+pub(crate) use plain::{json_line, one_line, plain};
+pub(crate) use status::{members, status};
+pub(crate) use table::{Align, Table};
+
+/// Looks shared by all views.
+#[derive(Debug, Clone)]
+pub(crate) struct Look {
+    /// Colours, or none.
+    pub(crate) paint: Paint,
+    /// In which zone wall times are shown.
+    pub(crate) zone: jiff::tz::TimeZone,
+}
+
+#[cfg(test)]
+impl Look {
+    /// No colours, UTC.
+    pub(crate) fn bare() -> Self {
+        Self { paint: Paint::Never, zone: jiff::tz::TimeZone::UTC }
+    }
+}
+
+/// The beginning of an id, long enough to be typed and told apart.
+pub(crate) fn short(id: &str) -> &str {
+    id.get(..10).unwrap_or(id)
+}

@@ -1,0 +1,87 @@
+use super::{Look, audit, events, hits, json_line, messages, short, status};
+use serde::Serialize;
+use serde_json::{Value, json};
+use terachat_client::api::Answer;
+
+/// An answer as a person reads it. Secrets that are to be handed on (cards, invitations) and new ids stand alone on
+/// their line, so that a script can take them.
+pub(crate) fn answer(answer: &Answer, look: &Look) -> String {
+    match answer {
+        Answer::Done => String::new(),
+        Answer::Card { card, .. } => format!("{card}\n"),
+        Answer::Space { id, .. } | Answer::Channel { id, .. } => format!("{id}\n"),
+        Answer::Invitation { invitation } => format!("{invitation}\n"),
+        Answer::Joined { space, .. } => format!("{space}\n"),
+        Answer::Sent { id } => format!("{id}\n"),
+        Answer::Messages { messages: page } => messages(page, look, &mut None),
+        Answer::Hits { hits: found } => hits(found, look),
+        Answer::ImportPosition { last_id } => format!("{last_id}\n"),
+        Answer::Imported { added, skipped } => format!("{added} added, {skipped} already there\n"),
+        Answer::Events { events: chain } => events(chain, look),
+        Answer::Audit(report) => audit(report, look),
+        Answer::Status(all) => status(all, look),
+        Answer::Bundle { bytes, events } => format!("{events} events, {} bytes\n", bytes.len()),
+        Answer::BundleApplied { added, known, waiting, refused } => {
+            let mut out =
+                format!("{added} new, {known} known, {} waiting, {} refused\n", waiting.len(), refused.len());
+            waiting
+                .iter()
+                .for_each(|reason| out.push_str(&format!("  waiting  {}\n", super::one_line(reason))));
+            refused
+                .iter()
+                .for_each(|reason| out.push_str(&format!("  refused  {}\n", super::one_line(reason))));
+            out
+        }
+    }
+}
+
+/// An answer for programs: its fields in one object, without the variant's name around them.
+pub(crate) fn json(answer: &Answer) -> String {
+    json_value(&unwrapped(serde_json::to_value(answer).unwrap_or(Value::Null)))
+}
+
+/// Any value as one line.
+pub(crate) fn json_value(value: &impl Serialize) -> String {
+    json_line(&serde_json::to_string(value).unwrap_or_default()) + "\n"
+}
+
+fn unwrapped(value: Value) -> Value {
+    match value {
+        Value::Object(mut map) if map.len() == 1 => {
+            map.values_mut().next().map(Value::take).unwrap_or_default()
+        }
+        Value::String(name) => json!({ name: true }),
+        other => other,
+    }
+}
+
+/// One line of talk on what an answer means for the next step; nothing where the answer speaks for itself.
+pub(crate) fn hint(answer: &Answer) -> Option<String> {
+    Some(match answer {
+        Answer::Card { name, device, .. } => {
+            format!("This is {} on device {}. Hand the card to whoever invites you.", super::one_line(name), short(device))
+        }
+        Answer::Space { name, .. } => {
+            format!("Space {} is there. Next: `terachat channel create NAME`.", super::one_line(name))
+        }
+        Answer::Channel { name, .. } => format!("Channel {} is there.", super::one_line(name)),
+        Answer::Invitation { .. } => "Hand this to the newcomer, for `terachat join`.".to_owned(),
+        Answer::Joined { ready: false, .. } => {
+            "Accepted. The space fills at the next `terachat sync --peer ADDR` or `terachat listen --peer ADDR`.".to_owned()
+        }
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_one_flat_object() {
+        assert_eq!(json(&Answer::Sent { id: "e1".into() }), "{\"id\":\"e1\"}\n");
+        assert_eq!(json(&Answer::Done), "{\"done\":true}\n");
+        assert_eq!(json(&Answer::Messages { messages: vec![] }), "{\"messages\":[]}\n");
+        assert!(json(&Answer::Audit(Default::default())).contains("\"signatures\":0"));
+    }
+}

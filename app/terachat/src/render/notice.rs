@@ -1,0 +1,16 @@
+use super::{Look, messages, one_line, short};
+use terachat_client::api::Notice;
+
+/// What happened, for those who follow. `since` as in [`messages`].
+pub(crate) fn notice(notice: &Notice, look: &Look, since: &mut Option<String>) -> String {
+    match notice {
+        Notice::Message(message) | Notice::Changed(message) => {
+            messages(std::slice::from_ref(message), look, since)
+        }
+        Notice::Space { what, .. } => format!("  {}\n", look.paint.dim(&one_line(what))),
+        Notice::InSync { peer } => {
+            format!("  {}\n", look.paint.dim(&format!("in sync with {}", short(peer))))
+        }
+        Notice::Alarm { what } => format!("  {} {}\n", look.paint.alarm("ALARM:"), one_line(what)),
+    }
+}

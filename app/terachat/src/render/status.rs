@@ -1,0 +1,97 @@
+use super::{Align, Look, Table, one_line, short};
+use terachat_client::api::{MemberStatus, SpaceStatus, Status};
+
+/// What this device knows, a block for each space.
+pub(crate) fn status(status: &Status, look: &Look) -> String {
+    let mut out = format!("Device {}, {} on disk\n", short(&status.device), bytes(status.disk_len));
+    if status.spaces.is_empty() {
+        out.push_str("No spaces yet: `terachat space create NAME`, or `terachat join INVITATION`.\n");
+    }
+    status.spaces.iter().for_each(|one| out.push_str(&space(one, look)));
+    out
+}
+
+fn space(space: &SpaceStatus, look: &Look) -> String {
+    let rank = match space.rank {
+        Some(rank) => format!("rank {rank}"),
+        None => "not a member".to_owned(),
+    };
+    let epoch = space.epoch.map_or_else(String::new, |epoch| format!(", epoch {epoch}"));
+    let mut out = format!(
+        "\n{}  {}  {rank}{epoch}, state {}\n",
+        look.paint.strong(&one_line(&space.name)),
+        look.paint.dim(short(&space.id)),
+        short(&space.state_hash)
+    );
+    let mut table = Table::indented(2);
+    for channel in &space.channels {
+        table.row().cell("channel").cell(&one_line(&channel.name));
+        table.painted(short(&channel.id), look.paint.dim(short(&channel.id)), Align::Left);
+        table.number(channel.messages).cell("messages").number(channel.events).cell("events");
+        table.cell(&format!("state {}", short(&channel.state_hash)));
+    }
+    out.push_str(&table.render());
+    out.push_str(&members(&space.members, look));
+    space.waiting.iter().for_each(|reason| out.push_str(&format!("  waiting  {}\n", one_line(reason))));
+    out
+}
+
+/// The members of a space.
+pub(crate) fn members(members: &[MemberStatus], look: &Look) -> String {
+    let mut table = Table::indented(2);
+    for member in members {
+        let name = one_line(&member.name);
+        table.row().cell("member").painted(&name, look.paint.name(&name, &member.name), Align::Left);
+        table.painted(short(&member.user), look.paint.dim(short(&member.user)), Align::Left);
+        table.cell("rank").number(member.rank);
+        let devices = member.devices.len();
+        table.number(devices).cell(if devices == 1 { "device" } else { "devices" });
+    }
+    table.render()
+}
+
+/// A size in the unit that suits it: `812 B`, `1.4 MiB`.
+fn bytes(len: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    if len < 1024 {
+        return format!("{len} B");
+    }
+    let (mut tenths, mut unit) = (len * 10 / 1024, 0);
+    while tenths >= 10_240 && unit + 1 < UNITS.len() {
+        (tenths, unit) = (tenths / 1024, unit + 1);
+    }
+    format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_take_the_unit_that_suits() {
+        for (len, text) in [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (1_500_000, "1.4 MiB")] {
+            assert_eq!(bytes(len), text);
+        }
+    }
+
+    #[test]
+    fn an_empty_profile_says_how_to_begin() {
+        assert!(status(&Status::default(), &Look::bare()).contains("space create"));
+    }
+
+    #[test]
+    fn a_removed_user_sees_so() {
+        let one = SpaceStatus {
+            id: "0123456789abcdef".into(),
+            name: "crew".into(),
+            epoch: None,
+            rank: None,
+            state_hash: "ff".into(),
+            channels: vec![],
+            members: vec![],
+            waiting: vec!["no key for epoch 4".into()],
+        };
+        let text = status(&Status { spaces: vec![one], ..Status::default() }, &Look::bare());
+        assert!(text.contains("crew  0123456789  not a member, state ff\n  waiting  no key for epoch 4\n"));
+    }
+}

@@ -1,0 +1,85 @@
+use crate::daemon::Remote;
+use crate::failure::{Failure, Result};
+use crate::home::{Home, Profile};
+use std::time::{Duration, Instant};
+use terachat_client::api::{Answer, Request};
+use terachat_host::{Error as HostError, Lock, clock};
+
+/// How long another short command on the same folder is waited for.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// Between two looks at a folder that is in use.
+const STEP: Duration = Duration::from_millis(20);
+
+/// Something that can be asked: the profile itself, or the process that has it open.
+pub(crate) enum Session {
+    /// This process has the profile open.
+    Local(Box<Profile>),
+    /// Another process has, and serves.
+    Remote(Remote),
+}
+
+impl Session {
+    /// Opens the profile, or reaches the process that has it open. A folder that is in use and not served is waited
+    /// for a few seconds: most commands are short.
+    ///
+    /// # Errors
+    /// [`Failure::Told`].
+    pub(crate) fn open(home: &Home) -> Result<Self> {
+        home.require()?;
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(remote) = Remote::connect(&home.socket())? {
+                return Ok(Self::Remote(remote));
+            }
+            match Lock::acquire(home.folder()) {
+                Ok(lock) => return Ok(Self::Local(Box::new(home.open(lock)?))),
+                Err(HostError::Locked { .. }) if Instant::now() < deadline => std::thread::sleep(STEP),
+                Err(error) => return Err(Failure::from_text(error)),
+            }
+        }
+    }
+
+    /// Opens the profile for this process, which is to hold it for long.
+    ///
+    /// # Errors
+    /// [`Failure::Told`], also when another such process runs.
+    pub(crate) fn open_alone(home: &Home) -> Result<Box<Profile>> {
+        match Self::open(home)? {
+            Self::Local(profile) => Ok(profile),
+            Self::Remote(_) => {
+                let what =
+                    format_args!("a `terachat listen` is running on {} already", home.folder().display());
+                Err(Failure::new(what, "use it, or stop it first"))
+            }
+        }
+    }
+
+    /// Asks. Durable when it returns.
+    ///
+    /// # Errors
+    /// [`Failure::Told`], wherever the request was executed.
+    pub(crate) fn execute(&mut self, request: Request) -> Result<Answer> {
+        match self {
+            Self::Local(profile) => {
+                profile.client.execute(request, clock::now_ms()).map_err(Failure::from_text)
+            }
+            Self::Remote(remote) => remote.execute(request),
+        }
+    }
+
+    /// Ends. Nothing acknowledged depends on it.
+    ///
+    /// # Errors
+    /// What the client says of its last snapshot.
+    pub(crate) fn close(self) -> Result<()> {
+        match self {
+            Self::Local(profile) => {
+                let Profile { client, lock } = *profile;
+                let closed = client.close().map_err(Failure::from_text);
+                drop(lock);
+                closed
+            }
+            Self::Remote(_) => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,93 @@
+#![cfg(unix)]
+use crate::support::{Place, Running, holds};
+use std::os::unix::fs::PermissionsExt;
+
+#[test]
+fn commands_go_through_a_running_listen() {
+    let place = Place::crew();
+    let (mut listen, _) = Running::listen(&place, "ada", &[]);
+    let mode = std::fs::metadata(place.home("ada").join(".socket")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let id = place.json("ada", &["send", "through the socket"])["id"].as_str().unwrap().to_owned();
+    assert!(listen.line_with("through the socket").contains(&id), "and listen shows it");
+    assert_eq!(place.json("ada", &["read"])["messages"][0]["body"], "through the socket");
+    // No passphrase is needed for what goes to the process that has it already.
+    let mut command = place.command("ada", &["status"]);
+    assert!(command.env_remove("TERACHAT_PASSPHRASE_FILE").output().unwrap().status.success());
+    let ended = place.run("ada", &["edit", "ffffffffffff", "no"]);
+    assert!(!ended.pair().1.is_empty(), "failures come through as pairs");
+    assert!(place.run("ada", &["listen"]).pair().0.contains("already"));
+    assert_eq!(listen.interrupt(), 0);
+    assert!(!holds(&place.home("ada"), ".socket"));
+    assert_eq!(place.json("ada", &["read"])["messages"][0]["body"], "through the socket");
+}
+
+#[test]
+fn many_commands_at_once_are_all_served() {
+    let place = Place::crew();
+    let (_listen, _) = Running::listen(&place, "ada", &["--quiet"]);
+    std::thread::scope(|scope| {
+        for n in 0..12 {
+            let place = &place;
+            scope.spawn(move || place.ok("ada", &["send", &format!("number {n}")]));
+        }
+    });
+    assert_eq!(place.json("ada", &["read"])["messages"].as_array().unwrap().len(), 12);
+}
+
+#[test]
+fn a_killed_listen_leaves_nothing_in_the_way() {
+    let place = Place::crew();
+    let (mut listen, _) = Running::listen(&place, "ada", &[]);
+    place.ok("ada", &["send", "before"]);
+    listen.child.kill().unwrap();
+    listen.child.wait().unwrap();
+    assert!(holds(&place.home("ada"), ".socket"), "the socket's file is left behind");
+    place.ok("ada", &["send", "between"]);
+    let (_listen, _) = Running::listen(&place, "ada", &[]);
+    place.ok("ada", &["send", "after"]);
+    assert_eq!(place.json("ada", &["read"])["messages"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn followers_see_what_arrives_and_end_with_listen() {
+    let place = Place::crew();
+    place.ok("ada", &["send", "earlier"]);
+    let (listen, _) = Running::listen(&place, "ada", &[]);
+    let mut follow = Running::start(place.command("ada", &["read", "--follow", "--json"]));
+    assert!(follow.line().contains("earlier"));
+    place.ok("ada", &["send", "later"]);
+    assert!(follow.line_with("later").contains("\"author\":\"Ada\""));
+    assert_eq!(listen.interrupt(), 0);
+    assert_eq!((follow.line(), follow.child.wait().unwrap().code()), (String::new(), Some(0)));
+}
+
+#[test]
+fn devices_meet_by_sync_and_by_listen() {
+    let place = Place::crew();
+    place.ok("bo", &["init", "--name", "Bo"]);
+    let card = place.ok("bo", &["whoami"]);
+    let invitation = place.ok("ada", &["invite", &card]);
+    place.ok("bo", &["join", &invitation]);
+    place.ok("ada", &["send", "welcome"]);
+    let (_ada, addr) = Running::listen(&place, "ada", &[]);
+    let synced = place.json("bo", &["sync", "--peer", &addr]);
+    assert_eq!(synced["in_sync"][0]["peer"], addr.as_str());
+    assert_eq!(place.json("bo", &["read"])["messages"][0]["body"], "welcome");
+    // Written offline, delivered on return; then live, both ways.
+    place.ok("bo", &["send", "written offline"]);
+    let (mut bo, _) = Running::listen(&place, "bo", &["--peer", &addr]);
+    place.ok("ada", &["send", "live"]);
+    bo.line_with("\"live\"");
+    let bodies = place.ok("ada", &["read"]);
+    assert!(bodies.contains("written offline") && bodies.contains("live"), "{bodies}");
+}
+
+#[test]
+fn nobody_answering_is_a_failure_of_sync() {
+    let place = Place::crew();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let ended = place.run("ada", &["sync", "--peer", &free.to_string()]);
+    let (what, next) = ended.pair();
+    assert!(what.contains(&free.to_string()) && next.contains("check"), "{what} / {next}");
+}
