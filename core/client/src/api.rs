@@ -443,6 +443,7 @@ pub struct MemberStatus {
 
 /// Something that happened on its own, for those who follow.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Notice {
     /// A message arrived, or one's own was sent.
     Message(Message),
@@ -459,6 +460,13 @@ pub enum Notice {
     InSync {
         /// Device id, hexadecimal.
         peer: String,
+    },
+    /// A peer says that this device is no member (any more) of a space that it knows.
+    NotMember {
+        /// Device id of the peer, hexadecimal.
+        peer: String,
+        /// Space id, hexadecimal.
+        space: String,
     },
     /// A peer sent something that was refused, or a device equivocated.
     Alarm {

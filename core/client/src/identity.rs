@@ -40,7 +40,9 @@ impl Identity {
         if passphrase.is_empty() {
             return Err(Error::Input("an empty passphrase protects nothing; choose a longer one"));
         }
-        let mut plain = vec![0; SEEDS_LEN];
+        // With room for the name from the start: a buffer that grows leaves the seeds where it was.
+        let mut plain = Vec::with_capacity(SEEDS_LEN + name.len());
+        plain.resize(SEEDS_LEN, 0);
         plain[0] = VERSION;
         entropy.fill(&mut plain[1..]);
         plain.extend_from_slice(name.as_bytes());

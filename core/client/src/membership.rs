@@ -152,14 +152,25 @@ impl Client {
             return Ok(false);
         }
         let Some(control) = self.store.control(&space) else { return Ok(false) };
-        let welcomes: Vec<(EventHash, GroupCommit)> = chain
+        let me = self.identity.device_id();
+        let mut welcomes: Vec<(bool, EventHash, GroupCommit)> = chain
             .iter()
             .rev()
-            .filter_map(|hash| Some((*hash, commit_of(control.event(hash)?)?.clone())))
-            .filter(|(_, commit)| !commit.welcome.is_empty())
+            .filter_map(|hash| {
+                let event = control.event(hash)?;
+                let admits_me = event
+                    .transaction
+                    .0
+                    .iter()
+                    .any(|op| matches!(op, ControlOp::Admit { card, .. } if card.device == me));
+                Some((admits_me, *hash, commit_of(event)?.clone()))
+            })
+            .filter(|(_, _, commit)| !commit.welcome.is_empty())
             .collect();
+        // The commit that came with this device's own admission is the likeliest; then the newest.
+        welcomes.sort_by_key(|(admits_me, ..)| !admits_me);
         let mut wanted = None;
-        for (hash, commit) in welcomes {
+        for (_, hash, commit) in welcomes {
             let Some(tree) = self.tree(&space, &commit.tree) else {
                 wanted.get_or_insert(commit.tree);
                 continue;

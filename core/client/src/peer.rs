@@ -115,7 +115,15 @@ impl Client {
             logs.push(LogId::control(space));
         }
         logs.into_iter().for_each(|log| self.ask(peer, log));
+        self.want_tree(peer, space);
         Ok(())
+    }
+
+    /// Asks a peer for the ratchet tree by which this device can join, if one is missing.
+    pub(crate) fn want_tree(&mut self, peer: DeviceId, space: SpaceId) {
+        if let Some(hash) = self.memberships.get(&space).and_then(|membership| membership.wanted_tree) {
+            self.tell(peer, &Frame::WantTree { space, hash });
+        }
     }
 
     /// Asks a peer for what this device lacks of a log, by telling what it has.
@@ -185,7 +193,10 @@ impl Client {
             ours.is_some() && ours.as_ref() == state.roots.get(log)
         };
         let waits = self.waits.keys().any(|log| state.common.contains(&log.space));
-        let in_sync = !logs.is_empty() && !waits && logs.iter().all(same);
+        let joining = state.common.iter().any(|space| {
+            self.memberships.get(space).is_some_and(|membership| membership.wanted_tree.is_some())
+        });
+        let in_sync = !logs.is_empty() && !waits && !joining && logs.iter().all(same);
         let was = state.in_sync;
         if let Some(state) = self.peers.get_mut(&peer) {
             state.in_sync = in_sync;

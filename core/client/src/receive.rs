@@ -55,17 +55,15 @@ impl Client {
             Frame::Tree { space, bytes } => {
                 if self.is_common(peer, &space) && self.take_tree(space, bytes)? {
                     self.opened(space)?;
+                } else if let Some(hash) = self.memberships.get(&space).and_then(|m| m.wanted_tree) {
+                    self.tell(peer, &Frame::WantTree { space, hash });
                 }
             }
             Frame::Proof { bytes } => self.take_proof(&bytes)?,
             Frame::NotMember { space } => {
                 if self.store.space(&space).is_some() {
-                    let what = format!(
-                        "{} says that this device is no member of {}",
-                        peer.short(),
-                        self.space_name(&space)
-                    );
-                    self.notices.push_back(Notice::Alarm { what });
+                    self.notices
+                        .push_back(Notice::NotMember { peer: peer.to_string(), space: space.to_string() });
                 }
             }
         }
@@ -208,11 +206,8 @@ impl Client {
                 }
             }
         }
-        let wanted = self.memberships.get(&space).and_then(|membership| membership.wanted_tree);
-        if let Some(hash) = wanted {
-            for peer in self.peers_in(&space) {
-                self.tell(peer, &Frame::WantTree { space, hash });
-            }
+        for peer in self.peers_in(&space) {
+            self.want_tree(peer, space);
         }
         Ok(())
     }

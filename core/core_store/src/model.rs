@@ -17,7 +17,7 @@ pub use channel::{ChannelState, MessageState};
 pub use channel_op::{BODY_LEN_MAX, ChannelOp, EMOJI_LEN_MAX, Imported, Post};
 pub use control_op::{ControlOp, ControlTransaction, EpochLink, GroupCommit, Pin};
 pub use identity_meta::Card;
-pub use mls_state::{BODY_OVERHEAD, EpochKey};
+pub use mls_state::EpochKey;
 pub use roles::{Rank, Right};
 pub(crate) use space::same_user;
 pub use space::{Channel, Member, SpaceState};

@@ -1,26 +1,14 @@
 use crate::{DeviceId, EventHash, LogId};
+use terachat_vault::Secret;
 
 const CHAIN_CONTEXT: &str = "terachat 2026-11 event chain";
 
 /// The hash of everything before an event's payload: the chain so far and the event's header.
 ///
-/// It names the event before its payload is sealed, so that the seal can be bound to it: no two events share
-/// one, not even those of a device that was set back to an old copy of its disk, unless they agree in every byte
+/// It names the event's place before its payload is bound to it: two events share one only if they agree in every byte
 /// of history and header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Prefix([u8; 32]);
-
-impl Prefix {
-    /// The AEAD nonce for the payload of this event.
-    pub fn nonce(&self) -> [u8; 12] {
-        self.0[..12].try_into().expect("twelve of 32 bytes")
-    }
-
-    /// The AEAD associated data for the payload of this event.
-    pub fn associated_data(&self) -> &[u8] {
-        &self.0[12..]
-    }
-}
 
 /// h_0: where the chain of `author` in `log` starts. Binds log and author once for all its events.
 pub fn chain_start(log: &LogId, author: &DeviceId) -> EventHash {
@@ -43,6 +31,21 @@ pub fn prefix(previous: &EventHash, header: &[u8]) -> Prefix {
 /// The hash by which a payload stands in its event; the payload itself may be forgotten.
 pub fn payload_hash(payload: &[u8]) -> [u8; 32] {
     *blake3::hash(payload).as_bytes()
+}
+
+/// The hash by which the payload of a channel's event stands: under the channel's key of the epoch, so that it tells
+/// nothing to others, and bound to the event's place, so that equal payloads are not seen to be equal. It commits: nobody
+/// finds a second payload, place or key for it. `scratch` spares an allocation for each event.
+pub fn payload_commitment(
+    key: &Secret<32>,
+    prefix: &Prefix,
+    payload: &[u8],
+    scratch: &mut Vec<u8>,
+) -> [u8; 32] {
+    scratch.clear();
+    scratch.extend_from_slice(&prefix.0);
+    scratch.extend_from_slice(payload);
+    *blake3::keyed_hash(key.expose_secret(), scratch).as_bytes()
 }
 
 /// h_n: the hash of the event with this prefix and payload hash.
@@ -69,5 +72,12 @@ mod tests {
         assert_ne!(p, prefix(&start, b"headex"));
         assert_ne!(p, prefix(&chain_start(&log, &b), b"header"));
         assert_ne!(link(&p, &payload_hash(b"x")), link(&p, &payload_hash(b"y")));
+        let commit = |key: u8, p: &Prefix, body: &[u8]| {
+            payload_commitment(&Secret::take(&mut [key; 32]), p, body, &mut Vec::new())
+        };
+        let other = prefix(&start, b"headex");
+        assert_ne!(commit(1, &p, b"x"), commit(2, &p, b"x"));
+        assert_ne!(commit(1, &p, b"x"), commit(1, &other, b"x"));
+        assert_ne!(commit(1, &p, b"x"), commit(1, &p, b"y"));
     }
 }

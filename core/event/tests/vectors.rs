@@ -1,7 +1,7 @@
 //! The test vector of `docs/format/event.md`: whoever writes events in another language gets these very bytes.
 use terachat_event::{
     ChannelId, DeviceKey, Error, EventHash, Header, Kind, LogId, SpaceId, chain_start, genesis_start, link,
-    payload_hash, prefix,
+    payload_commitment, payload_hash, prefix,
 };
 use terachat_vault::Secret;
 
@@ -73,9 +73,10 @@ fn a_sealed_event_is_hashed_and_signed_as_documented() {
     let start = chain_start(&log, &bob.id());
     case("sealed h_0", &start.0);
     let prefix = prefix(&start, &header);
-    case("sealed nonce", &prefix.nonce());
-    case("sealed associated data", prefix.associated_data());
-    let hash = link(&prefix, &payload_hash(b"ciphertext"));
+    let commitment =
+        payload_commitment(&Secret::take(&mut [0x44; 32]), &prefix, b"operation", &mut Vec::new());
+    case("sealed payload hash", &commitment);
+    let hash = link(&prefix, &commitment);
     case("sealed h_1", &hash.0);
     let head = bob.sign_head(&log, 1, hash);
     case("sealed signature", &head.signature);

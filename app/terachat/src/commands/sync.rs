@@ -90,8 +90,18 @@ impl Goal {
                 self.devices.insert(addr, Some(peer.to_string()));
             }
             Event::Notice(notice) => {
-                if let Notice::InSync { peer } = *notice {
-                    self.in_sync.insert(peer);
+                let ours = |peer: &String| self.devices.values().flatten().any(|device| device == peer);
+                match *notice {
+                    Notice::InSync { peer } => {
+                        self.in_sync.insert(peer);
+                    }
+                    Notice::NotMember { peer, .. } if ours(&peer) => {
+                        return Err(Failure::new(
+                            "the peer does not know this device as a member of the space (any more)",
+                            "ask for an invitation, or try another member if you were invited just now",
+                        ));
+                    }
+                    _ => {}
                 }
             }
             Event::Unreached { addr, why, .. } => {

@@ -11,6 +11,11 @@ pub(crate) fn notice(notice: &Notice, look: &Look, since: &mut Option<String>) -
         Notice::InSync { peer } => {
             format!("  {}\n", look.paint.dim(&format!("in sync with {}", short(peer))))
         }
+        Notice::NotMember { peer, space } => {
+            let what =
+                format!("{} says that this device is no member of space {}", short(peer), short(space));
+            format!("  {}\n", look.paint.dim(&what))
+        }
         Notice::Alarm { what } => format!("  {} {}\n", look.paint.alarm("ALARM:"), one_line(what)),
     }
 }

@@ -1,33 +1,25 @@
-use terachat_event::{ChannelId, Prefix};
-use terachat_vault::{Error, SealKey, Secret, TAG_LEN, derive_key};
+use terachat_event::{ChannelId, Prefix, payload_commitment};
+use terachat_vault::{SealKey, Secret, derive_key};
 
-/// What one channel derives from one MLS epoch's exported secret (RFC 9420, section 8.5): the key for bodies, and the
-/// key under which bundles of them travel.
+/// What one channel derives from one MLS epoch's exported secret (RFC 9420, section 8.5): the key under which events
+/// commit to their bodies, and the key that seals them when they travel.
 pub struct EpochKey {
-    body: SealKey,
+    body: Secret<32>,
     transport: Secret<32>,
 }
 
 impl EpochKey {
     /// Derives the channel's keys from the epoch's exported secret.
     pub fn derive(epoch_secret: &Secret<32>, channel: &ChannelId) -> Self {
-        let body = derive_key("terachat 2026-11 channel body key", epoch_secret, &[&channel.0]);
-        let transport = derive_key("terachat 2026-11 channel bundle key", epoch_secret, &[&channel.0]);
-        Self { body: SealKey::new(&body), transport }
+        Self {
+            body: derive_key("terachat 2026-11 channel body key", epoch_secret, &[&channel.0]),
+            transport: derive_key("terachat 2026-11 channel bundle key", epoch_secret, &[&channel.0]),
+        }
     }
 
-    /// Seals a body for the event with this prefix. The same body and event always give the same bytes, so that a
-    /// store may keep the plaintext and still prove the event.
-    pub fn seal_body(&self, prefix: &Prefix, body: &mut Vec<u8>) {
-        self.body.seal(&prefix.nonce(), prefix.associated_data(), body);
-    }
-
-    /// Opens a body.
-    ///
-    /// # Errors
-    /// [`Error::Open`] when it was not sealed for this event under this key.
-    pub fn open_body(&self, prefix: &Prefix, sealed: &[u8]) -> Result<Vec<u8>, Error> {
-        self.body.open(&prefix.nonce(), prefix.associated_data(), sealed)
+    /// The hash by which a body stands in the event with this prefix.
+    pub fn commit_body(&self, prefix: &Prefix, body: &[u8], scratch: &mut Vec<u8>) -> [u8; 32] {
+        payload_commitment(&self.body, prefix, body, scratch)
     }
 
     /// The key for one bundle; `salt` is random and travels with it.
@@ -35,6 +27,3 @@ impl EpochKey {
         SealKey::new(&derive_key("terachat 2026-11 bundle", &self.transport, &[salt]))
     }
 }
-
-/// Bytes a sealed body is longer than the operation inside.
-pub const BODY_OVERHEAD: usize = TAG_LEN;

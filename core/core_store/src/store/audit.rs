@@ -79,7 +79,7 @@ impl LocalStore {
         let entropy = Echo(self.seed());
         let (log, _) = CommitLog::open(storage, &key, &mut *self.entropy)?;
         let mut replica = LocalStore::over(log, Box::new(entropy));
-        replica.records.apply(super::records::decode(&self.records.encode_all())?);
+        replica.records.apply(super::records::decode(self.records.encode_all().expose_secret())?);
         Ok(replica)
     }
 

@@ -181,6 +181,12 @@ impl LogIndex {
         Some(())
     }
 
+    /// h_0 of the chain whose first event is at this position.
+    pub(crate) fn start_of(&self, at: u32) -> EventHash {
+        let founds = self.log.channel.is_none() && self.parents_of(at).is_empty();
+        self.start(self.device(self.event(at).chain), founds)
+    }
+
     /// All chains as they stand.
     pub(crate) fn frontier(&self) -> Frontier {
         let mut chains: Vec<_> = self

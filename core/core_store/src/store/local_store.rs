@@ -11,8 +11,8 @@ use crate::{Error, Wait};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use terachat_event::{ChannelId, EventHash, LogId, SpaceId, link, payload_hash, prefix};
-use terachat_vault::{Entropy, Secret};
+use terachat_event::{ChannelId, EventHash, LogId, Prefix, SpaceId, link, payload_hash, prefix};
+use terachat_vault::{Entropy, Secret, SecretBytes};
 
 /// Kinds of blocks in the commit log: `docs/format/store.md`.
 pub(super) const META: u8 = 1;
@@ -149,7 +149,7 @@ impl LocalStore {
     pub fn write_records(&mut self, writes: Vec<Write>) -> Result<(), Error> {
         if !writes.is_empty() {
             let body = records::encode(&writes);
-            self.commit(&[Block::plain(RECORDS, &body)])?;
+            self.commit(&[Block::plain(RECORDS, body.expose_secret())])?;
             self.records.apply(writes);
         }
         Ok(())
@@ -247,7 +247,7 @@ impl LocalStore {
             Some(Some(frame)) => Block::packed(CHUNK, frame),
             _ => Block::plain(CHUNK, chunk),
         }));
-        blocks.extend(record_block.iter().map(|body| Block::plain(RECORDS, body)));
+        blocks.extend(record_block.iter().map(|body| Block::plain(RECORDS, body.expose_secret())));
         let refs = self.commit(&blocks)?;
         self.records.apply(writes);
         self.show(batch, chunks, staged, &refs[..=chunks.len()])
@@ -269,8 +269,11 @@ impl LocalStore {
         match &batch.log.channel {
             Some(id) => logs.take_channel(id, from, batch, chunks, &staged.fresh),
             None => {
-                logs.take_control(from, batch, chunks, &staged.fresh);
-                let changed = logs.recut();
+                let changed = if logs.take_control(from, batch, chunks, &staged.fresh) {
+                    logs.recut()
+                } else {
+                    Vec::new()
+                };
                 for id in changed {
                     self.rebuild(batch.log.space, &id)?;
                 }
@@ -332,26 +335,18 @@ impl LocalStore {
 
     fn hashes(&self, index: &LogIndex) -> Result<Vec<EventHash>, Error> {
         let mut hashes: Vec<EventHash> = Vec::with_capacity(index.events.len());
-        let mut header = Vec::new();
+        let (mut header, mut scratch) = (Vec::new(), Vec::new());
         for at in 0..index.len() {
             let event = index.event(at);
-            let mut payload = self.payload(index, at)?;
             index
                 .header(at, |parent| hashes.get(parent as usize).copied(), &mut header)
                 .expect("parents come first");
             let before = match index.predecessor(at) {
                 Some(before) => hashes[before as usize],
-                None => index.start(
-                    index.device(event.chain),
-                    index.log.channel.is_none() && index.parents_of(at).is_empty(),
-                ),
+                None => index.start_of(at),
             };
             let prefix = prefix(&before, &header);
-            if let Some(key) = index.key(at) {
-                let key = self.epoch_key(&index.log, Some(key)).ok_or(Error::NoKey(key.epoch))?;
-                key.seal_body(&prefix, &mut payload);
-            }
-            let hash = link(&prefix, &payload_hash(&payload));
+            let hash = link(&prefix, &self.hash_payload(index, at, &prefix, &mut scratch)?);
             let head = &index.chains[event.chain as usize].head;
             if head.seq == u64::from(event.seq) && head.hash != hash {
                 return Err(Error::Corrupt(format!(
@@ -364,6 +359,20 @@ impl LocalStore {
         Ok(hashes)
     }
 
+    /// The hash by which the payload of the event at this position stands.
+    pub(crate) fn hash_payload(
+        &self,
+        index: &LogIndex,
+        at: u32,
+        prefix: &Prefix,
+        scratch: &mut Vec<u8>,
+    ) -> Result<[u8; 32], Error> {
+        let payload = self.payload(index, at)?;
+        let Some(id) = index.key(at) else { return Ok(payload_hash(&payload)) };
+        let key = self.epoch_key(&index.log, Some(id)).ok_or(Error::NoKey(id.epoch))?;
+        Ok(key.commit_body(prefix, &payload, scratch))
+    }
+
     /// Applies the blocks after `covered` again: they were judged before they were written.
     fn replay(&mut self, covered: Option<BlockRef>) -> Result<(), Error> {
         let blocks: Vec<_> = self.log.blocks(covered)?.collect::<Result<_, _>>()?;
@@ -372,7 +381,10 @@ impl LocalStore {
         while let Some(block) = blocks.next() {
             self.tail_len += block.body.len() as u64;
             match block.kind {
-                RECORDS => self.records.apply(records::decode(&block.body)?),
+                RECORDS => {
+                    let body = SecretBytes::take(block.body);
+                    self.records.apply(records::decode(body.expose_secret())?);
+                }
                 META => {
                     let batch = decode_batch(&block.body, Limits { events: 1 << 22, payload_len: 1 << 30 })?;
                     let (mut chunks, mut refs) = (Vec::new(), vec![block.at]);

@@ -32,20 +32,30 @@ impl Records {
     }
 
     /// All records as writes: what a snapshot holds.
-    pub(crate) fn encode_all(&self) -> Vec<u8> {
-        let mut out = Vec::new();
+    pub(crate) fn encode_all(&self) -> SecretBytes {
+        let len = self.0.iter().map(|(name, value)| one_len(name, Some(value))).sum();
+        let mut out = roomy(len);
         put(&mut out, self.0.len() as u64);
         self.0.iter().for_each(|(name, value)| encode_one(&mut out, name, Some(value)));
-        out
+        SecretBytes::take(out)
     }
 }
 
 /// A block of writes: `docs/format/store.md`.
-pub(crate) fn encode(writes: &[Write]) -> Vec<u8> {
-    let mut out = Vec::new();
+pub(crate) fn encode(writes: &[Write]) -> SecretBytes {
+    let mut out = roomy(writes.iter().map(|(name, value)| one_len(name, value.as_ref())).sum());
     put(&mut out, writes.len() as u64);
     writes.iter().for_each(|(name, value)| encode_one(&mut out, name, value.as_ref()));
-    out
+    SecretBytes::take(out)
+}
+
+/// A buffer that will not move while it is filled: a moved one leaves its secrets behind.
+fn roomy(len: usize) -> Vec<u8> {
+    Vec::with_capacity(len + 10)
+}
+
+fn one_len(name: &[u8], value: Option<&SecretBytes>) -> usize {
+    name.len() + value.map_or(0, |value| value.expose_secret().len()) + 20
 }
 
 fn encode_one(out: &mut Vec<u8>, name: &[u8], value: Option<&SecretBytes>) {
@@ -100,12 +110,12 @@ mod tests {
         #[test]
         fn writes_read_what_they_wrote(list in prop::collection::vec((any::<Vec<u8>>(), prop::option::of(any::<Vec<u8>>())), 0..8), junk: Vec<u8>) {
             let writes = |list: &[(Vec<u8>, Option<Vec<u8>>)]| -> Vec<Write> { list.iter().map(|(n, v)| (n.clone(), v.clone().map(SecretBytes::take))).collect() };
-            let read: Vec<_> = decode(&encode(&writes(&list))).unwrap().into_iter().map(|(n, v)| (n, v.map(|v| v.expose_secret().to_vec()))).collect();
+            let read: Vec<_> = decode(encode(&writes(&list)).expose_secret()).unwrap().into_iter().map(|(n, v)| (n, v.map(|v| v.expose_secret().to_vec()))).collect();
             prop_assert_eq!(&read, &list);
             let _ = decode(&junk);
             let mut records = Records::default();
             records.apply(writes(&list));
-            let all: BTreeMap<_, _> = decode(&records.encode_all()).unwrap().into_iter().map(|(n, v)| (n, v.unwrap().expose_secret().to_vec())).collect();
+            let all: BTreeMap<_, _> = decode(records.encode_all().expose_secret()).unwrap().into_iter().map(|(n, v)| (n, v.unwrap().expose_secret().to_vec())).collect();
             let mut model = BTreeMap::new();
             for (n, v) in list { match v { Some(v) => { model.insert(n, v); } None => { model.remove(&n); } } }
             prop_assert_eq!(all, model);

@@ -9,6 +9,7 @@ use crate::Error;
 use crate::query::search_index::SearchIndex;
 use crate::sync::{KeyId, Reader, put, unzigzag, zigzag};
 use terachat_event::{ChannelId, DeviceId, EventHash, LogId, SignedHead, SpaceId};
+use terachat_vault::SecretBytes;
 
 const VERSION: u8 = 1;
 /// Hashes of the newest events are kept: they are the parents of what comes next.
@@ -32,7 +33,7 @@ impl LocalStore {
     pub fn snapshot(&mut self) -> Result<(), Error> {
         self.index_texts()?;
         let mut out = vec![VERSION];
-        out.extend_from_slice(&self.records.encode_all());
+        out.extend_from_slice(self.records.encode_all().expose_secret());
         put(&mut out, self.spaces.len() as u64);
         for (space, logs) in &mut self.spaces {
             out.extend_from_slice(&space.0);
@@ -43,7 +44,7 @@ impl LocalStore {
                 put_channel(&mut out, channel);
             }
         }
-        self.log.replace_snapshot(&out)?;
+        self.log.replace_snapshot(SecretBytes::take(out).expose_secret())?;
         self.tail_len = 0;
         Ok(())
     }
@@ -55,9 +56,10 @@ impl LocalStore {
             Ok(None) | Err(StoreError::Snapshot { .. }) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        match self.read_snapshot(&snapshot.bytes) {
+        let bytes = SecretBytes::take(snapshot.bytes);
+        match self.read_snapshot(bytes.expose_secret()) {
             Ok(()) => Ok(snapshot.covers),
-            Err(Error::Malformed(_)) => {
+            Err(Error::Malformed(_) | Error::Corrupt(_)) => {
                 // Written by another version, or by a bug: the log has it all.
                 self.records = records::Records::default();
                 self.spaces.clear();

@@ -1,8 +1,8 @@
 use super::index::{LogIndex, Void};
 use super::validator::Payloads;
 use crate::model::{
-    ChannelOp, ChannelState, ControlEvent, ControlLog, ControlTransaction, Right, SpaceState, Surroundings,
-    Verdict, same_user,
+    ChannelOp, ChannelState, ControlEvent, ControlLog, ControlOp, ControlTransaction, Right, SpaceState,
+    Surroundings, Verdict, same_user,
 };
 use crate::query::search_index::SearchIndex;
 use crate::sync::Batch;
@@ -61,18 +61,34 @@ impl SpaceLogs {
     }
 
     /// Takes the control events from position `from` of the index on into the control log, and opens logs for the
-    /// channels they create.
-    pub(crate) fn take_control(&mut self, from: u32, batch: &Batch, chunks: &[Vec<u8>], fresh: &[bool]) {
-        let mut at = from;
+    /// channels they create. Gives back whether what counts in channels may have changed with them.
+    pub(crate) fn take_control(
+        &mut self,
+        from: u32,
+        batch: &Batch,
+        chunks: &[Vec<u8>],
+        fresh: &[bool],
+    ) -> bool {
+        let (mut at, mut cuts) = (from, false);
         let mut payloads = Payloads::new(batch, chunks);
         for ((n, event), fresh) in batch.events.iter().enumerate().zip(fresh) {
             let payload = payloads.next(n, event);
             if *fresh {
-                self.control.insert(control_event(&self.control_index, at, payload));
+                let event = control_event(&self.control_index, at, payload);
+                // Who is admitted or what is created takes nothing from anybody, unless it comes beside what it must
+                // give way to.
+                cuts |= self.control.heads().iter().any(|head| !event.parents.contains(head));
+                cuts |= event
+                    .transaction
+                    .0
+                    .iter()
+                    .any(|op| matches!(op, ControlOp::Remove { .. } | ControlOp::SetRank { .. }));
+                self.control.insert(event);
                 at += 1;
             }
         }
         self.open_channels();
+        cuts
     }
 
     pub(crate) fn open_channels(&mut self) {

@@ -111,7 +111,7 @@ pub(super) fn stage(
         steps: Vec::new(),
         header: Vec::with_capacity(256),
         parents: Vec::new(),
-        sealed: Vec::new(),
+        scratch: Vec::new(),
     };
     if let Some(unready) = stage.follow(chunks, key)? {
         return Ok(unready);
@@ -134,7 +134,7 @@ struct Stage<'a> {
     steps: Vec<(u32, EventHash, Step)>,
     header: Vec<u8>,
     parents: Vec<EventHash>,
-    sealed: Vec<u8>,
+    scratch: Vec<u8>,
 }
 
 impl Stage<'_> {
@@ -221,12 +221,10 @@ impl Stage<'_> {
             cursor.hash = self.index.start(&author.device, true);
         }
         let prefix = prefix(&cursor.hash, &self.header);
-        self.sealed.clear();
-        self.sealed.extend_from_slice(payload);
-        if let Some(key) = key {
-            key.seal_body(&prefix, &mut self.sealed);
-        }
-        let payload_hash = payload_hash(&self.sealed);
+        let payload_hash = match key {
+            Some(key) => key.commit_body(&prefix, payload, &mut self.scratch),
+            None => payload_hash(payload),
+        };
         let hash = link(&prefix, &payload_hash);
         if founds && hash.0 != self.batch.log.space.0 {
             return Err(Error::Genesis);

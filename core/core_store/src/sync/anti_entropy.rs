@@ -1,9 +1,9 @@
-use super::{Bundle, ChainHead, Frontier, Limits, decode_batch};
+use super::{Bundle, Frontier, Limits, decode_batch};
 use crate::store::index::LogIndex;
 use crate::{Error, LocalStore};
 use hashbrown::HashMap;
 use std::collections::BTreeMap;
-use terachat_event::{DeviceId, LogId};
+use terachat_event::{EventRef, LogId};
 
 /// How far back a chain is sent again to a peer that holds another hash: enough to show where they part.
 const OVERLAP: u64 = 64;
@@ -15,14 +15,7 @@ impl LocalStore {
     /// # Errors
     /// [`Error::Store`] when the disk cannot be read, [`Error::NoKey`] for epochs whose content is not open here.
     pub fn bundles_since(&mut self, theirs: &Frontier, limits: Limits) -> Result<Vec<Bundle>, Error> {
-        // A peer that stands where this device passed long ago may stand on another branch.
-        let unknown = |index: &LogIndex| {
-            let heads = theirs.chains.iter().filter_map(|head| {
-                index.find(&terachat_event::EventRef { author: head.device, seq: head.seq })
-            });
-            heads.into_iter().any(|at| index.hash(at).is_none())
-        };
-        if self.index(&theirs.log).is_some_and(unknown) {
+        if self.index(&theirs.log).is_some_and(|index| needs_hashes(index, theirs)) {
             self.recompute_hashes(&theirs.log)?;
         }
         let Some(index) = self.index(&theirs.log) else { return Ok(Vec::new()) };
@@ -147,21 +140,37 @@ struct Plan {
     signatures: HashMap<(u32, u64), [u8; 64]>,
 }
 
+/// Whether a peer stands where this device passed long ago, by a chain whose hash there is not kept: it may stand on
+/// another branch.
+fn needs_hashes(index: &LogIndex, theirs: &Frontier) -> bool {
+    theirs.chains.iter().any(|head| match index.head(&head.device) {
+        Some(ours) if ours.seq > head.seq => index
+            .find(&EventRef { author: head.device, seq: head.seq })
+            .is_some_and(|at| index.hash(at).is_none()),
+        _ => false,
+    })
+}
+
 /// Positions of the events that `theirs` does not cover, ascending.
 fn missing(index: &LogIndex, theirs: &Frontier) -> Vec<u32> {
-    let known: HashMap<&DeviceId, &ChainHead> =
-        theirs.chains.iter().map(|chain| (&chain.device, chain)).collect();
     let mut positions: Vec<u32> = Vec::new();
-    for chain in index.devices() {
-        let from = match known.get(chain) {
-            None => 1,
-            Some(head) => {
-                let here = index.find(&terachat_event::EventRef { author: *chain, seq: head.seq });
-                let differs = here.and_then(|at| index.hash(at)).is_some_and(|hash| hash != head.hash);
-                if differs { head.seq.saturating_sub(OVERLAP).max(1) } else { head.seq + 1 }
-            }
-        };
-        positions.extend_from_slice(index.positions_from(chain, from));
+    // Most chains are equal on both sides; those cost one look-up by a fast hash and no more.
+    let mut known = 0;
+    for head in &theirs.chains {
+        let Some(ours) = index.head(&head.device) else { continue };
+        known += 1;
+        if ours.seq == head.seq && ours.hash == head.hash {
+            continue;
+        }
+        let here = index.find(&EventRef { author: head.device, seq: head.seq });
+        let differs = here.and_then(|at| index.hash(at)).is_some_and(|hash| hash != head.hash);
+        let from = if differs { head.seq.saturating_sub(OVERLAP).max(1) } else { head.seq.saturating_add(1) };
+        positions.extend_from_slice(index.positions_from(&head.device, from));
+    }
+    if known < index.devices().count() {
+        for device in index.devices().filter(|device| theirs.chain(device).is_none()) {
+            positions.extend_from_slice(index.positions_from(device, 1));
+        }
     }
     positions.sort_unstable();
     positions

@@ -159,11 +159,7 @@ fn compose(
             payload_len: u32::try_from(payload.len()).map_err(|_| Error::Payload("an event is too large"))?,
         });
     }
-    if draft
-        .payloads
-        .iter()
-        .any(|payload| payload.len() > terachat_event::PAYLOAD_LEN_MAX - crate::model::BODY_OVERHEAD)
-    {
+    if draft.payloads.iter().any(|payload| payload.len() > terachat_event::PAYLOAD_LEN_MAX) {
         return Err(Error::Payload("an event is larger than 1 MiB"));
     }
     Ok(batch)

@@ -5,7 +5,7 @@ use crate::store::{Fork, Staging, Trust};
 use crate::{Error, LocalStore, Wait};
 use std::collections::BTreeSet;
 use std::ops::Range;
-use terachat_event::{Branch, DeviceId, Equivocation, LogId, STEPS_MAX, Step, payload_hash, prefix};
+use terachat_event::{Branch, DeviceId, Equivocation, LogId, STEPS_MAX, Step, prefix};
 use terachat_vault::SecretBytes;
 
 const PROOF_PREFIX: &[u8] = b"proof/";
@@ -147,27 +147,35 @@ impl LocalStore {
             return None;
         }
         let known = self.space(&batch.log.space);
-        let mut strangers: BTreeSet<DeviceId> = batch
-            .authors
-            .iter()
-            .filter(|author| {
-                author.count > 0 && known.is_none_or(|state| !state.devices.contains_key(&author.device))
-            })
-            .map(|author| author.device)
-            .collect();
+        let admits = |device: &DeviceId| known.is_some_and(|state| state.devices.contains_key(device));
+        let authors = batch.authors.iter().filter(|author| author.count > 0);
+        let strangers: BTreeSet<DeviceId> =
+            authors.map(|author| author.device).filter(|device| !admits(device)).collect();
         if strangers.is_empty() {
             return None;
         }
+        // Only somebody who is known before vouches for somebody new; the founder is known by founding.
+        let mut vouched: BTreeSet<DeviceId> = BTreeSet::new();
         let mut payloads = crate::store::Payloads::new(batch, chunks);
         for (at, event) in batch.events.iter().enumerate() {
-            let Ok(transaction) = ControlTransaction::decode(payloads.next(at, event)) else { continue };
+            let payload = payloads.next(at, event);
+            let author = batch.authors[event.author as usize].device;
+            let Ok(transaction) = ControlTransaction::decode(payload) else { continue };
             for op in transaction.0 {
-                if let ControlOp::Admit { card, .. } | ControlOp::Genesis { owner: card, .. } = op {
-                    strangers.remove(&card.device);
+                match op {
+                    ControlOp::Genesis { owner, .. }
+                        if known.is_none() && at == 0 && owner.device == author =>
+                    {
+                        vouched.insert(author);
+                    }
+                    ControlOp::Admit { card, .. } if admits(&author) || vouched.contains(&author) => {
+                        vouched.insert(card.device);
+                    }
+                    _ => {}
                 }
             }
         }
-        strangers.first().map(|device| Wait::Author(*device))
+        strangers.difference(&vouched).next().map(|device| Wait::Author(*device))
     }
 
     fn touches_frozen(&self, batch: &Batch) -> bool {
@@ -196,11 +204,11 @@ impl LocalStore {
         let head = index.head(&fork.author).ok_or(Error::Unknown("the chain"))?;
         let mut steps = Vec::new();
         let mut previous = None;
-        let mut header = Vec::new();
+        let (mut header, mut scratch) = (Vec::new(), Vec::new());
         for at in index.positions_from(&fork.author, fork.seq).iter().take(STEPS_MAX + 1) {
             let before = match index.predecessor(*at) {
                 Some(before) => index.hash(before),
-                None => Some(index.start(&fork.author, false)),
+                None => Some(index.start_of(*at)),
             };
             let before = before
                 .ok_or_else(|| Error::Corrupt("a hash is missing after it was recomputed".to_owned()))?;
@@ -208,12 +216,8 @@ impl LocalStore {
             index.header(*at, |parent| index.hash(parent), &mut header).ok_or_else(|| {
                 Error::Corrupt("a parent's hash is missing after it was recomputed".to_owned())
             })?;
-            let mut payload = self.payload(index, *at)?;
-            if let Some(id) = index.key(*at) {
-                let key = self.epoch_key(log, Some(id)).ok_or(Error::NoKey(id.epoch))?;
-                key.seal_body(&prefix(&before, &header), &mut payload);
-            }
-            steps.push(Step { header: header.clone(), payload_hash: payload_hash(&payload) });
+            let payload_hash = self.hash_payload(index, *at, &prefix(&before, &header), &mut scratch)?;
+            steps.push(Step { header: header.clone(), payload_hash });
         }
         let previous = previous.ok_or(Error::Unknown("the forked event"))?;
         Ok(Branch { previous, steps, signature: head.signature })
