@@ -51,7 +51,7 @@ impl Client {
                         known += old;
                     }
                     Ok(Outcome::Waits(wait)) => waiting.push(wait.to_string()),
-                    Ok(Outcome::Equivocated(_)) => {
+                    Ok(Outcome::Equivocated { .. }) => {
                         refused.push("a device signed two events with one number".to_owned())
                     }
                     Err(error) => refused.push(error.to_string()),

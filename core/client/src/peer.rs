@@ -116,6 +116,9 @@ impl Client {
         }
         logs.into_iter().for_each(|log| self.ask(peer, log));
         self.want_tree(peer, space);
+        for proof in self.store.proofs(&space) {
+            self.tell(peer, &Frame::Proof { bytes: proof.encode() });
+        }
         Ok(())
     }
 

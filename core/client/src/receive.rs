@@ -111,7 +111,14 @@ impl Client {
         if !self.is_common(peer, &log.space) {
             return Ok(());
         }
-        match self.take_in(&bundle)? {
+        let outcome = match self.take_in(&bundle) {
+            Err(Error::Store(terachat_core_store::Error::Event(_))) if self.disagrees(peer, &log)? => {
+                // It stands on another branch of a chain that forked: shown this one, it will have the proof.
+                return self.push_to(peer, log);
+            }
+            outcome => outcome?,
+        };
+        match outcome {
             Outcome::Applied { new, .. } => {
                 let ours = self.store.frontier(&log).ok_or(Error::Frame("a bundle of no log"))?;
                 if let Some(state) = self.peers.get_mut(&peer) {
@@ -138,12 +145,23 @@ impl Client {
                     }
                 }
             }
-            Outcome::Equivocated(proofs) => {
-                proofs.iter().for_each(|proof| self.accuse(proof));
+            Outcome::Equivocated { proofs, is_news } => {
+                for proof in &proofs {
+                    self.tell(peer, &Frame::Proof { bytes: proof.encode() });
+                    if is_news {
+                        self.accuse(proof);
+                    }
+                }
                 self.ask(peer, log);
             }
         }
         Ok(())
+    }
+
+    /// Whether a peer's last word on a log names another event where this device has one.
+    fn disagrees(&mut self, peer: DeviceId, log: &LogId) -> Result<bool, Error> {
+        let theirs = self.peers.get(&peer).and_then(|state| state.theirs.get(log)).cloned();
+        Ok(theirs.map(|theirs| self.store.conflicts(&theirs)).transpose()?.unwrap_or(false))
     }
 
     /// Judges a bundle, from a peer or a file, and remembers what it waits for.
@@ -156,7 +174,7 @@ impl Client {
             Outcome::Waits(wait) => {
                 self.waits.insert(bundle.batch.log, *wait);
             }
-            Outcome::Equivocated(_) => {}
+            Outcome::Equivocated { .. } => {}
         }
         Ok(outcome)
     }
@@ -228,6 +246,9 @@ impl Client {
         let proof = Equivocation::decode(bytes).map_err(terachat_core_store::Error::from)?;
         if self.store.apply_proof(&proof)? {
             self.accuse(&proof);
+            // What waited for the other branch can be judged now.
+            let log = proof.log;
+            self.peers_in(&log.space).into_iter().for_each(|peer| self.ask(peer, log));
         }
         Ok(())
     }
