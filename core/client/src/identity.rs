@@ -58,7 +58,11 @@ impl Identity {
         let len =
             usize::try_from(len).ok().filter(|len| *len <= 4096).ok_or(Error::Profile("it is too long"))?;
         let sealed = storage.read(FILE, 0, len)?;
-        Self::parse(&open_with_passphrase(passphrase, &sealed)?)
+        let opened = open_with_passphrase(passphrase, &sealed).map_err(|error| match error {
+            terachat_vault::Error::Envelope(what) => Error::Profile(what),
+            error => error.into(),
+        });
+        Self::parse(&opened?)
     }
 
     fn parse(plain: &SecretBytes) -> Result<Self, Error> {

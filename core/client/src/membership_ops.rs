@@ -136,7 +136,7 @@ impl Client {
         let repairs =
             !(packages.is_empty() && extra.is_empty()) && self.is_responsible(&space, &missing, &extra);
         // After a lost race messages may be sealed where newcomers cannot look: the next commit leads back there.
-        if !repairs && !(lost_by_me && follows) {
+        if !(repairs || lost_by_me && follows) {
             return Ok(false);
         }
         let prepared = self.prepare(space, &packages, &extra)?;

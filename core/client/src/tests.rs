@@ -316,10 +316,10 @@ fn an_import_goes_on_where_a_crash_cut_it_off() {
     let record = |id: u64| ImportRecord {
         id,
         ts_ms: 1_100_000_000_000 + id as i64 * 60_000,
-        style: if id % 7 == 0 { Style::Action } else { Style::Message },
+        style: if id.is_multiple_of(7) { Style::Action } else { Style::Message },
         author: format!("nick{}", id % 5),
         body: format!("line {id}"),
-        reply_to: (id > 3 && id % 3 == 0).then(|| id - 2),
+        reply_to: (id > 3 && id.is_multiple_of(3)).then(|| id - 2),
     };
     let import = |from: u64, to: u64| Request::Import {
         place: place(),

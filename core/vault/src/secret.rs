@@ -81,8 +81,8 @@ mod tests {
         impl<T: Clone> ProbeClone<T> {
             const HAS: bool = true;
         }
-        assert!(Probe::<u8>::HAS && ProbeClone::<u8>::HAS, "the probe sees the traits where they exist");
-        assert!(!Probe::<Secret<32>>::HAS && !Probe::<SecretBytes>::HAS);
-        assert!(!ProbeClone::<Secret<32>>::HAS && !ProbeClone::<SecretBytes>::HAS);
+        const { assert!(Probe::<u8>::HAS && ProbeClone::<u8>::HAS, "the probe sees the traits where they exist") };
+        const { assert!(!Probe::<Secret<32>>::HAS && !Probe::<SecretBytes>::HAS) };
+        const { assert!(!ProbeClone::<Secret<32>>::HAS && !ProbeClone::<SecretBytes>::HAS) };
     }
 }

@@ -27,7 +27,7 @@ fn main() {
     let mut in_append = 0.0;
     let start = Instant::now();
     for body in text.chunks(BLOCK_LEN) {
-        in_append += seconds(|| drop(large.append(&[Block { kind: 1, body }]).unwrap()));
+        in_append += seconds(|| drop(large.append(&[Block::plain(1, body)]).unwrap()));
         large.sync().unwrap();
     }
     let all = start.elapsed().as_secs_f64();
@@ -45,7 +45,7 @@ fn main() {
     let before = small.bytes();
     let took = seconds(|| {
         for body in text.chunks(200).take(SMALL) {
-            small.append(&[Block { kind: 1, body }]).unwrap();
+            small.append(&[Block::plain(1, body)]).unwrap();
         }
     });
     println!("commit of 200 B, no sync  {:8.2} µs", took * 1e6 / SMALL as f64);
@@ -57,7 +57,7 @@ fn main() {
     println!("one sync for all of them  {:8.2} ms", took * 1e3);
     let took = seconds(|| {
         for body in text.chunks(200).take(SYNCS) {
-            small.commit(&[Block { kind: 1, body }]).unwrap();
+            small.commit(&[Block::plain(1, body)]).unwrap();
         }
     });
     println!("commit of 200 B, synced   {:8.0} µs", took * 1e6 / SYNCS as f64);

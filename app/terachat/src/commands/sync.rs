@@ -71,11 +71,14 @@ async fn reach(goal: &mut Goal, service: &Service, patience: Duration) -> Result
 struct Goal {
     devices: BTreeMap<String, Option<String>>,
     in_sync: BTreeSet<String>,
+    /// Devices that do not know this one; their word may come before it is known which address is theirs.
+    refusing: BTreeSet<String>,
 }
 
 impl Goal {
     fn new(addrs: &[String]) -> Self {
-        Self { devices: addrs.iter().map(|addr| (addr.clone(), None)).collect(), in_sync: BTreeSet::new() }
+        let devices = addrs.iter().map(|addr| (addr.clone(), None)).collect();
+        Self { devices, in_sync: BTreeSet::new(), refusing: BTreeSet::new() }
     }
 
     fn is_reached(&self) -> bool {
@@ -88,22 +91,18 @@ impl Goal {
         match event {
             Event::Reached { addr, peer } => {
                 self.devices.insert(addr, Some(peer.to_string()));
+                return self.check_welcome();
             }
-            Event::Notice(notice) => {
-                let ours = |peer: &String| self.devices.values().flatten().any(|device| device == peer);
-                match *notice {
-                    Notice::InSync { peer } => {
-                        self.in_sync.insert(peer);
-                    }
-                    Notice::NotMember { peer, .. } if ours(&peer) => {
-                        return Err(Failure::new(
-                            "the peer does not know this device as a member of the space (any more)",
-                            "ask for an invitation, or try another member if you were invited just now",
-                        ));
-                    }
-                    _ => {}
+            Event::Notice(notice) => match *notice {
+                Notice::InSync { peer } => {
+                    self.in_sync.insert(peer);
                 }
-            }
+                Notice::NotMember { peer, .. } => {
+                    self.refusing.insert(peer);
+                    return self.check_welcome();
+                }
+                _ => {}
+            },
             Event::Unreached { addr, why, .. } => {
                 let Failure::Told { what, next } = Failure::from_text(why) else { return Ok(()) };
                 return Err(Failure::new(format_args!("{addr}: {what}"), next));
@@ -119,6 +118,16 @@ impl Goal {
                     ));
                 }
             }
+        }
+        Ok(())
+    }
+
+    fn check_welcome(&self) -> Result<()> {
+        if self.devices.values().flatten().any(|device| self.refusing.contains(device)) {
+            return Err(Failure::new(
+                "the peer does not know this device as a member of the space (any more)",
+                "ask for an invitation, or try another member if you were invited just now",
+            ));
         }
         Ok(())
     }
@@ -157,6 +166,22 @@ mod tests {
         goal.take(Event::Gone(a)).unwrap();
         goal.take(in_sync(b)).unwrap();
         assert!(goal.is_reached());
+    }
+
+    #[test]
+    fn a_peer_that_knows_no_such_member_ends_it_whichever_word_comes_first() {
+        let (a, b) = (PeerKey([1; 32]), PeerKey([2; 32]));
+        let stranger = |peer: PeerKey| {
+            Event::Notice(Box::new(Notice::NotMember { peer: peer.to_string(), space: "s".into() }))
+        };
+        let reached = || Event::Reached { addr: "x".into(), peer: a };
+        let mut goal = Goal::new(&["x".into()]);
+        goal.take(stranger(b)).unwrap();
+        goal.take(reached()).unwrap();
+        goal.take(stranger(a)).unwrap_err();
+        let mut goal = Goal::new(&["x".into()]);
+        goal.take(stranger(a)).unwrap();
+        goal.take(reached()).unwrap_err();
     }
 
     #[test]

@@ -239,7 +239,7 @@ impl LocalStore {
     ) -> Result<std::ops::Range<u32>, Error> {
         let record_block = (!writes.is_empty()).then(|| records::encode(&writes));
         // What came compressed is stored as it came; one batch has one encoding, so these are its bytes.
-        let meta = frames.meta.is_none().then(|| encode_batch(batch)).unwrap_or_default();
+        let meta = if frames.meta.is_none() { encode_batch(batch) } else { Vec::new() };
         let mut blocks = vec![match &frames.meta {
             Some(frame) => Block::packed(META, frame),
             None => Block::plain(META, &meta),

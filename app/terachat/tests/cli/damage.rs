@@ -1,0 +1,84 @@
+//! Folders that are not as they should be: told in two lines, left as they are, and good again once put right.
+use crate::support::{Ended, Place};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The files of a profile with their content, without the lock.
+fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = entries
+        .filter(|path| path.is_file() && path.file_name().unwrap() != ".lock")
+        .map(|path| (path.clone(), std::fs::read(path).unwrap()))
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn a_foreign_folder_is_left_alone() {
+    let place = Place::new();
+    let home = place.home("letters");
+    std::fs::create_dir(&home).unwrap();
+    std::fs::write(home.join("letter.txt"), "dear").unwrap();
+    for args in [&["status"][..], &["init", "--name", "Ada"], &["listen"], &["audit"]] {
+        let ended = place.run("letters", args);
+        let (what, next) = ended.pair();
+        assert!(what.contains("no profile") || what.contains("not empty"), "{args:?}: {what}");
+        assert!(next.contains("--home"), "{args:?}: {next}");
+    }
+    assert_eq!(files(&home), [(home.join("letter.txt"), b"dear".to_vec())]);
+}
+
+#[test]
+fn a_damaged_key_file_is_told_and_a_backup_of_it_heals_all() {
+    let place = Place::crew();
+    place.ok("ada", &["send", "before"]);
+    let identity = place.home("ada").join("identity");
+    let whole = std::fs::read(&identity).unwrap();
+    let mut flipped = whole.clone();
+    *flipped.last_mut().unwrap() ^= 1;
+    for damaged in [&flipped[..], &whole[..whole.len() / 2], b"", b"not a key file at all", &[0xff; 5000]] {
+        std::fs::write(&identity, damaged).unwrap();
+        let before = files(&place.home("ada"));
+        let ended = place.run("ada", &["read"]);
+        let (what, next) = ended.pair();
+        // A wrong passphrase and a changed file cannot always be told apart.
+        let named = what.contains("damaged") || what.contains("changed");
+        assert!(named && next.contains("backup"), "{what} / {next}");
+        assert_eq!(files(&place.home("ada")), before, "nothing was changed");
+    }
+    std::fs::write(&identity, whole).unwrap();
+    assert!(place.ok("ada", &["read"]).contains("before"));
+    place.ok("ada", &["audit"]);
+}
+
+/// A disk that takes no more, by the only limit that needs no rights: no file may grow beyond some blocks.
+#[cfg(unix)]
+#[test]
+fn what_does_not_fit_is_refused_and_all_else_stays() {
+    let place = Place::crew();
+    place.ok("ada", &["send", "before"]);
+    let largest = files(&place.home("ada")).iter().map(|(_, bytes)| bytes.len()).max().unwrap();
+    let body = &letters(60_000);
+    let blocks = (largest / 512 + 16).to_string();
+    let inner = place.command("ada", &["send", body]);
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' XFSZ; ulimit -f \"$0\"; exec \"$@\"", &blocks]);
+    command.arg(inner.get_program()).args(inner.get_args()).stdin(Stdio::null());
+    command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let ended = Ended::from(command.output().unwrap());
+    let (what, next) = ended.pair();
+    assert!(what.contains("cannot") && !next.is_empty(), "{what} / {next}");
+    let page = place.json("ada", &["read"]);
+    assert_eq!(page["messages"].as_array().unwrap().len(), 1, "what was refused is not there");
+    place.ok("ada", &["send", body]);
+    place.ok("ada", &["audit"]);
+    assert_eq!(place.json("ada", &["read"])["messages"].as_array().unwrap().len(), 2);
+}
+
+/// Letters that packing makes hardly smaller than half.
+fn letters(len: usize) -> String {
+    let mut bytes = vec![0; len / 2];
+    blake3::Hasher::new().finalize_xof().fill(&mut bytes);
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
