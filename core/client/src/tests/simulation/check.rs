@@ -2,6 +2,8 @@
 use super::world::World;
 use crate::api::{Answer, Message, Place, Request};
 use std::collections::{BTreeMap, BTreeSet};
+use terachat_core_store::model::ControlOp;
+use terachat_core_store::query::PageStart;
 use terachat_event::{DeviceId, LogId};
 
 impl World {
@@ -23,6 +25,10 @@ impl World {
         }
         for ((_, log), last) in self.imported.iter().filter(|((author, _), _)| *author == at) {
             let device = DeviceId(self.devices[at].id);
+            let state = client.store.space(&log.space).unwrap();
+            if state.rank_of(&device).is_none_or(|rank| rank.get() == 0) {
+                continue;
+            }
             assert!(client.store.import_position(log, &device, at as u64) >= *last, "d{at} lost imported records");
         }
     }
@@ -51,6 +57,27 @@ impl World {
             }
         }
         self.settle();
+        self.dump();
+    }
+
+    fn dump(&self) {
+        if !self.trace {
+            return;
+        }
+        let space = self.space();
+        for at in 0..self.devices.len() {
+            let client = &self.devices[at].client;
+            self.note(|| format!("== d{at} {:?} epochs {:?}", DeviceId(self.devices[at].id), client.epochs(&space)));
+            let Some(control) = client.store.control(&space) else { continue };
+            for (event, verdict) in control.events() {
+                let author = self.index_of(&event.stamp.author.0);
+                let secret = client.store.epoch_secret(&space, &event.hash).is_some();
+                self.note(|| {
+                    let ops = format!("{:?}", event.transaction.0.iter().map(op_name).collect::<Vec<_>>());
+                    format!("   {:?} d{author} {} {ops} parents {:?} {verdict:?} key {secret}", event.hash, event.stamp.seq, event.parents)
+                });
+            }
+        }
     }
 
     /// Present members who know that they are.
@@ -107,6 +134,8 @@ impl World {
             assert_eq!(other.1, first.1, "d0 and d{at} are in other epochs");
             for log in self.devices[0].client.store.logs().iter().filter(|log| log.channel.is_some()) {
                 assert_eq!(self.page(at, log), self.page(0, log), "d0 and d{at} read something else");
+                let views = |at: usize| self.devices[at].client.store.page(log, PageStart::Newest, 10_000).unwrap();
+                assert_eq!(views(at), views(0), "d0 and d{at} hold something else");
                 let frontier = |at: usize| self.devices[at].client.store.frontier(log);
                 assert_eq!(frontier(at), frontier(0), "d0 and d{at} have other events");
             }
@@ -147,5 +176,14 @@ impl World {
                 assert!(position >= *last, "d{at} lacks records that d{author} imported");
             }
         }
+    }
+}
+
+fn op_name(op: &ControlOp) -> String {
+    match op {
+        ControlOp::Commit(commit) => format!("Commit {} on {:?}, welcome {}, links {:?}", commit.epoch, commit.previous, !commit.welcome.is_empty(), commit.links.iter().map(|l| l.commit).collect::<Vec<_>>()),
+        ControlOp::Remove { user, .. } => format!("Remove {user:?}"),
+        ControlOp::Admit { card, rank, .. } => format!("Admit {} {rank}", card.name),
+        other => format!("{other:.60?}"),
     }
 }
