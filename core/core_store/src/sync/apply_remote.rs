@@ -118,7 +118,7 @@ impl LocalStore {
             return (!founds).then_some(Wait::Space(log.space));
         };
         let channel = log.channel?;
-        if !logs.channels.contains_key(&channel) {
+        if !logs.control.state().channels.contains_key(&channel) {
             return Some(Wait::Channel(channel));
         }
         let control = &logs.control;
