@@ -107,7 +107,7 @@ impl LocalStore {
         let of = |logs: &SpaceLogs| {
             let space = logs.space();
             std::iter::once(LogId::control(space))
-                .chain(logs.channels.keys().map(move |id| LogId::channel(space, *id)))
+                .chain(logs.control.state().channels.keys().map(move |id| LogId::channel(space, *id)))
                 .collect::<Vec<_>>()
         };
         self.spaces.values().flat_map(of).collect()

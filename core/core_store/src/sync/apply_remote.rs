@@ -144,7 +144,7 @@ impl LocalStore {
             }
         }
         let channel = log.channel?;
-        if !logs.channels.contains_key(&channel) {
+        if !logs.control.state().channels.contains_key(&channel) {
             return Some(Wait::Channel(channel));
         }
         let control = &logs.control;
