@@ -51,7 +51,7 @@ impl Client {
                         known += old;
                     }
                     Ok(Outcome::Waits(wait)) => waiting.push(wait.to_string()),
-                    Ok(Outcome::Equivocated(_)) => {
+                    Ok(Outcome::Equivocated { .. }) => {
                         refused.push("a device signed two events with one number".to_owned())
                     }
                     Err(error) => refused.push(error.to_string()),
@@ -79,8 +79,9 @@ impl Client {
                 "it is of a space this device was not invited to; `terachat join` comes first",
             ));
         }
-        let outcome = self.take_in(&bundle)?;
+        let outcome = self.store.apply_remote(&bundle)?;
         if let Outcome::Applied { new, .. } = &outcome {
+            self.waits_no_more(&log);
             self.arrived(log, new.clone())?;
         }
         Ok(outcome)

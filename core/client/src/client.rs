@@ -3,10 +3,10 @@ use crate::api::{Answer, Notice, Request};
 use crate::identity::Identity;
 use crate::membership::Membership;
 use crate::peer::Peer;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use terachat_core_store::store::Storage;
-use terachat_core_store::{LocalStore, Wait};
-use terachat_event::{DeviceId, LogId, SpaceId};
+use terachat_core_store::LocalStore;
+use terachat_event::{DeviceId, SpaceId};
 use terachat_vault::{Entropy, PassphraseCost, Secret};
 
 /// One device: its keys, its store, its place in its groups, and its conversations with peers.
@@ -18,8 +18,8 @@ pub struct Client {
     pub(crate) store: LocalStore,
     pub(crate) memberships: BTreeMap<SpaceId, Membership>,
     pub(crate) peers: BTreeMap<DeviceId, Peer>,
-    /// What the newest bundle of a log waits for. Nothing is kept of it: it is asked for again.
-    pub(crate) waits: BTreeMap<LogId, Wait>,
+    /// Spaces in which following the control log was interrupted, as by a full disk: taken up with the next call.
+    pub(crate) unsettled: BTreeSet<SpaceId>,
     pub(crate) frames: VecDeque<(DeviceId, Vec<u8>)>,
     pub(crate) notices: VecDeque<Notice>,
     pub(crate) now_ms: u64,
@@ -67,7 +67,7 @@ impl Client {
             store,
             memberships: BTreeMap::new(),
             peers: BTreeMap::new(),
-            waits: BTreeMap::new(),
+            unsettled: BTreeSet::new(),
             frames: VecDeque::new(),
             notices: VecDeque::new(),
             now_ms,
@@ -90,6 +90,7 @@ impl Client {
     /// Why it was not carried out; nothing changed.
     pub fn execute(&mut self, request: Request, now_ms: u64) -> Result<Answer, Error> {
         self.now_ms = now_ms;
+        self.resume();
         match request {
             Request::WhoAmI => self.who_am_i(),
             Request::SpaceCreate { name } => self.space_create(&name),

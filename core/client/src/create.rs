@@ -54,8 +54,7 @@ impl Client {
                 LocalStore::epoch_secret_record(&space, &commit, &group.epoch_secret(EPOCH_LABEL)),
             ])
         })?;
-        self.settle(space)?;
-        self.after_control(space)?;
+        self.follow_up(space);
         Ok(Answer::Space { id: space.to_string(), name: name.to_owned() })
     }
 
@@ -68,7 +67,7 @@ impl Client {
             return Err(Error::Input("there is a channel of that name; choose another"));
         }
         self.control(space, vec![ControlOp::CreateChannel { name: name.to_owned() }], |_| Vec::new())?;
-        self.after_control(space)?;
+        self.follow_up(space);
         let state = self.store.space(&space);
         let created = state.and_then(|state| state.channels.keys().find(|id| !known.contains_key(*id)));
         let id = created.ok_or(Error::Input("the channel was not created"))?.to_string();

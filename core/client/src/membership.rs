@@ -1,4 +1,5 @@
 //! The MLS group follows the control log: which commits count is the log's to say, and this processes them.
+use crate::api::Notice;
 use crate::{Client, Error};
 use std::collections::{BTreeMap, BTreeSet};
 use terachat_core_store::LocalStore;
@@ -40,8 +41,37 @@ impl Client {
     }
 
     /// Brings the group up to what the control log says: processes commits, joins by welcomes, walks links back to
-    /// earlier epochs. Gives back whether new epochs were opened.
+    /// earlier epochs. Gives back whether new epochs were opened. What a full disk interrupts is taken up again with
+    /// the next call to this device.
     pub(crate) fn settle(&mut self, space: SpaceId) -> Result<bool, Error> {
+        let result = self.settle_now(space);
+        if matches!(result, Err(Error::Store(terachat_core_store::Error::Store(_)))) {
+            self.unsettled.insert(space);
+        } else {
+            self.unsettled.remove(&space);
+        }
+        result
+    }
+
+    /// Takes up what was interrupted; what fails again stays to be taken up.
+    pub(crate) fn resume(&mut self) {
+        for space in self.unsettled.clone() {
+            if self.settle(space).is_ok() {
+                // Which epochs the interrupted attempt had opened is not remembered, so all is asked for.
+                let _ = self.after_control(space).and_then(|()| self.opened(space));
+            }
+        }
+    }
+
+    /// Follows up on this device's own control event, which is durable: what fails now is made good later, and does
+    /// not undo what was done.
+    pub(crate) fn follow_up(&mut self, space: SpaceId) {
+        if let Err(error) = self.settle(space).and_then(|_| self.after_control(space)) {
+            self.notices.push_back(Notice::Alarm { what: error.to_string() });
+        }
+    }
+
+    fn settle_now(&mut self, space: SpaceId) -> Result<bool, Error> {
         let mut opened = false;
         loop {
             opened |= self.process_commits(space)?;

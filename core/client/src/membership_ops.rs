@@ -96,7 +96,7 @@ impl Client {
             let prepared = self.prepare(space, &[], &inside)?;
             self.publish(space, vec![remove], prepared)?;
         }
-        self.after_control(space)?;
+        self.follow_up(space);
         self.notices
             .push_back(Notice::Space { space: space.to_string(), what: format!("{member} was removed") });
         Ok(Answer::Done)
@@ -112,7 +112,7 @@ impl Client {
             self.keeps_an_owner(&space, &user)?;
         }
         self.control(space, vec![set], |_| Vec::new())?;
-        self.after_control(space)?;
+        self.follow_up(space);
         self.notices.push_back(Notice::Space {
             space: space.to_string(),
             what: format!("{member} has rank {rank} now"),
@@ -228,8 +228,8 @@ impl Client {
     /// Makes one event of `ops` and the commit, with the next group durable beside it, and moves on to it.
     fn publish(&mut self, space: SpaceId, ops: Vec<ControlOp>, prepared: Prepared) -> Result<(), Error> {
         self.publish_only(space, ops, prepared)?;
-        self.settle(space)?;
-        self.after_control(space)
+        self.follow_up(space);
+        Ok(())
     }
 
     fn publish_only(

@@ -3,6 +3,7 @@ use crate::api::Notice;
 use crate::protocol::{Frame, VERSION, space_tag};
 use crate::{Client, Error};
 use std::collections::{BTreeMap, BTreeSet};
+use terachat_core_store::Wait;
 use terachat_core_store::sync::{Bundle, Frontier, Limits};
 use terachat_event::{DeviceId, LogId, SpaceId};
 
@@ -24,12 +25,16 @@ pub(crate) struct Peer {
     pub(crate) awaited: BTreeSet<LogId>,
     /// Logs of which this device asked again since it last got on.
     pub(crate) asked: BTreeSet<LogId>,
+    /// What its newest bundle of a log waits for. Nothing is kept of it: it is asked for again. Ends with the
+    /// connection, since a peer may make up whatever it likes.
+    pub(crate) waits: BTreeMap<LogId, Wait>,
     pub(crate) in_sync: bool,
 }
 
 impl Client {
     /// A connection to `peer` was made; its key is authenticated.
     pub fn connected(&mut self, peer: [u8; 32]) {
+        self.resume();
         let peer = DeviceId(peer);
         let mut state = Peer::default();
         self.store.entropy().fill(&mut state.nonce);
@@ -118,6 +123,9 @@ impl Client {
         }
         logs.into_iter().for_each(|log| self.ask(peer, log));
         self.want_tree(peer, space);
+        for proof in self.store.proofs(&space) {
+            self.tell(peer, &Frame::Proof { bytes: proof.encode() });
+        }
         Ok(())
     }
 
@@ -194,7 +202,7 @@ impl Client {
             let ours = self.store.frontier(log).map(|frontier| frontier.root());
             ours.is_some() && ours.as_ref() == state.roots.get(log)
         };
-        let waits = self.waits.keys().any(|log| state.common.contains(&log.space));
+        let waits = state.waits.keys().any(|log| state.common.contains(&log.space));
         let joining = state.common.iter().any(|space| {
             self.memberships.get(space).is_some_and(|membership| membership.wanted_tree.is_some())
         });

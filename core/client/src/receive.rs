@@ -4,10 +4,14 @@ use crate::notice::NOTICES_MAX;
 use crate::peer::advance;
 use crate::protocol::Frame;
 use crate::{Client, Error};
+use std::collections::BTreeSet;
 use std::ops::Range;
 use terachat_core_store::Wait;
 use terachat_core_store::sync::{Bundle, Frontier, Limits, Outcome};
 use terachat_event::{DeviceId, Equivocation, LogId, SpaceId};
+
+/// Logs of which one peer's bundles may be remembered to wait.
+const WAITS_MAX: usize = 4096;
 
 impl Client {
     /// Takes in a frame from an authenticated peer. What it brought is durable when this returns.
@@ -21,7 +25,9 @@ impl Client {
         if !self.peers.contains_key(&peer) {
             return Err(Error::Frame("a frame without a connection"));
         }
-        let result = self.take_frame(peer, Frame::decode(&frame)?);
+        let frame = Frame::decode(&frame)?;
+        self.resume();
+        let result = self.take_frame(peer, frame);
         self.check_in_sync(peer);
         match result {
             Err(Error::Store(error @ terachat_core_store::Error::Store(_))) => {
@@ -111,8 +117,16 @@ impl Client {
         if !self.is_common(peer, &log.space) {
             return Ok(());
         }
-        match self.take_in(&bundle)? {
+        let outcome = match self.store.apply_remote(&bundle) {
+            Err(terachat_core_store::Error::Event(_)) if self.disagrees(peer, &log)? => {
+                // It stands on another branch of a chain that forked: shown this one, it will have the proof.
+                return self.push_to(peer, log);
+            }
+            outcome => outcome?,
+        };
+        match outcome {
             Outcome::Applied { new, .. } => {
+                self.waits_no_more(&log);
                 let ours = self.store.frontier(&log).ok_or(Error::Frame("a bundle of no log"))?;
                 if let Some(state) = self.peers.get_mut(&peer) {
                     let theirs = state.theirs.entry(log).or_insert(Frontier { log, chains: Vec::new() });
@@ -126,6 +140,11 @@ impl Client {
                 self.arrived(log, new)?;
             }
             Outcome::Waits(wait) => {
+                if let Some(state) = self.peers.get_mut(&peer)
+                    && (state.waits.len() < WAITS_MAX || state.waits.contains_key(&log))
+                {
+                    state.waits.insert(log, wait);
+                }
                 // Asked once; if that does not help, again when something else has come.
                 let asks = matches!(wait, Wait::Event(_)) || more;
                 if asks && self.peers.get_mut(&peer).is_some_and(|state| state.asked.insert(log)) {
@@ -138,27 +157,30 @@ impl Client {
                     }
                 }
             }
-            Outcome::Equivocated(proofs) => {
-                proofs.iter().for_each(|proof| self.accuse(proof));
+            Outcome::Equivocated { proofs, is_news } => {
+                for proof in &proofs {
+                    self.tell(peer, &Frame::Proof { bytes: proof.encode() });
+                    if is_news {
+                        self.accuse(proof);
+                    }
+                }
                 self.ask(peer, log);
             }
         }
         Ok(())
     }
 
-    /// Judges a bundle, from a peer or a file, and remembers what it waits for.
-    pub(crate) fn take_in(&mut self, bundle: &Bundle) -> Result<Outcome, Error> {
-        let outcome = self.store.apply_remote(bundle)?;
-        match &outcome {
-            Outcome::Applied { .. } => {
-                self.waits.remove(&bundle.batch.log);
-            }
-            Outcome::Waits(wait) => {
-                self.waits.insert(bundle.batch.log, *wait);
-            }
-            Outcome::Equivocated(_) => {}
+    /// Whether a peer's last word on a log names another event where this device has one.
+    fn disagrees(&mut self, peer: DeviceId, log: &LogId) -> Result<bool, Error> {
+        let theirs = self.peers.get(&peer).and_then(|state| state.theirs.get(log)).cloned();
+        Ok(theirs.map(|theirs| self.store.conflicts(&theirs)).transpose()?.unwrap_or(false))
+    }
+
+    /// Events of this log came through: what waited there is asked for again where it still lacks.
+    pub(crate) fn waits_no_more(&mut self, log: &LogId) {
+        for state in self.peers.values_mut() {
+            state.waits.remove(log);
         }
-        Ok(outcome)
     }
 
     /// What follows from new events: members, keys, notices, and news for other peers.
@@ -201,7 +223,8 @@ impl Client {
         for peer in self.peers_in(&space) {
             for log in &logs {
                 let fresh = self.peers.get(&peer).is_some_and(|state| !state.roots.contains_key(log));
-                if fresh || self.waits.contains_key(log) {
+                let waits = self.peers.get(&peer).is_some_and(|state| state.waits.contains_key(log));
+                if fresh || waits {
                     self.ask(peer, *log);
                 }
             }
@@ -214,9 +237,9 @@ impl Client {
 
     /// New epochs' keys are here: what waited for them is asked for again.
     pub(crate) fn opened(&mut self, space: SpaceId) -> Result<(), Error> {
-        self.waits.retain(|log, wait| log.space != space || !matches!(wait, Wait::Epoch(_)));
         for peer in self.peers_in(&space) {
             if let Some(state) = self.peers.get_mut(&peer) {
+                state.waits.retain(|log, wait| log.space != space || !matches!(wait, Wait::Epoch(_)));
                 state.asked.clear();
             }
         }
@@ -228,6 +251,9 @@ impl Client {
         let proof = Equivocation::decode(bytes).map_err(terachat_core_store::Error::from)?;
         if self.store.apply_proof(&proof)? {
             self.accuse(&proof);
+            // What waited for the other branch can be judged now.
+            let log = proof.log;
+            self.peers_in(&log.space).into_iter().for_each(|peer| self.ask(peer, log));
         }
         Ok(())
     }
@@ -246,8 +272,10 @@ impl Client {
 
     /// What waits in a space, in words.
     pub(crate) fn waiting(&self, space: &SpaceId) -> Vec<String> {
-        let of = self.waits.iter().filter(|(log, _)| log.space == *space);
-        of.map(|(log, wait)| format!("{}: {wait}", self.channel_name(log))).collect()
+        let of = self.peers.values().flat_map(|state| &state.waits).filter(|(log, _)| log.space == *space);
+        let lines: BTreeSet<String> =
+            of.map(|(log, wait)| format!("{}: {wait}", self.channel_name(log))).collect();
+        lines.into_iter().collect()
     }
 }
 

@@ -1,4 +1,6 @@
 //! Stories of several devices, with a network that the tests hold in their hands.
+mod simulation;
+
 use crate::api::{Answer, ImportRecord, Notice, Place, Request, Status, Style};
 use crate::{Client, Error};
 use std::collections::{BTreeMap, BTreeSet};

@@ -11,7 +11,7 @@ mod wire;
 
 pub use apply_local::Draft;
 pub use apply_remote::Outcome;
-pub use batch::{Batch, BatchAuthor, BatchEvent, CHUNK_LEN, KeyId, Limits};
+pub use batch::{Batch, BatchAuthor, BatchEvent, BatchStub, CHUNK_LEN, KeyId, Limits};
 pub use bundle::Bundle;
 pub(crate) use bundle::Frames;
 pub use delta_decoder::decode_batch;

@@ -17,6 +17,8 @@ pub enum Wait {
     Control(EventHash),
     /// The key of the epoch it was sealed in.
     Epoch(u64),
+    /// Nothing: the device's chain is frozen, because it signed two events with one number.
+    Frozen(DeviceId),
 }
 
 impl fmt::Display for Wait {
@@ -29,6 +31,13 @@ impl fmt::Display for Wait {
             Wait::Event(event) => write!(f, "waits for event {event}"),
             Wait::Author(device) => write!(f, "waits for the event that admits device {}", device.short()),
             Wait::Control(hash) => write!(f, "waits for control event {}", hash.short()),
+            Wait::Frozen(device) => {
+                write!(
+                    f,
+                    "is by device {}, which signed two events with one number; its chain is frozen",
+                    device.short()
+                )
+            }
             Wait::Epoch(epoch) => {
                 write!(f, "waits for the key of epoch {epoch}, which this device does not have")
             }

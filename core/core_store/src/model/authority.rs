@@ -77,6 +77,11 @@ impl ControlLog {
         self.heads.iter().copied().collect()
     }
 
+    /// Whether these heads are all there is.
+    pub(crate) fn is_current(&self, heads: &[EventHash]) -> bool {
+        heads.len() == self.heads.len() && heads.iter().all(|head| self.heads.contains(head))
+    }
+
     /// Number of events.
     pub fn len(&self) -> usize {
         self.nodes.len()
@@ -105,15 +110,26 @@ impl ControlLog {
         if self.contains(&event.hash) {
             return;
         }
-        debug_assert!(event.parents.iter().all(|parent| self.contains(parent)), "parents first");
         let frozen = self.frozen.get(&event.stamp.author).is_some_and(|from| event.stamp.seq >= *from);
         let follows_all = self.heads.iter().all(|head| event.parents.contains(head));
         let (authority, resolved) =
             if follows_all { self.follow(&event, frozen) } else { (self.judge(&event, frozen), None) };
+        self.place(event, authority);
+        self.current = resolved.unwrap_or_else(|| {
+            let everything: Vec<_> = self.heads.iter().copied().collect();
+            self.resolve(&everything)
+        });
+    }
+
+    /// Puts a judged event in its places.
+    fn place(&mut self, event: ControlEvent, authority: Result<Rank, &'static str>) {
         let mut past = VectorClock::default();
+        // A parent that is not here stands on the other branch of a chain that forked, and counts for nothing.
         for parent in &event.parents {
-            past.merge(&self.nodes[self.by_hash[parent]].past);
-            self.heads.remove(parent);
+            if let Some(at) = self.by_hash.get(parent) {
+                past.merge(&self.nodes[*at].past);
+                self.heads.remove(parent);
+            }
         }
         past.apply(event.stamp.event());
         let at = self.nodes.len();
@@ -122,10 +138,6 @@ impl ControlLog {
         self.heads.insert(event.hash);
         self.by_hash.insert(event.hash, at);
         self.nodes.push(Node { event, past, authority });
-        self.current = resolved.unwrap_or_else(|| {
-            let everything: Vec<_> = self.heads.iter().copied().collect();
-            self.resolve(&everything)
-        });
     }
 
     /// Judges an event that builds on everything here, and gives the state after it, changed in place: the common case.
@@ -166,6 +178,24 @@ impl ControlLog {
         let rebuilt = Self { frozen: std::mem::take(&mut self.frozen), ..Self::default() };
         let old = std::mem::replace(self, rebuilt);
         old.nodes.into_iter().for_each(|node| self.insert(node.event));
+    }
+
+    /// What a snapshot keeps so that nothing has to be judged again: the state and the author's rank of each event in the
+    /// order they came; `None` unless every event counts and nobody forked.
+    pub(crate) fn settled(&self) -> Option<(&SpaceState, Vec<Rank>)> {
+        let plain = self.current.void.is_empty() && self.frozen.is_empty();
+        let ranks: Option<Vec<Rank>> = self.nodes.iter().map(|node| node.authority.ok()).collect();
+        Some((self.state(), ranks?)).filter(|_| plain)
+    }
+
+    /// A log restored from what [`ControlLog::settled`] gave.
+    pub(crate) fn restore(events: Vec<ControlEvent>, ranks: Vec<Rank>, state: SpaceState) -> Self {
+        let mut log = Self::default();
+        for (event, rank) in events.into_iter().zip(ranks) {
+            log.place(event, Ok(rank));
+        }
+        log.current.state = Arc::new(state);
+        log
     }
 
     /// The state of exactly the causal past of `heads`, heads included; `None` when one of them is unknown.
@@ -230,7 +260,7 @@ impl ControlLog {
 
     /// `resolve`, remembered for the heads asked last.
     fn resolve_at(&mut self, heads: &[EventHash]) -> Resolved {
-        if heads.len() == self.heads.len() && heads.iter().all(|head| self.heads.contains(head)) {
+        if self.is_current(heads) {
             return self.current.clone();
         }
         if let Some((_, known)) = self.views.iter().find(|(at, _)| at == heads) {
@@ -247,7 +277,8 @@ impl ControlLog {
     /// Resolves the causal past of `heads` from scratch.
     fn resolve(&self, heads: &[EventHash]) -> Resolved {
         let mut clock = VectorClock::default();
-        heads.iter().for_each(|head| clock.merge(&self.nodes[self.by_hash[head]].past));
+        let known = heads.iter().filter_map(|head| self.by_hash.get(head));
+        known.for_each(|at| clock.merge(&self.nodes[*at].past));
         let inside: Vec<&Node> = self
             .order
             .iter()

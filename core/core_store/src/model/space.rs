@@ -65,6 +65,11 @@ impl SpaceState {
         self.devices.iter().filter(|(_, user)| !self.members[*user].removed).map(|(device, _)| device)
     }
 
+    /// Whether anybody here ever lost the right to write.
+    pub(crate) fn has_silenced(&self) -> bool {
+        self.members.values().any(|member| member.removed || !member.rank.permits(Right::Send))
+    }
+
     /// The last number of the device's chain in `channel` that counts; `None` when nothing is cut off.
     pub fn cut(&self, channel: &ChannelId, device: &DeviceId) -> Option<u64> {
         let user = self.devices.get(device)?;

@@ -74,7 +74,7 @@ impl LocalStore {
                     lamport: meta.lamport,
                     wall_ms: meta.wall_ms,
                     epoch: index.key(at).map(|key| key.epoch),
-                    parents: index.parents_of(at).iter().map(|parent| index.event_ref(*parent)).collect(),
+                    parents: index.parents_of(at).iter().map(|parent| index.parent_ref(*parent)).collect(),
                     payload,
                     transaction,
                     void,

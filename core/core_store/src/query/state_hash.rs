@@ -35,7 +35,8 @@ impl LocalStore {
         let logs = self.spaces.get(space).ok_or(Error::Unknown("the space"))?;
         let mut hasher = blake3::Hasher::new_derive_key("terachat 2026-11 space state");
         hasher.update(&self.state_hash(&LogId::control(*space))?);
-        for id in logs.channels.keys() {
+        // Not of `logs.channels`: there is more where the creation of a channel counted for a while.
+        for id in logs.control.state().channels.keys() {
             hasher.update(&id.0).update(&self.state_hash(&LogId::channel(*space, *id))?);
         }
         Ok(*hasher.finalize().as_bytes())

@@ -1,6 +1,6 @@
 use super::BlockRef;
 use crate::crdt::Stamp;
-use crate::sync::{Batch, BatchAuthor, BatchEvent, ChainHead, Frontier, KeyId};
+use crate::sync::{Batch, BatchAuthor, BatchEvent, BatchStub, ChainHead, Frontier, KeyId};
 use hashbrown::HashMap;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,6 +29,20 @@ pub(crate) struct LogIndex {
     /// Hashes of the events from `hashes_from` on; earlier ones are recomputed when somebody needs them.
     pub(super) hashes: Vec<EventHash>,
     pub(super) hashes_from: u32,
+    pub(super) stubs: Vec<Stub>,
+    /// From which number on a device's events count for nothing because it signed two with one number.
+    pub(crate) frozen: BTreeMap<DeviceId, u64>,
+}
+
+/// A parent that is no position but a stub: this bit and the stub's number.
+const STUB: u32 = 1 << 31;
+
+/// A parent of which only hash and time are known: it stands on the other branch of a chain that forked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stub {
+    pub(super) event: EventRef,
+    pub(super) hash: EventHash,
+    pub(super) lamport: u64,
 }
 
 /// One device's chain.
@@ -71,6 +85,8 @@ impl LogIndex {
             heads: BTreeSet::new(),
             hashes: Vec::new(),
             hashes_from: 0,
+            stubs: Vec::new(),
+            frozen: BTreeMap::new(),
         }
     }
 
@@ -143,6 +159,34 @@ impl LogIndex {
         &self.parents[from as usize..self.event(at).parents_end as usize]
     }
 
+    /// The name of a parent as [`LogIndex::parents_of`] gives it.
+    pub(crate) fn parent_ref(&self, parent: u32) -> EventRef {
+        self.stub(parent).map_or_else(|| self.event_ref(parent), |stub| stub.event)
+    }
+
+    /// The hash of a parent as [`LogIndex::parents_of`] gives it.
+    pub(crate) fn parent_hash(
+        &self,
+        parent: u32,
+        hash_of: impl Fn(u32) -> Option<EventHash>,
+    ) -> Option<EventHash> {
+        self.stub(parent).map_or_else(|| hash_of(parent), |stub| Some(stub.hash))
+    }
+
+    pub(super) fn stub(&self, parent: u32) -> Option<&Stub> {
+        (parent & STUB != 0).then(|| &self.stubs[(parent & !STUB) as usize])
+    }
+
+    /// Notes a stub and gives the parent that stands for it.
+    pub(super) fn stub_parent(&mut self, stub: Stub) -> u32 {
+        STUB | intern(&mut self.stubs, stub)
+    }
+
+    /// Whether the event counts for nothing because its author signed another one with a number up to its own.
+    pub(crate) fn is_frozen(&self, event: &EventRef) -> bool {
+        !self.frozen.is_empty() && self.frozen.get(&event.author).is_some_and(|from| event.seq >= *from)
+    }
+
     /// The event before this one in its author's chain.
     pub(crate) fn predecessor(&self, at: u32) -> Option<u32> {
         let event = self.event(at);
@@ -165,7 +209,11 @@ impl LogIndex {
         out: &mut Vec<u8>,
     ) -> Option<()> {
         let event = self.event(at);
-        let mut parents = self.parents_of(at).iter().map(|at| hash_of(*at)).collect::<Option<Vec<_>>>()?;
+        let mut parents = self
+            .parents_of(at)
+            .iter()
+            .map(|at| self.parent_hash(*at, &hash_of))
+            .collect::<Option<Vec<_>>>()?;
         parents.sort_unstable();
         let header = Header {
             kind: if self.log.channel.is_some() { Kind::Sealed } else { Kind::Control },
@@ -187,15 +235,31 @@ impl LogIndex {
         self.start(self.device(self.event(at).chain), founds)
     }
 
-    /// All chains as they stand.
+    /// All chains as far as they count: of a chain that forked, what is before the fork.
     pub(crate) fn frontier(&self) -> Frontier {
-        let mut chains: Vec<_> = self
-            .chains
-            .iter()
-            .map(|chain| ChainHead { device: chain.device, seq: chain.head.seq, hash: chain.head.hash })
-            .collect();
+        let mut chains: Vec<ChainHead> =
+            (0..).zip(&self.chains).filter_map(|(at, chain)| self.standing(at, chain)).collect();
         chains.sort_unstable_by_key(|chain| chain.device);
         Frontier { log: self.log, chains }
+    }
+
+    fn standing(&self, at: u32, chain: &Chain) -> Option<ChainHead> {
+        let Chain { device, head, .. } = chain;
+        match self.frozen.get(device) {
+            Some(from) if *from <= head.seq => {
+                let last = self.position(at, from.checked_sub(1).filter(|seq| *seq > 0)?)?;
+                // Freezing recomputed the hashes, so it is there.
+                let hash = self.hash(last).unwrap_or(EventHash([0; 32]));
+                Some(ChainHead { device: *device, seq: *from - 1, hash })
+            }
+            _ => (head.seq > 0).then_some(ChainHead { device: *device, seq: head.seq, hash: head.hash }),
+        }
+    }
+
+    /// What [`LogIndex::frontier`] says of one device.
+    pub(crate) fn standing_of(&self, device: &DeviceId) -> Option<ChainHead> {
+        let at = self.chain_of(device)?;
+        self.standing(at, &self.chains[at as usize])
     }
 
     /// Takes in a staged batch: `fresh` says which of its events are new, `hashes` are all theirs.
@@ -225,8 +289,7 @@ impl LogIndex {
             }
             let position = self.len();
             for (parent, seq) in mine {
-                let parent =
-                    self.position(chains[*parent as usize], *seq).expect("staging found every parent");
+                let parent = self.parent(batch, *parent, *seq, chains[*parent as usize]);
                 self.heads.remove(&parent);
                 self.parents.push(parent);
             }
@@ -268,6 +331,19 @@ impl LogIndex {
         self.batch_ends.push(self.len());
     }
 
+    /// The position of a staged event's parent, or the stub that stands for it.
+    fn parent(&mut self, batch: &Batch, author: u32, seq: u64, chain: u32) -> u32 {
+        let held = self.position(chain, seq);
+        let Some(stub) = batch.stub(author, seq) else { return held.expect("staging found every parent") };
+        match held.filter(|at| self.hash(*at) == Some(stub.hash)) {
+            Some(at) => at,
+            None => {
+                let event = EventRef { author: batch.authors[author as usize].device, seq };
+                self.stub_parent(Stub { event, hash: stub.hash, lamport: stub.lamport })
+            }
+        }
+    }
+
     fn chain_for(&mut self, author: &BatchAuthor) -> u32 {
         *self.by_device.entry(author.device).or_insert_with(|| {
             let head = SignedHead { seq: 0, hash: EventHash([0; 32]), signature: [0; 64] };
@@ -291,11 +367,12 @@ impl LogIndex {
             controls: Vec::new(),
             events: Vec::with_capacity(positions.len()),
             parents: Vec::new(),
+            stubs: Vec::new(),
         };
         let (mut authors, mut controls) = (HashMap::new(), HashMap::new());
         for at in positions {
             let event = self.event(*at);
-            let author = self.batch_author(&mut batch, &mut authors, event.chain, event.seq.into());
+            let author = batch_author(&mut batch, &mut authors, *self.device(event.chain), event.seq.into());
             let entry = &mut batch.authors[author as usize];
             if entry.count == 0 {
                 entry.first_seq = event.seq.into();
@@ -310,9 +387,15 @@ impl LogIndex {
             // The header names parents by ascending hash; decoders sort again, so any fixed order serves.
             let parents = self.parents_of(*at).to_vec();
             for parent in &parents {
-                let parent = self.event(*parent);
-                let author = self.batch_author(&mut batch, &mut authors, parent.chain, parent.seq.into());
-                batch.parents.push((author, parent.seq.into()));
+                let name = self.parent_ref(*parent);
+                let author = batch_author(&mut batch, &mut authors, name.author, name.seq);
+                batch.parents.push((author, name.seq));
+                if self.is_frozen(&name) && batch.stub(author, name.seq).is_none() {
+                    let hash = self.parent_hash(*parent, |at| self.hash(at))?;
+                    let lamport =
+                        self.stub(*parent).map_or_else(|| self.event(*parent).lamport, |stub| stub.lamport);
+                    batch.stubs.push(BatchStub { author, seq: name.seq, hash, lamport });
+                }
             }
             batch.events.push(BatchEvent {
                 author,
@@ -328,14 +411,6 @@ impl LogIndex {
             author.signature = signature(chain, author.first_seq + u64::from(author.count) - 1)?;
         }
         Some(batch)
-    }
-
-    fn batch_author(&self, batch: &mut Batch, known: &mut HashMap<u32, u32>, chain: u32, seq: u64) -> u32 {
-        *known.entry(chain).or_insert_with(|| {
-            let device = self.chains[chain as usize].device;
-            batch.authors.push(BatchAuthor { device, first_seq: seq, count: 0, signature: [0; 64] });
-            u32::try_from(batch.authors.len() - 1).expect("no more authors than events")
-        })
     }
 
     /// Events nobody has built on yet.
@@ -369,6 +444,14 @@ impl LogIndex {
         let events = &self.chains[chain as usize].events;
         &events[usize::try_from(seq.saturating_sub(1)).unwrap_or(usize::MAX).min(events.len())..]
     }
+}
+
+/// The place of `device` among the batch's authors, given one when it has none yet.
+fn batch_author(batch: &mut Batch, known: &mut HashMap<DeviceId, u32>, device: DeviceId, seq: u64) -> u32 {
+    *known.entry(device).or_insert_with(|| {
+        batch.authors.push(BatchAuthor { device, first_seq: seq, count: 0, signature: [0; 64] });
+        u32::try_from(batch.authors.len() - 1).expect("no more authors than events")
+    })
 }
 
 /// Where each event's payload lies: its chunk, and the offset inside.

@@ -96,9 +96,10 @@ impl LocalStore {
 
     /// Devices that signed two events with one number, and from which number on they count for nothing.
     pub fn equivocations(&self) -> impl Iterator<Item = (LogId, terachat_event::DeviceId, u64)> + '_ {
-        self.spaces
-            .values()
-            .flat_map(|logs| logs.frozen.iter().map(|((log, device), from)| (*log, *device, *from)))
+        let indexes = self.spaces.values().flat_map(|logs| {
+            std::iter::once(&logs.control_index).chain(logs.channels.values().map(|channel| &channel.index))
+        });
+        indexes.flat_map(|index| index.frozen.iter().map(|(device, from)| (index.log, *device, *from)))
     }
 
     /// All logs here, control logs first in each space.
@@ -106,7 +107,7 @@ impl LocalStore {
         let of = |logs: &SpaceLogs| {
             let space = logs.space();
             std::iter::once(LogId::control(space))
-                .chain(logs.channels.keys().map(move |id| LogId::channel(space, *id)))
+                .chain(logs.control.state().channels.keys().map(move |id| LogId::channel(space, *id)))
                 .collect::<Vec<_>>()
         };
         self.spaces.values().flat_map(of).collect()

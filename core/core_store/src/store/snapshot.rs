@@ -1,14 +1,15 @@
 //! The state at one place of the commit log: `docs/format/store.md`. Everything in it follows from the log; a damaged or
 //! foreign one is ignored and built anew.
-use super::index::{Chain, EventMeta, LogIndex};
+use super::index::{Chain, EventMeta, LogIndex, Stub};
 use super::local_store::LocalStore;
 use super::records;
 use super::space_logs::{ChannelLog, SpaceLogs, control_event};
 use super::{BlockRef, Error as StoreError};
 use crate::Error;
+use crate::model::{ControlLog, Rank, SpaceState};
 use crate::query::search_index::SearchIndex;
 use crate::sync::{KeyId, Reader, put, unzigzag, zigzag};
-use terachat_event::{ChannelId, DeviceId, EventHash, LogId, SignedHead, SpaceId};
+use terachat_event::{ChannelId, DeviceId, EventHash, EventRef, LogId, SignedHead, SpaceId};
 use terachat_vault::SecretBytes;
 
 const VERSION: u8 = 1;
@@ -38,6 +39,7 @@ impl LocalStore {
         for (space, logs) in &mut self.spaces {
             out.extend_from_slice(&space.0);
             put_index(&mut out, &logs.control_index);
+            put_settled(&mut out, &logs.control);
             put(&mut out, logs.channels.len() as u64);
             for (id, channel) in &mut logs.channels {
                 out.extend_from_slice(&id.0);
@@ -79,29 +81,56 @@ impl LocalStore {
             let space = SpaceId(reader.array()?);
             let mut logs = SpaceLogs::new(space);
             logs.control_index = read_index(&mut reader, LogId::control(space))?;
+            let settled = read_settled(&mut reader, logs.control_index.events.len())?;
             for _ in 0..reader.count(bytes.len())? {
                 let id = ChannelId(reader.array()?);
                 let seed = self.seed();
                 logs.channels.insert(id, read_channel(&mut reader, LogId::channel(space, id), seed)?);
             }
             self.spaces.insert(space, logs);
-            self.restore_control(space)?;
+            self.restore_control(space, settled)?;
         }
         reader.end()
     }
 
-    /// Builds a space's control state from its events: few, unsealed, and not worth a format of their own.
-    fn restore_control(&mut self, space: SpaceId) -> Result<(), Error> {
+    /// Builds a space's control log from its events, judging them anew unless the snapshot says how that ended.
+    fn restore_control(&mut self, space: SpaceId, settled: Option<Settled>) -> Result<(), Error> {
         self.recompute_hashes(&LogId::control(space))?;
         let Some(mut logs) = self.spaces.remove(&space) else { return Ok(()) };
-        for at in 0..logs.control_index.len() {
-            let payload = self.payload(&logs.control_index, at)?;
-            logs.control.insert(control_event(&logs.control_index, at, &payload));
+        let index = &logs.control_index;
+        let events = (0..index.len())
+            .map(|at| Ok(control_event(index, at, &self.payload(index, at)?)))
+            .collect::<Result<Vec<_>, Error>>()?;
+        match settled {
+            Some((state, ranks)) => logs.control = ControlLog::restore(events, ranks, state),
+            None => events.into_iter().for_each(|event| logs.control.insert(event)),
         }
         logs.restore_cuts();
         self.spaces.insert(space, logs);
         Ok(())
     }
+}
+
+/// How judging a control log ended.
+type Settled = (SpaceState, Vec<Rank>);
+
+fn put_settled(out: &mut Vec<u8>, control: &ControlLog) {
+    let settled = control.settled().map(|settled| postcard::to_allocvec(&settled));
+    put_bytes(
+        out,
+        &settled.map(|bytes| bytes.expect("plain values encode into a growing buffer")).unwrap_or_default(),
+    );
+}
+
+fn read_settled(reader: &mut Reader<'_>, events: usize) -> Result<Option<Settled>, Error> {
+    let bytes = read_bytes(reader)?;
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    let settled: Settled = postcard::from_bytes(bytes).map_err(|_| Error::Malformed("a space's state"))?;
+    (settled.1.len() == events)
+        .then_some(Some(settled))
+        .ok_or(Error::Malformed("a rank for each control event"))
 }
 
 fn put_channel(out: &mut Vec<u8>, channel: &mut ChannelLog) {
@@ -183,6 +212,13 @@ fn put_index(out: &mut Vec<u8>, index: &LogIndex) {
         blocks.iter().for_each(|block| out.extend_from_slice(&block.to_bytes()));
     }
     index.batch_ends.iter().for_each(|end| put(out, u64::from(*end)));
+    put(out, index.stubs.len() as u64);
+    for stub in &index.stubs {
+        out.extend_from_slice(&stub.event.author.0);
+        put(out, stub.event.seq);
+        out.extend_from_slice(&stub.hash.0);
+        put(out, stub.lamport);
+    }
     put_events(out, index);
     put(out, index.heads.len() as u64);
     index.heads.iter().for_each(|at| put(out, u64::from(*at)));
@@ -205,7 +241,16 @@ fn put_events(out: &mut Vec<u8>, index: &LogIndex) {
         put(out, u64::from(event.len));
         let parents = index.parents_of(at);
         put(out, parents.len() as u64);
-        parents.iter().for_each(|parent| put(out, u64::from(at - parent)));
+        for parent in parents {
+            match index.stub(*parent) {
+                None => put(out, u64::from(at - parent)),
+                Some(stub) => {
+                    put(out, 0);
+                    let number = index.stubs.iter().position(|known| known == stub);
+                    put(out, number.expect("the index holds its own stubs") as u64);
+                }
+            }
+        }
         last = Guess::after(event);
     }
 }
@@ -231,6 +276,10 @@ fn read_index(reader: &mut Reader<'_>, log: LogId) -> Result<LogIndex, Error> {
     index.metas = read_blocks(reader)?;
     for _ in 0..index.metas.len() {
         index.batch_ends.push(reader.index(u32::MAX as usize)?);
+    }
+    for _ in 0..reader.count(len / 66)? {
+        let event = EventRef { author: DeviceId(reader.array()?), seq: reader.number()? };
+        index.stubs.push(Stub { event, hash: EventHash(reader.array()?), lamport: reader.number()? });
     }
     read_events(reader, &mut index)?;
     let count = index.events.len();
@@ -270,11 +319,15 @@ fn read_events(reader: &mut Reader<'_>, index: &mut LogIndex) -> Result<(), Erro
             .map_err(|_| Error::Malformed("an offset"))?;
         let len = reader.index(u32::MAX as usize)?;
         for _ in 0..reader.count(terachat_event::PARENTS_MAX)? {
-            let back = reader.index(at + 1)?;
-            let at = u32::try_from(at).map_err(|_| Error::Malformed("too many events"))?;
-            index.parents.push(
-                at.checked_sub(back).filter(|parent| *parent < at).ok_or(Error::Malformed("a parent"))?,
-            );
+            let parent = match reader.index(at + 1)? {
+                0 => {
+                    let number = reader.index(index.stubs.len())?;
+                    let stub = index.stubs[number as usize];
+                    index.stub_parent(stub)
+                }
+                back => u32::try_from(at).map_err(|_| Error::Malformed("too many events"))? - back,
+            };
+            index.parents.push(parent);
         }
         let events = &mut index.chains[chain as usize].events;
         events.push(u32::try_from(at).map_err(|_| Error::Malformed("too many events"))?);

@@ -16,8 +16,6 @@ pub(crate) struct SpaceLogs {
     pub(crate) control_index: LogIndex,
     pub(crate) control: ControlLog,
     pub(crate) channels: BTreeMap<ChannelId, ChannelLog>,
-    /// From which number on a chain counts for nothing because its device equivocated.
-    pub(crate) frozen: BTreeMap<(LogId, DeviceId), u64>,
 }
 
 /// One channel's log and state.
@@ -38,7 +36,6 @@ impl SpaceLogs {
             control_index: LogIndex::new(LogId::control(space)),
             control: ControlLog::default(),
             channels: BTreeMap::new(),
-            frozen: BTreeMap::new(),
         }
     }
 
@@ -124,11 +121,9 @@ impl SpaceLogs {
             let meta = *channel.index.event(at);
             let standing = standings.entry((meta.chain, meta.control, right)).or_insert_with(|| {
                 let author = *channel.index.device(meta.chain);
-                let log = channel.index.log;
                 Standing::of(
                     &mut self.control,
-                    &self.frozen,
-                    &log,
+                    &channel.index,
                     id,
                     &author,
                     channel.index.control_heads(at),
@@ -156,7 +151,7 @@ impl SpaceLogs {
         let state = self.control.state();
         let mut changed = Vec::new();
         for (id, channel) in &mut self.channels {
-            let cut = channel.cut_off(state, &self.frozen, id);
+            let cut = channel.cut_off(state, id);
             if cut != channel.void_by_cut {
                 channel.void_by_cut = cut;
                 changed.push(*id);
@@ -223,18 +218,17 @@ impl ChannelLog {
         self.state.apply(at, &self.index.stamp(at), op, &log);
     }
 
-    fn cut_off(&self, space: &SpaceState, frozen: &BTreeMap<(LogId, DeviceId), u64>, id: &ChannelId) -> Void {
+    fn cut_off(&self, space: &SpaceState, id: &ChannelId) -> Void {
         let mut cut = Void::new();
-        for device in space.devices.keys() {
+        let silenced = space.has_silenced().then_some(&space.devices).into_iter().flatten();
+        for (device, _) in silenced {
             if let Some(last) = space.cut(id, device) {
                 let beyond = self.index.positions_from(device, last + 1);
                 cut.extend(beyond.iter().map(|at| (*at, CUT)));
             }
         }
-        for ((log, device), from) in frozen {
-            if *log == self.index.log {
-                cut.extend(self.index.positions_from(device, *from).iter().map(|at| (*at, EQUIVOCATED)));
-            }
+        for (device, from) in &self.index.frozen {
+            cut.extend(self.index.positions_from(device, *from).iter().map(|at| (*at, EQUIVOCATED)));
         }
         cut
     }
@@ -250,23 +244,29 @@ struct Standing {
 impl Standing {
     fn of(
         control: &mut ControlLog,
-        frozen: &BTreeMap<(LogId, DeviceId), u64>,
-        log: &LogId,
+        index: &LogIndex,
         channel: &ChannelId,
         author: &DeviceId,
         cited: &[EventHash],
         right: Right,
     ) -> Self {
+        let frozen = index.frozen.get(author).copied();
+        // Mostly the author cites what this device knows too, and may write: one look-up answers everything.
+        if control.is_current(cited)
+            && control
+                .state()
+                .rank_of(author)
+                .is_some_and(|rank| rank.permits(right) && rank.permits(Right::Send))
+            && control.state().channels.contains_key(channel)
+        {
+            return Self { no_right: None, cut: None, frozen };
+        }
         // Its control heads are known: what cites unknown ones waits.
         let no_right = match control.verdict(author, channel, cited, right) {
             Some(Verdict::Void(why)) => Some(why),
             Some(Verdict::Counts) | None => None,
         };
-        Self {
-            no_right,
-            cut: control.state().cut(channel, author),
-            frozen: frozen.get(&(*log, *author)).copied(),
-        }
+        Self { no_right, cut: control.state().cut(channel, author), frozen }
     }
 }
 
@@ -302,15 +302,14 @@ impl Surroundings for Within<'_> {
 
 /// The control event at this position. One that this version cannot read stands in the log and does nothing.
 pub(crate) fn control_event(index: &LogIndex, at: u32, payload: &[u8]) -> ControlEvent {
-    let event = index.event(at);
-    let mut parents: Vec<u32> = index.parents_of(at).to_vec();
-    parents.extend(index.predecessor(at));
     let hash = |at| index.hash(at).expect("a control log keeps all its hashes");
+    let named =
+        index.parents_of(at).iter().filter_map(|parent| index.parent_hash(*parent, |at| Some(hash(at))));
     ControlEvent {
         stamp: index.stamp(at),
         hash: hash(at),
-        parents: parents.into_iter().map(hash).collect(),
+        parents: named.chain(index.predecessor(at).map(hash)).collect(),
         transaction: ControlTransaction::decode(payload).unwrap_or(ControlTransaction(Vec::new())),
-        wall_ms: event.wall_ms,
+        wall_ms: index.event(at).wall_ms,
     }
 }

@@ -53,6 +53,8 @@ struct Cursor {
 pub(crate) enum Trust {
     /// They come from a peer: every author's newest signature is checked.
     Peer,
+    /// They come from the own disk and are checked like a peer's, but for stubs, whose proofs are beside them.
+    Audit,
     /// They come from the own disk, which sealed them: signatures were checked before they were written.
     Disk,
 }
@@ -111,12 +113,13 @@ pub(super) fn stage(
         steps: Vec::new(),
         header: Vec::with_capacity(256),
         parents: Vec::new(),
+        trust,
         scratch: Vec::new(),
     };
     if let Some(unready) = stage.follow(chunks, key)? {
         return Ok(unready);
     }
-    if trust == Trust::Peer {
+    if trust != Trust::Disk {
         stage.verify_signatures()?;
     }
     stage.finish()
@@ -134,6 +137,7 @@ struct Stage<'a> {
     steps: Vec<(u32, EventHash, Step)>,
     header: Vec<u8>,
     parents: Vec<EventHash>,
+    trust: Trust,
     scratch: Vec<u8>,
 }
 
@@ -168,6 +172,15 @@ impl Stage<'_> {
         let entry = &self.batch.authors[author as usize];
         if author == event.author {
             return Err(Error::Parents(EventRef { author: entry.device, seq: cursor.next }));
+        }
+        if let Some(stub) = self.batch.stub(author, seq) {
+            let name = EventRef { author: entry.device, seq };
+            // Only where the fork is proven does anybody take a parent at its word; what it says is under the signature
+            // of the event that names it.
+            return Ok(match self.trust != Trust::Peer || self.index.is_frozen(&name) {
+                true => Parent::Known(stub.hash, stub.lamport),
+                false => Parent::Missing(name),
+            });
         }
         // Inside the batch first: an overlap with what is known here must be judged by the batch's own branch.
         if let Some(slot) = seq.checked_sub(entry.first_seq).filter(|slot| *slot < u64::from(entry.count)) {

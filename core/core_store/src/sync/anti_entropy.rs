@@ -1,4 +1,4 @@
-use super::{Bundle, Frontier, Limits, decode_batch};
+use super::{Bundle, ChainHead, Frontier, Limits, decode_batch};
 use crate::store::index::LogIndex;
 use crate::{Error, LocalStore};
 use hashbrown::HashMap;
@@ -36,6 +36,23 @@ impl LocalStore {
             }
         }
         plans.into_iter().map(|plan| self.pack(&theirs.log, plan)).collect()
+    }
+
+    /// Whether a peer that stands at `theirs` holds another branch of some chain than this device: then what honest
+    /// authors built on that branch seems forged here, until the fork is proven.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn conflicts(&mut self, theirs: &Frontier) -> Result<bool, Error> {
+        if self.index(&theirs.log).is_some_and(|index| needs_hashes(index, theirs)) {
+            self.recompute_hashes(&theirs.log)?;
+        }
+        let Some(index) = self.index(&theirs.log) else { return Ok(false) };
+        Ok(theirs.chains.iter().any(|head| {
+            let name = EventRef { author: head.device, seq: head.seq };
+            let here = index.find(&name).filter(|_| !index.is_frozen(&name)).and_then(|at| index.hash(at));
+            here.is_some_and(|hash| hash != head.hash)
+        }))
     }
 
     /// The longest start of `positions` that makes one bundle: of one epoch, within the limits, and ending where
@@ -140,15 +157,17 @@ struct Plan {
     signatures: HashMap<(u32, u64), [u8; 64]>,
 }
 
-/// Whether a peer stands where this device passed long ago, by a chain whose hash there is not kept: it may stand on
-/// another branch.
+/// Whether hashes are needed that are not kept: of a place where a peer stands that this device passed long ago, for it
+/// may stand on another branch, or of events behind a fork, which travel as hashes.
 fn needs_hashes(index: &LogIndex, theirs: &Frontier) -> bool {
-    theirs.chains.iter().any(|head| match index.head(&head.device) {
+    let unknown = |head: &ChainHead| match index.head(&head.device) {
         Some(ours) if ours.seq > head.seq => index
             .find(&EventRef { author: head.device, seq: head.seq })
             .is_some_and(|at| index.hash(at).is_none()),
         _ => false,
-    })
+    };
+    theirs.chains.iter().any(unknown)
+        || !index.frozen.is_empty() && (0..index.len()).any(|at| index.hash(at).is_none())
 }
 
 /// Positions of the events that `theirs` does not cover, ascending.
@@ -162,14 +181,23 @@ fn missing(index: &LogIndex, theirs: &Frontier) -> Vec<u32> {
         if ours.seq == head.seq && ours.hash == head.hash {
             continue;
         }
-        let here = index.find(&EventRef { author: head.device, seq: head.seq });
-        let differs = here.and_then(|at| index.hash(at)).is_some_and(|hash| hash != head.hash);
-        let from = if differs { head.seq.saturating_sub(OVERLAP).max(1) } else { head.seq.saturating_add(1) };
+        let from = match index.frozen.get(&head.device) {
+            // Behind the fork everybody may hold another branch, and none counts.
+            Some(from) if head.seq.saturating_add(1) >= *from => continue,
+            Some(_) => head.seq + 1,
+            None => {
+                let here = index.find(&EventRef { author: head.device, seq: head.seq });
+                let differs = here.and_then(|at| index.hash(at)).is_some_and(|hash| hash != head.hash);
+                if differs { head.seq.saturating_sub(OVERLAP).max(1) } else { head.seq.saturating_add(1) }
+            }
+        };
         positions.extend_from_slice(index.positions_from(&head.device, from));
     }
     if known < index.devices().count() {
         for device in index.devices().filter(|device| theirs.chain(device).is_none()) {
-            positions.extend_from_slice(index.positions_from(device, 1));
+            if index.standing_of(device).is_some() {
+                positions.extend_from_slice(index.positions_from(device, 1));
+            }
         }
     }
     positions.sort_unstable();

@@ -120,6 +120,11 @@ fn compose(
     if count == 0 {
         return Err(Error::Payload("a draft without events"));
     }
+    if index.frozen.contains_key(&device) {
+        return Err(Error::Forbidden(
+            "this device signed two events with one number, most likely after its folder was set back to an old copy; make a new profile and ask for an invitation",
+        ));
+    }
     let first_seq = own.map_or(0, |chain| index.chain_len(chain)) + 1;
     let mut batch = Batch {
         log: draft.log,
@@ -128,11 +133,15 @@ fn compose(
         controls: control.into_iter().collect(),
         events: Vec::with_capacity(draft.payloads.len()),
         parents: Vec::new(),
+        stubs: Vec::new(),
     };
     // The newest heads first: if there are more than an event may name, the rest stay heads for the next one.
+    // What counts for nothing is not built on.
     let mut heads: Vec<u32> = index
         .heads()
-        .filter(|at| Some(*at) != predecessor && index.event(*at).chain != own.unwrap_or(u32::MAX))
+        .filter(|at| {
+            index.event(*at).chain != own.unwrap_or(u32::MAX) && !index.is_frozen(&index.event_ref(*at))
+        })
         .collect();
     heads.sort_by_key(|at| std::cmp::Reverse(index.event(*at).lamport));
     heads.truncate(PARENTS_MAX);

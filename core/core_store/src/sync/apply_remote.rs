@@ -1,11 +1,11 @@
 use super::bundle::Opened;
-use super::{Batch, Bundle};
+use super::{Batch, BatchAuthor, Bundle};
 use crate::model::{ControlOp, ControlTransaction};
 use crate::store::{Fork, Staging, Trust};
 use crate::{Error, LocalStore, Wait};
 use std::collections::BTreeSet;
 use std::ops::Range;
-use terachat_event::{Branch, DeviceId, Equivocation, LogId, STEPS_MAX, Step, prefix};
+use terachat_event::{Branch, DeviceId, Equivocation, LogId, STEPS_MAX, SpaceId, Step, prefix};
 use terachat_vault::SecretBytes;
 
 const PROOF_PREFIX: &[u8] = b"proof/";
@@ -24,7 +24,12 @@ pub enum Outcome {
     Waits(Wait),
     /// It proves that devices signed two events with one number. The proofs are durable, the chains frozen, and
     /// nothing else of the bundle was taken.
-    Equivocated(Vec<Equivocation>),
+    Equivocated {
+        /// The proofs: whoever sent the bundle should have them.
+        proofs: Vec<Equivocation>,
+        /// Whether one of them says something new here.
+        is_news: bool,
+    },
 }
 
 impl LocalStore {
@@ -75,30 +80,38 @@ impl LocalStore {
     pub fn apply_proof(&mut self, proof: &Equivocation) -> Result<bool, Error> {
         let seq = proof.verify()?;
         let Some(logs) = self.spaces.get(&proof.log.space) else { return Ok(false) };
-        let known = logs.frozen.get(&(proof.log, proof.author)).is_some_and(|from| *from <= seq);
+        let Some(index) = logs.index(&proof.log) else { return Ok(false) };
+        let known = index.frozen.get(&proof.author).is_some_and(|from| *from <= seq);
         if known || !logs.control.state().devices.contains_key(&proof.author) {
             return Ok(false);
         }
-        let write =
-            (proof_name(&proof.log, &proof.author), Some(SecretBytes::take(seq.to_le_bytes().to_vec())));
-        self.write_records(vec![write])?;
+        let value = SecretBytes::take(proof.encode());
+        self.write_records(vec![(proof_name(&proof.log, &proof.author), Some(value))])?;
         self.freeze(&proof.log, proof.author, seq)?;
         Ok(true)
     }
 
+    /// The proofs of equivocation that are kept for a space, to be shown to peers.
+    pub fn proofs(&self, space: &SpaceId) -> Vec<Equivocation> {
+        let prefix = [PROOF_PREFIX, &space.0].concat();
+        self.records(&prefix).filter_map(|(_, value)| Equivocation::decode(value).ok()).collect()
+    }
+
     /// Makes the proofs on disk count again after opening.
     pub(crate) fn restore_frozen(&mut self) -> Result<(), Error> {
-        let known: Vec<(LogId, DeviceId, u64)> =
-            self.records(PROOF_PREFIX).filter_map(|(name, value)| parse_proof(name, value)).collect();
-        for (log, author, seq) in known {
-            self.freeze(&log, author, seq)?;
+        let proofs = self.spaces().collect::<Vec<_>>().into_iter().flat_map(|space| self.proofs(&space));
+        for proof in proofs.collect::<Vec<_>>() {
+            self.freeze(&proof.log, proof.author, proof.verify()?)?;
         }
         Ok(())
     }
 
     fn freeze(&mut self, log: &LogId, author: DeviceId, seq: u64) -> Result<(), Error> {
+        // The end of what counts is named by its hash from now on, and may lie far back.
+        self.recompute_hashes(log)?;
         let Some(logs) = self.spaces.get_mut(&log.space) else { return Ok(()) };
-        let from = logs.frozen.entry((*log, author)).or_insert(seq);
+        let Some(index) = logs.index_mut(log) else { return Ok(()) };
+        let from = index.frozen.entry(author).or_insert(seq);
         *from = seq.min(*from);
         if log.channel.is_none() {
             logs.control.freeze(author, seq);
@@ -117,21 +130,27 @@ impl LocalStore {
                 && batch.authors.iter().any(|author| author.count > 0 && author.first_seq == 1);
             return (!founds).then_some(Wait::Space(log.space));
         };
+        if let Some(index) = logs.index(&log) {
+            // What is before a fork may still be missing here; what is behind it nobody needs.
+            let goes_on = |author: &&BatchAuthor| {
+                let known = index.head(&author.device).map_or(0, |head| head.seq);
+                let last = author.first_seq + u64::from(author.count) - 1;
+                author.count > 0
+                    && last > known
+                    && index.frozen.get(&author.device).is_some_and(|from| known + 1 >= *from)
+            };
+            if let Some(author) = batch.authors.iter().find(goes_on) {
+                return Some(Wait::Frozen(author.device));
+            }
+        }
         let channel = log.channel?;
-        if !logs.channels.contains_key(&channel) {
+        if !logs.control.state().channels.contains_key(&channel) {
             return Some(Wait::Channel(channel));
         }
         let control = &logs.control;
         let heads = batch.controls.iter().flatten().find(|head| !control.contains(head));
         if let Some(unknown) = heads {
             return Some(Wait::Control(*unknown));
-        }
-        let frozen = batch.authors.iter().find(|author| {
-            let last = author.first_seq + u64::from(author.count);
-            author.count > 0 && logs.frozen.get(&(log, author.device)).is_some_and(|from| last > *from)
-        });
-        if let Some(author) = frozen {
-            return Some(Wait::Author(author.device));
         }
         let devices = &control.state().devices;
         batch
@@ -179,12 +198,12 @@ impl LocalStore {
     }
 
     fn touches_frozen(&self, batch: &Batch) -> bool {
-        let Some(logs) = self.spaces.get(&batch.log.space) else { return false };
-        batch.authors.iter().any(|author| logs.frozen.contains_key(&(batch.log, author.device)))
+        let Some(index) = self.index(&batch.log) else { return false };
+        batch.authors.iter().any(|author| index.frozen.contains_key(&author.device))
     }
 
     fn freeze_forks(&mut self, log: &LogId, forks: Vec<Fork>) -> Result<Outcome, Error> {
-        let mut proofs = Vec::new();
+        let (mut proofs, mut is_news) = (Vec::new(), false);
         for fork in forks {
             let event = terachat_event::EventRef { author: fork.author, seq: fork.seq };
             let own = self.own_branch(log, &fork)?;
@@ -192,10 +211,10 @@ impl LocalStore {
                 return Err(Error::Replay(event));
             }
             let proof = Equivocation { log: *log, author: fork.author, branches: [own, fork.branch] };
-            self.apply_proof(&proof)?;
+            is_news |= self.apply_proof(&proof)?;
             proofs.push(proof);
         }
-        Ok(Outcome::Equivocated(proofs))
+        Ok(Outcome::Equivocated { proofs, is_news })
     }
 
     /// This device's branch of a forked chain, from the fork to its signed head.
@@ -227,15 +246,4 @@ impl LocalStore {
 fn proof_name(log: &LogId, author: &DeviceId) -> Vec<u8> {
     let channel = log.channel.map_or([0; 32], |channel| channel.0);
     [PROOF_PREFIX, &log.space.0, &channel, &author.0].concat()
-}
-
-fn parse_proof(name: &[u8], value: &[u8]) -> Option<(LogId, DeviceId, u64)> {
-    let ids = name.strip_prefix(PROOF_PREFIX)?;
-    let id = |at: usize| -> Option<[u8; 32]> { ids.get(at..at + 32)?.try_into().ok() };
-    let channel = id(32)?;
-    let log = LogId {
-        space: terachat_event::SpaceId(id(0)?),
-        channel: (channel != [0; 32]).then_some(terachat_event::ChannelId(channel)),
-    };
-    Some((log, DeviceId(id(64)?), u64::from_le_bytes(value.try_into().ok()?)))
 }

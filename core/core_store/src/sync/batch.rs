@@ -43,6 +43,22 @@ pub struct Batch {
     pub events: Vec<BatchEvent>,
     /// Parents of all events, in the events' order.
     pub parents: Vec<(u32, u64)>,
+    /// Parents that stand for themselves by hash and time: events of chains that forked, which count for nothing and
+    /// of which the reader may hold the other branch. None in an honest history.
+    pub stubs: Vec<BatchStub>,
+}
+
+/// A parent that does not travel: enough to follow the header that names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchStub {
+    /// Index into the authors.
+    pub author: u32,
+    /// Its number.
+    pub seq: u64,
+    /// Its hash.
+    pub hash: EventHash,
+    /// Its Lamport time.
+    pub lamport: u64,
 }
 
 /// One author of a batch.
@@ -76,6 +92,11 @@ pub struct BatchEvent {
 }
 
 impl Batch {
+    /// The stub for this parent, if it has one.
+    pub(crate) fn stub(&self, author: u32, seq: u64) -> Option<&BatchStub> {
+        self.stubs.iter().find(|stub| stub.author == author && stub.seq == seq)
+    }
+
     /// Where chunks end: positions in the events, ascending, the last one being their number. Follows from the payload lengths alone.
     pub fn chunk_ends(&self) -> Vec<usize> {
         let mut ends = Vec::new();

@@ -1,10 +1,13 @@
-use super::batch::{Batch, BatchAuthor, BatchEvent, KeyId, Limits};
+use super::batch::{Batch, BatchAuthor, BatchEvent, BatchStub, KeyId, Limits};
 use super::delta_encoder::{PARENT_IS_PREVIOUS, VERSION};
 use super::wire::{Reader, unzigzag};
 use crate::Error;
 use terachat_event::{
     CONTROL_HEADS_MAX, ChannelId, DeviceId, EventHash, LogId, PARENTS_MAX, PAYLOAD_LEN_MAX, SpaceId,
 };
+
+/// Most stubs in one batch: they are searched one by one.
+const STUBS_MAX: usize = 1024;
 
 /// Reads what [`super::encode_batch`] wrote; never more memory than a small multiple of `bytes` and `limits`.
 ///
@@ -29,6 +32,7 @@ pub fn decode_batch(bytes: &[u8], limits: Limits) -> Result<Batch, Error> {
     let events = reader.count(limits.events.min(bytes.len() / 5))?;
     let authors = read_authors(&mut reader, authors, events)?;
     let controls: Vec<_> = (0..controls).map(|_| read_heads(&mut reader)).collect::<Result<_, _>>()?;
+    let stubs = read_stubs(&mut reader, authors.len(), limits)?;
     let mut batch = Batch {
         log: LogId { space, channel },
         key,
@@ -36,6 +40,7 @@ pub fn decode_batch(bytes: &[u8], limits: Limits) -> Result<Batch, Error> {
         controls,
         events: Vec::with_capacity(events),
         parents: Vec::new(),
+        stubs,
     };
     read_events(&mut reader, &mut batch, events, limits)?;
     read_parents(&mut reader, &mut batch)?;
@@ -83,6 +88,16 @@ fn read_authors(reader: &mut Reader<'_>, count: usize, events: usize) -> Result<
 fn read_heads(reader: &mut Reader<'_>) -> Result<Vec<EventHash>, Error> {
     let count = reader.count(CONTROL_HEADS_MAX)?;
     (0..count).map(|_| reader.array().map(EventHash)).collect()
+}
+
+fn read_stubs(reader: &mut Reader<'_>, authors: usize, limits: Limits) -> Result<Vec<BatchStub>, Error> {
+    let count = reader.count(limits.events.min(reader.rest().len() / 35).min(STUBS_MAX))?;
+    (0..count)
+        .map(|_| {
+            let (author, seq) = (reader.index(authors)?, reader.number()?);
+            Ok(BatchStub { author, seq, hash: EventHash(reader.array()?), lamport: reader.number()? })
+        })
+        .collect()
 }
 
 fn read_events(
@@ -189,8 +204,9 @@ pub(crate) mod tests {
             }
             let log = LogId { space: SpaceId([9; 32]), channel: sealed.then_some(ChannelId([8; 32])) };
             let key = sealed.then_some(KeyId { commit: EventHash([7; 32]), epoch: 3 });
+            let stubs = parents.iter().take(2).map(|(author, seq)| BatchStub { author: *author, seq: *seq, hash: EventHash([5; 32]), lamport: 9 }).collect();
             let controls = if sealed { vec![heads.into_iter().map(EventHash).collect()] } else { vec![] };
-            Batch { log, key, authors, controls, events, parents }
+            Batch { log, key, authors, controls, events, parents, stubs }
         }
     }
 

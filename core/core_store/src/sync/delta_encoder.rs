@@ -47,6 +47,13 @@ pub fn encode_batch(batch: &Batch) -> Vec<u8> {
         put(&mut out, list.len() as u64);
         list.iter().for_each(|hash| out.extend_from_slice(&hash.0));
     }
+    put(&mut out, batch.stubs.len() as u64);
+    for stub in &batch.stubs {
+        put(&mut out, u64::from(stub.author));
+        put(&mut out, stub.seq);
+        out.extend_from_slice(&stub.hash.0);
+        put(&mut out, stub.lamport);
+    }
     batch.events.iter().for_each(|event| put(&mut out, u64::from(event.author)));
     batch.events.iter().for_each(|event| put(&mut out, u64::from(event.control)));
     batch.events.iter().for_each(|event| put(&mut out, u64::from(event.payload_len)));

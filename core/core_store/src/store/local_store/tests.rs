@@ -170,7 +170,7 @@ fn an_equivocating_device_is_proven_and_frozen() {
     // B holds another head under the same number: it shows its branch, and A finds the contradiction.
     let bundles = b.bundles_for(&a, log);
     let proof = match a.take(&bundles[0]).unwrap() {
-        Outcome::Equivocated(proofs) => proofs[0].clone(),
+        Outcome::Equivocated { proofs, is_news: true } => proofs[0].clone(),
         other => panic!("{other:?}"),
     };
     assert_eq!(proof.verify(), Ok(1));
@@ -183,6 +183,89 @@ fn an_equivocating_device_is_proven_and_frozen() {
         assert!(!matches!(a.take(&bundle), Ok(Outcome::Applied { .. })), "a frozen chain does not go on");
     }
     assert_eq!(a.store.audit_state_integrity().unwrap().alarm, Vec::<String>::new());
+}
+
+#[test]
+fn an_equivocator_parts_nobody_from_those_who_answered_the_other_branch() {
+    let (mut a, mut b, mut c, log) = club();
+    let mut twin = Device::new(3);
+    twin.learn_epoch(log.space);
+    twin.pull(&mut a).unwrap();
+    c.say(log, "before");
+    twin.pull(&mut c).unwrap();
+    a.pull(&mut c).unwrap();
+    b.pull(&mut c).unwrap();
+    c.post(log, &[text("pay Ann"), text("at once")]).unwrap();
+    twin.say(log, "pay Bob");
+    a.pull(&mut c).unwrap();
+    b.pull(&mut twin).unwrap();
+    a.say(log, "Ann answers");
+    b.say(log, "Bob answers");
+    // Ann, who is ahead on her branch, cannot make sense of Bob's answer; but she sees why.
+    let answer = b.bundles_for(&a, log).remove(0);
+    assert!(matches!(a.take(&answer), Err(Error::Event(terachat_event::Error::Signature(_)))));
+    assert!(a.store.conflicts(&b.store.frontier(&log).unwrap()).unwrap());
+    let bundle = a.bundles_for(&b, log).remove(0);
+    let Outcome::Equivocated { proofs, is_news: true } = b.take(&bundle).unwrap() else { panic!("no proof") };
+    assert!(a.store.apply_proof(&proofs[0]).unwrap());
+    assert!(!a.store.conflicts(&b.store.frontier(&log).unwrap()).unwrap());
+    a.pull(&mut b).unwrap();
+    b.pull(&mut a).unwrap();
+    a.say(log, "and life goes on");
+    b.pull(&mut a).unwrap();
+    assert_eq!(a.bodies(log), ["before", "Bob answers", "Ann answers", "and life goes on"]);
+    same(&[&a, &b], log);
+    assert_eq!(a.store.frontier(&log), b.store.frontier(&log));
+    // Whoever comes later learns it from either.
+    for other in [&mut a, &mut b] {
+        let mut late = Device::new(2);
+        late.learn_epoch(log.space);
+        late.pull_control(other, log.space);
+        for proof in other.store.proofs(&log.space) {
+            late.store.apply_proof(&proof).unwrap();
+        }
+        late.pull(other).unwrap();
+        same(&[&late, other], log);
+        assert_eq!(late.store.frontier(&log), other.store.frontier(&log));
+        assert_eq!(other.store.audit_state_integrity().unwrap().alarm, Vec::<String>::new());
+    }
+    // The liar's further words reach nobody, and its own device refuses to sign once it knows.
+    c.say(log, "still here");
+    let more = c.bundles_for(&a, log).remove(0);
+    assert!(!matches!(a.take(&more), Ok(Outcome::Applied { .. })));
+    c.store.apply_proof(&proofs[0]).unwrap();
+    assert!(matches!(c.post(log, &[text("again")]), Err(Error::Forbidden(_))));
+}
+
+#[test]
+fn a_frozen_chain_survives_reopening() {
+    for snapshot in [false, true] {
+        let storage = CrashStorage::new(3);
+        let mut a = Device::over(1, Box::new(storage.clone())).unwrap();
+        let space = a.found();
+        let (mut b, mut twin) = (Device::new(2), Device::new(2));
+        a.admit(space, &b, Rank::MEMBER);
+        let log = a.create_channel(space, "general");
+        for other in [&mut b, &mut twin] {
+            other.learn_epoch(space);
+            other.pull(&mut a).unwrap();
+        }
+        b.say(log, "one");
+        twin.say(log, "other");
+        a.pull(&mut b).unwrap();
+        let bundle = twin.bundles_for(&a, log).remove(0);
+        assert!(matches!(a.take(&bundle), Ok(Outcome::Equivocated { .. })));
+        a.say(log, "well");
+        if snapshot {
+            a.store.snapshot().unwrap();
+        }
+        let (hash, frontier) = (a.store.space_hash(&space).unwrap(), a.store.frontier(&log));
+        drop(a);
+        let a = Device::over(1, Box::new(storage.crash())).unwrap();
+        assert_eq!((a.store.space_hash(&space).unwrap(), a.store.frontier(&log)), (hash, frontier));
+        assert_eq!(a.bodies(log), ["well"]);
+        assert_eq!(a.store.proofs(&space).len(), 1);
+    }
 }
 
 #[test]

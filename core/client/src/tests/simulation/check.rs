@@ -1,0 +1,189 @@
+//! What must hold, whatever happened.
+use super::world::World;
+use crate::api::{Answer, Message, Place, Request};
+use std::collections::{BTreeMap, BTreeSet};
+use terachat_core_store::model::ControlOp;
+use terachat_core_store::query::PageStart;
+use terachat_event::{DeviceId, LogId};
+
+impl World {
+    /// All that a device can read of a channel.
+    pub(super) fn page(&self, at: usize, log: &LogId) -> Vec<Message> {
+        let place = Place { space: None, channel: log.channel.map(|id| id.to_string()) };
+        match self.devices[at].client.read(&place, 10_000, None, None, None, false) {
+            Ok(Answer::Messages { messages }) => messages,
+            other => panic!("d{at} cannot read: {other:?}"),
+        }
+    }
+
+    /// What a device acknowledged is in its store, event for event.
+    pub(super) fn everything_acknowledged_is_there(&self, at: usize) {
+        let client = &self.devices[at].client;
+        for said in self.said.iter().filter(|said| said.author == at) {
+            let there = client.store.find_events(&said.log, &said.id).len() == 1;
+            assert!(there, "d{at} lost {:?}, which it had acknowledged", said.bodies);
+        }
+        for ((_, log), last) in self.imported.iter().filter(|((author, _), _)| *author == at) {
+            let device = DeviceId(self.devices[at].id);
+            let state = client.store.space(&log.space).unwrap();
+            if state.rank_of(&device).is_none_or(|rank| rank.get() == 0) {
+                continue;
+            }
+            assert!(client.store.import_position(log, &device, at as u64) >= *last, "d{at} lost imported records");
+        }
+    }
+
+    /// All faults end, all links come up, and everybody who was invited comes.
+    pub(super) fn heal(&mut self) {
+        self.note(|| "--- healing".to_owned());
+        for at in 0..self.devices.len() {
+            if self.devices[at].fault.is_some() {
+                self.reboot(at, true);
+            }
+        }
+        for a in 0..self.devices.len() {
+            for b in 0..a {
+                self.cut(a, b);
+            }
+        }
+        for guest in 0..self.devices.len() {
+            if !self.devices[guest].joined {
+                self.join(guest);
+            }
+        }
+        for a in 0..self.devices.len() {
+            for b in 0..a {
+                self.connect(a, b);
+            }
+        }
+        self.settle();
+        self.dump();
+    }
+
+    fn dump(&self) {
+        if !self.trace {
+            return;
+        }
+        let space = self.space();
+        for at in 0..self.devices.len() {
+            let client = &self.devices[at].client;
+            self.note(|| format!("== d{at} {:?} epochs {:?}", DeviceId(self.devices[at].id), client.epochs(&space)));
+            let Some(control) = client.store.control(&space) else { continue };
+            for (event, verdict) in control.events() {
+                let author = self.index_of(&event.stamp.author.0);
+                let secret = client.store.epoch_secret(&space, &event.hash).is_some();
+                self.note(|| {
+                    let ops = format!("{:?}", event.transaction.0.iter().map(op_name).collect::<Vec<_>>());
+                    format!("   {:?} d{author} {} {ops} parents {:?} {verdict:?} key {secret}", event.hash, event.stamp.seq, event.parents)
+                });
+            }
+        }
+    }
+
+    /// Present members who know that they are.
+    fn present(&self) -> Vec<usize> {
+        let space = self.space();
+        let state = self.devices[0].client.store.space(&space).unwrap();
+        let present = |at: &usize| {
+            self.devices[*at].joined && state.member_of(&DeviceId(self.devices[*at].id)).is_some()
+        };
+        (0..self.devices.len()).filter(present).collect()
+    }
+
+    pub(super) fn check(&mut self) {
+        self.agreed();
+        self.complete();
+        // And it goes on from here: everybody is heard by everybody.
+        for at in self.present() {
+            let logs = self.devices[0].client.store.logs();
+            let log = *logs.iter().find(|log| log.channel.is_some()).unwrap();
+            let space = self.space();
+            let rank = self.devices[0].client.store.space(&space).unwrap().rank_of(&DeviceId(self.devices[at].id));
+            let may = rank.is_some_and(|rank| rank.get() > 0);
+            let body = self.text(at);
+            assert_eq!(self.send(at, &log, body, None), may, "d{at} with {rank:?}");
+            self.settle();
+        }
+        self.agreed();
+        self.complete();
+        for at in 0..self.devices.len() {
+            let Ok(Answer::Audit(report)) = self.ask(at, Request::Audit) else { panic!("no audit") };
+            assert_eq!(report.alarm, Vec::<String>::new(), "audit of d{at}");
+        }
+    }
+
+    /// All present members are in one state and one epoch.
+    fn agreed(&mut self) {
+        let space = self.space();
+        let status = |at: usize| {
+            let client = &self.devices[at].client;
+            let state = client.store.space(&space).unwrap_or_else(|| panic!("d{at} knows nothing"));
+            let epoch = client.memberships.get(&space).and_then(|membership| membership.current);
+            let epoch = epoch.unwrap_or_else(|| panic!("d{at} is in no epoch"));
+            let group = client.group(&space, &epoch.commit).unwrap().unwrap();
+            let inside: BTreeSet<DeviceId> = group.members().into_iter().map(DeviceId).collect();
+            let present: BTreeSet<DeviceId> = state.present_devices().copied().collect();
+            assert_eq!(inside, present, "d{at}: the group is not the members");
+            assert_eq!(client.waiting(&space), Vec::<String>::new(), "d{at} waits");
+            (state.clone(), epoch, client.store.space_hash(&space).unwrap())
+        };
+        let first = status(0);
+        for at in self.present() {
+            let other = status(at);
+            assert_eq!(other.0, first.0, "d0 and d{at} know other members, roles or channels");
+            assert_eq!(other.1, first.1, "d0 and d{at} are in other epochs");
+            for log in self.devices[0].client.store.logs().iter().filter(|log| log.channel.is_some()) {
+                assert_eq!(self.page(at, log), self.page(0, log), "d0 and d{at} read something else");
+                let views = |at: usize| self.devices[at].client.store.page(log, PageStart::Newest, 10_000).unwrap();
+                assert_eq!(views(at), views(0), "d0 and d{at} hold something else");
+                let frontier = |at: usize| self.devices[at].client.store.frontier(log);
+                assert_eq!(frontier(at), frontier(0), "d0 and d{at} have other events");
+            }
+            assert_eq!(other.2, first.2, "d0 and d{at} are in other states");
+        }
+    }
+
+    /// Everybody reads what they should and nobody what they should not.
+    fn complete(&self) {
+        let space = self.space();
+        let state = self.devices[0].client.store.space(&space).unwrap();
+        let heard = |at: usize| state.rank_of(&DeviceId(self.devices[at].id)).is_some_and(|rank| rank.get() > 0);
+        let logs: Vec<LogId> = state.channels.keys().map(|id| LogId::channel(space, *id)).collect();
+        let read = |at: usize| -> BTreeMap<(LogId, String), Message> {
+            let client = &self.devices[at].client;
+            let known = logs.iter().filter(|log| client.store.logs().contains(log));
+            known
+                .flat_map(|log| self.page(at, log).into_iter().map(move |message| ((*log, message.id.clone()), message)))
+                .collect()
+        };
+        for at in 0..self.devices.len() {
+            let bodies: BTreeSet<String> = read(at).into_values().map(|message| message.body).collect();
+            let leaked = self.withheld.iter().find(|(n, body)| {
+                *n == at && bodies.contains(body) && state.member_of(&DeviceId(self.devices[at].id)).is_none()
+            });
+            assert_eq!(leaked, None, "d{at} reads what was said after it was removed");
+        }
+        for at in self.present() {
+            let read = read(at);
+            for said in self.said.iter().filter(|said| logs.contains(&said.log) && heard(said.author)) {
+                let body = read.get(&(said.log, said.id.clone())).map(|message| &message.body);
+                let fits = body.is_some_and(|body| said.bodies.contains(body));
+                assert!(fits, "d{at} reads {body:?} where d{} said {:?}", said.author, said.bodies);
+            }
+            for ((author, log), last) in self.imported.iter().filter(|((author, log), _)| heard(*author) && logs.contains(log)) {
+                let device = DeviceId(self.devices[*author].id);
+                let position = self.devices[at].client.store.import_position(log, &device, *author as u64);
+                assert!(position >= *last, "d{at} lacks records that d{author} imported");
+            }
+        }
+    }
+}
+
+fn op_name(op: &ControlOp) -> String {
+    match op {
+        ControlOp::Commit(commit) => format!("Commit {} on {:?}, welcome {}, links {:?}", commit.epoch, commit.previous, !commit.welcome.is_empty(), commit.links.iter().map(|l| l.commit).collect::<Vec<_>>()),
+        ControlOp::Remove { user, .. } => format!("Remove {user:?}"),
+        ControlOp::Admit { card, rank, .. } => format!("Admit {} {rank}", card.name),
+        other => format!("{other:.60?}"),
+    }
+}

@@ -1,0 +1,311 @@
+//! Devices, links between them, and what the hand that holds them remembers.
+use crate::api::{Answer, Request};
+use crate::tests::Counter;
+use crate::{Client, Error};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use terachat_core_store::store::Storage;
+use terachat_core_store::store::storage::{CrashStorage, Fault};
+use terachat_core_store::sync::Frontier;
+use terachat_event::{LogId, SpaceId};
+use terachat_vault::PassphraseCost;
+
+/// Frames kept to be sent a second time.
+const OLD_FRAMES_MAX: usize = 200;
+/// Frames after which devices that were left alone must have fallen silent.
+const TALK_MAX: usize = 30_000;
+
+/// SplitMix64: all that a run leaves to chance.
+pub(super) struct Random(u64);
+
+impl Random {
+    pub(super) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    pub(super) fn below(&mut self, end: usize) -> usize {
+        (self.next() % end.max(1) as u64) as usize
+    }
+
+    pub(super) fn within(&mut self, range: std::ops::RangeInclusive<usize>) -> usize {
+        range.start() + self.below(range.end() - range.start() + 1)
+    }
+
+    pub(super) fn one_in(&mut self, n: usize) -> bool {
+        self.below(n) == 0
+    }
+
+    pub(super) fn pick<T: Clone>(&mut self, from: &[T]) -> Option<T> {
+        let at = self.below(from.len());
+        from.get(at).cloned()
+    }
+}
+
+pub(super) struct Device {
+    pub(super) name: String,
+    pub(super) client: Client,
+    pub(super) storage: CrashStorage,
+    pub(super) id: [u8; 32],
+    /// The operation that is to fail, if one is.
+    pub(super) fault: Option<(u64, Fault)>,
+    pub(super) invitation: Option<String>,
+    pub(super) joined: bool,
+    incarnation: u64,
+}
+
+/// A message that its author's device acknowledged.
+pub(super) struct Said {
+    pub(super) id: String,
+    pub(super) author: usize,
+    pub(super) log: LogId,
+    /// Its text as last acknowledged, and what it may be if an edit whose outcome is unknown happened after all.
+    pub(super) bodies: Vec<String>,
+}
+
+/// One direction of a link.
+#[derive(Default)]
+pub(super) struct Lane {
+    pub(super) frames: VecDeque<Vec<u8>>,
+}
+
+pub(super) struct World {
+    pub(super) random: Random,
+    pub(super) devices: Vec<Device>,
+    pub(super) lanes: BTreeMap<(usize, usize), Lane>,
+    /// Links over which something false was said, by the lower device.
+    pub(super) tainted: BTreeSet<(usize, usize)>,
+    pub(super) old: Vec<(usize, usize, Vec<u8>)>,
+    pub(super) now: u64,
+    pub(super) serial: u64,
+    pub(super) said: Vec<Said>,
+    /// Texts that a device must never read, each with the device.
+    pub(super) withheld: BTreeSet<(usize, String)>,
+    /// Largest foreign id whose import was acknowledged, by device and channel.
+    pub(super) imported: BTreeMap<(usize, LogId), u64>,
+    pub(super) trace: bool,
+}
+
+pub(super) fn key(a: usize, b: usize) -> (usize, usize) {
+    (a.min(b), a.max(b))
+}
+
+impl World {
+    pub(super) fn new(seed: u64) -> Self {
+        let mut random = Random(seed);
+        let count = random.within(3..=5);
+        let device = |at: usize| {
+            let storage = CrashStorage::new(seed << 8 | at as u64);
+            let boxed: Box<dyn Storage> = Box::new(storage.clone());
+            let name = format!("d{at}");
+            let cost = PassphraseCost::INSECURE_FAST;
+            let client = Client::create(boxed, &name, b"secret", cost, entropy(at, 0), 0).unwrap();
+            let id = client.identity.device_id().0;
+            let (fault, invitation, joined, incarnation) = (None, None, at == 0, 0);
+            Device { name, client, storage, id, fault, invitation, joined, incarnation }
+        };
+        Self {
+            random,
+            devices: (0..count).map(device).collect(),
+            lanes: BTreeMap::new(),
+            tainted: BTreeSet::new(),
+            old: Vec::new(),
+            now: 1_000_000,
+            serial: 0,
+            said: Vec::new(),
+            withheld: BTreeSet::new(),
+            imported: BTreeMap::new(),
+            trace: std::env::var_os("TERACHAT_SIM_TRACE").is_some(),
+        }
+    }
+
+    pub(super) fn note(&self, what: impl FnOnce() -> String) {
+        if self.trace {
+            eprintln!("{}", what());
+        }
+    }
+
+    pub(super) fn space(&self) -> SpaceId {
+        self.devices[0].client.store.spaces().next().unwrap()
+    }
+
+    pub(super) fn index_of(&self, id: &[u8; 32]) -> usize {
+        self.devices.iter().position(|device| device.id == *id).unwrap()
+    }
+
+    /// Asks a device, and lets what follows from it happen: frames set out, a power cut comes into effect.
+    pub(super) fn ask(&mut self, at: usize, request: Request) -> Result<Answer, Error> {
+        self.now += self.random.below(2_000) as u64;
+        let text = if self.trace { format!("{request:.90?}") } else { String::new() };
+        let now = self.now;
+        let result = self.devices[at].client.execute(request, now);
+        self.note(|| format!("d{at} {text:.120} -> {}", outcome(&result)));
+        let fault = self.fired(at);
+        if let Err(error) = &result {
+            let excused = match error {
+                Error::NotAllowed(_) | Error::NotInGroup(_) | Error::Input(_) => true,
+                Error::Unknown { .. } | Error::Ambiguous { .. } => true,
+                Error::Store(terachat_core_store::Error::Store(_)) => fault.is_some(),
+                _ => false,
+            };
+            assert!(excused, "d{at}: {error} ({fault:?})");
+        }
+        self.after(at, fault);
+        result
+    }
+
+    /// Whether the fault that was planned has come.
+    pub(super) fn fired(&mut self, at: usize) -> Option<Fault> {
+        let device = &mut self.devices[at];
+        let (operation, fault) = device.fault?;
+        (device.storage.operations() > operation).then(|| device.fault = None).map(|()| fault)
+    }
+
+    pub(super) fn after(&mut self, at: usize, fault: Option<Fault>) {
+        if fault == Some(Fault::PowerCut) {
+            return self.reboot(at, true);
+        }
+        while let Some((to, frame)) = self.devices[at].client.poll_frame() {
+            let to = self.index_of(&to);
+            self.note(|| format!("      d{at} to d{to}: {}", name_of(&frame)));
+            if self.old.len() < OLD_FRAMES_MAX {
+                self.old.push((at, to, frame.clone()));
+            } else {
+                let slot = self.random.below(OLD_FRAMES_MAX);
+                self.old[slot] = (at, to, frame.clone());
+            }
+            if let Some(lane) = self.lanes.get_mut(&(at, to)) {
+                lane.frames.push_back(frame);
+            }
+        }
+        while self.devices[at].client.poll_notice().is_some() {}
+    }
+
+    /// Takes the power away and opens the profile again. With `faithful`, memory showed nothing that was not durable.
+    pub(super) fn reboot(&mut self, at: usize, faithful: bool) {
+        self.note(|| format!("d{at} power cut"));
+        let peers: Vec<usize> = (0..self.devices.len()).filter(|to| self.lanes.contains_key(&(at, *to))).collect();
+        peers.into_iter().for_each(|to| self.cut(at, to));
+        let device = &mut self.devices[at];
+        device.incarnation += 1;
+        let storage = device.storage.crash();
+        let entropy = entropy(at, device.incarnation);
+        let opened = Client::open(Box::new(storage.clone()), b"secret", entropy)
+            .unwrap_or_else(|error| panic!("d{at} does not open after a power cut: {error}"));
+        let old = std::mem::replace(&mut device.client, opened);
+        (device.storage, device.fault) = (storage, None);
+        if faithful {
+            same_or_more(&old, &self.devices[at].client);
+        }
+        self.everything_acknowledged_is_there(at);
+    }
+
+    pub(super) fn connect(&mut self, a: usize, b: usize) {
+        if a == b || self.lanes.contains_key(&(a, b)) {
+            return;
+        }
+        self.note(|| format!("link d{a} d{b} up"));
+        self.lanes.insert((a, b), Lane::default());
+        self.lanes.insert((b, a), Lane::default());
+        let (id_a, id_b) = (self.devices[a].id, self.devices[b].id);
+        self.devices[a].client.connected(id_b);
+        self.devices[b].client.connected(id_a);
+        self.after(a, None);
+        self.after(b, None);
+    }
+
+    pub(super) fn cut(&mut self, a: usize, b: usize) {
+        if self.lanes.remove(&(a, b)).is_none() {
+            return;
+        }
+        self.note(|| format!("link d{a} d{b} down"));
+        self.lanes.remove(&(b, a));
+        self.tainted.remove(&key(a, b));
+        let (id_a, id_b) = (self.devices[a].id, self.devices[b].id);
+        self.devices[a].client.disconnected(id_b);
+        self.devices[b].client.disconnected(id_a);
+    }
+
+    /// Lets one frame arrive, from a random lane; in order within a lane. `false` when all lanes are empty.
+    pub(super) fn deliver(&mut self) -> bool {
+        let waiting: Vec<(usize, usize)> =
+            self.lanes.iter().filter(|(_, lane)| !lane.frames.is_empty()).map(|(at, _)| *at).collect();
+        let Some((from, to)) = self.random.pick(&waiting) else { return false };
+        let frame = self.lanes.get_mut(&(from, to)).and_then(|lane| lane.frames.pop_front()).unwrap();
+        self.hand(from, to, frame);
+        true
+    }
+
+    /// Hands one frame over; a refusal ends the connection, and is deserved only where something false was said.
+    pub(super) fn hand(&mut self, from: usize, to: usize, frame: Vec<u8>) {
+        self.now += 1;
+        let (id, now) = (self.devices[from].id, self.now);
+        let before = standing(&self.devices[to].client);
+        let what = if self.trace { name_of(&frame) } else { String::new() };
+        let result = self.devices[to].client.receive(id, frame, now);
+        self.note(|| format!("   d{to} from d{from}: {what} {}", result.as_ref().err().map_or(String::new(), ToString::to_string)));
+        let fault = self.fired(to);
+        if let Err(error) = result {
+            assert!(self.tainted.contains(&key(from, to)), "d{to} refuses an honest frame of d{from}: {error}");
+            assert_eq!(standing(&self.devices[to].client), before, "a refused frame changed something: {error}");
+            self.after(to, fault);
+            return self.cut(from, to);
+        }
+        self.after(to, fault);
+    }
+
+    /// Delivers until nobody has anything to say.
+    pub(super) fn settle(&mut self) {
+        for frames in 0.. {
+            assert!(frames < TALK_MAX, "the devices never stop talking");
+            if !self.deliver() {
+                return;
+            }
+        }
+    }
+}
+
+fn entropy(at: usize, incarnation: u64) -> Box<Counter> {
+    Box::new(Counter((at as u64 + 1) << 48 | incarnation << 32))
+}
+
+fn outcome(result: &Result<Answer, Error>) -> String {
+    match result {
+        Ok(answer) => format!("{answer:.100?}"),
+        Err(error) => error.to_string(),
+    }
+}
+
+fn name_of(frame: &[u8]) -> String {
+    crate::protocol::Frame::decode(frame).map_or("damaged".to_owned(), |frame| match frame {
+        crate::protocol::Frame::Bundle { more, bytes } => {
+            let bundle = terachat_core_store::sync::Bundle::decode(&bytes, terachat_core_store::sync::Limits::PEER);
+            bundle.map_or("bad bundle".to_owned(), |b| format!("Bundle of {} events, more {more}, {:?}, key {:?}", b.batch.events.len(), b.batch.log.channel.map(|c| c.short()), b.batch.key.map(|k| k.epoch)))
+        }
+        other => format!("{other:.60?}"),
+    })
+}
+
+/// All that a device has: what no refusal may change.
+pub(super) fn standing(client: &Client) -> Vec<Frontier> {
+    client.store.logs().iter().filter_map(|log| client.store.frontier(log)).collect()
+}
+
+/// After a power cut everything that was shown is there, and where nothing new is the state is the same.
+fn same_or_more(old: &Client, new: &Client) {
+    let (before, after) = (standing(old), standing(new));
+    for frontier in &before {
+        let now = after.iter().find(|now| now.log == frontier.log).expect("a log is gone after a power cut");
+        for chain in &frontier.chains {
+            let kept = now.chain(&chain.device).is_some_and(|head| head.seq >= chain.seq);
+            assert!(kept, "events are gone after a power cut");
+        }
+    }
+    if before == after {
+        // The old handle cannot read texts any more; the control state needs no disk.
+        for space in old.store.spaces() {
+            assert_eq!(old.store.space(&space), new.store.space(&space), "another state after a power cut");
+        }
+    }
+}
