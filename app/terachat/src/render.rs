@@ -41,7 +41,8 @@ impl Look {
     }
 }
 
-/// The beginning of an id, long enough to be typed and told apart.
+/// The beginning of an id, long enough to be typed and told apart. A message's id is short already, and its end is what
+/// tells it from the others of its author: it stays whole.
 pub(crate) fn short(id: &str) -> &str {
-    id.get(..10).unwrap_or(id)
+    if id.contains('-') { id } else { id.get(..10).unwrap_or(id) }
 }

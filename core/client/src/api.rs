@@ -468,6 +468,13 @@ pub enum Notice {
         /// Space id, hexadecimal.
         space: String,
     },
+    /// A peer speaks of a space of which it is no member (any more); it was told so and gets nothing.
+    Stranger {
+        /// Device id of the peer, hexadecimal.
+        peer: String,
+        /// Space id, hexadecimal.
+        space: String,
+    },
     /// A peer sent something that was refused, or a device equivocated.
     Alarm {
         /// In words.

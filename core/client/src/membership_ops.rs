@@ -79,6 +79,7 @@ impl Client {
         let user = self.member(&space, member)?;
         let remove = ControlOp::Remove { user, pins: self.pins(&space, &user) };
         self.permitted(&space, &remove)?;
+        self.keeps_an_owner(&space, &user)?;
         let devices: Vec<[u8; 32]> =
             self.devices_of(&space, &user).into_iter().map(|device| device.0).collect();
         let epoch = self.epoch(&space)?;
@@ -107,6 +108,9 @@ impl Client {
         let rank = Rank::new(rank).ok_or(Error::Input("a rank is 0 to 100"))?;
         let set = ControlOp::SetRank { user, rank, pins: self.pins(&space, &user) };
         self.permitted(&space, &set)?;
+        if rank < Rank::OWNER {
+            self.keeps_an_owner(&space, &user)?;
+        }
         self.control(space, vec![set], |_| Vec::new())?;
         self.follow_up(space);
         self.notices.push_back(Notice::Space {
@@ -249,6 +253,20 @@ impl Client {
     fn permitted(&self, space: &SpaceId, op: &ControlOp) -> Result<(), Error> {
         let state = self.store.space(space).ok_or(Error::Unknown { what: "space", name: space.short() })?;
         state.forbidden(&self.identity.device_id(), op).map_or(Ok(()), |why| Err(Error::NotAllowed(why)))
+    }
+
+    /// Whether the space can still be governed without this user. The rules let the last owner go; people rarely mean it.
+    fn keeps_an_owner(&self, space: &SpaceId, user: &UserId) -> Result<(), Error> {
+        let members = self.store.space(space).into_iter().flat_map(|state| &state.members);
+        let mut others = members.filter(|(id, member)| *id != user && !member.removed).peekable();
+        let owns = self.store.space(space).and_then(|state| state.members.get(user));
+        let is_owner = owns.is_some_and(|member| member.rank == Rank::OWNER);
+        if is_owner && others.peek().is_some() && others.all(|(_, member)| member.rank < Rank::OWNER) {
+            return Err(Error::NotAllowed(
+                "the space would be left without an owner; `terachat role set MEMBER 100` names another first",
+            ));
+        }
+        Ok(())
     }
 
     fn devices_of(&self, space: &SpaceId, user: &UserId) -> Vec<DeviceId> {

@@ -90,6 +90,8 @@ impl Client {
                     self.meet(peer, space)?;
                 } else {
                     self.tell(peer, &Frame::NotMember { space });
+                    self.notices
+                        .push_back(Notice::Stranger { peer: peer.to_string(), space: space.to_string() });
                 }
             }
         }

@@ -44,21 +44,21 @@ pub(crate) enum Command {
     },
     /// Answer a message
     Reply {
-        /// Its id, or the beginning of it
+        /// Its id, as `terachat read` shows it
         message: String,
         /// The text; `-` takes it from standard input
         body: String,
     },
     /// Replace the text of a message of your own
     Edit {
-        /// Its id, or the beginning of it
+        /// Its id, as `terachat read` shows it
         message: String,
         /// The new text; `-` takes it from standard input
         body: String,
     },
     /// React to a message
     React {
-        /// Its id, or the beginning of it
+        /// Its id, as `terachat read` shows it
         message: String,
         /// The reaction, as one emoji or a short word
         emoji: String,
@@ -68,7 +68,7 @@ pub(crate) enum Command {
     },
     /// Pin a message
     Pin {
-        /// Its id, or the beginning of it
+        /// Its id, as `terachat read` shows it
         message: String,
         /// Unpin it
         #[arg(long)]

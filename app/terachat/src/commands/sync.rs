@@ -71,14 +71,15 @@ async fn reach(goal: &mut Goal, service: &Service, patience: Duration) -> Result
 struct Goal {
     devices: BTreeMap<String, Option<String>>,
     in_sync: BTreeSet<String>,
-    /// Devices that do not know this one; their word may come before it is known which address is theirs.
-    refusing: BTreeSet<String>,
+    /// Devices with which nothing can be exchanged, and why. The word may come before it is known which address is
+    /// theirs.
+    refusals: BTreeMap<String, Failure>,
 }
 
 impl Goal {
     fn new(addrs: &[String]) -> Self {
         let devices = addrs.iter().map(|addr| (addr.clone(), None)).collect();
-        Self { devices, in_sync: BTreeSet::new(), refusing: BTreeSet::new() }
+        Self { devices, in_sync: BTreeSet::new(), refusals: BTreeMap::new() }
     }
 
     fn is_reached(&self) -> bool {
@@ -98,7 +99,19 @@ impl Goal {
                     self.in_sync.insert(peer);
                 }
                 Notice::NotMember { peer, .. } => {
-                    self.refusing.insert(peer);
+                    let failure = Failure::new(
+                        "the peer does not know this device as a member of the space (any more)",
+                        "ask for an invitation, or try another member if you were invited just now",
+                    );
+                    self.refusals.insert(peer, failure);
+                    return self.check_welcome();
+                }
+                Notice::Stranger { peer, .. } => {
+                    let failure = Failure::new(
+                        "the peer is no member of the space (any more)",
+                        "sync with another member",
+                    );
+                    self.refusals.insert(peer, failure);
                     return self.check_welcome();
                 }
                 _ => {}
@@ -123,13 +136,8 @@ impl Goal {
     }
 
     fn check_welcome(&self) -> Result<()> {
-        if self.devices.values().flatten().any(|device| self.refusing.contains(device)) {
-            return Err(Failure::new(
-                "the peer does not know this device as a member of the space (any more)",
-                "ask for an invitation, or try another member if you were invited just now",
-            ));
-        }
-        Ok(())
+        let refused = self.devices.values().flatten().find_map(|device| self.refusals.get(device));
+        refused.map_or(Ok(()), |failure| Err(failure.clone()))
     }
 
     fn show(&self, printer: &Printer) -> Result<()> {

@@ -16,6 +16,10 @@ pub(crate) fn notice(notice: &Notice, look: &Look, since: &mut Option<String>) -
                 format!("{} says that this device is no member of space {}", short(peer), short(space));
             format!("  {}\n", look.paint.dim(&what))
         }
+        Notice::Stranger { peer, space } => {
+            let what = format!("{} is no member of space {}; it gets nothing", short(peer), short(space));
+            format!("  {}\n", look.paint.dim(&what))
+        }
         Notice::Alarm { what } => format!("  {} {}\n", look.paint.alarm("ALARM:"), one_line(what)),
     }
 }

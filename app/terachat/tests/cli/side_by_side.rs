@@ -91,3 +91,23 @@ fn nobody_answering_is_a_failure_of_sync() {
     let (what, next) = ended.pair();
     assert!(what.contains(&free.to_string()) && next.contains("check"), "{what} / {next}");
 }
+
+/// Both hear at once who is a stranger to whom: whoever was removed, and whoever asks a removed one.
+#[test]
+fn sync_with_a_former_member_ends_at_once_with_the_reason() {
+    let place = Place::crew();
+    place.ok("bo", &["init", "--name", "Bo"]);
+    let card = place.ok("bo", &["whoami"]);
+    place.ok("bo", &["join", &place.ok("ada", &["invite", &card])]);
+    let ended = place.run("ada", &["member", "remove", "Ada"]);
+    assert!(ended.pair().0.contains("without an owner") && ended.pair().1.contains("role set"), "{ended:?}");
+    let (ada, addr) = Running::listen(&place, "ada", &[]);
+    place.json("bo", &["sync", "--peer", &addr]);
+    place.ok("ada", &["member", "remove", "Bo"]);
+    let ended = place.run("bo", &["sync", "--peer", &addr]);
+    assert!(ended.pair().0.contains("does not know this device"), "{ended:?}");
+    assert_eq!(ada.interrupt(), 0);
+    let (_bo, addr) = Running::listen(&place, "bo", &[]);
+    let ended = place.run("ada", &["sync", "--peer", &addr]);
+    assert!(ended.pair().0.contains("is no member of the space"), "{ended:?}");
+}

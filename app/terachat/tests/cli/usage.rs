@@ -126,6 +126,26 @@ fn answers_are_json_where_asked_for() {
     assert_eq!(exported["len"], std::fs::metadata(&bundle).unwrap().len());
 }
 
+/// An id that was cut for display once named another message, from an author's tenth on.
+#[test]
+fn what_is_shown_as_an_id_names_that_message() {
+    let place = Place::crew();
+    for n in 1..=11 {
+        place.ok("ada", &["send", &format!("number {n}")]);
+    }
+    let page = place.ok("ada", &["read"]);
+    let line = page.lines().find(|line| line.ends_with("number 11")).unwrap();
+    let id = line.split_whitespace().nth(1).unwrap();
+    place.ok("ada", &["edit", id, "changed"]);
+    let page = place.json("ada", &["read"]);
+    let bodies: Vec<_> =
+        page["messages"].as_array().unwrap().iter().map(|message| &message["body"]).collect();
+    assert_eq!(
+        (bodies.len(), bodies[0].as_str(), bodies[10].as_str()),
+        (11, Some("number 1"), Some("changed"))
+    );
+}
+
 #[test]
 fn messages_never_steer_the_terminal() {
     let place = Place::crew();

@@ -1,4 +1,5 @@
 use super::GENERAL;
+use crate::demo::child::Ended;
 use crate::demo::device::Device;
 use crate::demo::promise::Promise;
 use crate::demo::stage::Stage;
@@ -58,12 +59,14 @@ pub(in crate::demo) fn remove(stage: &mut Stage) -> Result<String> {
     stage.check(Promise::Converged, after.state_hash == agreed.state_hash, || {
         "the state changed by what a removed member did".to_owned()
     });
-    let verdict = |ok: bool, good: &str| if ok { good.to_owned() } else { "refused".to_owned() };
+    let verdict = |ended: &Ended, good: &str| {
+        if ended.ok { good.to_owned() } else { format!("refused ({})", ended.reason()) }
+    };
     Ok(format!(
-        "{name} removed; its send: {}, its sync: {}, the bundle: {}; none of {secrets} later messages readable",
-        verdict(spoken.ok, "stayed with it"),
-        verdict(sync.ok, "brought nothing"),
-        verdict(bundle.ok, "opened nothing")
+        "{name} removed, none of {secrets} later messages readable; its send: {}; the bundle: {}; its sync: {}",
+        verdict(&spoken, "stayed with it"),
+        verdict(&bundle, "opened nothing"),
+        verdict(&sync, "brought nothing")
     ))
 }
 
