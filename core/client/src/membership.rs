@@ -29,6 +29,8 @@ const TREES_KEPT: usize = 8;
 pub(crate) struct Membership {
     /// The epoch this device seals under; `None` before joining and after removal.
     pub(crate) current: Option<KeyId>,
+    /// Devices that the group still holds though their user was removed.
+    pub(crate) lingering: Vec<[u8; 32]>,
     /// A ratchet tree that is needed to join.
     pub(crate) wanted_tree: Option<[u8; 32]>,
 }
@@ -85,6 +87,7 @@ impl Client {
                 tip.and_then(|tip| Some(KeyId { commit: *tip, epoch: self.epoch_number(&space, tip)? }));
             let membership = self.memberships.entry(space).or_default();
             membership.current = epoch.filter(|_| member);
+            membership.lingering.clear();
             self.prune(space, &chain)?;
             if !self.reconcile(space)? {
                 return Ok(opened);
@@ -266,7 +269,8 @@ impl Client {
         Ok(!opened.is_empty())
     }
 
-    /// Epochs of commits that lost their race and that no commit since leads back to: events of such commits.
+    /// Epochs of commits that lost their race, or became void, and that no commit since leads back to: events of such
+    /// commits.
     pub(crate) fn unlinked_epochs(&self, space: &SpaceId, chain: &[EventHash]) -> Vec<EventHash> {
         let Some(control) = self.store.control(space) else { return Vec::new() };
         let linked: BTreeSet<EventHash> = chain
@@ -275,8 +279,9 @@ impl Client {
             .flat_map(|commit| commit.links.iter().map(|link| link.commit))
             .collect();
         let lost = control
-            .commits()
-            .map(|(hash, _)| hash)
+            .events()
+            .filter(|(event, _)| commit_of(event).is_some())
+            .map(|(event, _)| event.hash)
             .filter(|hash| !chain.contains(hash) && !linked.contains(hash));
         lost.filter(|hash| self.store.epoch_secret(space, hash).is_some()).collect()
     }
