@@ -225,7 +225,8 @@ impl ChannelLog {
 
     fn cut_off(&self, space: &SpaceState, frozen: &BTreeMap<(LogId, DeviceId), u64>, id: &ChannelId) -> Void {
         let mut cut = Void::new();
-        for device in space.devices.keys() {
+        for chain in &self.index.chains {
+            let device = &chain.device;
             if let Some(last) = space.cut(id, device) {
                 let beyond = self.index.positions_from(device, last + 1);
                 cut.extend(beyond.iter().map(|at| (*at, CUT)));
