@@ -2,7 +2,7 @@ use super::{ControlOp, ControlTransaction, GroupCommit, Rank, Right, SpaceState}
 use crate::crdt::{Crdt, Stamp, VectorClock};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use terachat_event::{ChannelId, DeviceId, EventHash};
+use terachat_event::{ChannelId, DeviceId, EventHash, UserId};
 
 /// How many states at past heads are kept for judging events that cite them.
 const VIEWS_MAX: usize = 32;
@@ -324,6 +324,7 @@ impl ControlLog {
 
 /// A removal or demotion: the devices it concerns and the rank they are left with (`None`: none at all).
 struct Revocation {
+    user: UserId,
     devices: BTreeSet<DeviceId>,
     left: Option<Rank>,
 }
@@ -331,7 +332,15 @@ struct Revocation {
 impl Revocation {
     fn hits(&self, event: &ControlEvent) -> bool {
         self.devices.contains(&event.stamp.author)
-            && self.left.is_none_or(|rank| event.transaction.0.iter().any(|op| required(op) > rank))
+            && self.left.is_none_or(|rank| event.transaction.0.iter().any(|op| self.required(op) > rank))
+    }
+
+    /// As [`required`]; but whoever is demoted may still leave.
+    fn required(&self, op: &ControlOp) -> Rank {
+        match op {
+            ControlOp::Remove { user, .. } if *user == self.user => Rank::GUEST,
+            op => required(op),
+        }
     }
 }
 
@@ -351,9 +360,9 @@ fn revocations(event: &ControlEvent, inside: &[&Node]) -> Vec<Revocation> {
     };
     let ops = event.transaction.0.iter();
     ops.filter_map(|op| match op {
-        ControlOp::Remove { user, .. } => Some(Revocation { devices: devices(*user), left: None }),
+        ControlOp::Remove { user, .. } => Some(Revocation { user: *user, devices: devices(*user), left: None }),
         ControlOp::SetRank { user, rank, .. } => {
-            Some(Revocation { devices: devices(*user), left: Some(*rank) })
+            Some(Revocation { user: *user, devices: devices(*user), left: Some(*rank) })
         }
         _ => None,
     })
