@@ -190,20 +190,22 @@ impl ControlLog {
         old.nodes.into_iter().for_each(|node| self.insert(node.event));
     }
 
-    /// What a snapshot keeps so that nothing has to be judged again: the state and the author's rank of each event in the
-    /// order they came; `None` unless every event counts and nobody forked.
-    pub(crate) fn settled(&self) -> Option<(&SpaceState, Vec<Rank>)> {
+    /// What a snapshot keeps so that nothing has to be judged again: the rank of each event's author when it was made, in
+    /// the order in which the events came; `None` unless every event counts and nobody forked.
+    pub(crate) fn settled(&self) -> Option<Vec<Rank>> {
         let plain = self.current.void.is_empty() && self.frozen.is_empty();
         let ranks: Option<Vec<Rank>> = self.nodes.iter().map(|node| node.authority.ok()).collect();
-        Some((self.state(), ranks?)).filter(|_| plain)
+        ranks.filter(|_| plain)
     }
 
-    /// A log restored from what [`ControlLog::settled`] gave.
-    pub(crate) fn restore(events: Vec<ControlEvent>, ranks: Vec<Rank>, state: SpaceState) -> Self {
+    /// A log restored from its events and what [`ControlLog::settled`] gave.
+    pub(crate) fn restore(events: Vec<ControlEvent>, ranks: Vec<Rank>) -> Self {
         let mut log = Self::default();
         for (event, rank) in events.into_iter().zip(ranks) {
             log.place(event, Ok(rank));
         }
+        let mut state = SpaceState::default();
+        log.order.iter().for_each(|at| apply(&mut state, &log.nodes[*at].event));
         log.current.state = Arc::new(state);
         log
     }

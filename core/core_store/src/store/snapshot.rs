@@ -6,7 +6,7 @@ use super::records;
 use super::space_logs::{ChannelLog, SpaceLogs, control_event};
 use super::{BlockRef, Error as StoreError};
 use crate::Error;
-use crate::model::{ControlLog, Rank, SpaceState};
+use crate::model::{ControlLog, Rank};
 use crate::query::search_index::SearchIndex;
 use crate::sync::{KeyId, Reader, put, unzigzag, zigzag};
 use terachat_event::{ChannelId, DeviceId, EventHash, EventRef, LogId, SignedHead, SpaceId};
@@ -94,52 +94,41 @@ impl LocalStore {
     }
 
     /// Builds a space's control log from its events, judging them anew unless the snapshot says how that ended.
-    fn restore_control(&mut self, space: SpaceId, settled: Option<Settled>) -> Result<(), Error> {
+    fn restore_control(&mut self, space: SpaceId, settled: Option<Vec<Rank>>) -> Result<(), Error> {
         self.recompute_hashes(&LogId::control(space))?;
         let Some(mut logs) = self.spaces.remove(&space) else { return Ok(()) };
         let index = &logs.control_index;
         let events = (0..index.len())
             .map(|at| Ok(control_event(index, at, &self.payload(index, at)?)))
             .collect::<Result<Vec<_>, Error>>()?;
+        let is_unsettled = settled.is_none();
         match settled {
-            // Where every control event counts and everybody may write, nothing is cut off.
-            Some((state, ranks)) if !state.has_silenced() => {
-                logs.control = ControlLog::restore(events, ranks, state)
-            }
-            Some((state, ranks)) => {
-                logs.control = ControlLog::restore(events, ranks, state);
-                logs.restore_cuts();
-            }
-            None => {
-                events.into_iter().for_each(|event| logs.control.insert(event));
-                logs.restore_cuts();
-            }
+            Some(ranks) => logs.control = ControlLog::restore(events, ranks),
+            None => events.into_iter().for_each(|event| logs.control.insert(event)),
+        }
+        // Where every control event counts and everybody may write, nothing is cut off.
+        if is_unsettled || logs.control.state().has_silenced() {
+            logs.restore_cuts();
         }
         self.spaces.insert(space, logs);
         Ok(())
     }
 }
 
-/// How judging a control log ended.
-type Settled = (SpaceState, Vec<Rank>);
-
 fn put_settled(out: &mut Vec<u8>, control: &ControlLog) {
-    let settled = control.settled().map(|settled| postcard::to_allocvec(&settled));
-    put_bytes(
-        out,
-        &settled.map(|bytes| bytes.expect("plain values encode into a growing buffer")).unwrap_or_default(),
-    );
+    let ranks = control.settled().unwrap_or_default();
+    put(out, ranks.len() as u64);
+    ranks.iter().for_each(|rank| out.push(rank.get()));
 }
 
-fn read_settled(reader: &mut Reader<'_>, events: usize) -> Result<Option<Settled>, Error> {
-    let bytes = read_bytes(reader)?;
-    if bytes.is_empty() {
-        return Ok(None);
+/// The ranks under which the control events were made, if all of them count.
+fn read_settled(reader: &mut Reader<'_>, events: usize) -> Result<Option<Vec<Rank>>, Error> {
+    let count = reader.count(events)?;
+    if count != events {
+        return if count == 0 { Ok(None) } else { Err(Error::Malformed("a rank for each control event")) };
     }
-    let settled: Settled = postcard::from_bytes(bytes).map_err(|_| Error::Malformed("a space's state"))?;
-    (settled.1.len() == events)
-        .then_some(Some(settled))
-        .ok_or(Error::Malformed("a rank for each control event"))
+    let rank = |byte: &u8| Rank::new(*byte).ok_or(Error::Malformed("a rank"));
+    reader.bytes(count)?.iter().map(rank).collect::<Result<_, _>>().map(Some)
 }
 
 fn put_channel(out: &mut Vec<u8>, channel: &mut ChannelLog) {
