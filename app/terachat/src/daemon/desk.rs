@@ -28,12 +28,12 @@ pub(super) struct Desk {
 }
 
 impl Desk {
-    /// Starts the thread. The handle gives what closing the profile said.
+    /// Starts the thread. The handle ends when the profile is closed.
     pub(super) fn start(
         profile: Profile,
         outbox: Arc<Outbox>,
         events: broadcast::Sender<Event>,
-    ) -> (Self, JoinHandle<Result<()>>) {
+    ) -> (Self, JoinHandle<()>) {
         let (jobs, inbox) = mpsc::channel(JOBS_MAX);
         let work = Work { profile, outbox, events };
         (Self { jobs }, tokio::task::spawn_blocking(move || work.run(inbox)))
@@ -80,7 +80,7 @@ struct Work {
 }
 
 impl Work {
-    fn run(mut self, mut inbox: mpsc::Receiver<Job>) -> Result<()> {
+    fn run(mut self, mut inbox: mpsc::Receiver<Job>) {
         while let Some(job) = inbox.blocking_recv() {
             if matches!(job, Job::Stop) {
                 break;
@@ -89,10 +89,7 @@ impl Work {
         }
         // Jobs that still wait are answered by their senders' end, before the closing that may take a while.
         drop(inbox);
-        let Profile { client, lock } = self.profile;
-        let closed = client.close().map_err(Failure::from_text);
-        drop(lock);
-        closed
+        self.profile.close();
     }
 
     fn work(&mut self, job: Job) {
