@@ -8,7 +8,6 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use terachat_core_store::model::BODY_OVERHEAD;
 use terachat_core_store::query::PageStart;
 use terachat_core_store::sync::{Bundle, Limits};
 use terachat_host::Disk;
@@ -149,13 +148,12 @@ pub(crate) fn run_child(child: &Child) -> Result<String> {
     Ok(serde_json::to_string(&seen)?)
 }
 
-/// Bytes of all payloads as they are sealed: the operations and a tag each; control events are not sealed.
+/// Bytes of all payloads: the operations of channel and control events as they are encoded, nothing around them.
 fn payloads_len(prepared: &Prepared) -> Result<u64> {
     let mut len = 0;
     for bytes in prepared.control.iter().chain(&prepared.channel) {
         let batch = Bundle::decode(bytes, Limits::PEER)?.batch;
-        let tag = if batch.log.channel.is_some() { BODY_OVERHEAD as u64 } else { 0 };
-        len += batch.events.iter().map(|event| u64::from(event.payload_len) + tag).sum::<u64>();
+        len += batch.events.iter().map(|event| u64::from(event.payload_len)).sum::<u64>();
     }
     Ok(len)
 }

@@ -29,6 +29,8 @@ const TREES_KEPT: usize = 8;
 pub(crate) struct Membership {
     /// The epoch this device seals under; `None` before joining and after removal.
     pub(crate) current: Option<KeyId>,
+    /// Devices that the group still holds though their user was removed.
+    pub(crate) lingering: Vec<[u8; 32]>,
     /// A ratchet tree that is needed to join.
     pub(crate) wanted_tree: Option<[u8; 32]>,
 }
@@ -85,6 +87,7 @@ impl Client {
                 tip.and_then(|tip| Some(KeyId { commit: *tip, epoch: self.epoch_number(&space, tip)? }));
             let membership = self.memberships.entry(space).or_default();
             membership.current = epoch.filter(|_| member);
+            membership.lingering.clear();
             self.prune(space, &chain)?;
             if !self.reconcile(space)? {
                 return Ok(opened);
@@ -178,12 +181,17 @@ impl Client {
     /// Joins by the newest welcome that is for this device and has its tree here.
     fn join_by_welcome(&mut self, space: SpaceId) -> Result<bool, Error> {
         let chain = self.epochs(&space);
-        if chain.iter().any(|commit| self.store.record(&group_name(&space, commit)).is_some()) {
-            return Ok(false);
-        }
+        let held = chain.iter().rposition(|commit| self.store.record(&group_name(&space, commit)).is_some());
         let Some(control) = self.store.control(&space) else { return Ok(false) };
         let me = self.identity.device_id();
-        let mut welcomes: Vec<(bool, EventHash, GroupCommit)> = chain
+        // A group held that leads no further was left by a commit that took this device out. If it is a member all the
+        // same, its removal became void and a later commit lets it in again.
+        let ahead = &chain[held.map_or(0, |at| at + 1)..];
+        if ahead.is_empty() || held.is_some() && control.state().member_of(&me).is_none() {
+            self.memberships.entry(space).or_default().wanted_tree = None;
+            return Ok(false);
+        }
+        let mut welcomes: Vec<(bool, EventHash, GroupCommit)> = ahead
             .iter()
             .rev()
             .filter_map(|hash| {
@@ -266,7 +274,8 @@ impl Client {
         Ok(!opened.is_empty())
     }
 
-    /// Epochs of commits that lost their race and that no commit since leads back to: events of such commits.
+    /// Epochs of commits that lost their race, or became void, and that no commit since leads back to: events of such
+    /// commits.
     pub(crate) fn unlinked_epochs(&self, space: &SpaceId, chain: &[EventHash]) -> Vec<EventHash> {
         let Some(control) = self.store.control(space) else { return Vec::new() };
         let linked: BTreeSet<EventHash> = chain
@@ -275,8 +284,9 @@ impl Client {
             .flat_map(|commit| commit.links.iter().map(|link| link.commit))
             .collect();
         let lost = control
-            .commits()
-            .map(|(hash, _)| hash)
+            .events()
+            .filter(|(event, _)| commit_of(event).is_some())
+            .map(|(event, _)| event.hash)
             .filter(|hash| !chain.contains(hash) && !linked.contains(hash));
         lost.filter(|hash| self.store.epoch_secret(space, hash).is_some()).collect()
     }
@@ -335,9 +345,14 @@ impl Client {
 }
 
 impl Client {
-    /// Destroys the private part of a key package once the epoch it opened has a successor: until then the commit may
-    /// still lose its race, and the newcomer has to be let in again.
+    /// Destroys the private part of a key package once its device is no member any more and the epoch it opened has a
+    /// successor. Until then the device may have to be let in again by it: the commit may lose its race, or a removal
+    /// that was committed may become void. Of what the key package opens, the device keeps the secrets anyway.
     fn forget_key_packages(&mut self, space: SpaceId, chain: &[EventHash]) -> Result<(), Error> {
+        let me = self.identity.device_id();
+        if self.store.space(&space).is_none_or(|state| state.member_of(&me).is_some()) {
+            return Ok(());
+        }
         let prefix = [JOINED, &space.0].concat();
         let settled = chain.split_last().map(|(_, before)| before).unwrap_or_default();
         let done: Vec<Vec<u8>> = self

@@ -130,10 +130,11 @@ impl Client {
         let present: BTreeSet<DeviceId> = state.present_devices().copied().collect();
         let missing: Vec<DeviceId> = present.difference(&inside).copied().collect();
         let extra: Vec<[u8; 32]> = inside.difference(&present).map(|device| device.0).collect();
+        self.memberships.entry(space).or_default().lingering.clone_from(&extra);
         let me = self.identity.device_id();
         let lost_by_me = self.unlinked_epochs(&space, &self.epochs(&space)).iter().any(|commit| {
             let event = self.store.control(&space).and_then(|control| control.event(commit));
-            event.is_some_and(|event| event.stamp.author == me)
+            event.is_some_and(|event| event.stamp.author == me) || self.store.wrote_under(&space, &me, commit)
         });
         let follows = missing.is_empty() && extra.is_empty();
         let packages: Vec<KeyPackage> = self.key_packages(&space, &missing);
@@ -146,6 +147,17 @@ impl Client {
         let prepared = self.prepare(space, &packages, &extra)?;
         self.publish_only(space, Vec::new(), prepared)?;
         Ok(true)
+    }
+
+    /// Sees removed members out of the group before something is sealed there: the commit that did so may have lost its
+    /// race, or who left by itself may not have been seen out yet. Whoever speaks first does it.
+    pub(crate) fn see_out(&mut self, space: SpaceId) -> Result<(), Error> {
+        let lingering = self.memberships.get(&space).map(|membership| membership.lingering.clone());
+        let Some(lingering) = lingering.filter(|devices| !devices.is_empty()) else { return Ok(()) };
+        let prepared = self.prepare(space, &[], &lingering)?;
+        self.publish_only(space, Vec::new(), prepared)?;
+        self.settle(space)?;
+        self.after_control(space)
     }
 
     /// Whether the last word on one of these devices was this device's own, so that repeating the commit is too; a

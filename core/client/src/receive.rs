@@ -45,10 +45,8 @@ impl Client {
             Frame::Frontier(frontier) => self.take_frontier(peer, frontier)?,
             Frame::Bundle { more, bytes } => self.take_bundle(peer, more, &bytes)?,
             Frame::Ack { log, root } => {
-                if self.is_common(peer, &log.space)
-                    && let Some(state) = self.peers.get_mut(&peer)
-                {
-                    state.roots.insert(log, root);
+                if self.is_common(peer, &log.space) {
+                    self.stands_at(peer, log, root);
                 }
             }
             Frame::WantTree { space, hash } => {
@@ -92,14 +90,27 @@ impl Client {
         true
     }
 
+    /// Notes where a peer stands in a log; gives back whether that is its first word on it.
+    fn stands_at(&mut self, peer: DeviceId, log: LogId, root: [u8; 32]) -> bool {
+        let ours = self.store.frontier(&log).map(|frontier| frontier.root());
+        let Some(state) = self.peers.get_mut(&peer) else { return false };
+        if log.channel.is_none() && ours == Some(root) {
+            // With the same members, roles and channels as the peer there is nothing of theirs left to wait for: what it
+            // sent counted for something only before it knew better.
+            let control = |wait: &Wait| matches!(wait, Wait::Control(_) | Wait::Author(_) | Wait::Channel(_));
+            state.waits.retain(|waiting, wait| waiting.space != log.space || !control(wait));
+        }
+        state.roots.insert(log, root).is_none()
+    }
+
     fn take_frontier(&mut self, peer: DeviceId, frontier: Frontier) -> Result<(), Error> {
         let log = frontier.log;
         if !self.is_common(peer, &log.space) {
             return Ok(());
         }
-        let Some(state) = self.peers.get_mut(&peer) else { return Ok(()) };
         // The first word on a log is answered with one's own, so that both know where they stand.
-        let first = state.roots.insert(log, frontier.root()).is_none();
+        let first = self.stands_at(peer, log, frontier.root());
+        let Some(state) = self.peers.get_mut(&peer) else { return Ok(()) };
         let ahead = frontier.clone();
         state.theirs.insert(log, frontier);
         state.awaited.remove(&log);

@@ -76,6 +76,7 @@ impl Client {
     /// Makes events of the operations under one signature and one commit, and sends them on.
     pub(crate) fn post_all(&mut self, log: LogId, ops: &[ChannelOp<'_>]) -> Result<Vec<EventRef>, Error> {
         self.require(&log.space, Right::Send, "writing takes rank 1, in a space this user is a member of")?;
+        self.see_out(log.space)?;
         let key = self.epoch(&log.space)?;
         let events = self.store.post(&self.identity.device, log, key, self.now_ms, ops)?;
         for event in events.iter().take(crate::notice::NOTICES_MAX) {

@@ -28,12 +28,12 @@ pub(super) struct Desk {
 }
 
 impl Desk {
-    /// Starts the thread. The handle ends when the profile is closed.
+    /// Starts the thread. The handle ends when the profile is closed, or gives why it had to end.
     pub(super) fn start(
         profile: Profile,
         outbox: Arc<Outbox>,
         events: broadcast::Sender<Event>,
-    ) -> (Self, JoinHandle<()>) {
+    ) -> (Self, JoinHandle<Result<()>>) {
         let (jobs, inbox) = mpsc::channel(JOBS_MAX);
         let work = Work { profile, outbox, events };
         (Self { jobs }, tokio::task::spawn_blocking(move || work.run(inbox)))
@@ -80,33 +80,57 @@ struct Work {
 }
 
 impl Work {
-    fn run(mut self, mut inbox: mpsc::Receiver<Job>) {
-        while let Some(job) = inbox.blocking_recv() {
-            if matches!(job, Job::Stop) {
-                break;
+    fn run(mut self, mut inbox: mpsc::Receiver<Job>) -> Result<()> {
+        let mut next = None;
+        while let Some(job) = next.take().or_else(|| inbox.blocking_recv()) {
+            match job {
+                Job::Stop => break,
+                Job::Execute { request, reply } => {
+                    let mut asked = vec![(request, reply)];
+                    // Under load requests wait for each other's sync; those that wait now share one.
+                    while let Ok(job) = inbox.try_recv() {
+                        match job {
+                            Job::Execute { request, reply } => asked.push((request, reply)),
+                            other => {
+                                next = Some(other);
+                                break;
+                            }
+                        }
+                    }
+                    self.execute(asked)?;
+                }
+                Job::Connected(peer) => self.profile.client.connected(peer.0),
+                Job::Disconnected(peer) => self.profile.client.disconnected(peer.0),
+                Job::Frame { peer, bytes } => self.receive(peer, bytes),
             }
-            self.work(job);
+            self.drain();
         }
         // Jobs that still wait are answered by their senders' end, before the closing that may take a while.
         drop(inbox);
         self.profile.close();
+        Ok(())
     }
 
-    fn work(&mut self, job: Job) {
-        match job {
-            Job::Execute { request, reply } => {
-                let answer =
-                    self.profile.client.execute(request, clock::now_ms()).map_err(Failure::from_text);
-                self.drain();
-                // Whoever asked may have gone; the answer is then of no use.
-                let _ = reply.send(answer);
-            }
-            Job::Connected(peer) => self.profile.client.connected(peer.0),
-            Job::Disconnected(peer) => self.profile.client.disconnected(peer.0),
-            Job::Frame { peer, bytes } => self.receive(peer, bytes),
-            Job::Stop => {}
+    /// Answers in order. An error is one of the disk under several requests at once: none of them holds, and the
+    /// profile has to be opened anew.
+    fn execute(&mut self, mut asked: Vec<(Request, oneshot::Sender<Result<Answer>>)>) -> Result<()> {
+        let client = &mut self.profile.client;
+        if asked.len() == 1
+            && let Some((request, reply)) = asked.pop()
+        {
+            let answer = client.execute(request, clock::now_ms()).map_err(Failure::from_text);
+            self.drain();
+            // Whoever asked may have gone; the answer is then of no use.
+            let _ = reply.send(answer);
+            return Ok(());
         }
+        let (requests, replies): (Vec<_>, Vec<_>) = asked.into_iter().unzip();
+        let answers = client.execute_all(requests, clock::now_ms()).map_err(Failure::from_text)?;
         self.drain();
+        for (answer, reply) in answers.into_iter().zip(replies) {
+            let _ = reply.send(answer.map_err(Failure::from_text));
+        }
+        Ok(())
     }
 
     fn receive(&mut self, peer: PeerKey, bytes: Vec<u8>) {

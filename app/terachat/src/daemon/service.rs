@@ -58,7 +58,7 @@ pub(crate) struct Service {
     outbox: Arc<Outbox>,
     tasks: JoinSet<()>,
     pump: JoinHandle<()>,
-    closed: JoinHandle<()>,
+    closed: JoinHandle<Result<()>>,
 }
 
 impl Service {
@@ -102,15 +102,18 @@ impl Service {
     /// Ends all connections after what waits for them was sent, and closes the profile.
     ///
     /// # Errors
-    /// [`Failure::Told`] when the thread that owned the profile panicked.
+    /// [`Failure::Told`] when the thread that owned the profile ended early.
     pub(crate) async fn stop(mut self) -> Result<()> {
         self.tasks.shutdown().await;
         // A peer that takes nothing may not hold up the end.
         let _ = tokio::time::timeout(std::time::Duration::from_secs(5), self.outbox.flush()).await;
         self.net.shutdown().await;
         let _ = self.pump.await;
-        self.closed.await.map_err(|_| {
-            Failure::new("the profile was not closed in order", "please report this; nothing sent is lost")
+        self.closed.await.unwrap_or_else(|_| {
+            Err(Failure::new(
+                "the profile was not closed in order",
+                "please report this; nothing sent is lost",
+            ))
         })
     }
 }

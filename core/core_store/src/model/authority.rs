@@ -2,11 +2,12 @@ use super::{ControlOp, ControlTransaction, GroupCommit, Rank, Right, SpaceState}
 use crate::crdt::{Crdt, Stamp, VectorClock};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use terachat_event::{ChannelId, DeviceId, EventHash};
+use terachat_event::{ChannelId, DeviceId, EventHash, UserId};
 
 /// How many states at past heads are kept for judging events that cite them.
 const VIEWS_MAX: usize = 32;
 
+const ORPHANED: &str = "the admission of its author counts for nothing";
 const EQUIVOCATED: &str = "its author signed two events with one number";
 
 /// One event of the control log, decoded.
@@ -54,6 +55,8 @@ pub struct ControlLog {
     /// Positions in `nodes` by the total order.
     order: Vec<usize>,
     heads: BTreeSet<EventHash>,
+    /// Devices that some event admits, whether it counts or not.
+    named: BTreeSet<DeviceId>,
     current: Resolved,
     /// From which number on a device's events count for nothing because it equivocated.
     frozen: BTreeMap<DeviceId, u64>,
@@ -105,6 +108,12 @@ impl ControlLog {
         })
     }
 
+    /// Whether some event admits this device, whether that event counts or not. Its events are taken in as records even
+    /// if it does not: others may have built on them before they learned so.
+    pub fn names(&self, device: &DeviceId) -> bool {
+        self.named.contains(device)
+    }
+
     /// Takes in an event whose parents are all known; a known event changes nothing.
     pub fn insert(&mut self, event: ControlEvent) {
         if self.contains(&event.hash) {
@@ -136,6 +145,7 @@ impl ControlLog {
         let place = self.order.partition_point(|other| self.nodes[*other].event.stamp < event.stamp);
         self.order.insert(place, at);
         self.heads.insert(event.hash);
+        self.named.extend(cards(&event).map(|card| card.device));
         self.by_hash.insert(event.hash, at);
         self.nodes.push(Node { event, past, authority });
     }
@@ -289,8 +299,17 @@ impl ControlLog {
             inside.iter().filter_map(|node| node.authority.err().map(|why| (node.event.hash, why))).collect();
         self.strong_removal(&inside, &mut void);
         let mut state = SpaceState::default();
-        for node in inside.iter().filter(|node| !void.contains_key(&node.event.hash)) {
-            apply(&mut state, &node.event);
+        for node in inside {
+            let founded = !state.members.is_empty();
+            if void.contains_key(&node.event.hash) {
+                continue;
+            }
+            // Its admission comes before it in the total order, so by now it is known whether that counts.
+            if founded && !state.devices.contains_key(&node.event.stamp.author) {
+                void.insert(node.event.hash, ORPHANED);
+            } else {
+                apply(&mut state, &node.event);
+            }
         }
         Resolved { state: Arc::new(state), void: Arc::new(void) }
     }
@@ -299,6 +318,12 @@ impl ControlLog {
     fn strong_removal(&self, inside: &[&Node], void: &mut BTreeMap<EventHash, &'static str>) {
         let founded: BTreeMap<DeviceId, Stamp> =
             inside.iter().flat_map(|node| admissions(&node.event)).collect();
+        let mut admitting: BTreeMap<DeviceId, Vec<EventHash>> = BTreeMap::new();
+        for node in inside {
+            for card in cards(&node.event) {
+                admitting.entry(card.device).or_default().push(node.event.hash);
+            }
+        }
         let mut revocations: Vec<(&Node, Vec<Revocation>)> = inside
             .iter()
             .filter(|node| node.authority.is_ok())
@@ -310,7 +335,10 @@ impl ControlLog {
             (std::cmp::Reverse(rank), founded.get(&node.event.stamp.author).copied(), node.event.hash)
         });
         for (revoking, list) in revocations {
-            if void.contains_key(&revoking.event.hash) {
+            let author = &revoking.event.stamp.author;
+            let stands =
+                admitting.get(author).is_none_or(|by| by.iter().any(|hash| !void.contains_key(hash)));
+            if !stands || void.contains_key(&revoking.event.hash) {
                 continue;
             }
             for node in inside {
@@ -328,6 +356,7 @@ impl ControlLog {
 
 /// A removal or demotion: the devices it concerns and the rank they are left with (`None`: none at all).
 struct Revocation {
+    user: UserId,
     devices: BTreeSet<DeviceId>,
     left: Option<Rank>,
 }
@@ -335,7 +364,15 @@ struct Revocation {
 impl Revocation {
     fn hits(&self, event: &ControlEvent) -> bool {
         self.devices.contains(&event.stamp.author)
-            && self.left.is_none_or(|rank| event.transaction.0.iter().any(|op| required(op) > rank))
+            && self.left.is_none_or(|rank| event.transaction.0.iter().any(|op| self.required(op) > rank))
+    }
+
+    /// As [`required`]; but whoever is demoted may still leave.
+    fn required(&self, op: &ControlOp) -> Rank {
+        match op {
+            ControlOp::Remove { user, .. } if *user == self.user => Rank::GUEST,
+            op => required(op),
+        }
     }
 }
 
@@ -355,9 +392,11 @@ fn revocations(event: &ControlEvent, inside: &[&Node]) -> Vec<Revocation> {
     };
     let ops = event.transaction.0.iter();
     ops.filter_map(|op| match op {
-        ControlOp::Remove { user, .. } => Some(Revocation { devices: devices(*user), left: None }),
+        ControlOp::Remove { user, .. } => {
+            Some(Revocation { user: *user, devices: devices(*user), left: None })
+        }
         ControlOp::SetRank { user, rank, .. } => {
-            Some(Revocation { devices: devices(*user), left: Some(*rank) })
+            Some(Revocation { user: *user, devices: devices(*user), left: Some(*rank) })
         }
         _ => None,
     })

@@ -72,7 +72,8 @@ impl SpaceState {
 
     /// The last number of the device's chain in `channel` that counts; `None` when nothing is cut off.
     pub fn cut(&self, channel: &ChannelId, device: &DeviceId) -> Option<u64> {
-        let user = self.devices.get(device)?;
+        // Whoever no admission that counts names was admitted for a while only.
+        let Some(user) = self.devices.get(device) else { return Some(0) };
         let member = self.members.get(user)?;
         let silent = member.removed || !member.rank.permits(Right::Send);
         silent.then(|| self.cuts.get(&(*channel, *device)).copied().unwrap_or(0))

@@ -1,7 +1,7 @@
 use crate::model::{BODY_LEN_MAX, ChannelOp, Style};
 use crate::store::space_logs::ChannelLog;
 use crate::{Error, LocalStore};
-use terachat_event::{DeviceId, EventRef, LogId};
+use terachat_event::{DeviceId, EventHash, EventRef, LogId, SpaceId};
 
 /// Where a page of messages lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +38,15 @@ pub struct MessageView {
 }
 
 impl LocalStore {
+    /// Whether `device` sealed an event of this space under the epoch that the control event `commit` made.
+    pub fn wrote_under(&self, space: &SpaceId, device: &DeviceId, commit: &EventHash) -> bool {
+        let channels = self.spaces.get(space).into_iter().flat_map(|logs| logs.channels.values());
+        channels.map(|channel| &channel.index).any(|index| {
+            let own = index.positions_from(device, 1);
+            own.iter().rev().any(|at| index.key(*at).is_some_and(|key| key.commit == *commit))
+        })
+    }
+
     /// A page of at most `limit` messages, oldest first.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use terachat_event::{
 /// which is causal. Some 50 bytes an event, all in memory.
 pub(crate) struct LogIndex {
     pub(crate) log: LogId,
-    pub(super) chains: Vec<Chain>,
+    pub(crate) chains: Vec<Chain>,
     by_device: HashMap<DeviceId, u32>,
     pub(crate) events: Vec<EventMeta>,
     /// Positions of parents other than the predecessor, of all events in turn.
@@ -46,7 +46,7 @@ pub(super) struct Stub {
 }
 
 /// One device's chain.
-pub(super) struct Chain {
+pub(crate) struct Chain {
     pub(super) device: DeviceId,
     pub(super) head: SignedHead,
     /// Positions of its events by number, from 1.

@@ -102,10 +102,19 @@ impl LocalStore {
             .map(|at| Ok(control_event(index, at, &self.payload(index, at)?)))
             .collect::<Result<Vec<_>, Error>>()?;
         match settled {
-            Some((state, ranks)) => logs.control = ControlLog::restore(events, ranks, state),
-            None => events.into_iter().for_each(|event| logs.control.insert(event)),
+            // Where every control event counts and everybody may write, nothing is cut off.
+            Some((state, ranks)) if !state.has_silenced() => {
+                logs.control = ControlLog::restore(events, ranks, state)
+            }
+            Some((state, ranks)) => {
+                logs.control = ControlLog::restore(events, ranks, state);
+                logs.restore_cuts();
+            }
+            None => {
+                events.into_iter().for_each(|event| logs.control.insert(event));
+                logs.restore_cuts();
+            }
         }
-        logs.restore_cuts();
         self.spaces.insert(space, logs);
         Ok(())
     }

@@ -220,8 +220,8 @@ impl ChannelLog {
 
     fn cut_off(&self, space: &SpaceState, id: &ChannelId) -> Void {
         let mut cut = Void::new();
-        let silenced = space.has_silenced().then_some(&space.devices).into_iter().flatten();
-        for (device, _) in silenced {
+        for chain in &self.index.chains {
+            let device = &chain.device;
             if let Some(last) = space.cut(id, device) {
                 let beyond = self.index.positions_from(device, last + 1);
                 cut.extend(beyond.iter().map(|at| (*at, CUT)));

@@ -152,11 +152,10 @@ impl LocalStore {
         if let Some(unknown) = heads {
             return Some(Wait::Control(*unknown));
         }
-        let devices = &control.state().devices;
         batch
             .authors
             .iter()
-            .find(|author| author.count > 0 && !devices.contains_key(&author.device))
+            .find(|author| author.count > 0 && !control.names(&author.device))
             .map(|author| Wait::Author(author.device))
     }
 
@@ -165,8 +164,8 @@ impl LocalStore {
         if batch.log.channel.is_some() {
             return None;
         }
-        let known = self.space(&batch.log.space);
-        let admits = |device: &DeviceId| known.is_some_and(|state| state.devices.contains_key(device));
+        let known = self.control(&batch.log.space);
+        let admits = |device: &DeviceId| known.is_some_and(|control| control.names(device));
         let authors = batch.authors.iter().filter(|author| author.count > 0);
         let strangers: BTreeSet<DeviceId> =
             authors.map(|author| author.device).filter(|device| !admits(device)).collect();
