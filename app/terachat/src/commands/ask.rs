@@ -15,7 +15,7 @@ const BODY_LEN_MAX: u64 = 1024 * 1024;
 pub(super) fn run(home: &Home, request: Request, printer: &Printer) -> Result<()> {
     let mut session = Session::open(home)?;
     let answer = session.execute(request)?;
-    session.close()?;
+    session.close();
     printer.answer(&answer)
 }
 
@@ -23,7 +23,7 @@ pub(super) fn run(home: &Home, request: Request, printer: &Printer) -> Result<()
 pub(super) fn members(home: &Home, space: Option<String>, printer: &Printer) -> Result<()> {
     let mut session = Session::open(home)?;
     let status = status(&mut session)?;
-    session.close()?;
+    session.close();
     let space = place::space(&status, space.as_deref())?;
     if printer.is_json() {
         return printer.data(&render::json_value(&serde_json::json!({ "members": space.members })));

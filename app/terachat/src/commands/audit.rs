@@ -9,7 +9,7 @@ use terachat_client::api::{Answer, Request};
 pub(super) fn run(home: &Home, printer: &Printer) -> Result<()> {
     let mut session = Session::open(home)?;
     let answer = session.execute(Request::Audit)?;
-    session.close()?;
+    session.close();
     printer.answer(&answer)?;
     let Answer::Audit(report) = answer else { return Err(ask::unexpected()) };
     let differs = report.logs.iter().any(|log| log.kept != log.replayed);

@@ -28,7 +28,7 @@ pub(super) fn run(
 fn export(home: &Home, space: Option<String>, out: &Path, printer: &Printer) -> Result<()> {
     let mut session = Session::open(home)?;
     let answer = session.execute(Request::BundleExport { space })?;
-    session.close()?;
+    session.close();
     let Answer::Bundle { bytes, events } = answer else { return Err(ask::unexpected()) };
     write(out, &bytes).map_err(|error| Failure::file("write", out, &error))?;
     if printer.is_json() {

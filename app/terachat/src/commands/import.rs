@@ -19,7 +19,7 @@ pub(super) fn run(home: &Home, place: Place, args: &ImportArgs, printer: &Printe
     let outcome = work.all(source, args, &bar);
     bar.finish_and_clear();
     let tally = work.tally;
-    session.close()?;
+    session.close();
     outcome?;
     tally.show(printer)
 }

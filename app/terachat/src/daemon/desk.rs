@@ -28,7 +28,7 @@ pub(super) struct Desk {
 }
 
 impl Desk {
-    /// Starts the thread. The handle gives what closing the profile said.
+    /// Starts the thread. The handle ends when the profile is closed, or gives why it had to end.
     pub(super) fn start(
         profile: Profile,
         outbox: Arc<Outbox>,
@@ -107,10 +107,8 @@ impl Work {
         }
         // Jobs that still wait are answered by their senders' end, before the closing that may take a while.
         drop(inbox);
-        let Profile { client, lock } = self.profile;
-        let closed = client.close().map_err(Failure::from_text);
-        drop(lock);
-        closed
+        self.profile.close();
+        Ok(())
     }
 
     /// Answers in order. An error is one of the disk under several requests at once: none of them holds, and the

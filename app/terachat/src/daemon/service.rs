@@ -102,20 +102,19 @@ impl Service {
     /// Ends all connections after what waits for them was sent, and closes the profile.
     ///
     /// # Errors
-    /// What closing the profile said.
+    /// [`Failure::Told`] when the thread that owned the profile ended early.
     pub(crate) async fn stop(mut self) -> Result<()> {
         self.tasks.shutdown().await;
         // A peer that takes nothing may not hold up the end.
         let _ = tokio::time::timeout(std::time::Duration::from_secs(5), self.outbox.flush()).await;
         self.net.shutdown().await;
         let _ = self.pump.await;
-        match self.closed.await {
-            Ok(closed) => closed,
-            Err(_) => Err(Failure::new(
+        self.closed.await.unwrap_or_else(|_| {
+            Err(Failure::new(
                 "the profile was not closed in order",
                 "please report this; nothing sent is lost",
-            )),
-        }
+            ))
+        })
     }
 }
 

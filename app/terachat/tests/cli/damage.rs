@@ -1,5 +1,7 @@
 //! Folders that are not as they should be: told in two lines, left as they are, and good again once put right.
-use crate::support::{Ended, Place};
+#![cfg(unix)]
+use crate::support::{Ended, Place, Running, holds};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -52,21 +54,23 @@ fn a_damaged_key_file_is_told_and_a_backup_of_it_heals_all() {
     place.ok("ada", &["audit"]);
 }
 
-/// A disk that takes no more, by the only limit that needs no rights: no file may grow beyond some blocks.
-#[cfg(unix)]
+/// A command on a disk that takes no more, by the only limit that needs no rights: no file grows beyond some blocks.
+fn limited(place: &Place, blocks: usize, args: &[&str]) -> Ended {
+    let inner = place.command("ada", args);
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' XFSZ; ulimit -f \"$0\"; exec \"$@\"", &blocks.to_string()]);
+    command.arg(inner.get_program()).args(inner.get_args()).stdin(Stdio::null());
+    command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    Ended::from(command.output().unwrap())
+}
+
 #[test]
 fn what_does_not_fit_is_refused_and_all_else_stays() {
     let place = Place::crew();
     place.ok("ada", &["send", "before"]);
     let largest = files(&place.home("ada")).iter().map(|(_, bytes)| bytes.len()).max().unwrap();
     let body = &letters(60_000);
-    let blocks = (largest / 512 + 16).to_string();
-    let inner = place.command("ada", &["send", body]);
-    let mut command = Command::new("sh");
-    command.args(["-c", "trap '' XFSZ; ulimit -f \"$0\"; exec \"$@\"", &blocks]);
-    command.arg(inner.get_program()).args(inner.get_args()).stdin(Stdio::null());
-    command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    let ended = Ended::from(command.output().unwrap());
+    let ended = limited(&place, largest / 512 + 16, &["send", body]);
     let (what, next) = ended.pair();
     assert!(what.contains("cannot") && !next.is_empty(), "{what} / {next}");
     let page = place.json("ada", &["read"]);
@@ -74,6 +78,35 @@ fn what_does_not_fit_is_refused_and_all_else_stays() {
     place.ok("ada", &["send", body]);
     place.ok("ada", &["audit"]);
     assert_eq!(place.json("ada", &["read"])["messages"].as_array().unwrap().len(), 2);
+}
+
+/// A snapshot that could not be written once failed the command whose answer was there already: nothing could be read
+/// on a full disk, and a message was reported as failed that was sent.
+#[test]
+fn a_full_disk_can_be_read() {
+    let place = Place::crew();
+    let mut command = place.command("ada", &["import", "-", "--batch", "1", "--json"]);
+    command.stdin(Stdio::piped());
+    let mut running = Running::start(command);
+    let mut pipe = running.child.stdin.take().unwrap();
+    // Killed before its end, so that the next command has much to put into a snapshot.
+    for id in 1..=30 {
+        let body = letters(60_000);
+        let line = format!(
+            r#"{{"id":{id},"ts":"2004-12-25T09:14:00Z","type":"message","author":"a","body":"{body}"}}"#
+        );
+        writeln!(pipe, "{line}").unwrap();
+    }
+    running.line_with("\"last_id\":30");
+    running.child.kill().unwrap();
+    running.child.wait().unwrap();
+    for args in [&["status"][..], &["read", "--limit", "1"], &["audit"]] {
+        let ended = limited(&place, 1, args);
+        assert!(ended.code == 0 && !ended.stdout.is_empty(), "{args:?}: {}", ended.stderr);
+    }
+    assert!(!holds(&place.home("ada"), "snapshot"), "or this tests nothing");
+    place.ok("ada", &["status"]);
+    assert!(holds(&place.home("ada"), "snapshot"), "or this tests nothing");
 }
 
 /// Letters that packing makes hardly smaller than half.

@@ -60,7 +60,7 @@ pub(in crate::demo) fn remove(stage: &mut Stage) -> Result<String> {
         "the state changed by what a removed member did".to_owned()
     });
     let verdict = |ended: &Ended, good: &str| {
-        if ended.ok { good.to_owned() } else { format!("refused ({})", ended.reason()) }
+        if ended.ok { good.to_owned() } else { format!("refused: {}", ended.reason()) }
     };
     Ok(format!(
         "{name} removed, none of {secrets} later messages readable; its send: {}; the bundle: {}; its sync: {}",

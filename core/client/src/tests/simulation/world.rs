@@ -185,7 +185,8 @@ impl World {
     /// Takes the power away and opens the profile again. With `faithful`, memory showed nothing that was not durable.
     pub(super) fn reboot(&mut self, at: usize, faithful: bool) {
         self.note(|| format!("d{at} power cut"));
-        let peers: Vec<usize> = (0..self.devices.len()).filter(|to| self.lanes.contains_key(&(at, *to))).collect();
+        let peers: Vec<usize> =
+            (0..self.devices.len()).filter(|to| self.lanes.contains_key(&(at, *to))).collect();
         peers.into_iter().for_each(|to| self.cut(at, to));
         let device = &mut self.devices[at];
         device.incarnation += 1;
@@ -244,11 +245,23 @@ impl World {
         let before = standing(&self.devices[to].client);
         let what = if self.trace { name_of(&frame) } else { String::new() };
         let result = self.devices[to].client.receive(id, frame, now);
-        self.note(|| format!("   d{to} from d{from}: {what} {}", result.as_ref().err().map_or(String::new(), ToString::to_string)));
+        self.note(|| {
+            format!(
+                "   d{to} from d{from}: {what} {}",
+                result.as_ref().err().map_or(String::new(), ToString::to_string)
+            )
+        });
         let fault = self.fired(to);
         if let Err(error) = result {
-            assert!(self.tainted.contains(&key(from, to)), "d{to} refuses an honest frame of d{from}: {error}");
-            assert_eq!(standing(&self.devices[to].client), before, "a refused frame changed something: {error}");
+            assert!(
+                self.tainted.contains(&key(from, to)),
+                "d{to} refuses an honest frame of d{from}: {error}"
+            );
+            assert_eq!(
+                standing(&self.devices[to].client),
+                before,
+                "a refused frame changed something: {error}"
+            );
             self.after(to, fault);
             return self.cut(from, to);
         }
@@ -280,8 +293,16 @@ fn outcome(result: &Result<Answer, Error>) -> String {
 fn name_of(frame: &[u8]) -> String {
     crate::protocol::Frame::decode(frame).map_or("damaged".to_owned(), |frame| match frame {
         crate::protocol::Frame::Bundle { more, bytes } => {
-            let bundle = terachat_core_store::sync::Bundle::decode(&bytes, terachat_core_store::sync::Limits::PEER);
-            bundle.map_or("bad bundle".to_owned(), |b| format!("Bundle of {} events, more {more}, {:?}, key {:?}", b.batch.events.len(), b.batch.log.channel.map(|c| c.short()), b.batch.key.map(|k| k.epoch)))
+            let bundle =
+                terachat_core_store::sync::Bundle::decode(&bytes, terachat_core_store::sync::Limits::PEER);
+            bundle.map_or("bad bundle".to_owned(), |b| {
+                format!(
+                    "Bundle of {} events, more {more}, {:?}, key {:?}",
+                    b.batch.events.len(),
+                    b.batch.log.channel.map(|c| c.short()),
+                    b.batch.key.map(|k| k.epoch)
+                )
+            })
         }
         other => format!("{other:.60?}"),
     })
