@@ -4,8 +4,8 @@ use crate::identity::Identity;
 use crate::membership::Membership;
 use crate::peer::Peer;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use terachat_core_store::store::Storage;
 use terachat_core_store::LocalStore;
+use terachat_core_store::store::Storage;
 use terachat_event::{DeviceId, SpaceId};
 use terachat_vault::{Entropy, PassphraseCost, Secret};
 

@@ -45,8 +45,7 @@ impl Client {
             Frame::Frontier(frontier) => self.take_frontier(peer, frontier)?,
             Frame::Bundle { more, bytes } => self.take_bundle(peer, more, &bytes)?,
             Frame::Ack { log, root } => {
-                if self.is_common(peer, &log.space)
-                {
+                if self.is_common(peer, &log.space) {
                     self.stands_at(peer, log, root);
                 }
             }

@@ -305,7 +305,8 @@ impl ControlLog {
         });
         for (revoking, list) in revocations {
             let author = &revoking.event.stamp.author;
-            let stands = admitting.get(author).is_none_or(|by| by.iter().any(|hash| !void.contains_key(hash)));
+            let stands =
+                admitting.get(author).is_none_or(|by| by.iter().any(|hash| !void.contains_key(hash)));
             if !stands || void.contains_key(&revoking.event.hash) {
                 continue;
             }
@@ -360,7 +361,9 @@ fn revocations(event: &ControlEvent, inside: &[&Node]) -> Vec<Revocation> {
     };
     let ops = event.transaction.0.iter();
     ops.filter_map(|op| match op {
-        ControlOp::Remove { user, .. } => Some(Revocation { user: *user, devices: devices(*user), left: None }),
+        ControlOp::Remove { user, .. } => {
+            Some(Revocation { user: *user, devices: devices(*user), left: None })
+        }
         ControlOp::SetRank { user, rank, .. } => {
             Some(Revocation { user: *user, devices: devices(*user), left: Some(*rank) })
         }

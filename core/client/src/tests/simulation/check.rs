@@ -2,7 +2,6 @@
 use super::world::World;
 use crate::api::{Answer, Message, Place, Request};
 use std::collections::{BTreeMap, BTreeSet};
-use terachat_core_store::model::ControlOp;
 use terachat_core_store::query::PageStart;
 use terachat_event::{DeviceId, LogId};
 
@@ -29,7 +28,10 @@ impl World {
             if state.rank_of(&device).is_none_or(|rank| rank.get() == 0) {
                 continue;
             }
-            assert!(client.store.import_position(log, &device, at as u64) >= *last, "d{at} lost imported records");
+            assert!(
+                client.store.import_position(log, &device, at as u64) >= *last,
+                "d{at} lost imported records"
+            );
         }
     }
 
@@ -60,26 +62,6 @@ impl World {
         self.dump();
     }
 
-    fn dump(&self) {
-        if !self.trace {
-            return;
-        }
-        let space = self.space();
-        for at in 0..self.devices.len() {
-            let client = &self.devices[at].client;
-            self.note(|| format!("== d{at} {:?} epochs {:?}", DeviceId(self.devices[at].id), client.epochs(&space)));
-            let Some(control) = client.store.control(&space) else { continue };
-            for (event, verdict) in control.events() {
-                let author = self.index_of(&event.stamp.author.0);
-                let secret = client.store.epoch_secret(&space, &event.hash).is_some();
-                self.note(|| {
-                    let ops = format!("{:?}", event.transaction.0.iter().map(op_name).collect::<Vec<_>>());
-                    format!("   {:?} d{author} {} {ops} parents {:?} {verdict:?} key {secret}", event.hash, event.stamp.seq, event.parents)
-                });
-            }
-        }
-    }
-
     /// Present members who know that they are.
     fn present(&self) -> Vec<usize> {
         let space = self.space();
@@ -98,7 +80,8 @@ impl World {
             let logs = self.devices[0].client.store.logs();
             let log = *logs.iter().find(|log| log.channel.is_some()).unwrap();
             let space = self.space();
-            let rank = self.devices[0].client.store.space(&space).unwrap().rank_of(&DeviceId(self.devices[at].id));
+            let rank =
+                self.devices[0].client.store.space(&space).unwrap().rank_of(&DeviceId(self.devices[at].id));
             let may = rank.is_some_and(|rank| rank.get() > 0);
             let body = self.text(at);
             assert_eq!(self.send(at, &log, body, None), may, "d{at} with {rank:?}");
@@ -134,7 +117,8 @@ impl World {
             assert_eq!(other.1, first.1, "d0 and d{at} are in other epochs");
             for log in self.devices[0].client.store.logs().iter().filter(|log| log.channel.is_some()) {
                 assert_eq!(self.page(at, log), self.page(0, log), "d0 and d{at} read something else");
-                let views = |at: usize| self.devices[at].client.store.page(log, PageStart::Newest, 10_000).unwrap();
+                let views =
+                    |at: usize| self.devices[at].client.store.page(log, PageStart::Newest, 10_000).unwrap();
                 assert_eq!(views(at), views(0), "d0 and d{at} hold something else");
                 let frontier = |at: usize| self.devices[at].client.store.frontier(log);
                 assert_eq!(frontier(at), frontier(0), "d0 and d{at} have other events");
@@ -147,13 +131,16 @@ impl World {
     fn complete(&self) {
         let space = self.space();
         let state = self.devices[0].client.store.space(&space).unwrap();
-        let heard = |at: usize| state.rank_of(&DeviceId(self.devices[at].id)).is_some_and(|rank| rank.get() > 0);
+        let heard =
+            |at: usize| state.rank_of(&DeviceId(self.devices[at].id)).is_some_and(|rank| rank.get() > 0);
         let logs: Vec<LogId> = state.channels.keys().map(|id| LogId::channel(space, *id)).collect();
         let read = |at: usize| -> BTreeMap<(LogId, String), Message> {
             let client = &self.devices[at].client;
             let known = logs.iter().filter(|log| client.store.logs().contains(log));
             known
-                .flat_map(|log| self.page(at, log).into_iter().map(move |message| ((*log, message.id.clone()), message)))
+                .flat_map(|log| {
+                    self.page(at, log).into_iter().map(move |message| ((*log, message.id.clone()), message))
+                })
                 .collect()
         };
         for at in 0..self.devices.len() {
@@ -170,20 +157,13 @@ impl World {
                 let fits = body.is_some_and(|body| said.bodies.contains(body));
                 assert!(fits, "d{at} reads {body:?} where d{} said {:?}", said.author, said.bodies);
             }
-            for ((author, log), last) in self.imported.iter().filter(|((author, log), _)| heard(*author) && logs.contains(log)) {
+            for ((author, log), last) in
+                self.imported.iter().filter(|((author, log), _)| heard(*author) && logs.contains(log))
+            {
                 let device = DeviceId(self.devices[*author].id);
                 let position = self.devices[at].client.store.import_position(log, &device, *author as u64);
                 assert!(position >= *last, "d{at} lacks records that d{author} imported");
             }
         }
-    }
-}
-
-fn op_name(op: &ControlOp) -> String {
-    match op {
-        ControlOp::Commit(commit) => format!("Commit {} on {:?}, welcome {}, links {:?}", commit.epoch, commit.previous, !commit.welcome.is_empty(), commit.links.iter().map(|l| l.commit).collect::<Vec<_>>()),
-        ControlOp::Remove { user, .. } => format!("Remove {user:?}"),
-        ControlOp::Admit { card, rank, .. } => format!("Admit {} {rank}", card.name),
-        other => format!("{other:.60?}"),
     }
 }

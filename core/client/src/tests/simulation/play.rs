@@ -1,5 +1,5 @@
 //! What members, networks, disks and adversaries do.
-use super::world::{Said, World, key, standing};
+use super::world::{Said, World, key};
 use crate::api::{Answer, ImportRecord, Place, Request, Style};
 use terachat_core_store::store::storage::Fault;
 use terachat_event::{DeviceId, LogId};
@@ -83,8 +83,9 @@ impl World {
                 self.send(at, &log, body, Some(target.id));
             }
             (7, Some(_)) => {
-                let mine: Vec<usize> =
-                    (0..self.said.len()).filter(|n| self.said[*n].author == at && self.said[*n].log == log).collect();
+                let mine: Vec<usize> = (0..self.said.len())
+                    .filter(|n| self.said[*n].author == at && self.said[*n].log == log)
+                    .collect();
                 let Some(n) = self.random.pick(&mine) else { return };
                 self.withhold(at, &body);
                 let message = self.said[n].id.clone();
@@ -120,7 +121,8 @@ impl World {
         let gone = |id: &[u8; 32]| {
             state.devices.contains_key(&DeviceId(*id)) && state.member_of(&DeviceId(*id)).is_none()
         };
-        let gone: Vec<usize> = (0..self.devices.len()).filter(|n| *n != at && gone(&self.devices[*n].id)).collect();
+        let gone: Vec<usize> =
+            (0..self.devices.len()).filter(|n| *n != at && gone(&self.devices[*n].id)).collect();
         self.withheld.extend(gone.into_iter().map(|n| (n, body.to_owned())));
     }
 
@@ -129,7 +131,8 @@ impl World {
         let Some(log) = self.anywhere(at) else { return };
         let bodies: Vec<String> = (0..self.random.within(2..=5)).map(|_| self.text(at)).collect();
         bodies.iter().for_each(|body| self.withhold(at, body));
-        let request = |body: &String| Request::Send { place: Self::place(&log), body: body.clone(), reply_to: None };
+        let request =
+            |body: &String| Request::Send { place: Self::place(&log), body: body.clone(), reply_to: None };
         let now = self.now;
         let result = self.devices[at].client.execute_all(bodies.iter().map(request).collect(), now);
         let fault = self.fired(at);
@@ -163,7 +166,8 @@ impl World {
             reply_to: (id > 2).then(|| id - 2),
         };
         let from = last_id.saturating_sub(self.random.below(5) as u64) + 1;
-        let records: Vec<ImportRecord> = (from..from + self.random.within(1..=30) as u64).map(record).collect();
+        let records: Vec<ImportRecord> =
+            (from..from + self.random.within(1..=30) as u64).map(record).collect();
         let last = records.last().map_or(0, |record| record.id).max(last_id);
         if self.ask(at, Request::Import { place: Self::place(&log), source, records }).is_ok() {
             self.imported.insert((at, log), last);
@@ -177,7 +181,9 @@ impl World {
         }
         let Ok(Answer::Card { card, .. }) = self.ask(guest, Request::WhoAmI) else { return };
         let rank = self.random.pick(&[10, 10, 50, 80]);
-        if let Ok(Answer::Invitation { invitation }) = self.ask(host, Request::Invite { space: None, card, rank }) {
+        if let Ok(Answer::Invitation { invitation }) =
+            self.ask(host, Request::Invite { space: None, card, rank })
+        {
             self.devices[guest].invitation = Some(invitation);
         }
     }
@@ -225,7 +231,8 @@ impl World {
 
     /// A bundle file goes from hand to hand, at times scratched on the way.
     fn carry(&mut self, from: usize, to: usize) {
-        let Ok(Answer::Bundle { mut bytes, .. }) = self.ask(from, Request::BundleExport { space: None }) else {
+        let Ok(Answer::Bundle { mut bytes, .. }) = self.ask(from, Request::BundleExport { space: None })
+        else {
             return;
         };
         let damaged = self.random.one_in(3);
@@ -269,7 +276,6 @@ impl World {
         self.note(|| format!("d{from} garbles"));
         self.spoil(&mut frame);
         self.tainted.insert(key(from, to));
-        let _ = standing(&self.devices[to].client);
         self.hand(from, to, frame);
     }
 }
