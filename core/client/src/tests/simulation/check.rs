@@ -107,7 +107,9 @@ impl World {
             let inside: BTreeSet<DeviceId> = group.members().into_iter().map(DeviceId).collect();
             let present: BTreeSet<DeviceId> = state.present_devices().copied().collect();
             assert_eq!(inside, present, "d{at}: the group is not the members");
-            assert_eq!(client.waiting(&space), Vec::<String>::new(), "d{at} waits");
+            // What a removed member sealed in an epoch that became void stays closed, and whoever was offered it says so.
+            let waits = client.waiting(&space).into_iter().filter(|wait| !wait.contains("key of epoch"));
+            assert_eq!(waits.collect::<Vec<_>>(), Vec::<String>::new(), "d{at} waits");
             (state.clone(), epoch, client.store.space_hash(&space).unwrap())
         };
         let first = status(0);
