@@ -97,8 +97,7 @@ impl Client {
         if log.channel.is_none() && ours == Some(root) {
             // With the same members, roles and channels as the peer there is nothing of theirs left to wait for: what it
             // sent counted for something only before it knew better.
-            let control = |wait: &Wait| matches!(wait, Wait::Control(_) | Wait::Author(_) | Wait::Channel(_));
-            state.waits.retain(|waiting, wait| waiting.space != log.space || !control(wait));
+            state.waits.retain(|waiting, wait| waiting.space != log.space || !is_of_control(wait));
         }
         state.roots.insert(log, root).is_none()
     }
@@ -151,8 +150,10 @@ impl Client {
                 self.arrived(log, new)?;
             }
             Outcome::Waits(wait) => {
+                let ours = self.store.frontier(&LogId::control(log.space)).map(|frontier| frontier.root());
                 if let Some(state) = self.peers.get_mut(&peer)
                     && (state.waits.len() < WAITS_MAX || state.waits.contains_key(&log))
+                    && !(is_of_control(&wait) && state.roots.get(&LogId::control(log.space)) == ours.as_ref())
                 {
                     state.waits.insert(log, wait);
                 }
@@ -288,6 +289,11 @@ impl Client {
             of.map(|(log, wait)| format!("{}: {wait}", self.channel_name(log))).collect();
         lines.into_iter().collect()
     }
+}
+
+/// Whether a control event ends this wait.
+fn is_of_control(wait: &Wait) -> bool {
+    matches!(wait, Wait::Control(_) | Wait::Author(_) | Wait::Channel(_))
 }
 
 /// Whether `ahead` has events that `ours` has not.

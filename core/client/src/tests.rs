@@ -5,7 +5,7 @@ use crate::api::{Answer, ImportRecord, Notice, Place, Request, Status, Style};
 use crate::{Client, Error};
 use std::collections::{BTreeMap, BTreeSet};
 use terachat_core_store::store::Storage;
-use terachat_core_store::store::storage::CrashStorage;
+use terachat_core_store::store::storage::{CrashStorage, Fault};
 use terachat_vault::{Entropy, PassphraseCost};
 
 struct Counter(u64);
@@ -310,6 +310,45 @@ fn two_admins_who_commit_at_once_end_in_one_epoch_and_lose_nobody() {
     world.say("cyd", "all together");
     assert_eq!(world.bodies("dan").len(), 4);
     world.sound("dan");
+}
+
+#[test]
+fn who_speaks_first_sees_out_a_member_that_left() {
+    let mut world = club(&["ada", "bob", "eve"]);
+    world.say("ada", "before eve left");
+    world.connect("bob", "eve");
+    // Ada, who would see eve out, hears of it later.
+    world.cut("ada", "bob");
+    world.cut("ada", "eve");
+    world.ask("eve", Request::MemberRemove { space: None, member: "eve".into() });
+    world.say("bob", "after eve left");
+    let Answer::Bundle { bytes, .. } = world.ask("bob", Request::BundleExport { space: None }) else {
+        panic!()
+    };
+    world.ask("eve", Request::BundleImport { bytes });
+    assert_eq!(world.bodies("eve"), ["before eve left"]);
+    world.connect("ada", "bob");
+    assert_eq!(world.bodies("ada"), ["before eve left", "after eve left"]);
+    world.same(&["ada", "bob"]);
+}
+
+#[test]
+fn a_join_that_a_full_disk_interrupts_is_taken_up_again() {
+    for operation in 0..10 {
+        let mut world = World::new(&["ada", "bob"]);
+        world.ask("ada", Request::SpaceCreate { name: "club".into() });
+        world.ask("ada", Request::ChannelCreate { space: None, name: "general".into() });
+        world.say("ada", "welcome");
+        world.invite("ada", "bob", 10);
+        let storage = &world.devices["bob"].1;
+        storage.fail_at(storage.operations() + operation, Fault::Full);
+        world.connect("ada", "bob");
+        world.cut("ada", "bob");
+        world.connect("ada", "bob");
+        assert_eq!(world.bodies("bob"), ["welcome"], "operation {operation}");
+        world.say("bob", "thank you");
+        world.same(&["ada", "bob"]);
+    }
 }
 
 #[test]

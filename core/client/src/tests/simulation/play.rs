@@ -1,5 +1,5 @@
 //! What members, networks, disks and adversaries do.
-use super::world::{Said, World, key, standing};
+use super::world::{Said, World, key};
 use crate::api::{Answer, ImportRecord, Place, Request, Style};
 use terachat_core_store::store::storage::Fault;
 use terachat_event::{DeviceId, LogId};
@@ -276,7 +276,6 @@ impl World {
         self.note(|| format!("d{from} garbles"));
         self.spoil(&mut frame);
         self.tainted.insert(key(from, to));
-        let _ = standing(&self.devices[to].client);
         self.hand(from, to, frame);
     }
 }

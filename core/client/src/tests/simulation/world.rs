@@ -1,4 +1,6 @@
 //! Devices, links between them, and what the hand that holds them remembers.
+use super::random::Random;
+use super::trace::{name_of, outcome};
 use crate::api::{Answer, Request};
 use crate::tests::Counter;
 use crate::{Client, Error};
@@ -13,35 +15,6 @@ use terachat_vault::PassphraseCost;
 const OLD_FRAMES_MAX: usize = 200;
 /// Frames after which devices that were left alone must have fallen silent.
 const TALK_MAX: usize = 30_000;
-
-/// SplitMix64: all that a run leaves to chance.
-pub(super) struct Random(u64);
-
-impl Random {
-    pub(super) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    pub(super) fn below(&mut self, end: usize) -> usize {
-        (self.next() % end.max(1) as u64) as usize
-    }
-
-    pub(super) fn within(&mut self, range: std::ops::RangeInclusive<usize>) -> usize {
-        range.start() + self.below(range.end() - range.start() + 1)
-    }
-
-    pub(super) fn one_in(&mut self, n: usize) -> bool {
-        self.below(n) == 0
-    }
-
-    pub(super) fn pick<T: Clone>(&mut self, from: &[T]) -> Option<T> {
-        let at = self.below(from.len());
-        from.get(at).cloned()
-    }
-}
 
 pub(super) struct Device {
     pub(super) name: String,
@@ -93,7 +66,7 @@ pub(super) fn key(a: usize, b: usize) -> (usize, usize) {
 
 impl World {
     pub(super) fn new(seed: u64) -> Self {
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         let count = random.within(3..=5);
         let device = |at: usize| {
             let storage = CrashStorage::new(seed << 8 | at as u64);
@@ -117,12 +90,6 @@ impl World {
             withheld: BTreeSet::new(),
             imported: BTreeMap::new(),
             trace: std::env::var_os("TERACHAT_SIM_TRACE").is_some(),
-        }
-    }
-
-    pub(super) fn note(&self, what: impl FnOnce() -> String) {
-        if self.trace {
-            eprintln!("{}", what());
         }
     }
 
@@ -281,31 +248,6 @@ impl World {
 
 fn entropy(at: usize, incarnation: u64) -> Box<Counter> {
     Box::new(Counter((at as u64 + 1) << 48 | incarnation << 32))
-}
-
-fn outcome(result: &Result<Answer, Error>) -> String {
-    match result {
-        Ok(answer) => format!("{answer:.100?}"),
-        Err(error) => error.to_string(),
-    }
-}
-
-fn name_of(frame: &[u8]) -> String {
-    crate::protocol::Frame::decode(frame).map_or("damaged".to_owned(), |frame| match frame {
-        crate::protocol::Frame::Bundle { more, bytes } => {
-            let bundle =
-                terachat_core_store::sync::Bundle::decode(&bytes, terachat_core_store::sync::Limits::PEER);
-            bundle.map_or("bad bundle".to_owned(), |b| {
-                format!(
-                    "Bundle of {} events, more {more}, {:?}, key {:?}",
-                    b.batch.events.len(),
-                    b.batch.log.channel.map(|c| c.short()),
-                    b.batch.key.map(|k| k.epoch)
-                )
-            })
-        }
-        other => format!("{other:.60?}"),
-    })
 }
 
 /// All that a device has: what no refusal may change.
