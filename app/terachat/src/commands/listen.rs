@@ -26,7 +26,7 @@ pub(super) fn stay(home: &Home, options: &Options, printer: &Printer) -> Result<
 
 async fn serve(home: &Home, profile: Profile, options: &Options, printer: &Printer) -> Result<()> {
     let mut end = End::new()?;
-    let service = Service::start(home, profile, options).await?;
+    let mut service = Service::start(home, profile, options).await?;
     if !service.serves {
         printer.warn(
             "Other commands cannot use this profile meanwhile: the system has no Unix sockets, or the path of the \
@@ -37,6 +37,8 @@ async fn serve(home: &Home, profile: Profile, options: &Options, printer: &Print
     let outcome = match tell::listening(&service, printer) {
         Ok(()) => tokio::select! {
             () = end.wait() => Ok(()),
+            // Without its client the process would only look alive.
+            outcome = service.ended() => outcome,
             // The output was closed: nobody looks any more.
             outcome = shown => outcome.unwrap_or(Ok(())),
         },

@@ -58,7 +58,8 @@ pub(crate) struct Service {
     outbox: Arc<Outbox>,
     tasks: JoinSet<()>,
     pump: JoinHandle<()>,
-    closed: JoinHandle<Result<()>>,
+    /// The thread that owns the client, until its end was heard.
+    closed: Option<JoinHandle<Result<()>>>,
 }
 
 impl Service {
@@ -86,7 +87,7 @@ impl Service {
         let frames = Arc::new(AtomicU64::new(0));
         let pump = tokio::spawn(pump(heard, desk, outbox.clone(), peers, events.clone(), frames.clone()));
         let (addrs, device) = (net.listen_addrs(), net.key());
-        Ok(Self { addrs, device, serves, events, frames, net, outbox, tasks, pump, closed })
+        Ok(Self { addrs, device, serves, events, frames, net, outbox, tasks, pump, closed: Some(closed) })
     }
 
     /// What happens from now on.
@@ -109,7 +110,18 @@ impl Service {
         let _ = tokio::time::timeout(std::time::Duration::from_secs(5), self.outbox.flush()).await;
         self.net.shutdown().await;
         let _ = self.pump.await;
-        self.closed.await.unwrap_or_else(|_| {
+        self.ended().await
+    }
+
+    /// Waits until the thread that owns the profile ends: after [`Service::stop`], or earlier because the disk failed it.
+    ///
+    /// # Errors
+    /// [`Failure::Told`] when it ended early.
+    pub(crate) async fn ended(&mut self) -> Result<()> {
+        let Some(closed) = &mut self.closed else { return Ok(()) };
+        let outcome = closed.await;
+        self.closed = None;
+        outcome.unwrap_or_else(|_| {
             Err(Failure::new(
                 "the profile was not closed in order",
                 "please report this; nothing sent is lost",
