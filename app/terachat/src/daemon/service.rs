@@ -109,7 +109,7 @@ impl Service {
         // A peer that takes nothing may not hold up the end.
         let _ = tokio::time::timeout(std::time::Duration::from_secs(5), self.outbox.flush()).await;
         self.net.shutdown().await;
-        let _ = self.pump.await;
+        let _ = (&mut self.pump).await;
         self.ended().await
     }
 
