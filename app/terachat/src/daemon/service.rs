@@ -108,7 +108,7 @@ impl Service {
         self.tasks.shutdown().await;
         // A peer that takes nothing may not hold up the end.
         let _ = tokio::time::timeout(std::time::Duration::from_secs(5), self.outbox.flush()).await;
-        self.net.shutdown().await;
+        self.net.clone().shutdown().await;
         let _ = (&mut self.pump).await;
         self.ended().await
     }
