@@ -1,5 +1,6 @@
 use super::{ControlOp, ControlTransaction, GroupCommit, Rank, Right, SpaceState};
 use crate::crdt::{Crdt, Stamp, VectorClock};
+use hashbrown::HashSet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use terachat_event::{ChannelId, DeviceId, EventHash, UserId};
@@ -56,7 +57,7 @@ pub struct ControlLog {
     order: Vec<usize>,
     heads: BTreeSet<EventHash>,
     /// Devices that some event admits, whether it counts or not.
-    named: BTreeSet<DeviceId>,
+    named: HashSet<DeviceId>,
     current: Resolved,
     /// From which number on a device's events count for nothing because it equivocated.
     frozen: BTreeMap<DeviceId, u64>,
@@ -204,9 +205,8 @@ impl ControlLog {
         for (event, rank) in events.into_iter().zip(ranks) {
             log.place(event, Ok(rank));
         }
-        let mut state = SpaceState::default();
-        log.order.iter().for_each(|at| apply(&mut state, &log.nodes[*at].event));
-        log.current.state = Arc::new(state);
+        let events = log.order.iter().map(|at| &log.nodes[*at].event);
+        log.current.state = Arc::new(SpaceState::replay(events));
         log
     }
 

@@ -163,6 +163,48 @@ impl SpaceState {
         }
     }
 
+    /// The state after these events, all of which count, in the total order. Members that come in a row are put in their
+    /// places together: a large organisation is opened in a fraction of the time.
+    pub(crate) fn replay<'a>(events: impl Iterator<Item = &'a super::ControlEvent>) -> Self {
+        let mut state = Self::default();
+        let mut row: Vec<(&Stamp, &super::Card, Rank)> = Vec::new();
+        for event in events {
+            for (at, op) in event.transaction.0.iter().enumerate() {
+                if let ControlOp::Admit { card, rank, .. } = op {
+                    row.push((&event.stamp, card, *rank));
+                } else {
+                    state.admit_all(std::mem::take(&mut row));
+                    state.apply(&event.stamp, &event.hash, at, op);
+                }
+            }
+        }
+        state.admit_all(row);
+        state
+    }
+
+    /// [`SpaceState::admit`] for each in turn.
+    fn admit_all(&mut self, row: Vec<(&Stamp, &super::Card, Rank)>) {
+        let known = |card: &super::Card| {
+            self.members.contains_key(&card.user) || self.devices.contains_key(&card.device)
+        };
+        let mut users: Vec<&UserId> = row.iter().map(|(_, card, _)| &card.user).collect();
+        users.sort_unstable();
+        let repeats = users.windows(2).any(|pair| pair[0] == pair[1]);
+        if row.len() < 64 || repeats || row.iter().any(|(_, card, _)| known(card)) {
+            row.into_iter().for_each(|(stamp, card, rank)| self.admit(stamp, card, rank));
+            return;
+        }
+        // Nobody here is known before: sorted, they are one pass for each map.
+        let fresh = |(stamp, card, rank): &(&Stamp, &super::Card, Rank)| {
+            (card.user, Member { name: card.name.clone(), rank: *rank, since: **stamp, removed: false })
+        };
+        self.members.append(&mut row.iter().map(fresh).collect());
+        // The first card that names a device has it; later ones come first here, so that earlier ones replace them.
+        let devices: BTreeMap<DeviceId, UserId> =
+            row.iter().rev().map(|(_, card, _)| (card.device, card.user)).collect();
+        self.devices.extend(devices);
+    }
+
     fn admit(&mut self, stamp: &Stamp, card: &super::Card, rank: Rank) {
         let fresh = Member { name: card.name.clone(), rank, since: *stamp, removed: false };
         let member = self.members.entry(card.user).or_insert(fresh);
