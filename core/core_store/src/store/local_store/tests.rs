@@ -309,6 +309,18 @@ fn a_stranger_founds_no_space_under_anothers_id_and_writes_no_control_events() {
 }
 
 #[test]
+fn a_live_message_travels_in_little_more_than_its_proof() {
+    let (mut a, mut b, _, log) = club();
+    b.say(log, "before");
+    a.pull(&mut b).unwrap();
+    a.say(log, "a live message of some forty characters.");
+    let bundles = a.bundles_for(&b, log);
+    // Ids of space, channel, epoch, two devices and a control head, 32 each; a signature; salt, tag, text, framing.
+    assert_eq!(bundles.len(), 1);
+    assert!(bundles[0].len() < 6 * 32 + 64 + 16 + 16 + 40 + 60, "{} bytes", bundles[0].len());
+}
+
+#[test]
 fn a_full_disk_loses_nothing_and_can_be_tried_again() {
     use crate::store::storage::Fault;
     let storage = CrashStorage::new(1);
