@@ -304,10 +304,15 @@ impl Client {
         self.store.records(&prefix).find(|(name, _)| name.ends_with(hash)).map(|(_, tree)| tree.to_vec())
     }
 
+    /// Hash of the ratchet tree that this device needs to join.
+    pub(crate) fn wanted_tree(&self, space: &SpaceId) -> Option<[u8; 32]> {
+        self.memberships.get(space).and_then(|membership| membership.wanted_tree)
+    }
+
     /// Keeps a tree that a peer sent, if it is the one that was asked for.
     pub(crate) fn take_tree(&mut self, space: SpaceId, tree: Vec<u8>) -> Result<bool, Error> {
         let hash = *blake3::hash(&tree).as_bytes();
-        if self.memberships.get(&space).and_then(|membership| membership.wanted_tree) != Some(hash) {
+        if self.wanted_tree(&space) != Some(hash) {
             return Ok(false);
         }
         self.store.write_records(vec![(tree_name(&space, 0, &hash), Some(SecretBytes::take(tree)))])?;

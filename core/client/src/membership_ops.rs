@@ -3,9 +3,9 @@ use crate::api::{Answer, Notice};
 use crate::card::{InvitableCard, Invitation, Text};
 use crate::membership::{EPOCH_LABEL, group_record, seal_link};
 use crate::{Client, Error};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use terachat_core_store::LocalStore;
-use terachat_core_store::model::{ControlOp, GroupCommit, Pin, Rank, Right};
+use terachat_core_store::model::{ControlOp, GroupCommit, Pin, Rank, Right, Verdict};
 use terachat_core_store::store::Write;
 use terachat_event::{DeviceId, LogId, SpaceId, UserId};
 use terachat_group::{Change, Group, KeyPackage};
@@ -193,16 +193,21 @@ impl Client {
             || removed_by.is_some_and(|remover| !stays(&remover)) && steward == Some(&me)
     }
 
+    /// One key package for each of these devices: that of the first admission that counts, as for the members. A device
+    /// may have been admitted more than once, by members who did not know of each other or before an admission became void.
     fn key_packages(&self, space: &SpaceId, devices: &[DeviceId]) -> Vec<KeyPackage> {
         let Some(control) = self.store.control(space) else { return Vec::new() };
-        let ops = control.events().flat_map(|(event, _)| &event.transaction.0);
-        ops.filter_map(|op| match op {
-            ControlOp::Admit { card, key_package, .. } if devices.contains(&card.device) => {
-                KeyPackage::parse(key_package).ok()
+        let counting = control.events().filter(|(_, verdict)| *verdict == Verdict::Counts);
+        let mut packages: BTreeMap<DeviceId, KeyPackage> = BTreeMap::new();
+        for op in counting.flat_map(|(event, _)| &event.transaction.0) {
+            if let ControlOp::Admit { card, key_package, .. } = op
+                && devices.contains(&card.device)
+                && let Ok(package) = KeyPackage::parse(key_package)
+            {
+                packages.entry(card.device).or_insert(package);
             }
-            _ => None,
-        })
-        .collect()
+        }
+        packages.into_values().collect()
     }
 
     /// Computes a commit on the current epoch.

@@ -131,7 +131,7 @@ impl Client {
 
     /// Asks a peer for the ratchet tree by which this device can join, if one is missing.
     pub(crate) fn want_tree(&mut self, peer: DeviceId, space: SpaceId) {
-        if let Some(hash) = self.memberships.get(&space).and_then(|membership| membership.wanted_tree) {
+        if let Some(hash) = self.wanted_tree(&space) {
             self.tell(peer, &Frame::WantTree { space, hash });
         }
     }

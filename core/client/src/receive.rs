@@ -57,10 +57,15 @@ impl Client {
                 }
             }
             Frame::Tree { space, bytes } => {
-                if self.is_common(peer, &space) && self.take_tree(space, bytes)? {
-                    self.opened(space)?;
-                } else if let Some(hash) = self.memberships.get(&space).and_then(|m| m.wanted_tree) {
-                    self.tell(peer, &Frame::WantTree { space, hash });
+                if self.is_common(peer, &space) {
+                    let wanted = self.wanted_tree(&space);
+                    if self.take_tree(space, bytes)? {
+                        self.opened(space)?;
+                    }
+                    // Only another wish is worth a word: who sent what was not wished for would send it again.
+                    if self.wanted_tree(&space) != wanted {
+                        self.peers_in(&space).into_iter().for_each(|peer| self.want_tree(peer, space));
+                    }
                 }
             }
             Frame::Proof { bytes } => self.take_proof(&bytes)?,
