@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use terachat_core_store::LocalStore;
 use terachat_core_store::model::{ControlOp, GroupCommit, Pin, Rank, Right, Verdict};
 use terachat_core_store::store::Write;
-use terachat_event::{DeviceId, LogId, SpaceId, UserId};
+use terachat_event::{DeviceId, EventHash, LogId, SpaceId, UserId};
 use terachat_group::{Change, Group, KeyPackage};
 use terachat_vault::SecretBytes;
 
@@ -131,22 +131,35 @@ impl Client {
         let missing: Vec<DeviceId> = present.difference(&inside).copied().collect();
         let extra: Vec<[u8; 32]> = inside.difference(&present).map(|device| device.0).collect();
         self.memberships.entry(space).or_default().lingering.clone_from(&extra);
-        let me = self.identity.device_id();
-        let lost_by_me = self.unlinked_epochs(&space, &self.epochs(&space)).iter().any(|commit| {
-            let event = self.store.control(&space).and_then(|control| control.event(commit));
-            event.is_some_and(|event| event.stamp.author == me) || self.store.wrote_under(&space, &me, commit)
-        });
+        let unlinked = self.unlinked_epochs(&space, &self.epochs(&space));
+        let leads_back = unlinked.iter().any(|commit| self.leads_back_to(&space, commit));
         let follows = missing.is_empty() && extra.is_empty();
         let packages: Vec<KeyPackage> = self.key_packages(&space, &missing);
         let repairs =
             !(packages.is_empty() && extra.is_empty()) && self.is_responsible(&space, &missing, &extra);
         // After a lost race messages may be sealed where newcomers cannot look: the next commit leads back there.
-        if !(repairs || lost_by_me && follows) {
+        if !(repairs || leads_back && follows) {
             return Ok(false);
         }
         let prepared = self.prepare(space, &packages, &extra)?;
         self.publish_only(space, Vec::new(), prepared)?;
         Ok(true)
+    }
+
+    /// Whether it is for this device to link an epoch that lost its race or became void: whoever made it or wrote under
+    /// it does so. Where none of them is a member any more, whoever holds their words does, since nobody else can open
+    /// them, and later words may build on them.
+    fn leads_back_to(&self, space: &SpaceId, commit: &EventHash) -> bool {
+        let Some(control) = self.store.control(space) else { return false };
+        let Some(event) = control.event(commit) else { return false };
+        let (me, maker) = (self.identity.device_id(), event.stamp.author);
+        if maker == me {
+            return true;
+        }
+        let writers = self.store.writers_under(space, commit);
+        let stays = |device: &DeviceId| control.state().member_of(device).is_some();
+        let forsaken = !stays(&maker) && !writers.iter().any(stays);
+        writers.contains(&me) || !writers.is_empty() && forsaken
     }
 
     /// Sees removed members out of the group before something is sealed there: the commit that did so may have lost its
@@ -160,19 +173,20 @@ impl Client {
         self.after_control(space)
     }
 
-    /// Whether the last word on one of these devices was this device's own, so that repeating the commit is too; a
-    /// member who left by itself is seen out by the highest-ranked, most senior member.
+    /// Whether the last word on one of these devices was this device's own, so that repeating the commit is too. Who left
+    /// by itself is seen out, and who was admitted by members that are none any more is let in, by the highest-ranked,
+    /// most senior member of the group.
     fn is_responsible(&self, space: &SpaceId, missing: &[DeviceId], extra: &[[u8; 32]]) -> bool {
         let me = self.identity.device_id();
         let Some(control) = self.store.control(space) else { return false };
         let state = control.state();
-        let mut admitted_by_me = false;
+        let mut admitted_by: BTreeMap<DeviceId, BTreeSet<DeviceId>> = BTreeMap::new();
         let mut removed_by = None;
         for (event, _) in control.events() {
             for op in &event.transaction.0 {
                 match op {
                     ControlOp::Admit { card, .. } if missing.contains(&card.device) => {
-                        admitted_by_me |= event.stamp.author == me;
+                        admitted_by.entry(card.device).or_default().insert(event.stamp.author);
                     }
                     ControlOp::Remove { user, .. }
                         if extra.iter().any(|device| state.devices.get(&DeviceId(*device)) == Some(user)) =>
@@ -183,14 +197,16 @@ impl Client {
                 }
             }
         }
-        let steward =
-            state.present_devices().filter(|device| !extra.contains(&device.0)).min_by_key(|device| {
-                state.member_of(device).map(|(_, member)| (std::cmp::Reverse(member.rank), member.since))
-            });
+        let inside = |device: &&DeviceId| !extra.contains(&device.0) && !missing.contains(device);
+        let steward = state.present_devices().filter(inside).min_by_key(|device| {
+            state.member_of(device).map(|(_, member)| (std::cmp::Reverse(member.rank), member.since))
+        });
         let stays = |device: &DeviceId| state.member_of(device).is_some();
-        admitted_by_me
+        let orphaned = admitted_by.values().any(|admitters| !admitters.iter().any(stays))
+            || removed_by.is_some_and(|remover| !stays(&remover));
+        admitted_by.values().any(|admitters| admitters.contains(&me))
             || removed_by == Some(me)
-            || removed_by.is_some_and(|remover| !stays(&remover)) && steward == Some(&me)
+            || orphaned && steward == Some(&me)
     }
 
     /// One key package for each of these devices: that of the first admission that counts, as for the members. A device

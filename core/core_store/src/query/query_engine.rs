@@ -1,6 +1,7 @@
 use crate::model::{BODY_LEN_MAX, ChannelOp, Style};
 use crate::store::space_logs::ChannelLog;
 use crate::{Error, LocalStore};
+use std::collections::BTreeSet;
 use terachat_event::{DeviceId, EventHash, EventRef, LogId, SpaceId};
 
 /// Where a page of messages lies.
@@ -38,13 +39,19 @@ pub struct MessageView {
 }
 
 impl LocalStore {
-    /// Whether `device` sealed an event of this space under the epoch that the control event `commit` made.
-    pub fn wrote_under(&self, space: &SpaceId, device: &DeviceId, commit: &EventHash) -> bool {
+    /// The devices whose events of this space, as far as they are here, are sealed under the epoch that the control event
+    /// `commit` made.
+    pub fn writers_under(&self, space: &SpaceId, commit: &EventHash) -> BTreeSet<DeviceId> {
         let channels = self.spaces.get(space).into_iter().flat_map(|logs| logs.channels.values());
-        channels.map(|channel| &channel.index).any(|index| {
-            let own = index.positions_from(device, 1);
-            own.iter().rev().any(|at| index.key(*at).is_some_and(|key| key.commit == *commit))
-        })
+        let indexes = channels.map(|channel| &channel.index);
+        let under = indexes.flat_map(|index| {
+            let wrote = |device: &&DeviceId| {
+                let own = index.positions_from(device, 1);
+                own.iter().rev().any(|at| index.key(*at).is_some_and(|key| key.commit == *commit))
+            };
+            index.devices().filter(wrote)
+        });
+        under.copied().collect()
     }
 
     /// A page of at most `limit` messages, oldest first.
