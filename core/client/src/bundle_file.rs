@@ -102,5 +102,5 @@ fn take(rest: &mut &[u8]) -> Result<Frame, Error> {
         return Err(short);
     };
     *rest = after;
-    Frame::decode(frame)
+    Frame::decode(frame).map_err(|_| Error::Input("the bundle file is damaged; copy it again"))
 }
