@@ -11,6 +11,7 @@ use crate::query::search_index::SearchIndex;
 use crate::sync::{KeyId, Reader, put, unzigzag, zigzag};
 use terachat_event::{ChannelId, DeviceId, EventHash, EventRef, LogId, SignedHead, SpaceId};
 use terachat_vault::SecretBytes;
+use zeroize::Zeroize;
 
 const VERSION: u8 = 1;
 /// Hashes of the newest events are kept: they are the parents of what comes next.
@@ -58,8 +59,13 @@ impl LocalStore {
             Ok(None) | Err(StoreError::Snapshot { .. }) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        let bytes = SecretBytes::take(snapshot.bytes);
-        match self.read_snapshot(bytes.expose_secret()) {
+        let mut bytes = snapshot.bytes;
+        let result = self.read_snapshot(&bytes);
+        // The records, right behind the version, are all that is secret in it.
+        let secret_len = (1 + self.records.encode_all().expose_secret().len()).min(bytes.len());
+        bytes[..secret_len].zeroize();
+        drop(bytes);
+        match result {
             Ok(()) => Ok(snapshot.covers),
             Err(Error::Malformed(_) | Error::Corrupt(_)) => {
                 // Written by another version, or by a bug: the log has it all.

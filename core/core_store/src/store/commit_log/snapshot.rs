@@ -100,19 +100,21 @@ pub(super) fn read(
     store: &Secret<32>,
 ) -> Result<Option<Snapshot>, Error> {
     let Some(len) = storage.size(FILE)? else { return Ok(None) };
-    let file = storage.read(FILE, 0, usize::try_from(len).map_err(|_| damaged())?)?;
-    let (head, sealed) = file.split_first_chunk::<HEADER_LEN>().ok_or_else(damaged)?;
+    let mut file = storage.read(FILE, 0, usize::try_from(len).map_err(|_| damaged())?)?;
+    let (head, sealed) = file.split_first_chunk_mut::<HEADER_LEN>().ok_or_else(damaged)?;
     let header = Header::parse(head, store)?;
     if header.log_id != *log_id {
         return Err(Error::Foreign { file: FILE.to_owned() });
     }
     let key: SealKey = LogKeys::new(store, log_id).snapshot(&header.salt);
-    let text = key.open(&NONCE, head, sealed).map_err(|_| damaged())?;
+    // In place: it is the largest thing in memory while a store is opened.
+    let text_len = key.open_in_place(&NONCE, head, sealed).map_err(|_| damaged())?;
+    let text = &sealed[..text_len];
     let len = usize::try_from(header.len).map_err(|_| damaged())?;
     let bytes = if header.flags & COMPRESSED == 0 {
-        text
+        text.to_vec()
     } else {
-        compress::decompress(&text, len).map_err(|_| damaged())?
+        compress::decompress(text, len).map_err(|_| damaged())?
     };
     if bytes.len() != len { Err(damaged()) } else { Ok(Some(Snapshot { covers: header.covers, bytes })) }
 }
