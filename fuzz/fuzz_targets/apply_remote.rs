@@ -33,7 +33,7 @@ fuzz_target!(|input: Input| {
         match world.store.apply_remote(&bundle) {
             // Unsigned events can only be ones that were here already.
             Ok(Outcome::Applied { new, .. }) => assert!(new.is_empty(), "an unsigned event was taken in"),
-            Ok(Outcome::Equivocated(_)) => panic!("somebody was framed"),
+            Ok(Outcome::Equivocated { .. }) => panic!("somebody was framed"),
             _ => {}
         }
         let after = (world.store.frontier(&log), world.store.state_hash(&log), world.store.disk_len());
@@ -85,7 +85,7 @@ fn batch(world: &World, input: &Input) -> (Batch, Vec<Vec<u8>>) {
     let sealed = input.in_channel;
     let key = sealed.then_some(world.key);
     let controls = if sealed { vec![controls] } else { Vec::new() };
-    (Batch { log, key, authors, controls, events, parents }, payloads)
+    (Batch { log, key, authors, controls, events, parents, stubs: Vec::new() }, payloads)
 }
 
 fn cut(batch: &Batch, payloads: &[Vec<u8>]) -> Vec<Vec<u8>> {

@@ -34,8 +34,7 @@ fuzz_target!(|input: Input| {
     let (mut log, _) = open(Box::new(MemoryStorage::new())).expect("an empty folder opens");
     let mut written = Vec::new();
     for commit in input.commits.iter().take(16) {
-        let blocks: Vec<_> =
-            commit.iter().take(8).map(|(kind, body)| Block { kind: kind | 1, body }).collect();
+        let blocks: Vec<_> = commit.iter().take(8).map(|(kind, body)| Block::plain(kind | 1, body)).collect();
         if log.commit(&blocks).is_ok() {
             written.extend(commit.iter().take(8).map(|(kind, body)| (kind | 1, body.clone())));
         }
@@ -58,7 +57,7 @@ fuzz_target!(|input: Input| {
         // Whole commits may be gone from the very end (docs/format/commit-log.md); nothing else may differ.
         assert!(written.starts_with(&read), "a block that was never written");
     }
-    let _ = log.commit(&[Block { kind: 1, body: b"after" }]);
+    let _ = log.commit(&[Block::plain(1, b"after")]);
 });
 
 fn apply(storage: &mut dyn Storage, damage: &Damage) {
