@@ -22,7 +22,6 @@ mod import;
 mod log_view;
 mod membership;
 mod membership_ops;
-mod notice;
 mod peer;
 mod protocol;
 mod read;

@@ -1,6 +1,5 @@
 //! A message's way in: frame, bundle, judgement, disk, state, keys, notices, and on to other peers.
 use crate::api::Notice;
-use crate::notice::NOTICES_MAX;
 use crate::peer::advance;
 use crate::protocol::Frame;
 use crate::{Client, Error};
@@ -12,6 +11,9 @@ use terachat_event::{DeviceId, Equivocation, LogId, SpaceId};
 
 /// Logs of which one peer's bundles may be remembered to wait.
 const WAITS_MAX: usize = 4096;
+
+/// Most messages of one bundle that are told one by one: who catches up on years reads pages instead.
+pub(crate) const NOTICES_MAX: usize = 256;
 
 impl Client {
     /// Takes in a frame from an authenticated peer. What it brought is durable when this returns.

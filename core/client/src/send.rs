@@ -79,7 +79,7 @@ impl Client {
         self.see_out(log.space)?;
         let key = self.epoch(&log.space)?;
         let events = self.store.post(&self.identity.device, log, key, self.now_ms, ops)?;
-        for event in events.iter().take(crate::notice::NOTICES_MAX) {
+        for event in events.iter().take(crate::receive::NOTICES_MAX) {
             self.notice(&log, event)?;
         }
         self.push(log)?;
