@@ -12,6 +12,10 @@ check:
 test:
     cargo test --workspace
 
+# The TPM, HSM and keychain sources against emulators (needs libtss2-dev, swtpm, softhsm2, gnome-keyring).
+hardware:
+    TSS2_LOG=all+none cargo test -p terachat-hardware --all-features
+
 # The demonstration: real processes on loopback, every promise checked.
 demo *ARGS:
     cargo run --release -- demo {{ARGS}}
@@ -33,6 +37,11 @@ wasm:
 # Licences, advisories, duplicates and sources of dependencies (needs cargo-deny).
 deny:
     cargo deny check
+
+# The vault's HTTP API against its own document (needs python3).
+api *ARGS:
+    cargo build
+    scripts/schemathesis target/debug/terachat {{ARGS}}
 
 # Fuzz one target, or each in turn, for SECONDS (needs cargo-fuzz and the nightly toolchain).
 fuzz TARGET="all" SECONDS="60":

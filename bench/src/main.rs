@@ -4,18 +4,19 @@
 #![allow(clippy::print_stdout, reason = "the figures are the program's output")]
 mod catchup;
 mod counting;
+mod identify;
 mod live;
-mod measure;
 mod open;
-mod report;
 mod search;
 mod sender;
+mod signatures;
 mod workload;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use measure::on_one_core;
 use report::Figure;
+use terachat_figures::{measure, report};
 use workload::Workload;
 
 /// Measures the spine and its peers.
@@ -43,6 +44,8 @@ enum Measure {
         catchup: catchup::Options,
         #[command(flatten)]
         open: open::Options,
+        #[command(flatten)]
+        identify: identify::Options,
     },
     /// A fresh device takes in the whole conversation.
     Catchup(catchup::Options),
@@ -52,24 +55,16 @@ enum Measure {
     Live,
     /// Full text.
     Search,
+    /// One face is looked for among many.
+    Identify(identify::Options),
+    /// Signatures are verified together.
+    Signatures,
     #[command(hide = true)]
     OpenChild(open::Child),
 }
 
 fn main() -> Result<()> {
     let cli = Cli::parse();
-    if let Measure::OpenChild(child) = &cli.measure {
-        println!("{}", open::run_child(child)?);
-        return Ok(());
-    }
-    let workload = Workload::load(cli.records)?;
-    eprintln!(
-        "{}: {} records, {} authors, {} bytes of text",
-        workload.origin,
-        workload.records.len(),
-        workload.authors.len(),
-        workload.text_len()
-    );
     let runs = usize::from(cli.runs);
     let mut all = Vec::new();
     let mut show = |figures: Vec<Figure>| {
@@ -78,26 +73,54 @@ fn main() -> Result<()> {
         }
         all.extend(figures);
     };
-    let catchup = |options| on_one_core(|| catchup::run(&workload, runs, options));
-    let open = |options| on_one_core(|| open::run(&workload, runs, options));
-    let search = || on_one_core(|| search::run(&workload, runs));
-    // Two devices: both cores.
-    let live = || live::run(&workload);
     match cli.measure {
-        Measure::All { catchup: first, open: second } => {
+        Measure::OpenChild(child) => {
+            println!("{}", open::run_child(&child)?);
+            return Ok(());
+        }
+        Measure::Identify(options) => show(on_one_core(|| identify::run(runs, options))?),
+        Measure::Signatures => show(on_one_core(|| signatures::run(runs))?),
+        measure => on_the_log(measure, &Workload::load(cli.records)?, runs, &mut show)?,
+    }
+    if cli.json {
+        println!("{}", serde_json::to_string_pretty(&all)?);
+    }
+    Ok(())
+}
+
+/// The measures that work on the conversation.
+fn on_the_log(
+    measure: Measure,
+    workload: &Workload,
+    runs: usize,
+    show: &mut impl FnMut(Vec<Figure>),
+) -> Result<()> {
+    eprintln!(
+        "{}: {} records, {} authors, {} bytes of text",
+        workload.origin,
+        workload.records.len(),
+        workload.authors.len(),
+        workload.text_len()
+    );
+    let catchup = |options| on_one_core(|| catchup::run(workload, runs, options));
+    let open = |options: open::Options| on_one_core(|| open::run(workload, runs, &options));
+    let search = || on_one_core(|| search::run(workload, runs));
+    // Two devices: both cores.
+    let live = || live::run(workload);
+    match measure {
+        Measure::All { catchup: first, open: second, identify: last } => {
             show(catchup(first)?);
             show(open(second)?);
             show(live()?);
             show(search()?);
+            show(on_one_core(|| signatures::run(runs))?);
+            show(on_one_core(|| identify::run(runs, last))?);
         }
         Measure::Catchup(options) => show(catchup(options)?),
         Measure::Open(options) => show(open(options)?),
         Measure::Live => show(live()?),
         Measure::Search => show(search()?),
-        Measure::OpenChild(_) => {}
-    }
-    if cli.json {
-        println!("{}", serde_json::to_string_pretty(&all)?);
+        Measure::Identify(_) | Measure::Signatures | Measure::OpenChild(_) => {}
     }
     Ok(())
 }

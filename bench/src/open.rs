@@ -20,11 +20,33 @@ const MB_AIM: f64 = 60.0;
 const BYTES_AIM: f64 = 1.15;
 
 /// What to run.
-#[derive(Debug, Clone, Copy, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct Options {
     /// Leave out the store of a sender, in which every message was a commit of its own.
     #[arg(long)]
     no_sender: bool,
+    /// Leave the stores in this folder, which must not exist: for a profiler, with `open-child FOLDER/caught-up`.
+    #[arg(long)]
+    keep: Option<PathBuf>,
+}
+
+/// A folder for a store: one that stays where that is asked for.
+struct Home {
+    path: PathBuf,
+    _temporary: Option<tempfile::TempDir>,
+}
+
+impl Home {
+    fn new(options: &Options, name: &str) -> Result<Self> {
+        if let Some(keep) = &options.keep {
+            let path = keep.join(name);
+            std::fs::create_dir_all(keep)?;
+            std::fs::create_dir(&path).with_context(|| format!("making {}", path.display()))?;
+            return Ok(Self { path, _temporary: None });
+        }
+        let folder = tempfile::tempdir()?;
+        Ok(Self { path: folder.path().to_owned(), _temporary: Some(folder) })
+    }
 }
 
 /// The opening itself, in a process of its own: how this program calls itself.
@@ -49,16 +71,16 @@ struct Seen {
 ///
 /// # Errors
 /// The store's, the disk's, the child's.
-pub(crate) fn run(workload: &Workload, runs: usize, options: Options) -> Result<Vec<Figure>> {
+pub(crate) fn run(workload: &Workload, runs: usize, options: &Options) -> Result<Vec<Figure>> {
     let prepared = prepare(workload)?;
     let payloads = payloads_len(&prepared)?;
-    let folder = tempfile::tempdir()?;
-    let mut store = fresh_store(&prepared, folder.path())?;
+    let home = Home::new(options, "caught-up")?;
+    let mut store = fresh_store(&prepared, &home.path)?;
     apply_all(&mut store, &prepared)?;
     let (result, snapshot) = time(|| store.snapshot());
     result?;
     drop(store);
-    let mut figures = reopen("caught up", folder.path(), workload, runs, payloads)?;
+    let mut figures = reopen("caught up", &home.path, workload, runs, payloads)?;
     figures.push(Figure::once(
         NAME,
         "caught up: writing the snapshot, full text included",
@@ -66,11 +88,17 @@ pub(crate) fn run(workload: &Workload, runs: usize, options: Options) -> Result<
         snapshot.wall * 1e3,
     ));
     if !options.no_sender {
-        let folder = tempfile::tempdir()?;
-        let (mut store, ..) = converse(workload, Box::new(Disk::open(folder.path())?))?;
-        store.snapshot()?;
+        let home = Home::new(options, "sender")?;
+        let (mut store, ..) = converse(workload, Box::new(Disk::open(&home.path)?))?;
+        let before: u64 = files(&home.path)?.iter().map(|(_, len)| len).sum();
+        let (result, snapshot) = time(|| store.snapshot());
+        result?;
         drop(store);
-        figures.extend(reopen("sender", folder.path(), workload, runs, payloads)?);
+        let what = "sender: bytes on disk over the payloads' before its small commits were put together";
+        figures.push(Figure::once(NAME, what, "x", before as f64 / payloads as f64));
+        let what = "sender: putting them together and writing the snapshot, full text included";
+        figures.push(Figure::once(NAME, what, "ms", snapshot.wall * 1e3));
+        figures.extend(reopen("sender", &home.path, workload, runs, payloads)?);
     }
     Ok(figures)
 }

@@ -9,6 +9,7 @@ use terachat_core_store::query::search_index::SearchIndex;
 use terachat_core_store::sync::{Bundle, Frontier, Limits, encode_batch};
 use terachat_event::{DeviceId, DeviceKey, EventHash, EventRef, Header, Kind, UserId};
 use terachat_fuzz::{Counter, owner, pair, secret, world};
+use terachat_template::{Body, Consent, Embedding, Metadata, Minutiae, Opaque, Template, TemplateType};
 use terachat_vault::{PassphraseCost, seal_with_passphrase};
 
 fn main() -> io::Result<()> {
@@ -17,6 +18,7 @@ fn main() -> io::Result<()> {
     operations()?;
     segments()?;
     frames()?;
+    templates()?;
     let cheap = PassphraseCost::INSECURE_FAST;
     let envelope =
         seal_with_passphrase(b"other", cheap, b"seed", &mut Counter::default()).map_err(io::Error::other)?;
@@ -121,4 +123,35 @@ fn segments() -> io::Result<()> {
     let segment =
         index.freeze().map_err(io::Error::other)?.map_or_else(Vec::new, |segment| segment.bytes.to_vec());
     put("search_segment", "hello", &segment)
+}
+
+fn templates() -> io::Result<()> {
+    let record = minutiae_record();
+    put("minutiae", "two", &record)?;
+    let parts = || {
+        let vector = Embedding::take(vec![0.5, -1.0, 0.0]).map(Body::Vector)?;
+        let minutiae = Minutiae::take(record.clone()).map(Body::Minutiae)?;
+        let opaque = Opaque::take(vec![1, 2, 3]).map(Body::Opaque)?;
+        let mut metadata = Metadata::new("ann".parse()?, TemplateType::Fingerprint);
+        metadata.quality = Some(90.try_into()?);
+        metadata.capture_device = Some("scanner".parse()?);
+        metadata.consent =
+            Some(Consent { given_at_ms: 1, purpose: "doors".parse()?, reference: "file 7".parse()? });
+        metadata.keep_until_ms = Some(2);
+        metadata.labels.insert("door".parse()?, "7".parse()?)?;
+        let plain = Metadata::new("bob".parse()?, TemplateType::Face);
+        Ok::<_, terachat_template::Error>([(plain, vector), (metadata.clone(), minutiae), (metadata, opaque)])
+    };
+    for (n, (metadata, body)) in parts().map_err(io::Error::other)?.into_iter().enumerate() {
+        let template = Template::new(metadata, body).map_err(io::Error::other)?;
+        put("template", &n.to_string(), &template.encode())?;
+    }
+    Ok(())
+}
+
+/// One view of one finger with two minutiae.
+fn minutiae_record() -> Vec<u8> {
+    let header = b"FMR\0 20\0\0\0\0\x2a\0\x21\x01\x2c\x01\x90\0\xc5\0\xc5\x01\0";
+    let view = [2, 0, 80, 2, 0x40, 10, 0, 20, 64, 90, 0x80, 30, 0, 40, 128, 0, 0, 0];
+    [&header[..], &view].concat()
 }

@@ -4,8 +4,9 @@
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use std::cell::RefCell;
+use terachat_core_store::model::Skeleton;
 use terachat_core_store::sync::{Batch, BatchAuthor, BatchEvent, Bundle, Outcome};
-use terachat_event::{DeviceId, DeviceKey};
+use terachat_event::{DeviceId, DeviceKey, EventHash, Header, Kind, Step, chain_start};
 use terachat_fuzz::{Counter, World, owner, secret, world};
 
 #[derive(Arbitrary, Debug)]
@@ -15,6 +16,8 @@ struct Input {
     authors: Vec<(u8, u8, bool)>,
     /// Author, Lamport time, parents, payload.
     events: Vec<(u8, u8, Vec<(u8, u8)>, Vec<u8>)>,
+    /// Whose chain a skeleton claims to be in, its number, what it builds on; the last one's hash is cited.
+    skeletons: Vec<(u8, u8, Vec<u8>)>,
 }
 
 thread_local! {
@@ -81,11 +84,31 @@ fn batch(world: &World, input: &Input) -> (Batch, Vec<Vec<u8>>) {
         });
         payloads.push(payload.clone());
     }
-    let controls = world.store.control(&log.space).expect("it was founded").heads();
+    let mut controls =
+        world.store.control(&log.space).expect("it can be read").expect("it was founded").heads();
+    let mut skeletons: Vec<Skeleton> = Vec::new();
+    for (author, seq, list) in input.skeletons.iter().take(4) {
+        // Of what is known, and of the skeletons before.
+        let known = |n: &u8| {
+            let earlier = skeletons.get(usize::from(*n)).map(Skeleton::hash);
+            earlier.unwrap_or(controls[usize::from(*n) % controls.len()])
+        };
+        let mut parents: Vec<EventHash> = list.iter().take(3).map(known).collect();
+        parents.sort_unstable();
+        parents.dedup();
+        let (seq, mut header) = (u64::from(*seq % 8).max(1), Vec::new());
+        let (kind, lamport, wall_ms, epoch) = (Kind::Control, 9, 0, None);
+        Header { kind, seq, lamport, wall_ms, epoch, parents: &parents, control: &[] }.write(&mut header);
+        let previous = if seq == 1 { chain_start(&world.control, &device(*author)) } else { known(author) };
+        let step = Step { header, payload_hash: [1; 32] };
+        skeletons.push(Skeleton { author: device(*author), previous, step });
+    }
+    controls.extend(skeletons.last().map(Skeleton::hash));
+    controls.sort_unstable();
     let sealed = input.in_channel;
     let key = sealed.then_some(world.key);
     let controls = if sealed { vec![controls] } else { Vec::new() };
-    (Batch { log, key, authors, controls, events, parents, stubs: Vec::new() }, payloads)
+    (Batch { log, key, authors, controls, events, parents, stubs: Vec::new(), skeletons }, payloads)
 }
 
 fn cut(batch: &Batch, payloads: &[Vec<u8>]) -> Vec<Vec<u8>> {

@@ -40,7 +40,7 @@ fuzz_target!(|input: Input| {
         }
     }
     if input.snapshot {
-        log.replace_snapshot(b"state").expect("memory takes it");
+        log.replace_snapshot(&[b"state"]).expect("memory takes it");
     }
     let mut storage = log.into_storage();
     for damage in input.damage.iter().take(8) {

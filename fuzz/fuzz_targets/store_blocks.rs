@@ -12,7 +12,7 @@ use terachat_fuzz::{Counter, secret, world};
 #[derive(Arbitrary, Debug)]
 struct Input {
     on_a_world: bool,
-    snapshot: Option<Vec<u8>>,
+    snapshot: Option<Vec<Vec<u8>>>,
     blocks: Vec<(u8, Vec<u8>)>,
 }
 

@@ -8,7 +8,7 @@ use terachat_core_store::store::storage::MemoryStorage;
 use terachat_core_store::store::{Storage, StorageError};
 use terachat_core_store::sync::{Draft, KeyId};
 use terachat_event::{DeviceId, DeviceKey, EventHash, LogId, SpaceId};
-use terachat_vault::{Entropy, PassphraseCost, Secret};
+use terachat_vault::{Entropy, PassphraseCost, PassphraseSource, Secret, SecretBytes};
 
 /// Entropy that repeats in every run.
 #[derive(Default)]
@@ -144,8 +144,10 @@ pub struct Pair {
 /// Ann founds a space, Bob joins, both talk until they have the same.
 pub fn pair() -> Pair {
     let make = |name: &str, start| {
-        let (storage, cost) = (Box::new(MemoryStorage::new()), PassphraseCost::INSECURE_FAST);
-        let client = Client::create(storage, name, b"fuzz", cost, Box::new(Counter(start)), 1);
+        let words = SecretBytes::take(b"fuzz".to_vec());
+        let mut source = PassphraseSource::new(words, PassphraseCost::INSECURE_FAST);
+        let storage = Box::new(MemoryStorage::new());
+        let client = Client::create(storage, name, &mut source, Box::new(Counter(start)), 1);
         client.expect("an empty folder takes a profile")
     };
     let (mut ann, mut bob) = (make("Ann", 1), make("Bob", 2));

@@ -1,12 +1,17 @@
 //! The command line, as clap reads it: what may be said, and no more.
 mod command;
 mod global;
+mod vault;
 
 pub(crate) use command::{
-    BundleCommand, ChannelCommand, Command, DemoArgs, ImportArgs, ListenArgs, MemberCommand, ReadArgs,
-    RoleCommand, SpaceCommand, SyncArgs,
+    BundleCommand, ChannelCommand, Command, DemoArgs, ImportArgs, KeysCommand, ListenArgs, MemberCommand,
+    ReadArgs, RoleCommand, SpaceCommand, SyncArgs,
 };
 pub(crate) use global::Global;
+pub(crate) use vault::{
+    CollectionsCommand, GetArgs, NewSource, ProbeArgs, PutArgs, ReceiptCommand, RecordArgs, RotateCommand,
+    ServeArgs, TokenCommand, VaultArgs, VaultCommand, VaultPlace, scopes,
+};
 
 use clap::Parser;
 

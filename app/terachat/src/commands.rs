@@ -4,12 +4,14 @@ mod audit;
 mod bundle;
 mod import;
 mod init;
+mod keys;
 mod listen;
 mod pages;
 mod place;
 mod read;
 mod sync;
 mod tell;
+mod vault;
 
 use crate::args::{ChannelCommand, Cli, Command, Global, MemberCommand, RoleCommand, SpaceCommand};
 use crate::demo;
@@ -28,6 +30,7 @@ pub(crate) fn run(cli: Cli, printer: &Printer) -> Result<()> {
         Command::Demo(args) => demo::run(&args, printer),
         Command::Completions { shell } => pages::completions(shell, printer),
         Command::Man { out } => pages::man(&out, printer),
+        Command::Vault(args) => vault::run(*args, &global, printer),
         command => on_home(&Home::find(&global)?, &global, command, printer),
     }
 }
@@ -36,6 +39,7 @@ fn on_home(home: &Home, global: &Global, command: Command, printer: &Printer) ->
     let place = global.place();
     let space = place.space.clone();
     let request = match command {
+        Command::Keys(command) => return keys::run(home, &command, printer),
         Command::Init { name } => return init::run(home, &name, printer),
         Command::Read(args) => return read::run(home, place, args, printer),
         Command::Import(args) => return import::run(home, place, &args, printer),
@@ -61,7 +65,9 @@ fn on_home(home: &Home, global: &Global, command: Command, printer: &Printer) ->
         Command::Pin { message, remove } => Request::Pin { place, message, remove },
         Command::Search { query, limit } => Request::Search { place, query, limit: ask::count(limit) },
         Command::Log { limit } => Request::Log { place, limit: ask::count(limit) },
-        Command::Demo(_) | Command::Completions { .. } | Command::Man { .. } => return Ok(()),
+        Command::Demo(_) | Command::Completions { .. } | Command::Man { .. } | Command::Vault(_) => {
+            return Ok(());
+        }
     };
     ask::run(home, request, printer)
 }

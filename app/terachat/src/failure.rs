@@ -30,6 +30,9 @@ impl Failure {
         let text = error.to_string();
         match text.rsplit_once("; ") {
             Some((what, next)) => Self::new(what, next),
+            None if text.starts_with("not allowed") => {
+                Self::new(text, "`terachat status` shows the ranks; ask a member of higher rank to do it")
+            }
             None => Self::new(text, "`terachat status` shows where things stand"),
         }
     }
@@ -72,6 +75,10 @@ mod tests {
     fn every_failure_has_a_next_step() {
         let Failure::Told { next, .. } = Failure::from_text("odd") else { panic!("told") };
         assert!(!next.is_empty());
+        let Failure::Told { next, .. } = Failure::from_text("not allowed: inviting takes rank 50") else {
+            panic!("told")
+        };
+        assert!(next.contains("higher rank"));
     }
 
     #[test]

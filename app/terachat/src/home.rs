@@ -1,17 +1,19 @@
 use crate::args::Global;
 use crate::failure::{Failure, Result};
-use crate::passphrase;
+use crate::{master_key, memory};
 use etcetera::BaseStrategy;
 use std::path::{Path, PathBuf};
-use terachat_client::Client;
+use terachat_client::{Client, change_profile_keys, profile_sources, profile_vault};
 use terachat_host::{Disk, Lock, OsEntropy, clock};
-use terachat_vault::PassphraseCost;
+use terachat_vault::{Entropy, Keyring, KeyringError, MasterKeySource, SourceKind, VaultId};
 
 /// The folder in which one profile lives, and where its passphrase comes from.
 #[derive(Debug, Clone)]
 pub(crate) struct Home {
     folder: PathBuf,
     passphrase_file: Option<PathBuf>,
+    key_file: Option<PathBuf>,
+    allow_unpinned_keys: bool,
 }
 
 /// An open profile: as long as it lives no other process works in its folder.
@@ -32,6 +34,42 @@ impl Profile {
     }
 }
 
+/// A profile's keys, apart from the conversation.
+pub(crate) struct Keys<'a> {
+    home: &'a Home,
+    disk: Disk,
+    vault: [u8; 16],
+    _lock: Lock,
+}
+
+impl Keys<'_> {
+    /// Which keyring it is.
+    pub(crate) fn vault(&self) -> [u8; 16] {
+        self.vault
+    }
+
+    /// The kinds of sources that open it.
+    ///
+    /// # Errors
+    /// [`Failure::Told`].
+    pub(crate) fn sources(&self) -> Result<Vec<SourceKind>> {
+        profile_sources(&self.disk).map_err(Failure::from_text)
+    }
+
+    /// Opens the keyring, has `change` do something to it, and puts it back.
+    ///
+    /// # Errors
+    /// [`Failure::Told`]; the profile is then as it was.
+    pub(crate) fn change(
+        &mut self,
+        change: impl FnOnce(&mut Keyring, &mut dyn Entropy) -> std::result::Result<(), KeyringError>,
+    ) -> Result<()> {
+        let mut source = self.home.source(&self.disk)?;
+        let mut entropy = OsEntropy::new().map_err(Failure::from_text)?;
+        change_profile_keys(&mut self.disk, source.as_mut(), &mut entropy, change).map_err(Failure::from_text)
+    }
+}
+
 impl Home {
     /// The folder that `--home`, `TERACHAT_HOME` or the platform's custom names.
     ///
@@ -47,7 +85,12 @@ impl Home {
                 .data_dir()
                 .join("terachat"),
         };
-        Ok(Self { folder, passphrase_file: global.passphrase_file.clone() })
+        Ok(Self {
+            folder,
+            passphrase_file: global.passphrase_file.clone(),
+            key_file: global.key_file.clone(),
+            allow_unpinned_keys: global.allow_unpinned_keys,
+        })
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -65,22 +108,28 @@ impl Home {
     /// [`Failure::Told`] when the folder holds anything, and what the system or the client refuses. Nothing was changed then.
     pub(crate) fn create(&self, name: &str) -> Result<Profile> {
         self.refuse_used()?;
-        let passphrase = passphrase::chosen(self.passphrase_file.as_deref())?;
+        memory::pin(self.allow_unpinned_keys)?;
+        let mut source = master_key::new_passphrase(self.passphrase_file.as_deref())?;
         let lock = Lock::acquire(&self.folder).map_err(Failure::from_text)?;
         self.refuse_used()?;
         let disk = Disk::open(&self.folder).map_err(Failure::from_text)?;
         let entropy = OsEntropy::new().map_err(Failure::from_text)?;
-        let cost = PassphraseCost::RECOMMENDED;
-        let client = Client::create(
-            Box::new(disk),
-            name,
-            passphrase.expose_secret(),
-            cost,
-            Box::new(entropy),
-            clock::now_ms(),
-        )
-        .map_err(Failure::from_text)?;
+        let client = Client::create(Box::new(disk), name, &mut source, Box::new(entropy), clock::now_ms())
+            .map_err(|error| {
+                self.clear();
+                Failure::from_text(error)
+            })?;
         Ok(Profile { client, lock })
+    }
+
+    /// Removes what a profile that could not be finished left in the folder, which was empty before: keys without a log, on
+    /// a full disk say, would pass for a profile and stand in the way of the next attempt.
+    fn clear(&self) {
+        for path in self.entries() {
+            if let Err(error) = std::fs::remove_file(&path) {
+                tracing::warn!(%error, path = %path.display(), "what was begun could not be removed");
+            }
+        }
     }
 
     /// Opens the profile with a lock that is held already.
@@ -88,12 +137,32 @@ impl Home {
     /// # Errors
     /// [`Failure::Told`]: no profile there, a wrong passphrase, damage.
     pub(crate) fn open(&self, lock: Lock) -> Result<Profile> {
-        let passphrase = passphrase::given(self.passphrase_file.as_deref())?;
+        memory::pin(self.allow_unpinned_keys)?;
         let disk = Disk::open(&self.folder).map_err(Failure::from_text)?;
+        let mut source = self.source(&disk)?;
         let entropy = OsEntropy::new().map_err(Failure::from_text)?;
-        let client = Client::open(Box::new(disk), passphrase.expose_secret(), Box::new(entropy))
-            .map_err(Failure::from_text)?;
+        let client =
+            Client::open(Box::new(disk), source.as_mut(), Box::new(entropy)).map_err(Failure::from_text)?;
         Ok(Profile { client, lock })
+    }
+
+    /// The profile's keys, closed, with nobody else at them.
+    ///
+    /// # Errors
+    /// [`Failure::Told`]: no profile there, or it is in use.
+    pub(crate) fn keys(&self) -> Result<Keys<'_>> {
+        self.require()?;
+        memory::pin(self.allow_unpinned_keys)?;
+        let lock = Lock::acquire(&self.folder).map_err(Failure::from_text)?;
+        let disk = Disk::open(&self.folder).map_err(Failure::from_text)?;
+        let vault = profile_vault(&disk).map_err(Failure::from_text)?;
+        Ok(Keys { home: self, disk, vault, _lock: lock })
+    }
+
+    /// What the flags name as the guard of the profile on this disk.
+    fn source(&self, disk: &Disk) -> Result<Box<dyn MasterKeySource>> {
+        let vault = VaultId(profile_vault(disk).map_err(Failure::from_text)?);
+        master_key::given(self.key_file.as_deref(), self.passphrase_file.as_deref(), vault)
     }
 
     /// Fails where there is no profile, without making a folder.
@@ -135,7 +204,7 @@ mod tests {
     use super::*;
 
     fn home(folder: &Path) -> Home {
-        Home { folder: folder.to_owned(), passphrase_file: None }
+        Home { folder: folder.to_owned(), passphrase_file: None, key_file: None, allow_unpinned_keys: true }
     }
 
     #[test]
@@ -149,5 +218,17 @@ mod tests {
         std::fs::write(folder.path().join("letter.txt"), "dear").unwrap();
         home(folder.path()).refuse_used().unwrap_err();
         home(folder.path()).require().unwrap();
+    }
+
+    /// On a full disk `init` failed behind the keys and before the log; the next attempt met a folder that was not empty.
+    #[test]
+    fn what_could_not_be_finished_stands_in_nobodys_way() {
+        let folder = tempfile::tempdir().unwrap();
+        for file in [".lock", "identity", "log-0000000001.seg"] {
+            std::fs::write(folder.path().join(file), "begun").unwrap();
+        }
+        home(folder.path()).clear();
+        home(folder.path()).refuse_used().unwrap();
+        assert!(folder.path().join(".lock").exists(), "it is held");
     }
 }

@@ -7,6 +7,8 @@ mod failure;
 mod home;
 mod import;
 mod logging;
+mod master_key;
+mod memory;
 mod passphrase;
 mod printer;
 mod render;

@@ -1,8 +1,11 @@
 use crate::failure::{Failure, Result};
 use std::io::{IsTerminal, Read};
 use std::path::Path;
-use terachat_vault::SecretBytes;
+use std::time::Instant;
+use terachat_vault::{Entropy, PassphraseCost, SecretBytes, seal_with_passphrase};
 
+/// How long a guess at a new passphrase takes on this machine: what nobody minds at each command.
+const GUESS_MS: u64 = 250;
 /// Longest passphrase file that is read, in bytes.
 const FILE_LEN_MAX: u64 = 64 * 1024;
 
@@ -33,6 +36,18 @@ pub(crate) fn chosen(file: Option<&Path>) -> Result<SecretBytes> {
         return Err(Failure::new("the two passphrases differ", "run the command again"));
     }
     Ok(passphrase)
+}
+
+/// What a new passphrase is to cost, measured on this machine.
+pub(crate) fn tuned_cost(entropy: &mut dyn Entropy) -> PassphraseCost {
+    PassphraseCost::tuned(GUESS_MS, |cost| {
+        let start = Instant::now();
+        // What cannot be had is no cost to choose: as long as it takes to say no.
+        match seal_with_passphrase(b"measured", cost, b"", entropy) {
+            Ok(_) => u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
+            Err(_) => u64::MAX / 2,
+        }
+    })
 }
 
 fn asked(prompt: &str) -> Result<SecretBytes> {

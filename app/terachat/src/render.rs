@@ -11,6 +11,7 @@ mod plain;
 mod status;
 mod table;
 mod time;
+mod value;
 
 pub(crate) use answer::{answer, hint, json, json_value};
 pub(crate) use audit::audit;
@@ -23,6 +24,7 @@ pub(crate) use paint::Paint;
 pub(crate) use plain::{json_line, one_line, plain};
 pub(crate) use status::{members, status};
 pub(crate) use table::{Align, Table};
+pub(crate) use value::value;
 
 /// Looks shared by all views.
 #[derive(Debug, Clone)]

@@ -3,7 +3,7 @@ use crate::api::Answer;
 use crate::protocol::Frame;
 use crate::{Client, Error};
 use terachat_core_store::sync::{Bundle, Frontier, Limits, Outcome};
-use terachat_event::LogId;
+use terachat_event::{Equivocation, LogId, SpaceId};
 
 const MAGIC: &[u8; 8] = b"TCbundl\x01";
 
@@ -13,6 +13,9 @@ impl Client {
         let mut bytes = MAGIC.to_vec();
         let mut events = 0;
         let logs: Vec<LogId> = self.store.logs().into_iter().filter(|log| log.space == space).collect();
+        for proof in self.store.proofs(&space) {
+            put(&mut bytes, &Frame::Proof { bytes: proof.encode() });
+        }
         for log in logs {
             let mut theirs = Frontier { log, chains: Vec::new() };
             loop {
@@ -51,14 +54,20 @@ impl Client {
                         known += old;
                     }
                     Ok(Outcome::Waits(wait)) => waiting.push(wait.to_string()),
-                    Ok(Outcome::Equivocated { .. }) => {
-                        refused.push("a device signed two events with one number".to_owned())
-                    }
+                    Ok(Outcome::Equivocated { .. }) => waiting.push(
+                        "holds a branch of a device that signed two events with one number; whoever made the file                          has to learn so first"
+                            .to_owned(),
+                    ),
                     Err(error) => refused.push(error.to_string()),
                 },
                 Frame::Tree { space, bytes } => {
                     if self.take_tree(space, bytes)? {
                         self.opened(space)?;
+                    }
+                }
+                Frame::Proof { bytes } => {
+                    if let Err(error) = self.take_proof_from_file(&bytes) {
+                        refused.push(error.to_string());
                     }
                 }
                 _ => {
@@ -71,15 +80,31 @@ impl Client {
         Ok(Answer::BundleApplied { added, known, waiting, refused })
     }
 
+    fn take_proof_from_file(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let proof = Equivocation::decode(bytes).map_err(terachat_core_store::Error::from)?;
+        if self.is_expected(&proof.log.space) { self.believe(&proof) } else { Ok(()) }
+    }
+
+    /// Whether this device is in the space, or invited to it.
+    fn is_expected(&self, space: &SpaceId) -> bool {
+        self.store.space(space).is_some() || self.invited().contains(space)
+    }
+
     fn take_bundle_from_file(&mut self, bytes: &[u8]) -> Result<Outcome, Error> {
         let bundle = Bundle::decode(bytes, Limits::PEER)?;
         let log = bundle.batch.log;
-        if self.store.space(&log.space).is_none() && !self.invited().contains(&log.space) {
+        if !self.is_expected(&log.space) {
             return Err(Error::Input(
                 "it is of a space this device was not invited to; `terachat join` comes first",
             ));
         }
-        let outcome = self.store.apply_remote(&bundle)?;
+        let mut outcome = self.store.apply_remote(&bundle)?;
+        if let Outcome::Equivocated { proofs, is_news: true } = &outcome {
+            proofs.iter().for_each(|proof| self.accuse(proof));
+            self.proven(log)?;
+            // With the proof here the rest of it may fit.
+            outcome = self.store.apply_remote(&bundle)?;
+        }
         if let Outcome::Applied { new, .. } = &outcome {
             self.waits_no_more(&log);
             self.arrived(log, new.clone())?;

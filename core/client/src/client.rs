@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use terachat_core_store::LocalStore;
 use terachat_core_store::store::Storage;
 use terachat_event::{DeviceId, SpaceId};
-use terachat_vault::{Entropy, PassphraseCost, Secret};
+use terachat_vault::{Entropy, MasterKeySource, Secret};
 
 /// One device: its keys, its store, its place in its groups, and its conversations with peers.
 ///
@@ -26,32 +26,32 @@ pub struct Client {
 }
 
 impl Client {
-    /// Makes a new profile in an empty storage: fresh keys, sealed under the passphrase at this cost.
+    /// Makes a new profile in an empty storage: fresh keys, guarded by `source`.
     ///
     /// # Errors
-    /// [`Error::ProfileExists`], [`Error::Input`], [`Error::Store`].
+    /// [`Error::ProfileExists`], [`Error::Input`], [`Error::Keyring`], [`Error::Store`].
     pub fn create(
         mut storage: Box<dyn Storage>,
         name: &str,
-        passphrase: &[u8],
-        cost: PassphraseCost,
+        source: &mut dyn MasterKeySource,
         mut entropy: Box<dyn Entropy + Send>,
         now_ms: u64,
     ) -> Result<Self, Error> {
-        let identity = Identity::create(&mut *storage, name, passphrase, cost, &mut *entropy)?;
+        let identity = Identity::create(&mut *storage, name, source, &mut *entropy)?;
         Self::over(identity, storage, entropy, now_ms)
     }
 
-    /// Opens a profile. Takes as long as the passphrase's cost says, then as long as the tail behind the snapshot.
+    /// Opens a profile with one of the sources that guard it. Takes as long as the source (a passphrase's cost), then as
+    /// long as the tail behind the snapshot.
     ///
     /// # Errors
-    /// [`Error::NoProfile`], [`Error::Vault`] for a wrong passphrase, [`Error::Store`] for damage.
+    /// [`Error::NoProfile`], [`Error::Keyring`] for a wrong passphrase, [`Error::Store`] for damage.
     pub fn open(
         storage: Box<dyn Storage>,
-        passphrase: &[u8],
+        source: &mut dyn MasterKeySource,
         entropy: Box<dyn Entropy + Send>,
     ) -> Result<Self, Error> {
-        let identity = Identity::open(&*storage, passphrase)?;
+        let identity = Identity::open(&*storage, source)?;
         Self::over(identity, storage, entropy, 0)
     }
 

@@ -28,10 +28,10 @@ impl Client {
         })
     }
 
-    /// Deletes of private parts beyond those that are kept.
+    /// Deletes of private parts beyond those that are kept: of cards by which nobody let this device in so far.
     fn old_key_packages(&self) -> Vec<Write> {
-        let names: Vec<_> =
-            self.store.records(membership::KEY_PACKAGES).map(|(name, _)| name.to_vec()).collect();
+        let names = self.store.records(membership::KEY_PACKAGES).map(|(name, _)| name.to_vec());
+        let names: Vec<_> = names.filter(|name| !self.joined_by(name)).collect();
         let old = (names.len() + 1).saturating_sub(KEY_PACKAGES_MAX);
         names.into_iter().take(old).map(|name| (name, None)).collect()
     }

@@ -11,9 +11,9 @@ pub enum Error {
     /// The storage's: the profile's key file is not what it should be.
     #[error("the profile's key file is damaged or not from terachat ({0}); restore the folder from a backup")]
     Profile(&'static str),
-    /// The caller's: wrong passphrase, or a damaged key file.
+    /// The caller's: the source of the master key does not open the profile, or its key file is damaged.
     #[error(transparent)]
-    Vault(#[from] terachat_vault::Error),
+    Keyring(#[from] terachat_vault::KeyringError),
     /// The caller's: nothing is called that.
     #[error("no {what} is called {name:?} here; `terachat status` lists what there is")]
     Unknown {

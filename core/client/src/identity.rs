@@ -3,14 +3,16 @@ use terachat_core_store::model::Card;
 use terachat_core_store::store::Storage;
 use terachat_event::{DeviceId, DeviceKey, UserId};
 use terachat_group::DeviceSigner;
-use terachat_vault::{
-    Entropy, PassphraseCost, Secret, SecretBytes, open_with_passphrase, seal_with_passphrase,
-};
+use terachat_vault::{Entropy, Keyring, MasterKeySource, Secret, SourceKind};
 
-/// The file that holds the profile's keys, sealed under the passphrase: `docs/format/profile.md`.
-const FILE: &str = "identity";
-const VERSION: u8 = 1;
-const SEEDS_LEN: usize = 1 + 3 * 32;
+/// The file that holds the profile's keys: a keyring, as any vault's (`docs/format/profile.md`).
+const FILE: &str = "keyring";
+/// Far above what a profile's keyring takes with a source of each kind.
+const FILE_LEN_MAX: u64 = 256 * 1024;
+/// Names of the keyring's secrets.
+const USER: &str = "user";
+const DEVICE: &str = "device";
+const STORE: &str = "store";
 
 /// Who this device is: the user's identity key, the device's own key, and the key of everything on disk.
 pub(crate) struct Identity {
@@ -23,12 +25,11 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    /// Makes fresh keys and puts them, sealed, into an empty storage.
+    /// Makes fresh keys and puts them, guarded by `source`, into an empty storage.
     pub(crate) fn create(
         storage: &mut dyn Storage,
         name: &str,
-        passphrase: &[u8],
-        cost: PassphraseCost,
+        source: &mut dyn MasterKeySource,
         entropy: &mut dyn Entropy,
     ) -> Result<Self, Error> {
         if !storage.list()?.is_empty() {
@@ -37,49 +38,30 @@ impl Identity {
         if name.trim().is_empty() || name.chars().count() > 100 || name.chars().any(char::is_control) {
             return Err(Error::Input("a name is 1 to 100 characters without control characters"));
         }
-        if passphrase.is_empty() {
-            return Err(Error::Input("an empty passphrase protects nothing; choose a longer one"));
+        let mut keyring = Keyring::generate(name, entropy);
+        for secret in [USER, DEVICE, STORE] {
+            keyring.keep_secret(secret, Secret::generate(|key| entropy.fill(key)));
         }
-        // With room for the name from the start: a buffer that grows leaves the seeds where it was.
-        let mut plain = Vec::with_capacity(SEEDS_LEN + name.len());
-        plain.resize(SEEDS_LEN, 0);
-        plain[0] = VERSION;
-        entropy.fill(&mut plain[1..]);
-        plain.extend_from_slice(name.as_bytes());
-        let plain = SecretBytes::take(plain);
-        let sealed = seal_with_passphrase(passphrase, cost, plain.expose_secret(), entropy)?;
-        storage.replace(FILE, &sealed)?;
-        Self::parse(&plain)
+        keyring.guard(source, entropy).map_err(terachat_vault::KeyringError::from)?;
+        write(storage, &mut keyring, entropy)?;
+        Self::of(&keyring)
     }
 
-    /// Opens the keys with the passphrase.
-    pub(crate) fn open(storage: &dyn Storage, passphrase: &[u8]) -> Result<Self, Error> {
-        let len = storage.size(FILE)?.ok_or(Error::NoProfile)?;
-        let len =
-            usize::try_from(len).ok().filter(|len| *len <= 4096).ok_or(Error::Profile("it is too long"))?;
-        let sealed = storage.read(FILE, 0, len)?;
-        let opened = open_with_passphrase(passphrase, &sealed).map_err(|error| match error {
-            terachat_vault::Error::Envelope(what) => Error::Profile(what),
-            error => error.into(),
-        });
-        Self::parse(&opened?)
+    /// Opens the keys with one of the sources that guard them.
+    pub(crate) fn open(storage: &dyn Storage, source: &mut dyn MasterKeySource) -> Result<Self, Error> {
+        Self::of(&Keyring::open(&read(storage)?, source)?)
     }
 
-    fn parse(plain: &SecretBytes) -> Result<Self, Error> {
-        let (seeds, name) =
-            plain.expose_secret().split_at_checked(SEEDS_LEN).ok_or(Error::Profile("it is too short"))?;
-        if seeds[0] != VERSION {
-            return Err(Error::Profile("it is of another version"));
-        }
-        let seed = |at: usize| Secret::generate(|out| out.copy_from_slice(&seeds[1 + 32 * at..33 + 32 * at]));
-        let (user_seed, device_seed, store_key) = (seed(0), seed(1), seed(2));
+    fn of(keyring: &Keyring) -> Result<Self, Error> {
+        let secret = |name: &str| keyring.secret(name).ok_or(Error::Profile("it is not a profile's keyring"));
+        let (user_seed, device_seed) = (secret(USER)?, secret(DEVICE)?);
         Ok(Self {
-            name: String::from_utf8(name.to_vec()).map_err(|_| Error::Profile("its name is not text"))?,
-            user: DeviceKey::from_seed(&user_seed),
-            device: DeviceKey::from_seed(&device_seed),
-            signer: DeviceSigner::new(&device_seed),
-            device_seed,
-            store_key,
+            name: keyring.label().to_owned(),
+            user: DeviceKey::from_seed(user_seed),
+            device: DeviceKey::from_seed(device_seed),
+            signer: DeviceSigner::new(device_seed),
+            device_seed: device_seed.duplicate_secret(),
+            store_key: secret(STORE)?.duplicate_secret(),
         })
     }
 
@@ -98,4 +80,51 @@ impl Identity {
     pub(crate) fn network_seed(&self) -> Secret<32> {
         self.device_seed.duplicate_secret()
     }
+}
+
+/// Which kinds of sources open the profile in `storage`.
+///
+/// # Errors
+/// [`Error::NoProfile`], [`Error::Profile`], [`Error::Keyring`].
+pub fn profile_sources(storage: &dyn Storage) -> Result<Vec<SourceKind>, Error> {
+    Ok(Keyring::sources_of(&read(storage)?).map_err(terachat_vault::KeyringError::from)?)
+}
+
+/// Which keyring the profile in `storage` has: random, made once. Some sources are bound to it.
+///
+/// # Errors
+/// As [`profile_sources`].
+pub fn profile_vault(storage: &dyn Storage) -> Result<[u8; 16], Error> {
+    Ok(Keyring::vault_of(&read(storage)?).map_err(terachat_vault::KeyringError::from)?)
+}
+
+/// Opens a profile's keyring with one of its sources, lets `change` do something to it, and puts it back: another
+/// passphrase, another source, a new KEK. Nobody else may have the profile open.
+///
+/// # Errors
+/// [`Error::NoProfile`], [`Error::Profile`], [`Error::Keyring`], or the storage's. The profile is then as it was.
+pub fn change_profile_keys(
+    storage: &mut dyn Storage,
+    source: &mut dyn MasterKeySource,
+    entropy: &mut dyn Entropy,
+    change: impl FnOnce(&mut Keyring, &mut dyn Entropy) -> Result<(), terachat_vault::KeyringError>,
+) -> Result<(), Error> {
+    let mut keyring = Keyring::open(&read(storage)?, source)?;
+    Identity::of(&keyring)?;
+    change(&mut keyring, entropy)?;
+    write(storage, &mut keyring, entropy)
+}
+
+fn read(storage: &dyn Storage) -> Result<Vec<u8>, Error> {
+    let len = storage.size(FILE)?.ok_or(Error::NoProfile)?;
+    let len = usize::try_from(len.min(FILE_LEN_MAX + 1)).unwrap_or(usize::MAX);
+    if len as u64 > FILE_LEN_MAX {
+        return Err(Error::Profile("it is too long"));
+    }
+    Ok(storage.read(FILE, 0, len)?)
+}
+
+fn write(storage: &mut dyn Storage, keyring: &mut Keyring, entropy: &mut dyn Entropy) -> Result<(), Error> {
+    let bytes = keyring.seal(entropy).map_err(terachat_vault::KeyringError::from)?;
+    Ok(storage.replace(FILE, &bytes)?)
 }

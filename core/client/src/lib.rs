@@ -33,3 +33,4 @@ mod tests;
 
 pub use client::Client;
 pub use error::Error;
+pub use identity::{change_profile_keys, profile_sources, profile_vault};

@@ -8,7 +8,7 @@ use terachat_core_store::store::Write;
 use terachat_core_store::sync::KeyId;
 use terachat_event::{EventHash, SpaceId};
 use terachat_group::Group;
-use terachat_vault::{Entropy, NONCE_LEN, SealKey, Secret, SecretBytes, derive_key};
+use terachat_vault::{Algorithm, Entropy, NONCE_LEN, SealKey, Secret, SecretBytes, derive_key};
 
 /// What the exporter of an epoch is asked for (RFC 9420, section 8.5).
 pub(crate) const EPOCH_LABEL: &str = "terachat 2026-11 epoch";
@@ -16,6 +16,8 @@ pub(crate) const EPOCH_LABEL: &str = "terachat 2026-11 epoch";
 pub(crate) const KEY_PACKAGES: &[u8] = b"key-package/";
 const GROUPS: &[u8] = b"group/";
 const BROKEN: &[u8] = b"broken-commit/";
+/// Records of commits that do not process though all that is known of them is that they build on a fork.
+const BROKEN_ON_FORK: &[u8] = b"broken-on-fork/";
 const TREES: &[u8] = b"tree/";
 /// Records of key packages that were used to join, with the commit that did.
 const JOINED: &[u8] = b"joined/";
@@ -31,6 +33,8 @@ pub(crate) struct Membership {
     pub(crate) current: Option<KeyId>,
     /// Devices that the group still holds though their user was removed.
     pub(crate) lingering: Vec<[u8; 32]>,
+    /// Epochs off the chain that nothing leads back to yet, and whose secrets are here.
+    pub(crate) unlinked: Vec<EventHash>,
     /// A ratchet tree that is needed to join.
     pub(crate) wanted_tree: Option<[u8; 32]>,
 }
@@ -44,15 +48,21 @@ impl Client {
 
     /// Brings the group up to what the control log says: processes commits, joins by welcomes, walks links back to
     /// earlier epochs. Gives back whether new epochs were opened. What a full disk interrupts is taken up again with
-    /// the next call to this device.
+    /// the next call to this device; what the group itself refuses is told as an alarm.
     pub(crate) fn settle(&mut self, space: SpaceId) -> Result<bool, Error> {
-        let result = self.settle_now(space);
-        if matches!(result, Err(Error::Store(terachat_core_store::Error::Store(_)))) {
-            self.unsettled.insert(space);
-        } else {
-            self.unsettled.remove(&space);
+        self.unsettled.remove(&space);
+        match self.settle_now(space) {
+            Err(error @ Error::Store(terachat_core_store::Error::Store(_))) => {
+                self.unsettled.insert(space);
+                Err(error)
+            }
+            // Whatever is wrong with the group, no caller and no peer whose events led here is to blame.
+            Err(error) => {
+                self.notices.push_back(Notice::Alarm { what: error.to_string() });
+                Ok(false)
+            }
+            opened => opened,
         }
-        result
     }
 
     /// Takes up what was interrupted; what fails again stays to be taken up.
@@ -78,13 +88,13 @@ impl Client {
         loop {
             opened |= self.process_commits(space)?;
             opened |= self.join_by_welcome(space)?;
-            let chain = self.epochs(&space);
+            let chain = self.epochs(&space)?;
             opened |= self.walk_links(space, &chain)?;
             let me = self.identity.device_id();
             let member = self.store.space(&space).is_some_and(|state| state.member_of(&me).is_some());
             let tip = chain.last().filter(|tip| self.store.record(&group_name(&space, tip)).is_some());
-            let epoch =
-                tip.and_then(|tip| Some(KeyId { commit: *tip, epoch: self.epoch_number(&space, tip)? }));
+            let number = tip.map(|tip| self.epoch_number(&space, tip)).transpose()?.flatten();
+            let epoch = tip.zip(number).map(|(tip, epoch)| KeyId { commit: *tip, epoch });
             let membership = self.memberships.entry(space).or_default();
             membership.current = epoch.filter(|_| member);
             membership.lingering.clear();
@@ -97,14 +107,18 @@ impl Client {
     }
 
     /// The commits that made the epochs, in order, the genesis first.
-    pub(crate) fn epochs(&self, space: &SpaceId) -> Vec<EventHash> {
-        let prefix = [BROKEN, &space.0].concat();
-        let broken: BTreeSet<EventHash> = self
-            .store
-            .records(&prefix)
-            .filter_map(|(name, _)| name[prefix.len()..].try_into().ok().map(EventHash))
-            .collect();
-        self.store.control(space).map(|control| control.epochs(&broken)).unwrap_or_default()
+    pub(crate) fn epochs(&self, space: &SpaceId) -> Result<Vec<EventHash>, Error> {
+        let Some(control) = self.store.control(space)? else { return Ok(Vec::new()) };
+        let marked = |prefix: &[u8]| -> Vec<EventHash> {
+            let prefix = [prefix, &space.0].concat();
+            let names = self.store.records(&prefix);
+            names.filter_map(|(name, _)| name[prefix.len()..].try_into().ok().map(EventHash)).collect()
+        };
+        let on_fork = |hash: &EventHash| control.builds_on_fork(&[*hash]);
+        let mut broken: BTreeSet<EventHash> =
+            marked(BROKEN).into_iter().filter(|hash| !on_fork(hash)).collect();
+        broken.extend(marked(BROKEN_ON_FORK).into_iter().filter(on_fork));
+        Ok(control.epochs(&broken))
     }
 
     /// The group as of the epoch that `commit` made.
@@ -116,13 +130,12 @@ impl Client {
     /// sealed messages in a losing epoch before learning that it lost.
     fn process_commits(&mut self, space: SpaceId) -> Result<bool, Error> {
         let mut opened = false;
-        let Some(control) = self.store.control(&space) else { return Ok(false) };
+        let Some(control) = self.store.control(&space)? else { return Ok(false) };
         let commits: Vec<(EventHash, GroupCommit)> =
             control.commits().map(|(hash, commit)| (hash, commit.clone())).collect();
         for (hash, commit) in commits {
-            if self.store.epoch_secret(&space, &hash).is_some()
-                || self.store.record(&broken_name(&space, &hash)).is_some()
-            {
+            let broken = self.broken_name(&space, &hash)?;
+            if self.store.epoch_secret(&space, &hash).is_some() || self.store.record(&broken).is_some() {
                 continue;
             }
             let Some(group) = self.group(&space, &commit.previous)? else { continue };
@@ -141,13 +154,19 @@ impl Client {
                 // This device was removed by it.
                 Ok(None) => {}
                 Err(why) => {
-                    let name = broken_name(&space, &hash);
-                    self.store
-                        .write_records(vec![(name, Some(SecretBytes::take(why.to_string().into_bytes())))])?;
+                    let why = SecretBytes::take(why.to_string().into_bytes());
+                    self.store.write_records(vec![(broken, Some(why))])?;
                 }
             }
         }
         Ok(opened)
+    }
+
+    /// The record that marks a commit that does not process. What builds on a fork is held to less, so a mark from before the
+    /// fork was proven says nothing any more.
+    fn broken_name(&self, space: &SpaceId, commit: &EventHash) -> Result<Vec<u8>, Error> {
+        let on_fork = self.store.control(space)?.is_some_and(|control| control.builds_on_fork(&[*commit]));
+        Ok([if on_fork { BROKEN_ON_FORK } else { BROKEN }, &space.0, &commit.0].concat())
     }
 
     /// One commit, checked against the control state it was made in; `None` when it removes this device.
@@ -159,19 +178,26 @@ impl Client {
         commit: &GroupCommit,
     ) -> Result<Option<Group>, Error> {
         let (next, summary) = group.process(&commit.message)?;
-        let control = self.store.control_mut(&space).ok_or(Error::Frame("a commit without a space"))?;
+        let control = self.store.control_mut(&space)?.ok_or(Error::Frame("a commit without a space"))?;
         let event = control.event(hash).ok_or(Error::Frame("a commit without an event"))?.clone();
         let before = control.state_at(&event.parents).ok_or(Error::Frame("a commit before its parents"))?;
         let after = control.state_at(&[*hash]).ok_or(Error::Frame("a commit before itself"))?;
         if summary.committer != event.stamp.author.0 || summary.epoch != commit.epoch {
             return Err(Error::Frame("a commit that is not its event's"));
         }
+        // Whoever committed before a fork was proven did so for members and roles some of which are void since; replicas must
+        // judge the commit alike, whether they processed it before the proof or after it.
+        if control.builds_on_fork(&event.parents) {
+            return Ok(next);
+        }
         if summary.control_root != before.root() {
             return Err(Error::Frame("a commit for other members and roles than the control log's"));
         }
         if let Some(next) = &next {
             let present: BTreeSet<[u8; 32]> = after.present_devices().map(|device| device.0).collect();
-            if !next.members().iter().all(|device| present.contains(device)) {
+            // Who was removed before and is not seen out yet stays until the next commit.
+            let before: BTreeSet<[u8; 32]> = group.members().into_iter().collect();
+            if !next.members().iter().all(|device| present.contains(device) || before.contains(device)) {
                 return Err(Error::Frame("a commit that lets in devices nobody admitted"));
             }
         }
@@ -180,9 +206,9 @@ impl Client {
 
     /// Joins by the newest welcome that is for this device and has its tree here.
     fn join_by_welcome(&mut self, space: SpaceId) -> Result<bool, Error> {
-        let chain = self.epochs(&space);
+        let chain = self.epochs(&space)?;
         let held = chain.iter().rposition(|commit| self.store.record(&group_name(&space, commit)).is_some());
-        let Some(control) = self.store.control(&space) else { return Ok(false) };
+        let Some(control) = self.store.control(&space)? else { return Ok(false) };
         let me = self.identity.device_id();
         // A group held that leads no further was left by a commit that took this device out. If it is a member all the
         // same, its removal became void and a later commit lets it in again.
@@ -257,7 +283,7 @@ impl Client {
                 continue;
             };
             let commit =
-                self.store.control(&space).and_then(|control| control.event(hash)).and_then(commit_of);
+                self.store.control(&space)?.and_then(|control| control.event(hash)).and_then(commit_of);
             for link in commit.map(|commit| commit.links.as_slice()).unwrap_or_default() {
                 if self.store.epoch_secret(&space, &link.commit).is_none()
                     && let Some(earlier) = open_link(&secret, link)
@@ -276,8 +302,12 @@ impl Client {
 
     /// Epochs of commits that lost their race, or became void, and that no commit since leads back to: events of such
     /// commits.
-    pub(crate) fn unlinked_epochs(&self, space: &SpaceId, chain: &[EventHash]) -> Vec<EventHash> {
-        let Some(control) = self.store.control(space) else { return Vec::new() };
+    pub(crate) fn unlinked_epochs(
+        &self,
+        space: &SpaceId,
+        chain: &[EventHash],
+    ) -> Result<Vec<EventHash>, Error> {
+        let Some(control) = self.store.control(space)? else { return Ok(Vec::new()) };
         let linked: BTreeSet<EventHash> = chain
             .iter()
             .filter_map(|hash| commit_of(control.event(hash)?))
@@ -288,14 +318,15 @@ impl Client {
             .filter(|(event, _)| commit_of(event).is_some())
             .map(|(event, _)| event.hash)
             .filter(|hash| !chain.contains(hash) && !linked.contains(hash));
-        lost.filter(|hash| self.store.epoch_secret(space, hash).is_some()).collect()
+        Ok(lost.filter(|hash| self.store.epoch_secret(space, hash).is_some()).collect())
     }
 
-    fn epoch_number(&self, space: &SpaceId, commit: &EventHash) -> Option<u64> {
+    fn epoch_number(&self, space: &SpaceId, commit: &EventHash) -> Result<Option<u64>, Error> {
         if commit.0 == space.0 {
-            return Some(0);
+            return Ok(Some(0));
         }
-        self.store.control(space)?.event(commit).and_then(commit_of).map(|commit| commit.epoch)
+        let event = self.store.control(space)?.and_then(|control| control.event(commit));
+        Ok(event.and_then(commit_of).map(|commit| commit.epoch))
     }
 
     /// The tree with this hash, for a newcomer.
@@ -333,6 +364,11 @@ impl Client {
         let mut writes: Vec<Write> = names.into_iter().take(old).map(|name| (name, None)).collect();
         writes.push((tree_name(space, group.epoch(), &hash), Some(SecretBytes::take(tree))));
         writes
+    }
+
+    /// Whether this device joined some space by this key package, so that it may have to be let in by it again.
+    pub(crate) fn joined_by(&self, key_package: &[u8]) -> bool {
+        self.store.records(JOINED).any(|(name, _)| name.ends_with(&key_package[KEY_PACKAGES.len()..]))
     }
 
     /// Drops group states of epochs that nobody will come back to; their exported secrets stay.
@@ -397,7 +433,7 @@ fn open_link(later: &Secret<32>, link: &EpochLink) -> Option<Secret<32>> {
 }
 
 fn link_key(later: &Secret<32>, commit: &EventHash) -> SealKey {
-    SealKey::new(&derive_key("terachat 2026-11 epoch link", later, &[&commit.0]))
+    SealKey::new(Algorithm::ChaCha20Poly1305, &derive_key("terachat 2026-11 epoch link", later, &[&commit.0]))
 }
 
 pub(crate) fn group_record(space: &SpaceId, commit: &EventHash, group: &Group) -> Write {
@@ -406,10 +442,6 @@ pub(crate) fn group_record(space: &SpaceId, commit: &EventHash, group: &Group) -
 
 fn group_name(space: &SpaceId, commit: &EventHash) -> Vec<u8> {
     [GROUPS, &space.0, &commit.0].concat()
-}
-
-fn broken_name(space: &SpaceId, commit: &EventHash) -> Vec<u8> {
-    [BROKEN, &space.0, &commit.0].concat()
 }
 
 fn joined_name(space: &SpaceId, key_package: &[u8]) -> Vec<u8> {

@@ -39,15 +39,20 @@ impl Client {
         }
         let invited = invitable.card.device;
         let name = invitable.card.name.clone();
-        let admit = ControlOp::Admit { card: invitable.card, rank, key_package: invitable.key_package };
         let state = self.store.space(&space).ok_or(Error::Unknown { what: "space", name: space.short() })?;
+        let user = state.member_of(&invited).map(|(user, _)| *user);
+        let inviter = self.identity.device_id();
+        let invitation = Invitation { space, name: self.space_name(&space), inviter, invited };
+        if user == Some(invitable.card.user) && invited != inviter {
+            // Admitted already, and the invitation was lost on the way: it says nothing that does not follow from that.
+            return Ok(Answer::Invitation { invitation: invitation.to_text() });
+        }
+        let admit = ControlOp::Admit { card: invitable.card, rank, key_package: invitable.key_package };
         if let Some(why) = state.forbidden(&self.identity.device_id(), &admit) {
             return Err(Error::NotAllowed(why));
         }
         let prepared = self.prepare(space, &[key_package], &[])?;
         self.publish(space, vec![admit], prepared)?;
-        let inviter = self.identity.device_id();
-        let invitation = Invitation { space, name: self.space_name(&space), inviter, invited };
         self.notices
             .push_back(Notice::Space { space: space.to_string(), what: format!("{name} was invited") });
         Ok(Answer::Invitation { invitation: invitation.to_text() })
@@ -123,6 +128,10 @@ impl Client {
     /// Repairs what lost races leave behind: whoever admitted or removed a device that the group does not yet follow
     /// commits again. Gives back whether it did.
     pub(crate) fn reconcile(&mut self, space: SpaceId) -> Result<bool, Error> {
+        let me = self.identity.device_id();
+        if self.store.control(&space)?.is_none_or(|control| !control.decides(&me)) {
+            return Ok(false);
+        }
         let Ok(epoch) = self.epoch(&space) else { return Ok(false) };
         let Some(group) = self.group(&space, &epoch.commit)? else { return Ok(false) };
         let Some(state) = self.store.space(&space) else { return Ok(false) };
@@ -131,12 +140,15 @@ impl Client {
         let missing: Vec<DeviceId> = present.difference(&inside).copied().collect();
         let extra: Vec<[u8; 32]> = inside.difference(&present).map(|device| device.0).collect();
         self.memberships.entry(space).or_default().lingering.clone_from(&extra);
-        let unlinked = self.unlinked_epochs(&space, &self.epochs(&space));
-        let leads_back = unlinked.iter().any(|commit| self.leads_back_to(&space, commit));
+        let unlinked = self.unlinked_epochs(&space, &self.epochs(&space)?)?;
+        self.memberships.entry(space).or_default().unlinked.clone_from(&unlinked);
+        let leads_back = unlinked
+            .iter()
+            .try_fold(false, |so, commit| Ok::<_, Error>(so || self.leads_back_to(&space, commit)?))?;
         let follows = missing.is_empty() && extra.is_empty();
-        let packages: Vec<KeyPackage> = self.key_packages(&space, &missing);
+        let packages: Vec<KeyPackage> = self.key_packages(&space, &missing)?;
         let repairs =
-            !(packages.is_empty() && extra.is_empty()) && self.is_responsible(&space, &missing, &extra);
+            !(packages.is_empty() && extra.is_empty()) && self.is_responsible(&space, &missing, &extra)?;
         // After a lost race messages may be sealed where newcomers cannot look: the next commit leads back there.
         if !(repairs || leads_back && follows) {
             return Ok(false);
@@ -149,24 +161,29 @@ impl Client {
     /// Whether it is for this device to link an epoch that lost its race or became void: whoever made it or wrote under
     /// it does so. Where none of them is a member any more, whoever holds their words does, since nobody else can open
     /// them, and later words may build on them.
-    fn leads_back_to(&self, space: &SpaceId, commit: &EventHash) -> bool {
-        let Some(control) = self.store.control(space) else { return false };
-        let Some(event) = control.event(commit) else { return false };
+    fn leads_back_to(&self, space: &SpaceId, commit: &EventHash) -> Result<bool, Error> {
+        let Some(control) = self.store.control(space)? else { return Ok(false) };
+        let Some(event) = control.event(commit) else { return Ok(false) };
         let (me, maker) = (self.identity.device_id(), event.stamp.author);
         if maker == me {
-            return true;
+            return Ok(true);
         }
         let writers = self.store.writers_under(space, commit);
-        let stays = |device: &DeviceId| control.state().member_of(device).is_some();
+        let stays = |device: &DeviceId| control.decides(device);
         let forsaken = !stays(&maker) && !writers.iter().any(stays);
-        writers.contains(&me) || !writers.is_empty() && forsaken
+        Ok(writers.contains(&me) || !writers.is_empty() && forsaken)
     }
 
     /// Sees removed members out of the group before something is sealed there: the commit that did so may have lost its
-    /// race, or who left by itself may not have been seen out yet. Whoever speaks first does it.
+    /// race, or who left by itself may not have been seen out yet. Whoever speaks first does it, and leads back to the words
+    /// that not everybody can open: what is said now builds on them.
     pub(crate) fn see_out(&mut self, space: SpaceId) -> Result<(), Error> {
-        let lingering = self.memberships.get(&space).map(|membership| membership.lingering.clone());
-        let Some(lingering) = lingering.filter(|devices| !devices.is_empty()) else { return Ok(()) };
+        let Some(membership) = self.memberships.get(&space) else { return Ok(()) };
+        let lingering = membership.lingering.clone();
+        let closed = membership.unlinked.iter().any(|commit| self.store.has_words_under(&space, commit));
+        if lingering.is_empty() && !closed {
+            return Ok(());
+        }
         let prepared = self.prepare(space, &[], &lingering)?;
         self.publish_only(space, Vec::new(), prepared)?;
         self.settle(space)?;
@@ -176,9 +193,14 @@ impl Client {
     /// Whether the last word on one of these devices was this device's own, so that repeating the commit is too. Who left
     /// by itself is seen out, and who was admitted by members that are none any more is let in, by the highest-ranked,
     /// most senior member of the group.
-    fn is_responsible(&self, space: &SpaceId, missing: &[DeviceId], extra: &[[u8; 32]]) -> bool {
+    fn is_responsible(
+        &self,
+        space: &SpaceId,
+        missing: &[DeviceId],
+        extra: &[[u8; 32]],
+    ) -> Result<bool, Error> {
         let me = self.identity.device_id();
-        let Some(control) = self.store.control(space) else { return false };
+        let Some(control) = self.store.control(space)? else { return Ok(false) };
         let state = control.state();
         let mut admitted_by: BTreeMap<DeviceId, BTreeSet<DeviceId>> = BTreeMap::new();
         let mut removed_by = None;
@@ -197,33 +219,37 @@ impl Client {
                 }
             }
         }
-        let inside = |device: &&DeviceId| !extra.contains(&device.0) && !missing.contains(device);
+        let inside = |device: &&DeviceId| {
+            !extra.contains(&device.0) && !missing.contains(device) && control.decides(device)
+        };
         let steward = state.present_devices().filter(inside).min_by_key(|device| {
             state.member_of(device).map(|(_, member)| (std::cmp::Reverse(member.rank), member.since))
         });
-        let stays = |device: &DeviceId| state.member_of(device).is_some();
+        let stays = |device: &DeviceId| control.decides(device);
         let orphaned = admitted_by.values().any(|admitters| !admitters.iter().any(stays))
             || removed_by.is_some_and(|remover| !stays(&remover));
-        admitted_by.values().any(|admitters| admitters.contains(&me))
+        Ok(admitted_by.values().any(|admitters| admitters.contains(&me))
             || removed_by == Some(me)
-            || orphaned && steward == Some(&me)
+            || orphaned && steward == Some(&me))
     }
 
     /// One key package for each of these devices: that of the first admission that counts, as for the members. A device
     /// may have been admitted more than once, by members who did not know of each other or before an admission became void.
-    fn key_packages(&self, space: &SpaceId, devices: &[DeviceId]) -> Vec<KeyPackage> {
-        let Some(control) = self.store.control(space) else { return Vec::new() };
+    fn key_packages(&self, space: &SpaceId, devices: &[DeviceId]) -> Result<Vec<KeyPackage>, Error> {
+        let Some(control) = self.store.control(space)? else { return Ok(Vec::new()) };
         let counting = control.events().filter(|(_, verdict)| *verdict == Verdict::Counts);
         let mut packages: BTreeMap<DeviceId, KeyPackage> = BTreeMap::new();
         for op in counting.flat_map(|(event, _)| &event.transaction.0) {
             if let ControlOp::Admit { card, key_package, .. } = op
                 && devices.contains(&card.device)
                 && let Ok(package) = KeyPackage::parse(key_package)
+                // Of another device's the group would make nothing but an error.
+                && package.device() == card.device.0
             {
                 packages.entry(card.device).or_insert(package);
             }
         }
-        packages.into_values().collect()
+        Ok(packages.into_values().collect())
     }
 
     /// Computes a commit on the current epoch.
@@ -240,7 +266,7 @@ impl Client {
         let change = Change { add, remove, control_root: state.root() };
         let (next, commit) = group.commit(&self.identity.signer, &change, self.store.entropy())?;
         let secret = next.epoch_secret(EPOCH_LABEL);
-        let mut earlier = self.unlinked_epochs(&space, &self.epochs(&space));
+        let mut earlier = self.unlinked_epochs(&space, &self.epochs(&space)?)?;
         earlier.push(epoch.commit);
         let links = earlier
             .iter()

@@ -25,6 +25,8 @@ pub(crate) struct Peer {
     pub(crate) awaited: BTreeSet<LogId>,
     /// Logs of which this device asked again since it last got on.
     pub(crate) asked: BTreeSet<LogId>,
+    /// Logs of which it said something that does not fit, as it may if some chain forked, and how often in a row.
+    pub(crate) doubted: BTreeMap<LogId, u32>,
     /// What its newest bundle of a log waits for. Nothing is kept of it: it is asked for again. Ends with the
     /// connection, since a peer may make up whatever it likes.
     pub(crate) waits: BTreeMap<LogId, Wait>,
@@ -123,10 +125,15 @@ impl Client {
         }
         logs.into_iter().for_each(|log| self.ask(peer, log));
         self.want_tree(peer, space);
+        self.show_proofs(peer, space);
+        Ok(())
+    }
+
+    /// Shows a peer which devices of a space signed two events with one number.
+    pub(crate) fn show_proofs(&mut self, peer: DeviceId, space: SpaceId) {
         for proof in self.store.proofs(&space) {
             self.tell(peer, &Frame::Proof { bytes: proof.encode() });
         }
-        Ok(())
     }
 
     /// Asks a peer for the ratchet tree by which this device can join, if one is missing.

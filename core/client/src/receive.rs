@@ -12,6 +12,9 @@ use terachat_event::{DeviceId, Equivocation, LogId, SpaceId};
 /// Logs of which one peer's bundles may be remembered to wait.
 const WAITS_MAX: usize = 4096;
 
+/// Bundles of one log that may not fit, one after the other, before their sender is taken for a liar.
+const DOUBTS_MAX: u32 = 1024;
+
 /// Most messages of one bundle that are told one by one: who catches up on years reads pages instead.
 pub(crate) const NOTICES_MAX: usize = 256;
 
@@ -70,7 +73,7 @@ impl Client {
                     }
                 }
             }
-            Frame::Proof { bytes } => self.take_proof(&bytes)?,
+            Frame::Proof { bytes } => self.take_proof(peer, &bytes)?,
             Frame::NotMember { space } => {
                 if self.store.space(&space).is_some() {
                     self.notices
@@ -91,8 +94,8 @@ impl Client {
             self.tell(peer, &Frame::NotMember { space: *space });
             return false;
         }
-        if let Some(state) = self.peers.get_mut(&peer) {
-            state.common.insert(*space);
+        if self.peers.get_mut(&peer).is_some_and(|state| state.common.insert(*space)) {
+            self.show_proofs(peer, *space);
         }
         true
     }
@@ -106,7 +109,13 @@ impl Client {
             // sent counted for something only before it knew better.
             state.waits.retain(|waiting, wait| waiting.space != log.space || !is_of_control(wait));
         }
-        state.roots.insert(log, root).is_none()
+        let before = state.roots.insert(log, root);
+        if before.is_some_and(|before| before != root) {
+            // It has something else now, so it may have what was missing.
+            state.asked.remove(&log);
+            state.doubted.remove(&log);
+        }
+        before.is_none()
     }
 
     fn take_frontier(&mut self, peer: DeviceId, frontier: Frontier) -> Result<(), Error> {
@@ -135,10 +144,7 @@ impl Client {
             return Ok(());
         }
         let outcome = match self.store.apply_remote(&bundle) {
-            Err(terachat_core_store::Error::Event(_)) if self.disagrees(peer, &log)? => {
-                // It stands on another branch of a chain that forked: shown this one, it will have the proof.
-                return self.push_to(peer, log);
-            }
+            Err(error) if is_doubtful(&error) => return self.doubt(peer, log, error),
             outcome => outcome?,
         };
         match outcome {
@@ -148,13 +154,26 @@ impl Client {
                 if let Some(state) = self.peers.get_mut(&peer) {
                     let theirs = state.theirs.entry(log).or_insert(Frontier { log, chains: Vec::new() });
                     advance(theirs, &bundle, &ours);
-                    state.asked.remove(&log);
+                    // What was here already ends no waiting, so asking again would bring the same for ever.
+                    if !new.is_empty() {
+                        state.asked.remove(&log);
+                    }
                 }
                 self.tell(peer, &Frame::Ack { log, root: ours.root() });
                 if more {
                     self.ask(peer, log);
                 }
                 self.arrived(log, new)?;
+            }
+            Outcome::Waits(Wait::Frozen(device)) => {
+                // It does not know of the fork yet, or it would have left the chain out.
+                let proofs = self.store.proofs(&log.space).into_iter();
+                for proof in proofs.filter(|proof| proof.log == log && proof.author == device) {
+                    self.tell(peer, &Frame::Proof { bytes: proof.encode() });
+                }
+                if self.peers.get_mut(&peer).is_some_and(|state| state.asked.insert(log)) {
+                    self.ask(peer, log);
+                }
             }
             Outcome::Waits(wait) => {
                 let ours = self.store.frontier(&LogId::control(log.space)).map(|frontier| frontier.root());
@@ -183,22 +202,38 @@ impl Client {
                         self.accuse(proof);
                     }
                 }
+                if is_news {
+                    self.proven(log)?;
+                }
                 self.ask(peer, log);
             }
         }
         Ok(())
     }
 
-    /// Whether a peer's last word on a log names another event where this device has one.
-    fn disagrees(&mut self, peer: DeviceId, log: &LogId) -> Result<bool, Error> {
-        let theirs = self.peers.get(&peer).and_then(|state| state.theirs.get(log)).cloned();
-        Ok(theirs.map(|theirs| self.store.conflicts(&theirs)).transpose()?.unwrap_or(false))
+    /// Leaves aside what does not fit: its sender may stand on another branch of a chain that forked. Each shows the other
+    /// where it stands, and whoever sees both branches has the proof. What it sent before it hears of that does not fit
+    /// either.
+    fn doubt(&mut self, peer: DeviceId, log: LogId, error: terachat_core_store::Error) -> Result<(), Error> {
+        let Some(state) = self.peers.get_mut(&peer) else { return Ok(()) };
+        let doubts = state.doubted.entry(log).or_insert(0);
+        *doubts += 1;
+        match *doubts {
+            1 => {
+                self.push_to(peer, log)?;
+                self.ask(peer, log);
+                Ok(())
+            }
+            2..=DOUBTS_MAX => Ok(()),
+            _ => Err(error.into()),
+        }
     }
 
     /// Events of this log came through: what waited there is asked for again where it still lacks.
     pub(crate) fn waits_no_more(&mut self, log: &LogId) {
         for state in self.peers.values_mut() {
             state.waits.remove(log);
+            state.doubted.remove(log);
         }
     }
 
@@ -208,6 +243,14 @@ impl Client {
             return Ok(());
         }
         self.push(log)?;
+        let unlinked = self.memberships.get(&log.space).map(|membership| membership.unlinked.clone());
+        if self.store.is_sealed_under(&log, new.clone(), &unlinked.unwrap_or_default())
+            && self.settle(log.space)?
+        {
+            // Words of an epoch that nothing led back to: it may have been for this device to do so.
+            self.after_control(log.space)?;
+            self.opened(log.space)?;
+        }
         if log.channel.is_none() {
             let opened = self.settle(log.space)?;
             let what = format!("{} events of its members, roles and channels arrived", new.len());
@@ -227,16 +270,28 @@ impl Client {
         Ok(())
     }
 
-    /// After the control log grew: removed peers are left alone, new channels are compared, trees are asked for.
+    /// After the control log changed: removed peers are left alone, members are spoken to, new channels are compared, trees are asked for.
     pub(crate) fn after_control(&mut self, space: SpaceId) -> Result<(), Error> {
         self.push(LogId::control(space))?;
         for peer in self.peers_in(&space) {
             if !self.trusts(&peer, &space) {
                 if let Some(state) = self.peers.get_mut(&peer) {
                     state.common.remove(&space);
+                    state.waits.retain(|log, _| log.space != space);
                 }
                 self.tell(peer, &Frame::NotMember { space });
             }
+        }
+        // Whoever was sent away is spoken to again when the removal turns out to be void.
+        let apart = self.peers.iter().filter(|(_, state)| !state.common.contains(&space));
+        for peer in apart.map(|(peer, _)| *peer).collect::<Vec<_>>() {
+            self.meet(peer, space)?;
+        }
+        let control = LogId::control(space);
+        let ours = self.store.frontier(&control).map(|frontier| frontier.root());
+        for state in self.peers.values_mut().filter(|state| state.roots.get(&control) == ours.as_ref()) {
+            // As when its word comes later: see `stands_at`.
+            state.waits.retain(|waiting, wait| waiting.space != space || !is_of_control(wait));
         }
         let logs: Vec<LogId> = self.store.logs().into_iter().filter(|log| log.space == space).collect();
         for peer in self.peers_in(&space) {
@@ -266,19 +321,45 @@ impl Client {
         Ok(())
     }
 
-    fn take_proof(&mut self, bytes: &[u8]) -> Result<(), Error> {
+    fn take_proof(&mut self, peer: DeviceId, bytes: &[u8]) -> Result<(), Error> {
         let proof = Equivocation::decode(bytes).map_err(terachat_core_store::Error::from)?;
-        if self.store.apply_proof(&proof)? {
-            self.accuse(&proof);
-            // What waited for the other branch can be judged now.
-            let log = proof.log;
+        if self.is_common(peer, &proof.log.space) {
+            self.believe(&proof)?;
+        }
+        Ok(())
+    }
+
+    /// Takes in a proof of equivocation, and what follows from it.
+    pub(crate) fn believe(&mut self, proof: &Equivocation) -> Result<(), Error> {
+        if self.store.apply_proof(proof)? {
+            self.accuse(proof);
+            self.proven(proof.log)?;
+        }
+        Ok(())
+    }
+
+    /// What follows from a fork that was proven: what waited for the other branch can be judged now, and what rested on a
+    /// forked control chain is void.
+    pub(crate) fn proven(&mut self, log: LogId) -> Result<(), Error> {
+        let control = log.channel.is_none();
+        for state in self.peers.values_mut() {
+            let hit = |other: &LogId| *other == log || control && other.space == log.space;
+            state.waits.retain(|waiting, _| !hit(waiting));
+            state.asked.retain(|asked| !hit(asked));
+            state.doubted.retain(|doubted, _| !hit(doubted));
+        }
+        if control && self.store.space(&log.space).is_some() {
+            self.settle(log.space)?;
+            self.after_control(log.space)?;
+            self.ask_all(log.space);
+        } else {
             self.peers_in(&log.space).into_iter().for_each(|peer| self.ask(peer, log));
         }
         Ok(())
     }
 
     /// Tells everybody of an equivocation.
-    fn accuse(&mut self, proof: &Equivocation) {
+    pub(crate) fn accuse(&mut self, proof: &Equivocation) {
         let what = format!(
             "{} signed two events with one number; its chain is frozen",
             self.name_of(&proof.log, &proof.author)
@@ -296,6 +377,13 @@ impl Client {
             of.map(|(log, wait)| format!("{}: {wait}", self.channel_name(log))).collect();
         lines.into_iter().collect()
     }
+}
+
+/// Whether an honest peer can seem to say this: the hashes of what was built on another branch of a forked chain do not fit
+/// here, nor do the times.
+fn is_doubtful(error: &terachat_core_store::Error) -> bool {
+    use terachat_core_store::Error;
+    matches!(error, Error::Event(_) | Error::Lamport(_) | Error::Replay(_))
 }
 
 /// Whether a control event ends this wait.

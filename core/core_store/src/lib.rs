@@ -14,6 +14,7 @@ pub mod sync;
 #[cfg(test)]
 mod testing;
 mod wait;
+mod wire;
 
 pub use error::Error;
 pub use store::LocalStore;

@@ -7,6 +7,7 @@ mod control_op;
 mod identity_meta;
 mod mls_state;
 mod roles;
+mod skeleton;
 mod space;
 mod style;
 mod timeline;
@@ -19,6 +20,8 @@ pub use control_op::{ControlOp, ControlTransaction, EpochLink, GroupCommit, Pin}
 pub use identity_meta::Card;
 pub use mls_state::EpochKey;
 pub use roles::{Rank, Right};
+pub(crate) use skeleton::Bones;
+pub use skeleton::Skeleton;
 pub(crate) use space::same_user;
 pub use space::{Channel, Member, SpaceState};
 pub use style::Style;

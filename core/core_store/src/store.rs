@@ -2,7 +2,9 @@
 //! spaces, channels and records on top.
 mod audit;
 pub mod commit_log;
+mod compact;
 pub mod compress;
+mod control;
 mod errors;
 pub(crate) mod index;
 mod keyring;
@@ -20,4 +22,4 @@ pub use errors::Error;
 pub use local_store::LocalStore;
 pub use records::Write;
 pub use storage::{Storage, StorageError, StorageErrorKind};
-pub(crate) use validator::{Fork, Payloads, Staging, Trust};
+pub(crate) use validator::{Fork, Payloads, Staging, Trust, offered};

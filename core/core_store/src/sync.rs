@@ -6,9 +6,10 @@ mod batch;
 mod bundle;
 mod delta_decoder;
 mod delta_encoder;
+mod forks;
 mod frontier;
-mod wire;
 
+pub(crate) use crate::wire::{Reader, put, unzigzag, zigzag};
 pub use apply_local::Draft;
 pub use apply_remote::Outcome;
 pub use batch::{Batch, BatchAuthor, BatchEvent, BatchStub, CHUNK_LEN, KeyId, Limits};
@@ -17,4 +18,3 @@ pub(crate) use bundle::Frames;
 pub use delta_decoder::decode_batch;
 pub use delta_encoder::encode_batch;
 pub use frontier::{ChainHead, Frontier};
-pub(crate) use wire::{Reader, put, unzigzag, zigzag};

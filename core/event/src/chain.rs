@@ -1,5 +1,6 @@
 use crate::{DeviceId, EventHash, LogId};
 use terachat_vault::Secret;
+use terachat_vault::memory::{HASH_CHUNK_DEPTH, HASH_DEPTH, burn_after};
 
 const CHAIN_CONTEXT: &str = "terachat 2026-11 event chain";
 
@@ -45,7 +46,13 @@ pub fn payload_commitment(
     scratch.clear();
     scratch.extend_from_slice(&prefix.0);
     scratch.extend_from_slice(payload);
-    *blake3::keyed_hash(key.expose_secret(), scratch).as_bytes()
+    let hash = || *blake3::keyed_hash(key.expose_secret(), scratch).as_bytes();
+    // Most events are short, and there are many.
+    if scratch.len() <= blake3::CHUNK_LEN {
+        burn_after::<HASH_CHUNK_DEPTH, _>(hash)
+    } else {
+        burn_after::<HASH_DEPTH, _>(hash)
+    }
 }
 
 /// h_n: the hash of the event with this prefix and payload hash.

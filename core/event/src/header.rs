@@ -21,6 +21,8 @@ pub enum Kind {
     Control = 1,
     /// A channel operation, sealed for the members of the epoch that the header names.
     Sealed = 2,
+    /// Accesses of a vault's audit log, a chain of one author without a space. Stores of spaces refuse it.
+    Audit = 3,
 }
 
 /// An event's header: everything that is signed besides the log, the author and the payload.
@@ -77,6 +79,7 @@ impl<'a> Header<'a> {
         let kind = match (fixed[0], fixed[1]) {
             (VERSION, 1) => Kind::Control,
             (VERSION, 2) => Kind::Sealed,
+            (VERSION, 3) => Kind::Audit,
             (VERSION, _) => return Err(Error::Header("an unknown kind")),
             _ => return Err(Error::Header("another format version")),
         };
@@ -128,6 +131,14 @@ impl<'a> Header<'a> {
             Kind::Sealed if self.epoch.is_none() || self.control.is_empty() => {
                 Err(Error::Header("a sealed event names its epoch and the control heads it was made under"))
             }
+            Kind::Audit
+                if self.epoch.is_some()
+                    || !self.control.is_empty()
+                    || !self.parents.is_empty()
+                    || self.lamport != self.seq =>
+            {
+                Err(Error::Header("an audit event stands in a chain of its own"))
+            }
             _ => Ok(()),
         }
     }
@@ -143,11 +154,36 @@ mod tests {
             .prop_map(|set| set.into_iter().map(EventHash).collect())
     }
 
+    #[test]
+    fn an_audit_event_has_nothing_beside_it() {
+        let good = Header {
+            kind: Kind::Audit,
+            seq: 3,
+            lamport: 3,
+            wall_ms: 0,
+            epoch: None,
+            parents: &[],
+            control: &[],
+        };
+        assert_eq!(good.check(), Ok(()));
+        let other = [EventHash([1; 32])];
+        for bad in [
+            Header { lamport: 4, ..good },
+            Header { epoch: Some(1), ..good },
+            Header { parents: &other, ..good },
+            Header { control: &other, ..good },
+        ] {
+            assert!(matches!(bad.check(), Err(Error::Header(_))), "{bad:?}");
+        }
+    }
+
     proptest! {
         #[test]
-        fn headers_read_what_they_wrote(seq in 1..1000u64, ahead in 0..1000u64, wall_ms: u64, epoch in 0..9u64, parents in ascending(PARENTS_MAX), mut control in ascending(CONTROL_HEADS_MAX), sealed: bool, cut: prop::sample::Index) {
+        fn headers_read_what_they_wrote(seq in 1..1000u64, ahead in 0..1000u64, wall_ms: u64, epoch in 0..9u64, parents in ascending(PARENTS_MAX), mut control in ascending(CONTROL_HEADS_MAX), sealed: bool, audit: bool, cut: prop::sample::Index) {
             if control.is_empty() { control.push(EventHash([1; 32])); }
-            let header = if sealed {
+            let header = if audit {
+                Header { kind: Kind::Audit, seq, lamport: seq, wall_ms, epoch: None, parents: &[], control: &[] }
+            } else if sealed {
                 Header { kind: Kind::Sealed, seq, lamport: seq + ahead, wall_ms, epoch: Some(epoch), parents: &parents, control: &control }
             } else {
                 Header { kind: Kind::Control, seq, lamport: seq + ahead, wall_ms, epoch: None, parents: &parents, control: &[] }

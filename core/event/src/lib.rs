@@ -6,6 +6,7 @@
 //! This crate knows neither what a payload means, nor who is allowed to write, nor where events are kept.
 #![cfg_attr(test, allow(clippy::cast_possible_truncation, reason = "tests cut numbers they made small"))]
 
+mod batch_verify;
 mod chain;
 mod equivocation;
 mod error;

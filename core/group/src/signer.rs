@@ -6,20 +6,19 @@ use openmls_traits::{
     types::SignatureScheme,
 };
 use terachat_vault::Secret;
-use zeroize::Zeroizing;
+use terachat_vault::memory::{Pinned, SIGN_DEPTH, burn_after};
 
-/// A device's signing key, ready to sign. Zeroized on drop, without `Debug` and `Clone`.
+/// A device's signing key, ready to sign. In pinned memory, zeroized on drop, without `Debug` and `Clone`.
 pub struct DeviceSigner {
-    // Boxed, so that moving the signer leaves no copy on the stack.
-    key: Box<Zeroizing<SigningKey>>,
+    key: Pinned<SigningKey>,
     device: DeviceId,
 }
 
 impl DeviceSigner {
     /// The signer of the device with this Ed25519 seed (RFC 8032, section 5.1.5).
     pub fn new(seed: &Secret<32>) -> Self {
-        let key = Box::new(Zeroizing::new(SigningKey::from(*seed.expose_secret())));
-        let device = VerificationKeyBytes::from(&**key).into();
+        let key = Pinned::new::<SIGN_DEPTH>(|| SigningKey::from_bytes(seed.expose_secret()));
+        let device = VerificationKeyBytes::from(&*key).into();
         Self { key, device }
     }
 
@@ -45,7 +44,7 @@ pub(crate) struct EngineSigner<'a>(&'a DeviceSigner);
 
 impl Signer for EngineSigner<'_> {
     fn sign(&self, payload: &[u8]) -> Result<Vec<u8>, SignerError> {
-        Ok(self.0.key.sign(payload).to_bytes().to_vec())
+        Ok(burn_after::<SIGN_DEPTH, _>(|| self.0.key.sign(payload).to_bytes()).to_vec())
     }
 
     fn signature_scheme(&self) -> SignatureScheme {

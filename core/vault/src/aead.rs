@@ -1,23 +1,45 @@
-//! ChaCha20-Poly1305 (RFC 8439): ring natively, RustCrypto in WebAssembly, the same bytes.
-use crate::{Error, Secret};
+//! ChaCha20-Poly1305 (RFC 8439) and AES-256-GCM (NIST SP 800-38D): ring natively, RustCrypto in WebAssembly, the same
+//! bytes.
+use crate::memory::{AEAD_DEPTH, AEAD_KEY_DEPTH, burn_after};
+use crate::{Error, Secret, SecretBytes};
 
-/// Bytes a sealed value is longer than its plaintext: the Poly1305 tag.
+/// Bytes a sealed value is longer than its plaintext: the tag.
 pub const TAG_LEN: usize = 16;
 /// Bytes of a nonce.
 pub const NONCE_LEN: usize = 12;
 
+/// The AEAD; both have keys of 32 bytes, nonces of 12 and tags of 16. The number is what is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Algorithm {
+    /// ChaCha20-Poly1305, RFC 8439.
+    ChaCha20Poly1305 = 1,
+    /// AES-256-GCM, NIST SP 800-38D.
+    Aes256Gcm = 2,
+}
+
+impl Algorithm {
+    /// The algorithm with this number; `None` for one that this version does not know.
+    pub fn from_number(number: u8) -> Option<Self> {
+        [Self::ChaCha20Poly1305, Self::Aes256Gcm].into_iter().find(|algorithm| *algorithm as u8 == number)
+    }
+}
+
 /// A key that seals and opens. The caller never uses one nonce twice under one key.
+///
+/// Key and tables are in pinned memory ([`crate::memory`]), and the stack below each call is burnt.
 pub struct SealKey(imp::Key);
 
 impl SealKey {
-    /// The key with these 32 bytes.
-    pub fn new(key: &Secret<32>) -> Self {
-        Self(imp::key(key.expose_secret()))
+    /// The key with these 32 bytes, made ready. For a key that is used once there are [`seal_once`] and [`open_once`].
+    pub fn new(algorithm: Algorithm, key: &Secret<32>) -> Self {
+        Self(imp::Key::new(algorithm, key))
     }
 
     /// Seals `buffer` in place and appends the tag.
     pub fn seal(&self, nonce: &[u8; NONCE_LEN], aad: &[u8], buffer: &mut Vec<u8>) {
-        imp::seal(&self.0, nonce, aad, buffer);
+        let tag = burn_after::<AEAD_DEPTH, _>(|| self.0.seal(nonce, aad, buffer));
+        append(buffer, &tag);
     }
 
     /// Opens `sealed` (ciphertext and tag) in place and returns the plaintext's length.
@@ -31,7 +53,7 @@ impl SealKey {
         aad: &[u8],
         sealed: &mut [u8],
     ) -> Result<usize, Error> {
-        imp::open(&self.0, nonce, aad, sealed)
+        burn_after::<AEAD_DEPTH, _>(|| self.0.open(nonce, aad, sealed))
     }
 
     /// Opens `sealed` into a new vector.
@@ -44,37 +66,98 @@ impl SealKey {
         buffer.truncate(len);
         Ok(buffer)
     }
+
+    /// Opens `sealed` into pinned memory: the plaintext is at no time anywhere else. For keys and what holds them.
+    ///
+    /// # Errors
+    /// As [`SealKey::open_in_place`].
+    pub fn open_secret(
+        &self,
+        nonce: &[u8; NONCE_LEN],
+        aad: &[u8],
+        sealed: &[u8],
+    ) -> Result<SecretBytes, Error> {
+        into_secret(sealed, |buffer| self.open_in_place(nonce, aad, buffer))
+    }
+}
+
+/// Seals `buffer` in place, and appends the tag, with a key that is used this once: no key object is kept.
+pub fn seal_once(
+    algorithm: Algorithm,
+    key: &Secret<32>,
+    nonce: &[u8; NONCE_LEN],
+    aad: &[u8],
+    buffer: &mut Vec<u8>,
+) {
+    let tag = seal_once_detached(algorithm, key, nonce, aad, buffer);
+    append(buffer, &tag);
+}
+
+/// Seals a part of a buffer in place, with a key that is used this once, and gives the tag.
+pub(crate) fn seal_once_detached(
+    algorithm: Algorithm,
+    key: &Secret<32>,
+    nonce: &[u8; NONCE_LEN],
+    aad: &[u8],
+    buffer: &mut [u8],
+) -> [u8; TAG_LEN] {
+    burnt_once(algorithm, || imp::seal_once(algorithm, key.expose_secret(), nonce, aad, buffer))
+}
+
+/// Opens `sealed` (ciphertext and tag) in place, with a key that is used this once, and returns the plaintext's
+/// length.
+///
+/// # Errors
+/// As [`SealKey::open_in_place`].
+pub fn open_once(
+    algorithm: Algorithm,
+    key: &Secret<32>,
+    nonce: &[u8; NONCE_LEN],
+    aad: &[u8],
+    sealed: &mut [u8],
+) -> Result<usize, Error> {
+    burnt_once(algorithm, || imp::open_once(algorithm, key.expose_secret(), nonce, aad, sealed))
+}
+
+/// Opens `sealed` into pinned memory, with a key that is used this once.
+///
+/// # Errors
+/// As [`SealKey::open_in_place`].
+pub fn open_secret_once(
+    algorithm: Algorithm,
+    key: &Secret<32>,
+    nonce: &[u8; NONCE_LEN],
+    aad: &[u8],
+    sealed: &[u8],
+) -> Result<SecretBytes, Error> {
+    into_secret(sealed, |buffer| open_once(algorithm, key, nonce, aad, buffer))
+}
+
+fn burnt_once<R>(algorithm: Algorithm, work: impl FnOnce() -> R) -> R {
+    match algorithm {
+        Algorithm::ChaCha20Poly1305 => burn_after::<AEAD_DEPTH, _>(work),
+        Algorithm::Aes256Gcm => burn_after::<AEAD_KEY_DEPTH, _>(work),
+    }
+}
+
+fn into_secret(
+    sealed: &[u8],
+    open: impl FnOnce(&mut [u8]) -> Result<usize, Error>,
+) -> Result<SecretBytes, Error> {
+    let mut secret = SecretBytes::copy_from(sealed);
+    let len = open(secret.bytes_mut())?;
+    secret.truncate(len);
+    Ok(secret)
+}
+
+/// By now the buffer holds ciphertext only, so it may move where it likes.
+fn append(buffer: &mut Vec<u8>, tag: &[u8; TAG_LEN]) {
+    buffer.extend_from_slice(tag);
 }
 
 #[cfg(not(target_arch = "wasm32"))]
-mod imp {
-    use super::{Error, NONCE_LEN};
-    use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
-
-    pub(super) type Key = LessSafeKey;
-
-    pub(super) fn key(bytes: &[u8; 32]) -> Key {
-        LessSafeKey::new(
-            UnboundKey::new(&CHACHA20_POLY1305, bytes).expect("32 bytes are this cipher's key length"),
-        )
-    }
-
-    pub(super) fn seal(key: &Key, nonce: &[u8; NONCE_LEN], aad: &[u8], buffer: &mut Vec<u8>) {
-        key.seal_in_place_append_tag(Nonce::assume_unique_for_key(*nonce), Aad::from(aad), buffer)
-            .expect("a Vec grows, and no message here nears the cipher's 256 GiB");
-    }
-
-    pub(super) fn open(
-        key: &Key,
-        nonce: &[u8; NONCE_LEN],
-        aad: &[u8],
-        sealed: &mut [u8],
-    ) -> Result<usize, Error> {
-        key.open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(aad), sealed)
-            .map(|plain| plain.len())
-            .map_err(|_| Error::Open)
-    }
-}
+#[path = "aead/native.rs"]
+mod imp;
 
 #[cfg(any(test, target_arch = "wasm32"))]
 #[cfg_attr(not(target_arch = "wasm32"), path = "aead/portable.rs")]
@@ -83,41 +166,4 @@ mod portable;
 use portable as imp;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    /// RFC 8439, section 2.8.2.
-    #[test]
-    fn rfc_8439_vector() {
-        let mut key = std::array::from_fn(|i| 0x80 + i as u8);
-        let nonce = [0x07, 0, 0, 0, 0x40, 0x41, 0x42, 0x43, 0x44, 0x45, 0x46, 0x47];
-        let aad = [0x50, 0x51, 0x52, 0x53, 0xc0, 0xc1, 0xc2, 0xc3, 0xc4, 0xc5, 0xc6, 0xc7];
-        let text = b"Ladies and Gentlemen of the class of '99: If I could offer you only one tip for the future, sunscreen would be it.";
-        let mut sealed = text.to_vec();
-        SealKey::new(&Secret::take(&mut key)).seal(&nonce, &aad, &mut sealed);
-        assert_eq!(&sealed[..8], &[0xd3, 0x1a, 0x8d, 0x34, 0x64, 0x8e, 0x60, 0xdb]);
-        assert_eq!(
-            &sealed[text.len()..],
-            &[0x1a, 0xe1, 0x0b, 0x59, 0x4f, 0x09, 0xe2, 0x6a, 0x7e, 0x90, 0x2e, 0xcb, 0xd0, 0x60, 0x06, 0x91]
-        );
-    }
-
-    proptest! {
-        /// The browser's implementation and the native one write and read the same bytes.
-        #[test]
-        fn both_implementations_agree(mut key: [u8; 32], nonce: [u8; 12], aad: Vec<u8>, text: Vec<u8>, flip: prop::sample::Index) {
-            let (mut a, mut b) = (text.clone(), text.clone());
-            let other = portable::key(&key);
-            let native = SealKey::new(&Secret::take(&mut key));
-            native.seal(&nonce, &aad, &mut a);
-            portable::seal(&other, &nonce, &aad, &mut b);
-            prop_assert_eq!(&a, &b);
-            prop_assert_eq!(native.open(&nonce, &aad, &b).unwrap(), text);
-            let at = flip.index(a.len());
-            a[at] ^= 1;
-            prop_assert!(native.open(&nonce, &aad, &a).is_err());
-            prop_assert!(portable::open(&other, &nonce, &aad, &mut a).is_err());
-        }
-    }
-}
+mod tests;

@@ -1,17 +1,22 @@
 use crate::Secret;
+use crate::memory::{HASH_DEPTH, burn_after};
 
 /// Derives a key for one purpose (BLAKE3 `derive_key` mode, section 2.3 of the BLAKE3 paper).
 ///
 /// `context` is a hard-coded, globally unique string such as `"terachat 2026-11 store block key"`; whatever
 /// varies at run time belongs into `parts`, each of which is length-prefixed so that no two lists collide.
 pub fn derive_key(context: &str, key: &Secret<32>, parts: &[&[u8]]) -> Secret<32> {
-    let mut hasher = blake3::Hasher::new_derive_key(context);
-    hasher.update(key.expose_secret());
-    for part in parts {
-        hasher.update(&(part.len() as u64).to_le_bytes());
-        hasher.update(part);
-    }
-    Secret::generate(|out| hasher.finalize_xof().fill(out))
+    Secret::generate(|out| {
+        burn_after::<HASH_DEPTH, _>(|| {
+            let mut hasher = blake3::Hasher::new_derive_key(context);
+            hasher.update(key.expose_secret());
+            for part in parts {
+                hasher.update(&(part.len() as u64).to_le_bytes());
+                hasher.update(part);
+            }
+            hasher.finalize_xof().fill(out);
+        });
+    })
 }
 
 #[cfg(test)]

@@ -13,4 +13,12 @@ pub enum Error {
     /// The envelope's frame is not one this version reads.
     #[error("not a sealed envelope of this version ({0}); was it made by a newer terachat?")]
     Envelope(&'static str),
+    /// The system has not the memory that the envelope's cost asks for.
+    #[error(
+        "{kib} KiB of memory are needed to check the passphrase, and the system has not got them; close something"
+    )]
+    Memory {
+        /// How much.
+        kib: usize,
+    },
 }

@@ -1,5 +1,8 @@
-use crate::{Entropy, Error, NONCE_LEN, SealKey, Secret, SecretBytes, TAG_LEN};
-use argon2::{Algorithm, Argon2, Params, Version};
+use crate::memory::{Mapping, PASSPHRASE_DEPTH, burn_after};
+use crate::{
+    Algorithm, Entropy, Error, NONCE_LEN, Secret, SecretBytes, TAG_LEN, open_secret_once, seal_once,
+};
+use argon2::{Argon2, Params, Version};
 
 const MAGIC: &[u8; 8] = b"TCpass\x00\x01";
 const SALT_LEN: usize = 16;
@@ -21,6 +24,25 @@ pub struct PassphraseCost {
 impl PassphraseCost {
     /// RFC 9106, section 4, second recommended option: 64 MiB, 3 passes, 4 lanes.
     pub const RECOMMENDED: Self = Self { memory_kib: 64 * 1024, passes: 3, lanes: 4 };
+    /// Most memory that [`PassphraseCost::tuned`] asks for: every opening needs it, on a small device too.
+    const TUNED_MEMORY_KIB_MAX: u32 = 512 * 1024;
+
+    /// The dearest cost at which one guess takes no longer than `target_ms`, but never less than
+    /// [`PassphraseCost::RECOMMENDED`]. `measure` says how many milliseconds a guess at a cost takes here.
+    ///
+    /// Memory goes first, because it is what an attacker's hardware has least of; then passes.
+    pub fn tuned(target_ms: u64, mut measure: impl FnMut(Self) -> u64) -> Self {
+        let mut cost = Self::RECOMMENDED;
+        let mut took = measure(cost).max(1);
+        while took * 2 <= target_ms && cost.memory_kib * 2 <= Self::TUNED_MEMORY_KIB_MAX {
+            cost.memory_kib *= 2;
+            took = measure(cost).max(1);
+        }
+        let passes = u64::from(cost.passes) * target_ms / took;
+        cost.passes = u32::try_from(passes).unwrap_or(u32::MAX).clamp(cost.passes, LIMITS.passes);
+        cost
+    }
+
     /// For tests and throw-away demonstrations only: guessing is cheap.
     pub const INSECURE_FAST: Self = Self { memory_kib: 64, passes: 1, lanes: 1 };
 }
@@ -44,7 +66,7 @@ pub fn seal_with_passphrase(
     envelope.extend_from_slice(&random);
     let (key, nonce) = key_and_nonce(passphrase, &envelope)?;
     let mut body = plaintext.to_vec();
-    key.seal(&nonce, &envelope, &mut body);
+    seal_once(Algorithm::ChaCha20Poly1305, &key, &nonce, &envelope, &mut body);
     envelope.append(&mut body);
     Ok(envelope)
 }
@@ -59,10 +81,10 @@ pub fn open_with_passphrase(passphrase: &[u8], envelope: &[u8]) -> Result<Secret
     }
     let (header, sealed) = envelope.split_at(HEADER_LEN);
     let (key, nonce) = key_and_nonce(passphrase, header)?;
-    key.open(&nonce, header, sealed).map(SecretBytes::take).map_err(|_| Error::Passphrase)
+    open_secret_once(Algorithm::ChaCha20Poly1305, &key, &nonce, header, sealed).map_err(|_| Error::Passphrase)
 }
 
-fn key_and_nonce(passphrase: &[u8], header: &[u8]) -> Result<(SealKey, [u8; NONCE_LEN]), Error> {
+fn key_and_nonce(passphrase: &[u8], header: &[u8]) -> Result<(Secret<32>, [u8; NONCE_LEN]), Error> {
     let rest = header.strip_prefix(MAGIC).ok_or(Error::Envelope("unknown first bytes"))?;
     let (cost, rest) = rest.split_at(12);
     let (salt, nonce) = rest.split_at(SALT_LEN);
@@ -73,29 +95,28 @@ fn key_and_nonce(passphrase: &[u8], header: &[u8]) -> Result<(SealKey, [u8; NONC
     }
     let params = Params::new(cost.memory_kib, cost.passes, cost.lanes, Some(32))
         .map_err(|_| Error::Envelope("impossible Argon2 parameters"))?;
-    let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+    let memory_len = params.block_count() * argon2::Block::SIZE;
+    let mut memory = Mapping::new(memory_len).ok_or(Error::Memory { kib: memory_len / 1024 })?;
+    // Out of core dumps in any case; out of swap where the limit allows as much.
+    memory.lock();
+    let argon = Argon2::new(argon2::Algorithm::Argon2id, Version::V0x13, params);
     let mut failed = false;
-    let key = Secret::generate(|out| failed = argon.hash_password_into(passphrase, salt, out).is_err());
+    let key = Secret::generate(|out| {
+        burn_after::<PASSPHRASE_DEPTH, _>(|| {
+            failed = argon.hash_password_into_with_memory(passphrase, salt, out, memory.blocks()).is_err();
+        });
+    });
     if failed {
         return Err(Error::Envelope("impossible Argon2 parameters"));
     }
-    Ok((SealKey::new(&key), nonce.try_into().expect("what is left of the header is the nonce")))
+    Ok((key, nonce.try_into().expect("what is left of the header is the nonce")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::Counting;
     use proptest::prelude::*;
-
-    struct Counting(u8);
-    impl Entropy for Counting {
-        fn fill(&mut self, out: &mut [u8]) {
-            for byte in out {
-                self.0 = self.0.wrapping_add(1);
-                *byte = self.0;
-            }
-        }
-    }
 
     fn sealed() -> Vec<u8> {
         seal_with_passphrase(b"correct horse", PassphraseCost::INSECURE_FAST, b"seed", &mut Counting(0))
@@ -106,6 +127,29 @@ mod tests {
     fn opens_with_its_passphrase_only() {
         assert_eq!(open_with_passphrase(b"correct horse", &sealed()).ok().unwrap().expose_secret(), b"seed");
         assert_eq!(open_with_passphrase(b"battery staple", &sealed()).err(), Some(Error::Passphrase));
+    }
+
+    #[test]
+    fn a_tuned_cost_uses_the_time_there_is_and_is_never_cheap() {
+        // A machine that fills so many KiB of memory in a millisecond.
+        let machine = |kib_per_ms: u64| {
+            let measure =
+                move |cost: PassphraseCost| u64::from(cost.memory_kib) * u64::from(cost.passes) / kib_per_ms;
+            (PassphraseCost::tuned(250, measure), measure)
+        };
+        for slow in [1, 100, 786] {
+            assert_eq!(machine(slow).0, PassphraseCost::RECOMMENDED);
+        }
+        for quick in [1_600, 10_000, 100_000] {
+            let (cost, measure) = machine(quick);
+            // Whole milliseconds are what is known of a quick machine.
+            assert!((120..=270).contains(&measure(cost)), "{cost:?}");
+            assert!(cost.memory_kib > PassphraseCost::RECOMMENDED.memory_kib);
+        }
+        let (cost, _) = machine(u64::MAX);
+        assert!(cost.memory_kib <= LIMITS.memory_kib && cost.passes == LIMITS.passes);
+        let envelope = seal_with_passphrase(b"x", machine(1_600).0, b"seed", &mut Counting(0)).unwrap();
+        assert!(open_with_passphrase(b"x", &envelope).is_ok(), "a reader spends what was tuned");
     }
 
     #[test]

@@ -1,53 +1,98 @@
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use crate::memory::{Long, Slot, wipe};
+use zeroize::Zeroize;
 
-/// `N` secret bytes: a key, a seed, a passphrase's digest.
+/// `N` secret bytes, at most 4096: a key, a seed, a passphrase's digest.
 ///
-/// Zeroized on drop, kept on the heap so that moving the value leaves no copy on the stack, without `Debug`,
-/// `Display`, `Serialize` or `Clone`. Whoever needs a second copy says so with [`Secret::duplicate_secret`];
-/// whoever needs the bytes says so with [`Secret::expose_secret`].
-#[derive(ZeroizeOnDrop)]
-pub struct Secret<const N: usize>(Box<[u8; N]>);
+/// In pinned memory ([`crate::memory`]): locked, left out of core dumps, zeroized on drop. Moving the value moves a
+/// pointer and leaves no copy on the stack. Without `Debug`, `Display`, `Serialize` or `Clone`. Whoever needs a second
+/// copy says so with [`Secret::duplicate_secret`]; whoever needs the bytes says so with [`Secret::expose_secret`].
+pub struct Secret<const N: usize>(Slot);
 
 impl<const N: usize> Secret<N> {
     /// Takes the bytes over and wipes the caller's copy.
     pub fn take(bytes: &mut [u8; N]) -> Self {
-        let mut secret = Self(Box::new([0; N]));
-        secret.0.copy_from_slice(bytes);
+        let secret = Self::generate(|out| out.copy_from_slice(bytes));
         bytes.zeroize();
         secret
     }
 
     /// A fresh secret, filled in place by `fill` (a random source, a key derivation).
     pub fn generate(fill: impl FnOnce(&mut [u8; N])) -> Self {
-        let mut secret = Self(Box::new([0; N]));
-        fill(&mut secret.0);
-        secret
+        let mut slot = Slot::new(N);
+        fill(slot.first_chunk_mut().expect("a slot is at least as long as was asked for"));
+        Self(slot)
     }
 
     /// The bytes themselves. Never log, format or store what this gives unsealed.
     pub fn expose_secret(&self) -> &[u8; N] {
-        &self.0
+        self.0.first_chunk().expect("a slot is at least as long as was asked for")
     }
 
     /// A second copy of the same secret, zeroized on its own drop.
     pub fn duplicate_secret(&self) -> Self {
-        Self(self.0.clone())
+        Self::generate(|out| out.copy_from_slice(self.expose_secret()))
     }
 }
 
-/// Secret bytes of any length: decrypted key rings, exported group state. The same promises as [`Secret`].
-#[derive(ZeroizeOnDrop)]
-pub struct SecretBytes(Vec<u8>);
+/// Secret bytes of any length: decrypted key rings, exported group state. The same promises as [`Secret`] up to 4096
+/// bytes. Longer ones have pages of their own, which are wiped and left out of core dumps, and locked up to 256 KiB if
+/// the system allows it.
+pub struct SecretBytes {
+    home: Home,
+    len: usize,
+}
+
+enum Home {
+    Slot(Slot),
+    Pages(Long),
+}
 
 impl SecretBytes {
-    /// Takes the bytes over without copying them.
-    pub fn take(bytes: Vec<u8>) -> Self {
-        Self(bytes)
+    /// Takes the bytes over and wipes where they were, spare capacity too.
+    pub fn take(mut bytes: Vec<u8>) -> Self {
+        let secret = Self::generate(bytes.len(), |out| out.copy_from_slice(&bytes));
+        // Within the capacity, so this moves nothing.
+        bytes.resize(bytes.capacity(), 0);
+        wipe(&mut bytes);
+        secret
+    }
+
+    /// A copy of bytes whose own wiping is somebody else's care.
+    pub fn copy_from(bytes: &[u8]) -> Self {
+        Self::generate(bytes.len(), |out| out.copy_from_slice(bytes))
+    }
+
+    /// Fresh secret bytes, filled in place by `fill`. They never grow, so they never leave a copy behind.
+    pub fn generate(len: usize, fill: impl FnOnce(&mut [u8])) -> Self {
+        let mut secret = Self { home: Home::new(len), len };
+        fill(secret.bytes_mut());
+        secret
     }
 
     /// The bytes themselves. Never log, format or store what this gives unsealed.
     pub fn expose_secret(&self) -> &[u8] {
-        &self.0
+        match &self.home {
+            Home::Slot(slot) => &slot[..self.len],
+            Home::Pages(pages) => &pages[..self.len],
+        }
+    }
+
+    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
+        match &mut self.home {
+            Home::Slot(slot) => &mut slot[..self.len],
+            Home::Pages(pages) => &mut pages[..self.len],
+        }
+    }
+
+    /// Forgets what is beyond `len`; it is wiped when the rest is.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
+    }
+}
+
+impl Home {
+    fn new(len: usize) -> Self {
+        if len <= Slot::LEN_MAX { Self::Slot(Slot::new(len)) } else { Self::Pages(Long::new(len)) }
     }
 }
 
@@ -61,6 +106,14 @@ mod tests {
         let secret = Secret::take(&mut bytes);
         assert_eq!(bytes, [0; 32]);
         assert_eq!(secret.expose_secret(), &[7; 32]);
+    }
+
+    #[test]
+    fn bytes_of_every_length_come_back() {
+        for len in [0, 1, 32, 33, 4095, 4096, 4097, 70_000, 300_000] {
+            let bytes: Vec<u8> = (0..len).map(|i| i as u8).collect();
+            assert_eq!(SecretBytes::take(bytes.clone()).expose_secret(), bytes);
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@ use crate::Error;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use terachat_vault::Entropy;
+use terachat_vault::memory::{HASH_DEPTH, burn_after};
 
 /// Bytes given out before the system is asked again.
 const REFRESH_LEN: usize = 64 << 10;
@@ -43,9 +44,12 @@ impl OsEntropy {
 
 impl Entropy for OsEntropy {
     fn fill(&mut self, out: &mut [u8]) {
-        self.stream.fill_bytes(out);
-        self.given = self.given.saturating_add(out.len());
-        self.reseed();
+        // The generator's block, from which keys are copied, is also on the stack for a while.
+        burn_after::<HASH_DEPTH, _>(|| {
+            self.stream.fill_bytes(out);
+            self.given = self.given.saturating_add(out.len());
+            self.reseed();
+        });
     }
 }
 

@@ -11,14 +11,16 @@
 //! # Ok(()) }
 //! ```
 //!
-//! It decides nothing and knows no format.
+//! It decides nothing and knows no format but the key file's.
 pub mod clock;
 mod disk;
 mod entropy;
 mod error;
+mod key_file;
 mod lock;
 
 pub use disk::Disk;
 pub use entropy::OsEntropy;
 pub use error::Error;
+pub use key_file::KeyFile;
 pub use lock::Lock;

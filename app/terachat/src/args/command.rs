@@ -106,6 +106,11 @@ pub(crate) enum Command {
     /// Carry a space by file where no network reaches
     #[command(subcommand)]
     Bundle(BundleCommand),
+    /// What opens this profile: its passphrase, a key file; and its keys
+    #[command(subcommand)]
+    Keys(KeysCommand),
+    /// Keep secrets and biometric templates, sealed, and serve them over HTTP
+    Vault(Box<super::VaultArgs>),
     /// Show all of it at work: several devices, a crash, a removal, and what held
     Demo(DemoArgs),
     /// Print a completion script for a shell
@@ -253,4 +258,28 @@ pub(crate) struct DemoArgs {
     /// Keep the profiles and logs in this folder
     #[arg(long, value_name = "DIR")]
     pub(crate) keep: Option<PathBuf>,
+}
+
+/// What guards a profile's keys.
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeysCommand {
+    /// Show which kinds of sources open the profile
+    Sources,
+    /// Let one more source open the profile, or replace the one of its kind
+    Guard {
+        #[command(flatten)]
+        source: super::NewSource,
+    },
+    /// No longer let a kind of source open the profile
+    Unguard {
+        /// passphrase or file
+        kind: String,
+    },
+    /// A new master key: from now on only this source opens the profile
+    Master {
+        #[command(flatten)]
+        source: super::NewSource,
+    },
+    /// A new key-encrypting key; what opens the profile stays as it is
+    Rotate,
 }

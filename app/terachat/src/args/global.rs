@@ -17,6 +17,18 @@ pub(crate) struct Global {
         hide_env_values = true
     )]
     pub(crate) passphrase_file: Option<PathBuf>,
+    /// Key file that opens the profile or the vault; a passphrase is not looked at then
+    #[arg(long, global = true, env = "TERACHAT_KEY_FILE", value_name = "FILE", hide_env_values = true)]
+    pub(crate) key_file: Option<PathBuf>,
+    /// Go on where the system does not let keys be locked into memory; keep swap off or encrypted then
+    #[arg(
+        long,
+        global = true,
+        env = "TERACHAT_UNPINNED_KEYS",
+        value_parser = clap::builder::FalseyValueParser::new(),
+        hide_env_values = true
+    )]
+    pub(crate) allow_unpinned_keys: bool,
     /// Answer with JSON, for programs
     #[arg(long, global = true)]
     pub(crate) json: bool,

@@ -43,10 +43,15 @@ async fn until_idle(
     goal.show(printer)
 }
 
+/// How long a peer that refused one space is given to speak about another.
+const GRACE: Duration = Duration::from_secs(1);
+
 async fn reach(goal: &mut Goal, service: &Service, patience: Duration) -> Result<()> {
     let mut events = service.follow();
     let mut frames = 0;
     while !goal.is_reached() {
+        let refused = goal.refused();
+        let patience = if refused.is_some() { patience.min(GRACE) } else { patience };
         match timeout(patience, events.recv()).await {
             Ok(Ok(event)) => goal.take(event)?,
             Ok(Err(RecvError::Lagged(_))) => {}
@@ -54,6 +59,7 @@ async fn reach(goal: &mut Goal, service: &Service, patience: Duration) -> Result
                 return Err(Failure::new("the network ended", "run the command again"));
             }
             Err(_) if service.frames() > frames => frames = service.frames(),
+            Err(_) if refused.is_some() => return Err(refused.unwrap_or(Failure::Shown)),
             Err(_) => {
                 let what = format_args!("nothing arrived for {} seconds", patience.as_secs());
                 return Err(Failure::new(
@@ -71,8 +77,8 @@ async fn reach(goal: &mut Goal, service: &Service, patience: Duration) -> Result
 struct Goal {
     devices: BTreeMap<String, Option<String>>,
     in_sync: BTreeSet<String>,
-    /// Devices with which nothing can be exchanged, and why. The word may come before it is known which address is
-    /// theirs.
+    /// Devices with which some space cannot be exchanged, and why: it ends nothing, for there may be another they have in
+    /// common. The word may come before it is known which address is theirs.
     refusals: BTreeMap<String, Failure>,
 }
 
@@ -92,7 +98,6 @@ impl Goal {
         match event {
             Event::Reached { addr, peer } => {
                 self.devices.insert(addr, Some(peer.to_string()));
-                return self.check_welcome();
             }
             Event::Notice(notice) => match *notice {
                 Notice::InSync { peer } => {
@@ -104,7 +109,6 @@ impl Goal {
                         "ask for an invitation, or try another member if you were invited just now",
                     );
                     self.refusals.insert(peer, failure);
-                    return self.check_welcome();
                 }
                 Notice::Stranger { peer, .. } => {
                     let failure = Failure::new(
@@ -112,7 +116,6 @@ impl Goal {
                         "sync with another member",
                     );
                     self.refusals.insert(peer, failure);
-                    return self.check_welcome();
                 }
                 _ => {}
             },
@@ -123,6 +126,9 @@ impl Goal {
             Event::Gone(peer) => {
                 let peer = peer.to_string();
                 let ours = self.devices.values().flatten().any(|device| *device == peer);
+                if let Some(failure) = self.refused().filter(|_| ours) {
+                    return Err(failure);
+                }
                 if ours && !self.in_sync.contains(&peer) {
                     let what = "the peer ended the connection before both sides had the same";
                     return Err(Failure::new(
@@ -135,12 +141,19 @@ impl Goal {
         Ok(())
     }
 
-    fn check_welcome(&self) -> Result<()> {
-        let refused = self.devices.values().flatten().find_map(|device| self.refusals.get(device));
-        refused.map_or(Ok(()), |failure| Err(failure.clone()))
+    /// Why a peer that is not in sync yet refused a space.
+    fn refused(&self) -> Option<Failure> {
+        let left = self.devices.values().flatten().filter(|device| !self.in_sync.contains(*device));
+        left.into_iter().find_map(|device| self.refusals.get(device)).cloned()
     }
 
     fn show(&self, printer: &Printer) -> Result<()> {
+        for (addr, device) in &self.devices {
+            let refusal = device.as_ref().and_then(|device| self.refusals.get(device));
+            if let Some(Failure::Told { what, next }) = refusal {
+                printer.warn(&format!("{addr}: of one space nothing was exchanged: {what}; {next}"));
+            }
+        }
         if printer.is_json() {
             let all: Vec<_> = self
                 .devices
@@ -176,8 +189,22 @@ mod tests {
         assert!(goal.is_reached());
     }
 
+    /// Two devices with two spaces in common could not sync the one any more after one of them was removed from the other.
     #[test]
-    fn a_peer_that_knows_no_such_member_ends_it_whichever_word_comes_first() {
+    fn a_refusal_for_one_space_leaves_the_others() {
+        let a = PeerKey([1; 32]);
+        let refusal = Notice::NotMember { peer: a.to_string(), space: "s".into() };
+        let mut goal = Goal::new(&["x".into()]);
+        goal.take(Event::Reached { addr: "x".into(), peer: a }).unwrap();
+        goal.take(Event::Notice(Box::new(refusal))).unwrap();
+        assert!(goal.refused().is_some());
+        goal.take(in_sync(a)).unwrap();
+        assert!(goal.is_reached());
+        assert_eq!(goal.refused(), None);
+    }
+
+    #[test]
+    fn a_peer_that_knows_no_such_member_is_remembered_whichever_word_comes_first() {
         let (a, b) = (PeerKey([1; 32]), PeerKey([2; 32]));
         let stranger = |peer: PeerKey| {
             Event::Notice(Box::new(Notice::NotMember { peer: peer.to_string(), space: "s".into() }))
@@ -186,10 +213,14 @@ mod tests {
         let mut goal = Goal::new(&["x".into()]);
         goal.take(stranger(b)).unwrap();
         goal.take(reached()).unwrap();
-        goal.take(stranger(a)).unwrap_err();
+        assert_eq!(goal.refused(), None);
+        goal.take(stranger(a)).unwrap();
+        assert!(goal.refused().is_some());
         let mut goal = Goal::new(&["x".into()]);
         goal.take(stranger(a)).unwrap();
-        goal.take(reached()).unwrap_err();
+        goal.take(reached()).unwrap();
+        assert!(goal.refused().is_some());
+        goal.take(Event::Gone(a)).unwrap_err();
     }
 
     #[test]

@@ -65,6 +65,8 @@ pub(crate) fn hint(answer: &Answer) -> Option<String> {
             format!("Space {} is there. Next: `terachat channel create NAME`.", super::one_line(name))
         }
         Answer::Channel { name, .. } => format!("Channel {} is there.", super::one_line(name)),
+        Answer::Messages { messages } if messages.is_empty() => "There are no messages here.".to_owned(),
+        Answer::Hits { hits } if hits.is_empty() => "Nothing was found.".to_owned(),
         Answer::Invitation { .. } => "Hand this to the newcomer, for `terachat join`.".to_owned(),
         Answer::Joined { ready: false, .. } => {
             "Accepted. The space fills at the next `terachat sync --peer ADDR` or `terachat listen --peer ADDR`.".to_owned()
@@ -76,6 +78,14 @@ pub(crate) fn hint(answer: &Answer) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// An empty channel printed nothing at all, as if the command had not run.
+    #[test]
+    fn an_empty_page_says_so_beside_the_data() {
+        let empty = Answer::Messages { messages: vec![] };
+        assert_eq!(answer(&empty, &Look::bare()), "");
+        assert!(hint(&empty).is_some_and(|line| line.contains("no messages")));
+    }
 
     #[test]
     fn json_is_one_flat_object() {

@@ -35,12 +35,12 @@ fn a_foreign_folder_is_left_alone() {
 fn a_damaged_key_file_is_told_and_a_backup_of_it_heals_all() {
     let place = Place::crew();
     place.ok("ada", &["send", "before"]);
-    let identity = place.home("ada").join("identity");
-    let whole = std::fs::read(&identity).unwrap();
+    let keyring = place.home("ada").join("keyring");
+    let whole = std::fs::read(&keyring).unwrap();
     let mut flipped = whole.clone();
     *flipped.last_mut().unwrap() ^= 1;
     for damaged in [&flipped[..], &whole[..whole.len() / 2], b"", b"not a key file at all", &[0xff; 5000]] {
-        std::fs::write(&identity, damaged).unwrap();
+        std::fs::write(&keyring, damaged).unwrap();
         let before = files(&place.home("ada"));
         let ended = place.run("ada", &["read"]);
         let (what, next) = ended.pair();
@@ -49,7 +49,7 @@ fn a_damaged_key_file_is_told_and_a_backup_of_it_heals_all() {
         assert!(named && next.contains("backup"), "{what} / {next}");
         assert_eq!(files(&place.home("ada")), before, "nothing was changed");
     }
-    std::fs::write(&identity, whole).unwrap();
+    std::fs::write(&keyring, whole).unwrap();
     assert!(place.ok("ada", &["read"]).contains("before"));
     place.ok("ada", &["audit"]);
 }

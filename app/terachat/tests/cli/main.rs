@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used)] // A test that finds something else than it looks for is to panic.
 mod damage;
 mod import;
+mod keys;
 mod side_by_side;
 mod support;
 mod usage;
+mod vault;
 mod whole;

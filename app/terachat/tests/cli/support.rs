@@ -63,7 +63,15 @@ impl Place {
 
 pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_terachat"));
-    for name in ["TERACHAT_HOME", "TERACHAT_PASSPHRASE_FILE", "RUST_LOG"] {
+    for name in [
+        "TERACHAT_HOME",
+        "TERACHAT_PASSPHRASE_FILE",
+        "TERACHAT_KEY_FILE",
+        "DATABASE_PATH",
+        "CACHE_SIZE",
+        "FLUSH_INTERVAL",
+        "RUST_LOG",
+    ] {
         command.env_remove(name);
     }
     command

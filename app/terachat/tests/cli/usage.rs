@@ -29,6 +29,8 @@ fn help_goes_to_stdout_for_every_command() {
         "listen",
         "sync",
         "bundle",
+        "keys",
+        "vault",
         "demo",
         "completions",
         "man",

@@ -1,7 +1,8 @@
 //! Whole devices, moved by a seed: what they do, which links are up, what is lost, where the power goes. One seed is
 //! one exact run, on every machine.
 //!
-//! No device here signs two events with one number; that story is told elsewhere. `TERACHAT_SIM_SEEDS=5000` runs that many; `TERACHAT_SIM_SEEDS=77..78` runs seed 77 alone.
+//! With odd seeds one device is a liar: its disk is copied, and from there on two devices speak in its name, each to
+//! others. `TERACHAT_SIM_SEEDS=5000` runs that many; `TERACHAT_SIM_SEEDS=77..78` runs seed 77 alone.
 mod check;
 mod play;
 mod random;
@@ -26,7 +27,14 @@ fn seeds() -> Range<u64> {
 fn run(seed: u64) {
     let mut world = World::new(seed);
     world.found();
-    for _ in 0..world.random.within(30..=90) {
+    let steps = world.random.within(30..=90);
+    for step in 0..steps {
+        if seed % 2 == 1 && step == steps / 4 {
+            world.fork();
+        }
+        if seed % 2 == 1 && step > steps / 4 && step % 5 == 0 {
+            world.lie();
+        }
         world.step();
     }
     world.heal();

@@ -1,9 +1,10 @@
+use super::skeleton::Bones;
 use super::{ControlOp, ControlTransaction, GroupCommit, Rank, Right, SpaceState};
 use crate::crdt::{Crdt, Stamp, VectorClock};
 use hashbrown::HashSet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use terachat_event::{ChannelId, DeviceId, EventHash, UserId};
+use terachat_event::{ChannelId, DeviceId, EventHash, EventRef, UserId};
 
 /// How many states at past heads are kept for judging events that cite them.
 const VIEWS_MAX: usize = 32;
@@ -35,10 +36,25 @@ pub enum Verdict {
     Void(&'static str),
 }
 
+impl Verdict {
+    /// What becomes of a channel event that was made in the state `then`.
+    pub(crate) fn on(then: &SpaceState, author: &DeviceId, channel: &ChannelId, right: Right) -> Self {
+        if !then.permits(author, right) {
+            Self::Void("its author had no right to it when it was made")
+        } else if !then.channels.contains_key(channel) {
+            Self::Void("its channel did not exist when it was made")
+        } else {
+            Self::Counts
+        }
+    }
+}
+
 struct Node {
     event: ControlEvent,
-    /// Everything it builds on, itself included.
+    /// Everything it builds on, itself included; without what forked chains say from the fork on.
     past: VectorClock,
+    /// Whether it builds on a fork, or is behind one itself.
+    forked: bool,
     /// The author's rank in the state it was made under, or why it may not do what it does. Depends on the past
     /// alone, so it never changes.
     authority: Result<Rank, &'static str>,
@@ -49,6 +65,9 @@ struct Node {
 /// An event counts if its author had the rank for it in the state of its own causal past, and if no removal or
 /// demotion that counts and did not know of it cuts it off (strong removal). Among removals that cut each other
 /// off, the one by the higher rank holds, then the more senior member's, then the lower hash.
+///
+/// What a device signed from a fork of its chain on counts for nothing and is in nobody's past; but the past of what
+/// others built on it leads through it (ADR 0015).
 #[derive(Default)]
 pub struct ControlLog {
     nodes: Vec<Node>,
@@ -61,6 +80,8 @@ pub struct ControlLog {
     current: Resolved,
     /// From which number on a device's events count for nothing because it equivocated.
     frozen: BTreeMap<DeviceId, u64>,
+    /// Events behind a fork that others built on, of branches that are not here whole.
+    skeletons: BTreeMap<EventHash, Bones>,
     views: Vec<(Vec<EventHash>, Resolved)>,
 }
 
@@ -96,34 +117,54 @@ impl ControlLog {
         self.nodes.is_empty()
     }
 
-    /// Whether this event is known.
+    /// Whether this event is known, be it as a skeleton.
     pub fn contains(&self, hash: &EventHash) -> bool {
-        self.by_hash.contains_key(hash)
+        self.by_hash.contains_key(hash) || self.skeletons.contains_key(hash)
     }
 
     /// Events in total order, each with its verdict.
     pub fn events(&self) -> impl Iterator<Item = (&ControlEvent, Verdict)> {
         self.order.iter().map(|at| {
             let event = &self.nodes[*at].event;
-            (event, self.current.void.get(&event.hash).map_or(Verdict::Counts, |why| Verdict::Void(why)))
+            let why = self.current.void.get(&event.hash).copied();
+            let why = if self.is_frozen(&event.stamp.event()) { Some(EQUIVOCATED) } else { why };
+            (event, why.map_or(Verdict::Counts, Verdict::Void))
         })
     }
 
     /// Whether some event admits this device, whether that event counts or not. Its events are taken in as records even
-    /// if it does not: others may have built on them before they learned so.
+    /// if it does not: others may have built on them before they learned so. Where a member's chain forked, not everybody
+    /// holds the branch that admits somebody, so there all are taken in.
     pub fn names(&self, device: &DeviceId) -> bool {
-        self.named.contains(device)
+        self.named.contains(device) || self.frozen.keys().any(|forked| self.named.contains(forked))
+    }
+
+    /// Devices of users whom some event gave a rank that permits this, whether it counts or not.
+    pub(crate) fn ever_had(&self, right: Right) -> BTreeSet<DeviceId> {
+        let ops = || self.nodes.iter().flat_map(|node| &node.event.transaction.0);
+        let given = ops().filter_map(|op| match op {
+            ControlOp::Genesis { owner, .. } => Some((owner.user, Rank::OWNER)),
+            ControlOp::Admit { card, rank, .. } => Some((card.user, *rank)),
+            ControlOp::SetRank { user, rank, .. } => Some((*user, *rank)),
+            _ => None,
+        });
+        let users: BTreeSet<UserId> =
+            given.filter(|(_, rank)| rank.permits(right)).map(|(user, _)| user).collect();
+        let cards = self.nodes.iter().flat_map(|node| cards(&node.event));
+        cards.filter(|card| users.contains(&card.user)).map(|card| card.device).collect()
     }
 
     /// Takes in an event whose parents are all known; a known event changes nothing.
     pub fn insert(&mut self, event: ControlEvent) {
-        if self.contains(&event.hash) {
+        if self.by_hash.contains_key(&event.hash) {
             return;
         }
-        let frozen = self.frozen.get(&event.stamp.author).is_some_and(|from| event.stamp.seq >= *from);
+        if self.is_frozen(&event.stamp.event()) {
+            return self.place(event, Err(EQUIVOCATED));
+        }
         let follows_all = self.heads.iter().all(|head| event.parents.contains(head));
         let (authority, resolved) =
-            if follows_all { self.follow(&event, frozen) } else { (self.judge(&event, frozen), None) };
+            if follows_all { self.follow(&event) } else { (self.judge(&event), None) };
         self.place(event, authority);
         self.current = resolved.unwrap_or_else(|| {
             let everything: Vec<_> = self.heads.iter().copied().collect();
@@ -133,35 +174,72 @@ impl ControlLog {
 
     /// Puts a judged event in its places.
     fn place(&mut self, event: ControlEvent, authority: Result<Rank, &'static str>) {
+        let frozen = self.is_frozen(&event.stamp.event());
+        let (below, mut forked) = self.ground(&event.parents);
         let mut past = VectorClock::default();
-        // A parent that is not here stands on the other branch of a chain that forked, and counts for nothing.
-        for parent in &event.parents {
-            if let Some(at) = self.by_hash.get(parent) {
-                past.merge(&self.nodes[*at].past);
-                self.heads.remove(parent);
+        for at in below {
+            let node = &self.nodes[at];
+            past.merge(&node.past);
+            forked |= node.forked;
+            if !frozen {
+                self.heads.remove(&node.event.hash);
             }
         }
-        past.apply(event.stamp.event());
+        if !frozen {
+            past.apply(event.stamp.event());
+            self.heads.insert(event.hash);
+        }
         let at = self.nodes.len();
         let place = self.order.partition_point(|other| self.nodes[*other].event.stamp < event.stamp);
         self.order.insert(place, at);
-        self.heads.insert(event.hash);
         self.named.extend(cards(&event).map(|card| card.device));
         self.by_hash.insert(event.hash, at);
-        self.nodes.push(Node { event, past, authority });
+        self.nodes.push(Node { event, past, authority, forked: forked || frozen });
+    }
+
+    /// The newest events that are not behind a fork among these and what they build on, and whether the way there led
+    /// through a fork.
+    fn ground(&self, heads: &[EventHash]) -> (Vec<usize>, bool) {
+        let (mut below, mut forked) = (Vec::new(), false);
+        self.walk(heads, |at, _| match at {
+            Some(at) => below.push(at),
+            None => forked = true,
+        });
+        (below, forked)
+    }
+
+    /// Visits events from `heads` down, through those behind forks and as far as the first that are not.
+    fn walk(&self, heads: &[EventHash], mut visit: impl FnMut(Option<usize>, &EventHash)) {
+        let (mut seen, mut left) = (BTreeSet::new(), heads.to_vec());
+        while let Some(hash) = left.pop() {
+            let parents = match self.by_hash.get(&hash).map(|at| (*at, &self.nodes[*at].event)) {
+                Some((at, event)) if !self.is_frozen(&event.stamp.event()) => {
+                    visit(Some(at), &hash);
+                    continue;
+                }
+                Some((_, event)) => &event.parents,
+                None => match self.skeletons.get(&hash) {
+                    Some(bones) => &bones.parents,
+                    None => continue,
+                },
+            };
+            if seen.insert(hash) {
+                visit(None, &hash);
+                left.extend(parents);
+            }
+        }
+    }
+
+    fn is_frozen(&self, event: &EventRef) -> bool {
+        self.frozen.get(&event.author).is_some_and(|from| event.seq >= *from)
     }
 
     /// Judges an event that builds on everything here, and gives the state after it, changed in place: the common case.
-    fn follow(
-        &mut self,
-        event: &ControlEvent,
-        frozen: bool,
-    ) -> (Result<Rank, &'static str>, Option<Resolved>) {
+    fn follow(&mut self, event: &ControlEvent) -> (Result<Rank, &'static str>, Option<Resolved>) {
         let mut resolved = std::mem::take(&mut self.current);
         let author = &event.stamp.author;
         let rank = resolved.state.rank_of(author).unwrap_or(Rank::OWNER);
-        let refused =
-            if frozen { Err((0, EQUIVOCATED)) } else { act(Arc::make_mut(&mut resolved.state), event) };
+        let refused = act(Arc::make_mut(&mut resolved.state), event);
         let Err((done, why)) = refused else { return (Ok(rank), Some(resolved)) };
         if done > 0 {
             // Part of it was carried out before the rest was found forbidden: it counts as a whole or not at all.
@@ -172,10 +250,7 @@ impl ControlLog {
     }
 
     /// The author's rank if it may do all that the event does, in the state that it was made under.
-    fn judge(&mut self, event: &ControlEvent, frozen: bool) -> Result<Rank, &'static str> {
-        if frozen {
-            return Err(EQUIVOCATED);
-        }
+    fn judge(&mut self, event: &ControlEvent) -> Result<Rank, &'static str> {
         let before = self.resolve_at(&event.parents);
         let rank = before.state.rank_of(&event.stamp.author).unwrap_or(Rank::OWNER);
         act(&mut SpaceState::clone(&before.state), event).map(|()| rank).map_err(|(_, why)| why)
@@ -185,10 +260,79 @@ impl ControlLog {
     pub fn freeze(&mut self, device: DeviceId, seq: u64) {
         let from = self.frozen.entry(device).or_insert(seq);
         *from = seq.min(*from);
-        // Rights that rested on those events fall with them, so everything is judged anew.
-        let rebuilt = Self { frozen: std::mem::take(&mut self.frozen), ..Self::default() };
-        let old = std::mem::replace(self, rebuilt);
+        self.judge_anew();
+    }
+
+    /// Takes in skeletons: before the events that build on them, or followed by [`ControlLog::judge_anew`].
+    pub(crate) fn know(&mut self, skeletons: impl IntoIterator<Item = (EventHash, Bones)>) {
+        self.skeletons.extend(skeletons);
+    }
+
+    /// Judges everything again: rights that rested on what is void now fall with it.
+    pub(crate) fn judge_anew(&mut self) {
+        let (frozen, skeletons) = (std::mem::take(&mut self.frozen), std::mem::take(&mut self.skeletons));
+        let old = std::mem::replace(self, Self { frozen, skeletons, ..Self::default() });
         old.nodes.into_iter().for_each(|node| self.insert(node.event));
+    }
+
+    /// Whether this device is a present member's and its chain here did not fork: then it can still decide something.
+    pub fn decides(&self, device: &DeviceId) -> bool {
+        self.state().member_of(device).is_some() && !self.frozen.contains_key(device)
+    }
+
+    /// Whether one of these events is behind a fork, or builds on one that is.
+    pub fn builds_on_fork(&self, heads: &[EventHash]) -> bool {
+        let (below, forked) = self.ground(heads);
+        forked || below.into_iter().any(|at| self.nodes[at].forked)
+    }
+
+    /// The events behind forks through which the causal past of these leads.
+    pub(crate) fn behind_forks(&self, heads: &[EventHash]) -> Vec<EventHash> {
+        let mut found = Vec::new();
+        if !self.frozen.is_empty() {
+            self.walk(heads, |at, hash| found.extend(at.is_none().then_some(*hash)));
+        }
+        found
+    }
+
+    /// Name and Lamport time of an event that is known, be it as a skeleton.
+    pub(crate) fn place_of(&self, hash: &EventHash) -> Option<(EventRef, u64)> {
+        let held = self.event(hash).map(|event| (event.stamp.event(), event.stamp.lamport));
+        held.or_else(|| self.skeletons.get(hash).map(|bones| (bones.event, bones.lamport)))
+    }
+
+    /// Which of the offered skeletons have to be known so that the causal past of `wanted` is; `fresh` are events that are
+    /// not here yet but will be by then.
+    ///
+    /// # Errors
+    /// The first event of that past that is neither here nor offered, or offered as what it is not.
+    pub(crate) fn lacks_of(
+        &self,
+        wanted: &[EventHash],
+        offered: &BTreeMap<EventHash, Bones>,
+        fresh: &BTreeMap<EventHash, EventRef>,
+    ) -> Result<Vec<EventHash>, EventHash> {
+        let here = |hash: &EventHash| {
+            self.place_of(hash).map(|(event, _)| event).or_else(|| fresh.get(hash).copied())
+        };
+        let (mut lacking, mut seen, mut left) = (Vec::new(), BTreeSet::new(), wanted.to_vec());
+        while let Some(hash) = left.pop() {
+            if here(&hash).is_some() || !seen.insert(hash) {
+                continue;
+            }
+            let bones = offered.get(&hash).ok_or(hash)?;
+            // Step by step back to what its author is known to have signed: so nobody else's event passes for its.
+            let follows = bones.previous.is_none_or(|previous| {
+                let before = here(&previous).or_else(|| offered.get(&previous).map(|bones| bones.event));
+                before == Some(EventRef { author: bones.event.author, seq: bones.event.seq - 1 })
+            });
+            if !follows || !self.is_frozen(&bones.event) {
+                return Err(hash);
+            }
+            lacking.push(hash);
+            left.extend(&bones.parents);
+        }
+        Ok(lacking)
     }
 
     /// What a snapshot keeps so that nothing has to be judged again: the rank of each event's author when it was made, in
@@ -199,14 +343,13 @@ impl ControlLog {
         ranks.filter(|_| plain)
     }
 
-    /// A log restored from its events and what [`ControlLog::settled`] gave.
-    pub(crate) fn restore(events: Vec<ControlEvent>, ranks: Vec<Rank>) -> Self {
+    /// A log restored from its events, what [`ControlLog::settled`] gave, and the state.
+    pub(crate) fn restore(events: Vec<ControlEvent>, ranks: &[Rank], state: Arc<SpaceState>) -> Self {
         let mut log = Self::default();
         for (event, rank) in events.into_iter().zip(ranks) {
-            log.place(event, Ok(rank));
+            log.place(event, Ok(*rank));
         }
-        let events = log.order.iter().map(|at| &log.nodes[*at].event);
-        log.current.state = Arc::new(SpaceState::replay(events));
+        log.current.state = state;
         log
     }
 
@@ -227,14 +370,7 @@ impl ControlLog {
         cited: &[EventHash],
         right: Right,
     ) -> Option<Verdict> {
-        let then = self.state_at(cited)?;
-        Some(if !then.permits(author, right) {
-            Verdict::Void("its author had no right to it when it was made")
-        } else if !then.channels.contains_key(channel) {
-            Verdict::Void("its channel did not exist when it was made")
-        } else {
-            Verdict::Counts
-        })
+        Some(Verdict::on(&*self.state_at(cited)?, author, channel, right))
     }
 
     /// The MLS epochs in order: the genesis, then for each epoch the commit that won. Of several commits that leave
@@ -289,8 +425,7 @@ impl ControlLog {
     /// Resolves the causal past of `heads` from scratch.
     fn resolve(&self, heads: &[EventHash]) -> Resolved {
         let mut clock = VectorClock::default();
-        let known = heads.iter().filter_map(|head| self.by_hash.get(head));
-        known.for_each(|at| clock.merge(&self.nodes[*at].past));
+        self.ground(heads).0.into_iter().for_each(|at| clock.merge(&self.nodes[at].past));
         let inside: Vec<&Node> = self
             .order
             .iter()

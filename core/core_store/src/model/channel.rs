@@ -1,18 +1,20 @@
+mod columns;
+
 use super::{ChannelOp, Post, Timeline};
 use crate::crdt::{Crdt, LwwRegister, OrSet, OrSetOp, Stamp};
-use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use terachat_event::{DeviceId, EventRef};
 
 /// A channel's messages with their edits, replies, reactions and pins.
 ///
 /// Messages are named by the position of their event in the log's index; texts stay in the store.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default)]
 pub struct ChannelState {
     /// Messages in the total order.
     pub timeline: Timeline,
-    replies: BTreeMap<u32, Vec<u32>>,
+    /// Each answer behind the message it answers.
+    replies: BTreeSet<(u32, u32)>,
     reply_to: BTreeMap<u32, u32>,
     edits: BTreeMap<u32, LwwRegister<u32>>,
     reactions: BTreeMap<u32, OrSet<(String, DeviceId)>>,
@@ -91,7 +93,7 @@ impl ChannelState {
             post.reply_to.and_then(|target| log.find(&target)).filter(|at| !log.is_void(*at))
         {
             self.reply_to.insert(at, target);
-            self.replies.entry(target).or_default().push(at);
+            self.replies.insert((target, at));
         }
         if let Some(imported) = &post.imported {
             let ids = self.imports.entry((stamp.author, imported.source)).or_default();
@@ -113,8 +115,8 @@ impl ChannelState {
     }
 
     /// Direct answers to the message at this position, in order of arrival.
-    pub fn replies(&self, at: u32) -> &[u32] {
-        self.replies.get(&at).map_or(&[], Vec::as_slice)
+    pub fn replies(&self, at: u32) -> impl Iterator<Item = u32> + '_ {
+        self.replies.range((at, 0)..=(at, u32::MAX)).map(|(_, reply)| *reply)
     }
 
     /// The pinned messages.

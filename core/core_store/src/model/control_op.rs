@@ -41,7 +41,7 @@ pub enum ControlOp {
         user: UserId,
         /// The new rank.
         rank: Rank,
-        /// For a demotion: how far the user's chains count under the old rank.
+        /// For a demotion: how far the user's chains count for what the new rank does not permit.
         pins: Vec<Pin>,
     },
     /// Creates a channel; its id follows from the event and the operation's place in it.

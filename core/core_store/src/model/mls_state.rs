@@ -1,5 +1,5 @@
 use terachat_event::{ChannelId, Prefix, payload_commitment};
-use terachat_vault::{SealKey, Secret, derive_key};
+use terachat_vault::{Algorithm, SealKey, Secret, derive_key};
 
 /// What one channel derives from one MLS epoch's exported secret (RFC 9420, section 8.5): the key under which events
 /// commit to their bodies, and the key that seals them when they travel.
@@ -24,6 +24,9 @@ impl EpochKey {
 
     /// The key for one bundle; `salt` is random and travels with it.
     pub(crate) fn bundle_key(&self, salt: &[u8; 16]) -> SealKey {
-        SealKey::new(&derive_key("terachat 2026-11 bundle", &self.transport, &[salt]))
+        SealKey::new(
+            Algorithm::ChaCha20Poly1305,
+            &derive_key("terachat 2026-11 bundle", &self.transport, &[salt]),
+        )
     }
 }

@@ -6,7 +6,7 @@ use std::fmt;
 pub struct Rank(u8);
 
 /// What a rank may permit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Right {
     /// Post, edit one's own, react.
     Send,
@@ -18,6 +18,11 @@ pub enum Right {
     Govern,
     /// Create channels.
     CreateChannel,
+}
+
+impl Right {
+    /// What a removal or demotion takes back from a chain's pin on; the rest is the control log's own to judge.
+    pub(crate) const IN_CHANNELS: [Self; 2] = [Self::Send, Self::Pin];
 }
 
 impl Rank {

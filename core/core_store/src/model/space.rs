@@ -1,3 +1,5 @@
+mod columns;
+
 use super::{ControlOp, Rank, Right};
 use crate::crdt::Stamp;
 use serde::{Deserialize, Serialize};
@@ -38,8 +40,8 @@ pub struct SpaceState {
     pub devices: BTreeMap<DeviceId, UserId>,
     /// Channels.
     pub channels: BTreeMap<ChannelId, Channel>,
-    /// Last number that counts, per channel and device, for whoever lost the right to write.
-    cuts: BTreeMap<(ChannelId, DeviceId), u64>,
+    /// Last number that counts, per channel and device, for whoever lost this right.
+    cuts: BTreeMap<(Right, ChannelId, DeviceId), u64>,
 }
 
 impl SpaceState {
@@ -65,18 +67,14 @@ impl SpaceState {
         self.devices.iter().filter(|(_, user)| !self.members[*user].removed).map(|(device, _)| device)
     }
 
-    /// Whether anybody here ever lost the right to write.
-    pub(crate) fn has_silenced(&self) -> bool {
-        self.members.values().any(|member| member.removed || !member.rank.permits(Right::Send))
-    }
-
-    /// The last number of the device's chain in `channel` that counts; `None` when nothing is cut off.
-    pub fn cut(&self, channel: &ChannelId, device: &DeviceId) -> Option<u64> {
+    /// The last number of the device's chain in `channel` up to which what takes this right counts; `None` when nothing is
+    /// cut off.
+    pub fn cut(&self, channel: &ChannelId, device: &DeviceId, right: Right) -> Option<u64> {
         // Whoever no admission that counts names was admitted for a while only.
         let Some(user) = self.devices.get(device) else { return Some(0) };
         let member = self.members.get(user)?;
-        let silent = member.removed || !member.rank.permits(Right::Send);
-        silent.then(|| self.cuts.get(&(*channel, *device)).copied().unwrap_or(0))
+        let lost = member.removed || !member.rank.permits(right);
+        lost.then(|| self.cuts.get(&(right, *channel, *device)).copied().unwrap_or(0))
     }
 
     /// Hash of the whole control state: what members of one MLS epoch agree on.
@@ -146,13 +144,19 @@ impl SpaceState {
             ControlOp::Remove { user, pins } => {
                 if let Some(member) = self.members.get_mut(user) {
                     member.removed = true;
-                    self.cut_off(user, pins);
+                    Right::IN_CHANNELS.into_iter().for_each(|right| self.cut_off(user, pins, right));
                 }
             }
             ControlOp::SetRank { user, rank, pins } => {
                 if let Some(member) = self.members.get_mut(user).filter(|member| !member.removed) {
-                    member.rank = *rank;
-                    self.cut_off(user, pins);
+                    let before = std::mem::replace(&mut member.rank, *rank);
+                    for right in Right::IN_CHANNELS {
+                        match (before.permits(right), rank.permits(right)) {
+                            (_, false) => self.cut_off(user, pins, right),
+                            (false, true) => self.restore(user, right),
+                            (true, true) => {}
+                        }
+                    }
                 }
             }
             ControlOp::CreateChannel { name } => {
@@ -163,48 +167,6 @@ impl SpaceState {
         }
     }
 
-    /// The state after these events, all of which count, in the total order. Members that come in a row are put in their
-    /// places together: a large organisation is opened in a fraction of the time.
-    pub(crate) fn replay<'a>(events: impl Iterator<Item = &'a super::ControlEvent>) -> Self {
-        let mut state = Self::default();
-        let mut row: Vec<(&Stamp, &super::Card, Rank)> = Vec::new();
-        for event in events {
-            for (at, op) in event.transaction.0.iter().enumerate() {
-                if let ControlOp::Admit { card, rank, .. } = op {
-                    row.push((&event.stamp, card, *rank));
-                } else {
-                    state.admit_all(std::mem::take(&mut row));
-                    state.apply(&event.stamp, &event.hash, at, op);
-                }
-            }
-        }
-        state.admit_all(row);
-        state
-    }
-
-    /// [`SpaceState::admit`] for each in turn.
-    fn admit_all(&mut self, row: Vec<(&Stamp, &super::Card, Rank)>) {
-        let known = |card: &super::Card| {
-            self.members.contains_key(&card.user) || self.devices.contains_key(&card.device)
-        };
-        let mut users: Vec<&UserId> = row.iter().map(|(_, card, _)| &card.user).collect();
-        users.sort_unstable();
-        let repeats = users.windows(2).any(|pair| pair[0] == pair[1]);
-        if row.len() < 64 || repeats || row.iter().any(|(_, card, _)| known(card)) {
-            row.into_iter().for_each(|(stamp, card, rank)| self.admit(stamp, card, rank));
-            return;
-        }
-        // Nobody here is known before: sorted, they are one pass for each map.
-        let fresh = |(stamp, card, rank): &(&Stamp, &super::Card, Rank)| {
-            (card.user, Member { name: card.name.clone(), rank: *rank, since: **stamp, removed: false })
-        };
-        self.members.append(&mut row.iter().map(fresh).collect());
-        // The first card that names a device has it; later ones come first here, so that earlier ones replace them.
-        let devices: BTreeMap<DeviceId, UserId> =
-            row.iter().rev().map(|(_, card, _)| (card.device, card.user)).collect();
-        self.devices.extend(devices);
-    }
-
     fn admit(&mut self, stamp: &Stamp, card: &super::Card, rank: Rank) {
         let fresh = Member { name: card.name.clone(), rank, since: *stamp, removed: false };
         let member = self.members.entry(card.user).or_insert(fresh);
@@ -213,11 +175,17 @@ impl SpaceState {
         }
     }
 
-    fn cut_off(&mut self, user: &UserId, pins: &[super::Pin]) {
+    /// Forgets where a user's chains were cut who has the right again: what is lost next is cut where it stands then.
+    fn restore(&mut self, user: &UserId, right: Right) {
+        let devices = &self.devices;
+        self.cuts.retain(|(lost, _, device), _| *lost != right || devices.get(device) != Some(user));
+    }
+
+    fn cut_off(&mut self, user: &UserId, pins: &[super::Pin], right: Right) {
         for pin in pins {
             if let (Some(channel), true) = (pin.channel, self.devices.get(&pin.device) == Some(user)) {
                 // Of several removals the one that cuts earliest holds, in whatever order they come.
-                let cut = self.cuts.entry((channel, pin.device)).or_insert(pin.seq);
+                let cut = self.cuts.entry((right, channel, pin.device)).or_insert(pin.seq);
                 *cut = pin.seq.min(*cut);
             }
         }

@@ -1,11 +1,10 @@
-use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 
 /// Positions per chunk before it is split: small enough to shift quickly, large enough to be few.
 const CHUNK_LEN_MAX: usize = 1024;
 
 /// Event positions in the total order, which the caller hands in; appending at the end is the common case.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default)]
 pub struct Timeline {
     /// No chunk is empty.
     chunks: Vec<Vec<u32>>,
@@ -13,6 +12,12 @@ pub struct Timeline {
 }
 
 impl Timeline {
+    /// A timeline of positions that are in order.
+    pub(crate) fn from_ordered(positions: &[u32]) -> Self {
+        let chunks = positions.chunks(CHUNK_LEN_MAX).map(<[u32]>::to_vec).collect();
+        Self { chunks, len: positions.len() }
+    }
+
     /// Number of positions.
     pub fn len(&self) -> usize {
         self.len
@@ -89,6 +94,7 @@ mod tests {
             naive.sort_by(|a, b| order(*a, *b));
             prop_assert_eq!(timeline.len(), naive.len());
             prop_assert_eq!(timeline.iter_from(0).collect::<Vec<_>>(), naive.clone());
+            prop_assert_eq!(Timeline::from_ordered(&naive).iter_from(0).collect::<Vec<_>>(), naive.clone());
             let from = from.index(keys.len() + 1);
             prop_assert_eq!(timeline.iter_from(from).collect::<Vec<_>>(), &naive[from..]);
             for (rank, item) in naive.iter().enumerate().step_by(97) { prop_assert_eq!(timeline.rank(*item, order), rank); }

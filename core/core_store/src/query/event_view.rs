@@ -1,4 +1,4 @@
-use crate::model::{ControlOp, Verdict};
+use crate::model::{ControlLog, ControlOp, Verdict};
 use crate::{Error, LocalStore};
 use std::ops::Range;
 use terachat_event::{EventHash, EventRef, LogId};
@@ -39,6 +39,9 @@ impl LocalStore {
         if self.index(log).is_some_and(|index| (from..len).any(|at| index.hash(at).is_none())) {
             self.recompute_hashes(log)?;
         }
+        if log.channel.is_none() {
+            self.control(&log.space)?;
+        }
         let index = self.index(log).ok_or(Error::Unknown("the log"))?;
         let logs = self.spaces.get(&log.space).ok_or(Error::Unknown("the space"))?;
         let mut order: Vec<u32> = (from..len).collect();
@@ -56,7 +59,8 @@ impl LocalStore {
                         (self.payload(index, at)?, Vec::new(), void)
                     }
                     None => {
-                        let found = logs.control.events().find(|(control, _)| control.hash == hash);
+                        let mut events = logs.control.history().into_iter().flat_map(ControlLog::events);
+                        let found = events.find(|(control, _)| control.hash == hash);
                         let void = found.as_ref().and_then(|(_, verdict)| match verdict {
                             Verdict::Void(why) => Some(*why),
                             Verdict::Counts => None,

@@ -1,7 +1,9 @@
 use crate::model::{BODY_LEN_MAX, ChannelOp, Style};
+use crate::store::index::LogIndex;
 use crate::store::space_logs::ChannelLog;
 use crate::{Error, LocalStore};
 use std::collections::BTreeSet;
+use std::ops::Range;
 use terachat_event::{DeviceId, EventHash, EventRef, LogId, SpaceId};
 
 /// Where a page of messages lies.
@@ -39,12 +41,27 @@ pub struct MessageView {
 }
 
 impl LocalStore {
+    /// Whether events of this space that are here are sealed under the epoch that the control event `commit` made.
+    pub fn has_words_under(&self, space: &SpaceId, commit: &EventHash) -> bool {
+        self.indexes_under(space, commit).next().is_some()
+    }
+
+    /// Whether one of the events at these positions is sealed under an epoch that one of these control events made.
+    pub fn is_sealed_under(&self, log: &LogId, positions: Range<u32>, commits: &[EventHash]) -> bool {
+        let Some(index) = self.index(log).filter(|_| !commits.is_empty()) else { return false };
+        positions.into_iter().filter_map(|at| index.key(at)).any(|key| commits.contains(&key.commit))
+    }
+
+    /// The channels' logs with events under this epoch. A log notes an epoch with its first event under it.
+    fn indexes_under(&self, space: &SpaceId, commit: &EventHash) -> impl Iterator<Item = &LogIndex> {
+        let channels = self.spaces.get(space).into_iter().flat_map(|logs| logs.channels.values());
+        channels.map(|channel| &channel.index).filter(move |index| index.knows_epoch(commit))
+    }
+
     /// The devices whose events of this space, as far as they are here, are sealed under the epoch that the control event
     /// `commit` made.
     pub fn writers_under(&self, space: &SpaceId, commit: &EventHash) -> BTreeSet<DeviceId> {
-        let channels = self.spaces.get(space).into_iter().flat_map(|logs| logs.channels.values());
-        let indexes = channels.map(|channel| &channel.index);
-        let under = indexes.flat_map(|index| {
+        let under = self.indexes_under(space, commit).flat_map(|index| {
             let wrote = |device: &&DeviceId| {
                 let own = index.positions_from(device, 1);
                 own.iter().rev().any(|at| index.key(*at).is_some_and(|key| key.commit == *commit))
@@ -99,7 +116,7 @@ impl LocalStore {
                 break;
             }
             thread.push((depth, self.view(channel, at)?));
-            let mut replies = channel.state.replies(at).to_vec();
+            let mut replies: Vec<u32> = channel.state.replies(at).collect();
             replies.sort_by(|a, b| channel.index.order(*b, *a));
             stack.extend(replies.into_iter().map(|reply| (depth + 1, reply)));
         }

@@ -80,10 +80,12 @@ impl LocalStore {
 
     fn index_text(&mut self, space: SpaceId, id: ChannelId) -> Result<(), Error> {
         let seed = self.seed();
+        let stored = self.stored_texts(space, id)?;
         let Some(channel) = self.spaces.get_mut(&space).and_then(|logs| logs.channels.get_mut(&id)) else {
             return Ok(());
         };
-        let mut search = channel.search.take().unwrap_or_else(|| SearchIndex::new(seed));
+        let known = channel.search.take().or(stored);
+        let mut search = known.unwrap_or_else(|| SearchIndex::new(seed));
         let channel = self.channel(&LogId::channel(space, id))?;
         let result = (search.next_doc()..channel.index.len()).try_for_each(|at| {
             let event = channel.index.event(at);

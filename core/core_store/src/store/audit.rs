@@ -68,7 +68,7 @@ impl LocalStore {
             }
             report.logs.push(LogAudit { log, events: self.len(&log), kept, replayed });
         }
-        self.check_certificates(&mut report);
+        self.check_certificates(&mut report)?;
         Ok(report)
     }
 
@@ -124,9 +124,10 @@ impl LocalStore {
     }
 
     /// Whoever admitted a card vouched for its certificate; here that is checked.
-    fn check_certificates(&self, report: &mut Report) {
-        for logs in self.spaces.values() {
-            for (event, _) in logs.control.events() {
+    fn check_certificates(&self, report: &mut Report) -> Result<(), Error> {
+        for space in self.spaces.keys() {
+            let Some(control) = self.control(space)? else { continue };
+            for (event, _) in control.events() {
                 for op in &event.transaction.0 {
                     if let ControlOp::Admit { card, .. } | ControlOp::Genesis { owner: card, .. } = op
                         && !card.is_genuine()
@@ -139,6 +140,7 @@ impl LocalStore {
                 }
             }
         }
+        Ok(())
     }
 }
 

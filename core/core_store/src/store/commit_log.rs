@@ -11,6 +11,7 @@ mod blocks;
 mod frame;
 mod keys;
 mod recover;
+mod rewrite;
 mod segment;
 mod segments;
 mod snapshot;
@@ -34,6 +35,14 @@ use terachat_vault::{Entropy, SealKey, Secret};
 pub const BODY_LEN_MAX: usize = 16 << 20;
 /// The longest commit, all its bodies together: 256 MiB.
 pub const COMMIT_LEN_MAX: usize = 256 << 20;
+
+/// A segment that nothing is added to any more.
+#[derive(Debug, Clone, Copy)]
+struct Closed {
+    len: u64,
+    /// How often it was rewritten.
+    rewritten: u32,
+}
 
 /// What can be chosen about a log.
 #[derive(Debug, Clone, Copy)]
@@ -83,8 +92,8 @@ pub struct CommitLog {
     log_id: Id,
     salts: Salts,
     options: LogOptions,
-    /// The lengths of the segments before the current one.
-    closed: Vec<u64>,
+    /// The segments before the current one.
+    closed: Vec<Closed>,
     /// Where the next commit goes.
     end: End,
     /// The end as of the last sync.
@@ -127,11 +136,12 @@ impl CommitLog {
         let salts = Salts::new(Secret::generate(|seed| entropy.fill(seed)));
         if count(&*storage)? == 0 {
             let keys = LogKeys::new(key, &log_id);
-            let header = SegmentHeader { log_id, segment: 1, before_len: 0, before_last: None };
+            let header =
+                SegmentHeader { log_id, segment: 1, before_len: 0, before_last: None, rewritten: None };
             storage.replace(&file_name(1), &header.to_bytes(&keys))?;
         }
         let (header, keys, closed) = read_headers(&*storage, key)?;
-        let covers = snapshot::covers(&*storage, &header.log_id, key)?;
+        let covers = covers(&*storage, key, &header, rewrites(&closed))?;
         let mut segments = Segments::new(storage, keys);
         let (end, len) = recover_end(&segments, &header, covers)?;
         let file = file_name(header.segment);
@@ -145,7 +155,7 @@ impl CommitLog {
             last: end.last,
             snapshot: covers,
             segments: header.segment,
-            bytes: closed.iter().sum::<u64>() + end.place.offset,
+            bytes: closed.iter().map(|closed| closed.len).sum::<u64>() + end.place.offset,
             bytes_cut: len - end.place.offset,
         };
         let log = Self {
@@ -240,7 +250,7 @@ impl CommitLog {
     /// [`Error::NoSuchBlock`] or [`Error::Damaged`] when there is no readable block at `after`. Each item can
     /// fail: see [`Blocks`].
     pub fn blocks(&self, after: Option<BlockRef>) -> Result<Blocks<'_>, Error> {
-        let mut lens = self.closed.clone();
+        let mut lens = self.closed_lens();
         lens.push(self.end.place.offset);
         let place = match after {
             None => End::empty(1, None).place,
@@ -260,26 +270,39 @@ impl CommitLog {
 
     /// Bytes in all segments.
     pub fn bytes(&self) -> u64 {
-        self.closed.iter().sum::<u64>() + self.end.place.offset
+        self.closed.iter().map(|closed| closed.len).sum::<u64>() + self.end.place.offset
     }
 
-    /// Puts `bytes`, the state after everything committed so far, in the place of the last snapshot: compressed,
-    /// sealed, atomic and durable. Commits that were only appended are synced first.
+    /// Puts `parts`, which together are the state after everything committed so far, in the place of the last
+    /// snapshot: compressed, each sealed by itself, atomic and durable. Commits that were only appended are synced
+    /// first. Secrets belong into the first part: of its reading nothing is left in memory but what is given back.
     ///
     /// # Errors
     /// [`Error::Withdrawn`] as [`CommitLog::sync`]; [`Error::Storage`]: the old snapshot is still there.
-    pub fn replace_snapshot(&mut self, bytes: &[u8]) -> Result<(), Error> {
+    pub fn replace_snapshot(&mut self, parts: &[impl AsRef<[u8]>]) -> Result<(), Error> {
         self.sync()?;
-        let file = snapshot::write(self.log_id, self.end.last, self.salts.next(), bytes, &self.segments.keys);
+        let covers = (self.end.last, rewrites(&self.closed));
+        let file = snapshot::write(self.log_id, covers, self.salts.next(), parts, &self.segments.keys);
         Ok(self.segments.storage.replace(snapshot::FILE, &file)?)
     }
 
-    /// The last snapshot, if there is one.
+    /// The last snapshot, if there is one that was written since a segment was last rewritten; its parts are still
+    /// to be read.
     ///
     /// # Errors
     /// [`Error::Snapshot`] when it is damaged: the state can be rebuilt from the log; [`Error::Storage`].
     pub fn snapshot(&self) -> Result<Option<Snapshot>, Error> {
-        snapshot::read(&*self.segments.storage, &self.log_id, &self.store_key)
+        let rewrites = rewrites(&self.closed);
+        snapshot::read(&*self.segments.storage, &self.log_id, &self.store_key, rewrites)
+    }
+
+    /// A part of a snapshot: what was handed in under this number, from 0.
+    ///
+    /// # Errors
+    /// [`Error::Snapshot`] when it is damaged or not there, or when another snapshot has taken its place since;
+    /// [`Error::Storage`].
+    pub fn snapshot_part(&self, snapshot: &Snapshot, number: usize) -> Result<Vec<u8>, Error> {
+        snapshot.part(&*self.segments.storage, number)
     }
 
     /// Closes the log. Commits that were appended and not synced may or may not be there when it is opened again.
@@ -290,7 +313,7 @@ impl CommitLog {
     fn len(&self, segment: u32) -> Option<u64> {
         match (segment as usize).checked_sub(1)? {
             index if index == self.closed.len() => Some(self.end.place.offset),
-            index => self.closed.get(index).copied(),
+            index => self.closed.get(index).map(|closed| closed.len),
         }
     }
 
@@ -332,8 +355,15 @@ impl CommitLog {
         (bytes, places, key)
     }
 
+    fn closed_lens(&self) -> Vec<u64> {
+        self.closed.iter().map(|closed| closed.len).collect()
+    }
+
     /// Closes the current segment and begins the next.
-    fn roll(&mut self) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// As [`CommitLog::sync`]; [`Error::Storage`]: the segment goes on.
+    pub(crate) fn roll(&mut self) -> Result<(), Error> {
         self.sync()?;
         let Place { segment, offset, .. } = self.end.place;
         let header = SegmentHeader {
@@ -341,9 +371,10 @@ impl CommitLog {
             segment: segment + 1,
             before_len: u32::try_from(offset).expect("segments end far below 4 GiB"),
             before_last: self.end.last,
+            rewritten: None,
         };
         self.segments.storage.replace(&file_name(segment + 1), &header.to_bytes(&self.segments.keys))?;
-        self.closed.push(offset);
+        self.closed.push(Closed { len: offset, rewritten: 0 });
         self.end = End::empty(segment + 1, self.end.last);
         self.synced = self.end;
         self.session = None;
@@ -424,36 +455,64 @@ fn count(storage: &dyn Storage) -> Result<u32, Error> {
     Ok(count)
 }
 
-/// The last segment's header, the log's keys, and the lengths of all segments before, checked against what their
-/// successors say.
+/// The last segment's header, the log's keys, and all segments before with their lengths checked against what their
+/// successors say, or they themselves.
 fn read_headers(
     storage: &dyn Storage,
     key: &Secret<32>,
-) -> Result<(SegmentHeader, LogKeys, Vec<u64>), Error> {
+) -> Result<(SegmentHeader, LogKeys, Vec<Closed>), Error> {
     let count = count(storage)?;
-    let mut lens: Vec<u64> = Vec::new();
-    let mut found: Option<(SegmentHeader, LogKeys)> = None;
+    let mut closed: Vec<Closed> = Vec::new();
+    let mut found: Option<(SegmentHeader, LogKeys, u64)> = None;
     for segment in 1..=count {
         let file = file_name(segment);
         let len = storage.size(&file)?.ok_or(Error::Missing { segment })?;
         let want = usize::try_from(len).unwrap_or(usize::MAX).min(segment::HEADER_LEN);
-        let (header, keys) = SegmentHeader::parse(&storage.read(&file, 0, want)?, &file, segment, key)?;
-        if found.as_ref().is_some_and(|(before, _)| before.log_id != header.log_id) {
-            return Err(Error::Foreign { file });
+        let (mut header, keys) = SegmentHeader::parse(&storage.read(&file, 0, want)?, &file, segment, key)?;
+        if let Some((before, _, len)) = &found {
+            if before.log_id != header.log_id {
+                return Err(Error::Foreign { file });
+            }
+            closed.push(close(before, *len, &mut header)?);
         }
-        if let Some(&before) = lens.last()
-            && before != u64::from(header.before_len)
-        {
-            let offset = before.min(header.before_len.into());
-            let what = "its segment is not as long as the next one says";
-            return Err(Error::Damaged { segment: segment - 1, block: 0, offset, what });
-        }
-        lens.push(len);
-        found = Some((header, keys));
+        found = Some((header, keys, len));
     }
-    lens.pop();
-    let (header, keys) = found.ok_or(Error::Missing { segment: 1 })?;
-    Ok((header, keys, lens))
+    let (header, keys, _) = found.ok_or(Error::Missing { segment: 1 })?;
+    Ok((header, keys, closed))
+}
+
+/// The segment before `next`, if it is as long as it has to be; tells `next` where it ends now.
+fn close(before: &SegmentHeader, len: u64, next: &mut SegmentHeader) -> Result<Closed, Error> {
+    if let Some(rewritten) = &before.rewritten {
+        (next.before_len, next.before_last) = (rewritten.len, Some(rewritten.last));
+    }
+    if len != u64::from(next.before_len) {
+        let offset = len.min(next.before_len.into());
+        let what = "its segment is not as long as it was when it was closed";
+        return Err(Error::Damaged { segment: before.segment, block: 0, offset, what });
+    }
+    Ok(Closed { len, rewritten: before.rewritten.map_or(0, |rewritten| rewritten.times) })
+}
+
+/// How often segments were rewritten, all together.
+fn rewrites(closed: &[Closed]) -> u32 {
+    closed.iter().map(|closed| closed.rewritten).fold(0, u32::saturating_add)
+}
+
+/// The last block the snapshot covers, if it says so and still speaks of this log: where a segment was rewritten since,
+/// it names places that are gone.
+fn covers(
+    storage: &dyn Storage,
+    key: &Secret<32>,
+    last: &SegmentHeader,
+    rewrites: u32,
+) -> Result<Option<BlockRef>, Error> {
+    match snapshot::covers(storage, &last.log_id, key)? {
+        Some((_, then)) if then > rewrites => Err(Error::Shortened),
+        Some((covers, _)) if covers.segment > last.segment => Err(Error::Shortened),
+        Some((covers, then)) if then == rewrites => Ok(Some(covers)),
+        _ => Ok(None),
+    }
 }
 
 /// The log's end and the length of its last file, which is longer after a crash.
@@ -465,7 +524,6 @@ fn recover_end(
     let segment = header.segment;
     let len = segments.storage.size(&file_name(segment))?.ok_or(Error::Missing { segment })?;
     let start = match covers {
-        Some(covers) if covers.segment > segment => return Err(Error::Shortened),
         Some(covers) if covers.segment == segment => {
             let place = Place::from(covers);
             match segments.header(&place, len) {

@@ -1,19 +1,30 @@
+mod insert;
+mod pack;
+mod relocate;
+
 use super::BlockRef;
 use crate::crdt::Stamp;
-use crate::sync::{Batch, BatchAuthor, BatchEvent, BatchStub, ChainHead, Frontier, KeyId};
+use crate::sync::{ChainHead, Frontier, KeyId};
 use hashbrown::HashMap;
+use std::cell::OnceCell;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use terachat_event::{
     DeviceId, EventHash, EventRef, Header, Kind, LogId, SignedHead, chain_start, genesis_start,
 };
+
+pub(super) use relocate::{Moved, Places};
 
 /// What is known of every event of one log besides its payload, by position: the order in which events were accepted,
 /// which is causal. Some 50 bytes an event, all in memory.
 pub(crate) struct LogIndex {
     pub(crate) log: LogId,
     pub(crate) chains: Vec<Chain>,
-    by_device: HashMap<DeviceId, u32>,
+    /// Chains by device, built when it is first asked for.
+    by_device: OnceCell<HashMap<DeviceId, u32>>,
+    /// Positions that chains name as theirs, as they were when the log was opened.
+    threaded: Vec<u32>,
     pub(crate) events: Vec<EventMeta>,
     /// Positions of parents other than the predecessor, of all events in turn.
     pub(super) parents: Vec<u32>,
@@ -49,8 +60,16 @@ pub(super) struct Stub {
 pub(crate) struct Chain {
     pub(super) device: DeviceId,
     pub(super) head: SignedHead,
-    /// Positions of its events by number, from 1.
-    pub(crate) events: Vec<u32>,
+    /// Of its events.
+    pub(super) events: Positions,
+}
+
+/// Where a chain's events are: a part of the list that all chains share since the log was opened, until the chain grows
+/// and has a list of its own.
+#[derive(Default)]
+pub(super) struct Positions {
+    shared: Range<u32>,
+    own: Vec<u32>,
 }
 
 /// One event.
@@ -74,7 +93,8 @@ impl LogIndex {
         Self {
             log,
             chains: Vec::new(),
-            by_device: HashMap::new(),
+            by_device: OnceCell::new(),
+            threaded: Vec::new(),
             events: Vec::new(),
             parents: Vec::new(),
             controls: Vec::new(),
@@ -99,7 +119,11 @@ impl LogIndex {
     }
 
     pub(crate) fn chain_of(&self, device: &DeviceId) -> Option<u32> {
-        self.by_device.get(device).copied()
+        let chains = (0..).zip(&self.chains);
+        self.by_device
+            .get_or_init(|| chains.map(|(at, chain)| (chain.device, at)).collect())
+            .get(device)
+            .copied()
     }
 
     pub(crate) fn device(&self, chain: u32) -> &DeviceId {
@@ -108,7 +132,7 @@ impl LogIndex {
 
     /// How many events of this chain are here.
     pub(crate) fn chain_len(&self, chain: u32) -> u64 {
-        self.chains[chain as usize].events.len() as u64
+        self.chain_events(chain).len() as u64
     }
 
     pub(crate) fn head(&self, device: &DeviceId) -> Option<&SignedHead> {
@@ -135,8 +159,7 @@ impl LogIndex {
     }
 
     pub(super) fn position(&self, chain: u32, seq: u64) -> Option<u32> {
-        let events = &self.chains[chain as usize].events;
-        events.get(usize::try_from(seq.checked_sub(1)?).ok()?).copied()
+        self.chain_events(chain).get(usize::try_from(seq.checked_sub(1)?).ok()?).copied()
     }
 
     /// The hash of the event at this position, unless it has to be recomputed first.
@@ -177,9 +200,9 @@ impl LogIndex {
         (parent & STUB != 0).then(|| &self.stubs[(parent & !STUB) as usize])
     }
 
-    /// Notes a stub and gives the parent that stands for it.
-    pub(super) fn stub_parent(&mut self, stub: Stub) -> u32 {
-        STUB | intern(&mut self.stubs, stub)
+    /// The parent that stands for the stub with this number.
+    pub(super) fn nth_stub(number: u32) -> u32 {
+        STUB | number
     }
 
     /// Whether the event counts for nothing because its author signed another one with a number up to its own.
@@ -199,6 +222,11 @@ impl LogIndex {
 
     pub(crate) fn key(&self, at: u32) -> Option<&KeyId> {
         self.log.channel.and(self.keys.get(self.event(at).key as usize))
+    }
+
+    /// Whether events here are sealed under the epoch that this control event made.
+    pub(crate) fn knows_epoch(&self, commit: &EventHash) -> bool {
+        self.keys.iter().any(|key| key.commit == *commit)
     }
 
     /// The canonical header of the event at this position; `None` when a parent's hash has to be recomputed first.
@@ -262,157 +290,6 @@ impl LogIndex {
         self.standing(at, &self.chains[at as usize])
     }
 
-    /// Takes in a staged batch: `fresh` says which of its events are new, `hashes` are all theirs.
-    pub(super) fn insert(
-        &mut self,
-        batch: &Batch,
-        fresh: &[bool],
-        hashes: &[EventHash],
-        blocks: &[BlockRef],
-    ) {
-        let key = batch.key.map_or(0, |key| intern(&mut self.keys, key));
-        let controls: Vec<u32> =
-            batch.controls.iter().map(|list| intern(&mut self.controls, list.clone())).collect();
-        let chains: Vec<u32> = batch.authors.iter().map(|author| self.chain_for(author)).collect();
-        self.events.reserve(batch.events.len());
-        let mut next: Vec<u64> = batch.authors.iter().map(|author| author.first_seq).collect();
-        let (mut parents, mut place) = (batch.parents.iter(), Place::new(batch, self.chunks.len()));
-        for (at, event) in batch.events.iter().enumerate() {
-            let (chunk, offset) = place.next(at, event);
-            let author = event.author as usize;
-            let seq = next[author];
-            next[author] += 1;
-            let mine = parents.by_ref().take(event.parents as usize);
-            if !fresh[at] {
-                mine.for_each(drop);
-                continue;
-            }
-            let position = self.len();
-            for (parent, seq) in mine {
-                let parent = self.parent(batch, *parent, *seq, chains[*parent as usize]);
-                self.heads.remove(&parent);
-                self.parents.push(parent);
-            }
-            let chain = &mut self.chains[chains[author] as usize];
-            if let Some(predecessor) = chain.events.last() {
-                self.heads.remove(predecessor);
-            }
-            chain.events.push(position);
-            self.heads.insert(position);
-            self.hashes.push(hashes[at]);
-            #[allow(
-                clippy::cast_possible_truncation,
-                reason = "a chain holds no more events than positions exist"
-            )]
-            self.events.push(EventMeta {
-                chain: chains[author],
-                seq: seq as u32,
-                lamport: event.lamport,
-                wall_ms: event.wall_ms,
-                control: controls.get(event.control as usize).copied().unwrap_or(0),
-                key,
-                parents_end: self.parents.len() as u32,
-                chunk,
-                offset,
-                len: event.payload_len,
-            });
-        }
-        for (author, chain) in batch.authors.iter().zip(&chains).filter(|(author, _)| author.count > 0) {
-            let last = author.first_seq + u64::from(author.count) - 1;
-            let chain = &mut self.chains[*chain as usize];
-            if last > chain.head.seq {
-                let at = *chain.events.last().expect("it has the event with that number");
-                let hash = self.hashes[(at - self.hashes_from) as usize];
-                chain.head = SignedHead { seq: last, hash, signature: author.signature };
-            }
-        }
-        self.metas.push(blocks[0]);
-        self.chunks.extend_from_slice(&blocks[1..]);
-        self.batch_ends.push(self.len());
-    }
-
-    /// The position of a staged event's parent, or the stub that stands for it.
-    fn parent(&mut self, batch: &Batch, author: u32, seq: u64, chain: u32) -> u32 {
-        let held = self.position(chain, seq);
-        let Some(stub) = batch.stub(author, seq) else { return held.expect("staging found every parent") };
-        match held.filter(|at| self.hash(*at) == Some(stub.hash)) {
-            Some(at) => at,
-            None => {
-                let event = EventRef { author: batch.authors[author as usize].device, seq };
-                self.stub_parent(Stub { event, hash: stub.hash, lamport: stub.lamport })
-            }
-        }
-    }
-
-    fn chain_for(&mut self, author: &BatchAuthor) -> u32 {
-        *self.by_device.entry(author.device).or_insert_with(|| {
-            let head = SignedHead { seq: 0, hash: EventHash([0; 32]), signature: [0; 64] };
-            self.chains.push(Chain { device: author.device, head, events: Vec::new() });
-            u32::try_from(self.chains.len() - 1).expect("no more chains than events")
-        })
-    }
-
-    /// The events at `positions` (ascending) as a batch; `signature` gives an author's signature on the last of its
-    /// events here.
-    pub(crate) fn batch(
-        &self,
-        positions: &[u32],
-        signature: impl Fn(u32, u64) -> Option<[u8; 64]>,
-    ) -> Option<Batch> {
-        let first = *positions.first()?;
-        let mut batch = Batch {
-            log: self.log,
-            key: self.key(first).copied(),
-            authors: Vec::new(),
-            controls: Vec::new(),
-            events: Vec::with_capacity(positions.len()),
-            parents: Vec::new(),
-            stubs: Vec::new(),
-        };
-        let (mut authors, mut controls) = (HashMap::new(), HashMap::new());
-        for at in positions {
-            let event = self.event(*at);
-            let author = batch_author(&mut batch, &mut authors, *self.device(event.chain), event.seq.into());
-            let entry = &mut batch.authors[author as usize];
-            if entry.count == 0 {
-                entry.first_seq = event.seq.into();
-            }
-            entry.count += 1;
-            let control = *controls.entry(event.control).or_insert_with(|| {
-                if self.log.channel.is_some() {
-                    batch.controls.push(self.controls[event.control as usize].clone());
-                }
-                u32::try_from(batch.controls.len().saturating_sub(1)).expect("no more lists than events")
-            });
-            // The header names parents by ascending hash; decoders sort again, so any fixed order serves.
-            let parents = self.parents_of(*at).to_vec();
-            for parent in &parents {
-                let name = self.parent_ref(*parent);
-                let author = batch_author(&mut batch, &mut authors, name.author, name.seq);
-                batch.parents.push((author, name.seq));
-                if self.is_frozen(&name) && batch.stub(author, name.seq).is_none() {
-                    let hash = self.parent_hash(*parent, |at| self.hash(at))?;
-                    let lamport =
-                        self.stub(*parent).map_or_else(|| self.event(*parent).lamport, |stub| stub.lamport);
-                    batch.stubs.push(BatchStub { author, seq: name.seq, hash, lamport });
-                }
-            }
-            batch.events.push(BatchEvent {
-                author,
-                control,
-                lamport: event.lamport,
-                wall_ms: event.wall_ms,
-                parents: u32::try_from(parents.len()).expect("at most 32"),
-                payload_len: event.len,
-            });
-        }
-        for author in batch.authors.iter_mut().filter(|author| author.count > 0) {
-            let chain = self.chain_of(&author.device)?;
-            author.signature = signature(chain, author.first_seq + u64::from(author.count) - 1)?;
-        }
-        Some(batch)
-    }
-
     /// Events nobody has built on yet.
     pub(crate) fn heads(&self) -> impl Iterator<Item = u32> + '_ {
         self.heads.iter().copied()
@@ -420,7 +297,7 @@ impl LogIndex {
 
     /// The position of a chain's newest event.
     pub(crate) fn position_of_last(&self, chain: u32) -> Option<u32> {
-        self.chains[chain as usize].events.last().copied()
+        self.chain_events(chain).last().copied()
     }
 
     /// Devices that have chains here.
@@ -433,58 +310,33 @@ impl LogIndex {
         self.batch_ends.partition_point(|end| *end <= at)
     }
 
-    /// Builds the lookup by device anew, after the chains were read from a snapshot.
-    pub(super) fn relink(&mut self) {
-        self.by_device = (0..).zip(&self.chains).map(|(at, chain)| (chain.device, at)).collect();
+    /// Positions of the events that a stored batch brought.
+    pub(super) fn positions_of(&self, batch: usize) -> Range<u32> {
+        let from = batch.checked_sub(1).map_or(0, |before| self.batch_ends[before]);
+        from..self.batch_ends[batch]
+    }
+
+    /// Positions of a chain's events by number, from 1.
+    pub(crate) fn chain_events(&self, chain: u32) -> &[u32] {
+        self.chains[chain as usize].events.list(&self.threaded)
     }
 
     /// Chains and the number from which on they are cut off by proofs of equivocation.
     pub(crate) fn positions_from(&self, device: &DeviceId, seq: u64) -> &[u32] {
         let Some(chain) = self.chain_of(device) else { return &[] };
-        let events = &self.chains[chain as usize].events;
+        let events = self.chain_events(chain);
         &events[usize::try_from(seq.saturating_sub(1)).unwrap_or(usize::MAX).min(events.len())..]
     }
 }
 
-/// The place of `device` among the batch's authors, given one when it has none yet.
-fn batch_author(batch: &mut Batch, known: &mut HashMap<DeviceId, u32>, device: DeviceId, seq: u64) -> u32 {
-    *known.entry(device).or_insert_with(|| {
-        batch.authors.push(BatchAuthor { device, first_seq: seq, count: 0, signature: [0; 64] });
-        u32::try_from(batch.authors.len() - 1).expect("no more authors than events")
-    })
-}
-
-/// Where each event's payload lies: its chunk, and the offset inside.
-struct Place {
-    ends: Vec<usize>,
-    first: usize,
-    chunk: usize,
-    offset: u32,
-}
-
-impl Place {
-    fn new(batch: &Batch, first: usize) -> Self {
-        Self { ends: batch.chunk_ends(), first, chunk: 0, offset: 0 }
-    }
-
-    fn next(&mut self, at: usize, event: &BatchEvent) -> (u32, u32) {
-        if at == self.ends[self.chunk] {
-            self.chunk += 1;
-            self.offset = 0;
+impl Positions {
+    fn list<'a>(&'a self, threaded: &'a [u32]) -> &'a [u32] {
+        if self.own.is_empty() {
+            &threaded[self.shared.start as usize..self.shared.end as usize]
+        } else {
+            &self.own
         }
-        let here = (u32::try_from(self.first + self.chunk).expect("fewer chunks than events"), self.offset);
-        self.offset += event.payload_len;
-        here
     }
-}
-
-/// The place of `value` in `list`, appended when it is new; new values repeat the last ones far more often than not.
-fn intern<T: PartialEq>(list: &mut Vec<T>, value: T) -> u32 {
-    let at = list.iter().rposition(|known| *known == value).unwrap_or_else(|| {
-        list.push(value);
-        list.len() - 1
-    });
-    u32::try_from(at).expect("no more values than events")
 }
 
 /// Void events by position, with the reason: they stand in the log and count for nothing.

@@ -37,8 +37,8 @@ impl Keyring {
 
 /// The secret of the epoch that the control event `commit` made, if this device has it.
 pub(super) fn secret(records: &Records, space: &SpaceId, commit: &EventHash) -> Option<Secret<32>> {
-    let mut bytes: [u8; 32] = records.value(&name(space, commit))?.try_into().ok()?;
-    Some(Secret::take(&mut bytes))
+    let bytes: &[u8; 32] = records.value(&name(space, commit))?.try_into().ok()?;
+    Some(Secret::generate(|out| out.copy_from_slice(bytes)))
 }
 
 /// The record that keeps an epoch's secret.
@@ -47,7 +47,12 @@ pub(super) fn record(
     commit: &EventHash,
     secret: &Secret<32>,
 ) -> (Vec<u8>, Option<SecretBytes>) {
-    (name(space, commit), Some(SecretBytes::take(secret.expose_secret().to_vec())))
+    (name(space, commit), Some(SecretBytes::copy_from(secret.expose_secret())))
+}
+
+/// Whether the record of this name keeps an epoch's secret.
+pub(super) fn is_secret(name: &[u8]) -> bool {
+    name.starts_with(PREFIX)
 }
 
 fn name(space: &SpaceId, commit: &EventHash) -> Vec<u8> {

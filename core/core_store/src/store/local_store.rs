@@ -1,11 +1,11 @@
 use super::index::LogIndex;
 use super::keyring::{self, Keyring};
 use super::records::{self, Records, Write};
-use super::space_logs::SpaceLogs;
+use super::space_logs::{ChannelLog, SpaceLogs, control_event};
 use super::storage::Storage;
 use super::validator::{Staged, Staging, Trust, stage};
-use super::{Block, BlockRef, CommitLog};
-use crate::model::{EpochKey, SpaceState};
+use super::{Block, BlockRef, CommitLog, Snapshot};
+use crate::model::{ControlEvent, ControlLog, EpochKey, SpaceState};
 use crate::sync::{Batch, Frames, Frontier, KeyId, Limits, decode_batch, encode_batch};
 use crate::{Error, Wait};
 use std::cell::RefCell;
@@ -34,6 +34,8 @@ pub struct LocalStore {
     pub(crate) entropy: Box<dyn Entropy + Send>,
     /// Events and bytes that a snapshot does not cover yet.
     pub(super) tail_len: u64,
+    /// The snapshot the store was opened with, for what was not read of it yet.
+    pub(super) snapshot: Option<Snapshot>,
     /// Whether commits wait for [`LocalStore::flush`] to become durable.
     deferred: bool,
 }
@@ -65,6 +67,7 @@ impl LocalStore {
             cache: RefCell::default(),
             entropy,
             tail_len: 0,
+            snapshot: None,
             deferred: false,
         }
     }
@@ -79,14 +82,42 @@ impl LocalStore {
         self.spaces.get(space).map(|logs| logs.control.state())
     }
 
-    /// A space's control log.
-    pub fn control(&self, space: &SpaceId) -> Option<&crate::model::ControlLog> {
-        self.spaces.get(space).map(|logs| &logs.control)
+    /// A space's control log. Reads its history from disk when it is first asked for.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when the history cannot be read; nothing changed.
+    pub fn control(&self, space: &SpaceId) -> Result<Option<&ControlLog>, Error> {
+        let Some(logs) = self.spaces.get(space) else { return Ok(None) };
+        if let Ok(settled) = logs.control.parts() {
+            let events = self.control_events(&logs.control_index)?;
+            let log = ControlLog::restore(events, &settled.ranks, Arc::clone(&settled.state));
+            logs.control.remember(log);
+        }
+        Ok(logs.control.history())
     }
 
     /// A space's control log, to ask about its past.
-    pub fn control_mut(&mut self, space: &SpaceId) -> Option<&mut crate::model::ControlLog> {
-        self.spaces.get_mut(space).map(|logs| &mut logs.control)
+    ///
+    /// # Errors
+    /// As [`LocalStore::control`].
+    pub fn control_mut(&mut self, space: &SpaceId) -> Result<Option<&mut ControlLog>, Error> {
+        self.control(space)?;
+        Ok(self.spaces.get_mut(space).map(|logs| logs.control.history_mut()))
+    }
+
+    /// A control log's events in the order in which they came.
+    pub(super) fn control_events(&self, index: &LogIndex) -> Result<Vec<ControlEvent>, Error> {
+        (0..index.len()).map(|at| Ok(control_event(index, at, &self.payload(index, at)?))).collect()
+    }
+
+    /// Loads the control log's history if judging this batch takes it: it changes the log, or cites its past.
+    pub(crate) fn load_cited(&self, batch: &Batch) -> Result<(), Error> {
+        let Some(logs) = self.spaces.get(&batch.log.space) else { return Ok(()) };
+        let current = |list: &Vec<EventHash>| logs.control.is_current(list);
+        if batch.log.channel.is_none() || !batch.controls.iter().all(current) {
+            self.control(&batch.log.space)?;
+        }
+        Ok(())
     }
 
     /// The source of randomness that was handed in.
@@ -203,26 +234,39 @@ impl LocalStore {
         chunks: &[Vec<u8>],
         trust: Trust,
     ) -> Result<Staging, Error> {
-        let empty;
+        let (empty, blank);
+        self.load_cited(batch)?;
         let key = self.epoch_key(&batch.log, batch.key.as_ref());
         if batch.key.is_some() && key.is_none() {
             return Ok(Staging::Waits(Wait::Epoch(batch.key.map_or(0, |key| key.epoch))));
         }
         let index = match self.index(&batch.log) {
             Some(index) => index,
-            None if batch.log.channel.is_none() => {
-                empty = LogIndex::new(batch.log);
+            // What is on disk may be of a channel whose creation became void since.
+            None if batch.log.channel.is_none() || trust != Trust::Peer => {
+                empty = self.blank_index(&batch.log);
                 &empty
             }
             None => {
                 return Ok(Staging::Waits(Wait::Channel(batch.log.channel.unwrap_or(ChannelId([0; 32])))));
             }
         };
-        match stage(index, batch, chunks, key.as_deref(), trust)? {
+        let control = match &batch.log.channel {
+            Some(_) => None,
+            None => match self.control(&batch.log.space)? {
+                Some(control) => Some(control),
+                None => {
+                    blank = self.blank_control(&batch.log.space);
+                    Some(&blank)
+                }
+            },
+        };
+        match stage(index, batch, chunks, key.as_deref(), control, trust)? {
             Staging::NeedsHashes => {
                 self.recompute_hashes(&batch.log)?;
                 let index = self.index(&batch.log).expect("it was there a moment ago");
-                stage(index, batch, chunks, key.as_deref(), trust)
+                let control = self.control(&batch.log.space)?.filter(|_| batch.log.channel.is_none());
+                stage(index, batch, chunks, key.as_deref(), control, trust)
             }
             staging => Ok(staging),
         }
@@ -235,8 +279,9 @@ impl LocalStore {
         chunks: &[Vec<u8>],
         frames: &Frames,
         staged: &Staged,
-        writes: Vec<Write>,
+        mut writes: Vec<Write>,
     ) -> Result<std::ops::Range<u32>, Error> {
+        writes.extend(self.skeleton_records(&batch.log.space, &staged.skeletons));
         let record_block = (!writes.is_empty()).then(|| records::encode(&writes));
         // What came compressed is stored as it came; one batch has one encoding, so these are its bytes.
         let meta = if frames.meta.is_none() { encode_batch(batch) } else { Vec::new() };
@@ -262,7 +307,13 @@ impl LocalStore {
         staged: &Staged,
         refs: &[BlockRef],
     ) -> Result<std::ops::Range<u32>, Error> {
-        let logs = self.spaces.entry(batch.log.space).or_insert_with(|| SpaceLogs::new(batch.log.space));
+        let space = batch.log.space;
+        self.spaces.entry(space).or_insert_with(|| SpaceLogs::new(space));
+        self.know(&space, &staged.skeletons)?;
+        let logs = self.spaces.get_mut(&space).expect("it was just put there");
+        if let Some(id) = batch.log.channel {
+            logs.channels.entry(id).or_insert_with(|| ChannelLog::new(batch.log));
+        }
         let index = logs.index_mut(&batch.log).ok_or(Error::Unknown("the channel"))?;
         let from = index.len();
         index.insert(batch, &staged.fresh, &staged.hashes, refs);
@@ -270,14 +321,11 @@ impl LocalStore {
         match &batch.log.channel {
             Some(id) => logs.take_channel(id, from, batch, chunks, &staged.fresh),
             None => {
-                let changed = if logs.take_control(from, batch, chunks, &staged.fresh) {
-                    logs.recut()
-                } else {
-                    Vec::new()
-                };
-                for id in changed {
-                    self.rebuild(batch.log.space, &id)?;
+                if logs.take_control(from, batch, chunks, &staged.fresh) {
+                    self.recut(batch.log.space)?;
                 }
+                // Of a fork one may have heard before the log it is in was here.
+                self.adopt_proofs(&batch.log.space)?;
             }
         }
         Ok(from..to)
@@ -289,6 +337,25 @@ impl LocalStore {
         let result = logs.rebuild(channel, |index, at| self.payload(index, at));
         self.spaces.insert(space, logs);
         result
+    }
+
+    /// Judges a space's channels by what its control log says now that a chain forked.
+    pub(crate) fn rejudge(&mut self, space: SpaceId) -> Result<(), Error> {
+        self.control(&space)?;
+        let Some(mut logs) = self.spaces.remove(&space) else { return Ok(()) };
+        let changed = logs.rejudge(|index, at| self.payload(index, at));
+        self.spaces.insert(space, logs);
+        changed?.into_iter().try_for_each(|id| self.rebuild(space, &id))?;
+        self.recut(space)
+    }
+
+    /// Cuts chains off where the control log says so now.
+    fn recut(&mut self, space: SpaceId) -> Result<(), Error> {
+        self.control(&space)?;
+        let Some(mut logs) = self.spaces.remove(&space) else { return Ok(()) };
+        let changed = logs.recut(|index, at| self.payload(index, at));
+        self.spaces.insert(space, logs);
+        changed?.into_iter().try_for_each(|id| self.rebuild(space, &id))
     }
 
     /// The payload of an event before sealing.
@@ -315,6 +382,11 @@ impl LocalStore {
             cache.push((at, chunk));
         }
         Ok(Arc::clone(&cache.last().expect("one was just put there").1))
+    }
+
+    /// Forgets the chunks at hand: blocks have moved.
+    pub(super) fn forget_chunks(&self) {
+        self.cache.borrow_mut().clear();
     }
 
     /// Recomputes the hashes of all events of a log from its stored headers and payloads.

@@ -94,7 +94,7 @@ pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Vec<Write>, crate::Error> 
             let name = reader.bytes(name_len)?.to_vec();
             let value = match reader.count(len + 1)? {
                 0 => None,
-                value_len => Some(SecretBytes::take(reader.bytes(value_len - 1)?.to_vec())),
+                value_len => Some(SecretBytes::copy_from(reader.bytes(value_len - 1)?)),
             };
             Ok((name, value))
         })

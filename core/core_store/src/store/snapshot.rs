@@ -1,21 +1,25 @@
 //! The state at one place of the commit log: `docs/format/store.md`. Everything in it follows from the log; a damaged or
 //! foreign one is ignored and built anew.
-use super::index::{Chain, EventMeta, LogIndex, Stub};
+mod index_columns;
+
+use super::control::{Control, Settled};
 use super::local_store::LocalStore;
 use super::records;
-use super::space_logs::{ChannelLog, SpaceLogs, control_event};
-use super::{BlockRef, Error as StoreError};
+use super::space_logs::{CUT, ChannelLog, EQUIVOCATED, SpaceLogs};
+use super::{BlockRef, Error as StoreError, Snapshot};
 use crate::Error;
-use crate::model::{ControlLog, Rank};
+use crate::model::{ChannelState, ControlLog, Rank, SpaceState};
 use crate::query::search_index::SearchIndex;
-use crate::sync::{KeyId, Reader, put, unzigzag, zigzag};
-use terachat_event::{ChannelId, DeviceId, EventHash, EventRef, LogId, SignedHead, SpaceId};
+use crate::sync::{Reader, put};
+use index_columns::{put_index, read_index};
+use std::sync::Arc;
+use terachat_event::{ChannelId, DeviceId, EventHash, LogId, SpaceId};
 use terachat_vault::SecretBytes;
 use zeroize::Zeroize;
 
-const VERSION: u8 = 1;
-/// Hashes of the newest events are kept: they are the parents of what comes next.
-const HASHES_KEPT: usize = 1024;
+const VERSION: u8 = 3;
+/// Why events were cut off, in the order of the lists of them.
+const CUTS: [&str; 2] = [CUT, EQUIVOCATED];
 /// A snapshot is worth its writing when the tail holds this many bytes more than are quickly replayed.
 const TAIL_LEN_MAX: u64 = 512 * 1024;
 
@@ -33,23 +37,44 @@ impl LocalStore {
     /// # Errors
     /// [`Error::Store`]; the old snapshot is still there.
     pub fn snapshot(&mut self) -> Result<(), Error> {
+        self.compact_if_due()?;
+        // Also reads what of the old snapshot was not read yet.
         self.index_texts()?;
-        let mut out = vec![VERSION];
-        out.extend_from_slice(self.records.encode_all().expose_secret());
-        put(&mut out, self.spaces.len() as u64);
-        for (space, logs) in &mut self.spaces {
-            out.extend_from_slice(&space.0);
-            put_index(&mut out, &logs.control_index);
-            put_settled(&mut out, &logs.control);
-            put(&mut out, logs.channels.len() as u64);
-            for (id, channel) in &mut logs.channels {
-                out.extend_from_slice(&id.0);
-                put_channel(&mut out, channel);
+        let root = self.put_root();
+        let mut parts = vec![Part::Secret(root)];
+        for logs in self.spaces.values_mut() {
+            let mut out = Vec::new();
+            put_control(&mut out, logs);
+            parts.push(Part::Plain(out));
+            let devices: Vec<DeviceId> = known_devices(&logs.control).copied().collect();
+            for channel in logs.channels.values_mut() {
+                let mut out = Vec::new();
+                put_channel(&mut out, channel, &devices);
+                parts.push(Part::Plain(out));
+                parts.push(Part::Plain(put_texts(channel)));
             }
         }
-        self.log.replace_snapshot(SecretBytes::take(out).expose_secret())?;
+        self.log.replace_snapshot(&parts)?;
+        self.snapshot = None;
         self.tail_len = 0;
         Ok(())
+    }
+
+    fn put_root(&self) -> SecretBytes {
+        let mut ids = Vec::new();
+        put(&mut ids, self.spaces.len() as u64);
+        for (space, logs) in &self.spaces {
+            ids.extend_from_slice(&space.0);
+            put(&mut ids, logs.channels.len() as u64);
+            logs.channels.keys().for_each(|id| ids.extend_from_slice(&id.0));
+        }
+        let records = self.records.encode_all();
+        // Of its final length at once: a buffer that moves leaves its secrets behind.
+        let mut out = Vec::with_capacity(1 + ids.len() + records.expose_secret().len());
+        out.push(VERSION);
+        out.extend_from_slice(&ids);
+        out.extend_from_slice(records.expose_secret());
+        SecretBytes::take(out)
     }
 
     /// Restores the last snapshot, if there is one that can be read, and gives back up to where it covers the log.
@@ -59,16 +84,14 @@ impl LocalStore {
             Ok(None) | Err(StoreError::Snapshot { .. }) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        let mut bytes = snapshot.bytes;
-        let result = self.read_snapshot(&bytes);
-        // The records, right behind the version, are all that is secret in it.
-        let secret_len = (1 + self.records.encode_all().expose_secret().len()).min(bytes.len());
-        bytes[..secret_len].zeroize();
-        drop(bytes);
-        match result {
-            Ok(()) => Ok(snapshot.covers),
-            Err(Error::Malformed(_) | Error::Corrupt(_)) => {
-                // Written by another version, or by a bug: the log has it all.
+        match self.read_snapshot(&snapshot) {
+            Ok(()) => {
+                let covers = snapshot.covers;
+                self.snapshot = Some(snapshot);
+                Ok(covers)
+            }
+            Err(Error::Malformed(_) | Error::Corrupt(_) | Error::Store(StoreError::Snapshot { .. })) => {
+                // Damaged, written by another version, or by a bug: the log has it all.
                 self.records = records::Records::default();
                 self.spaces.clear();
                 Ok(None)
@@ -77,303 +100,179 @@ impl LocalStore {
         }
     }
 
-    fn read_snapshot(&mut self, bytes: &[u8]) -> Result<(), Error> {
+    fn read_snapshot(&mut self, snapshot: &Snapshot) -> Result<(), Error> {
+        let mut root = self.log.snapshot_part(snapshot, 0)?;
+        let spaces = self.read_root(&root);
+        root.zeroize();
+        let mut numbers = 1..;
+        let mut next = || numbers.next().expect("there is always a next number");
+        for (space, channels) in spaces? {
+            self.read_control(space, &self.log.snapshot_part(snapshot, next())?)?;
+            for id in channels {
+                let part = self.log.snapshot_part(snapshot, next())?;
+                let log = LogId::channel(space, id);
+                let logs = self.spaces.get_mut(&space).ok_or(Error::Malformed("a space"))?;
+                let devices: Vec<DeviceId> = known_devices(&logs.control).copied().collect();
+                let mut channel = read_channel(&part, log, &devices)?;
+                channel.stored_search = Some(next());
+                logs.channels.insert(id, channel);
+            }
+        }
+        if next() == snapshot.parts() { Ok(()) } else { Err(Error::Malformed("a number of parts")) }
+    }
+
+    /// Takes the records in and gives the spaces with their channels.
+    fn read_root(&mut self, bytes: &[u8]) -> Result<Vec<(SpaceId, Vec<ChannelId>)>, Error> {
         let mut reader = Reader::new(bytes);
         if reader.array()? != [VERSION] {
             return Err(Error::Malformed("another snapshot version"));
         }
-        self.records.apply(records::read(&mut reader)?);
-        for _ in 0..reader.count(bytes.len())? {
+        let spaces = (0..reader.count(bytes.len() / 32)?).map(|_| {
             let space = SpaceId(reader.array()?);
-            let mut logs = SpaceLogs::new(space);
-            logs.control_index = read_index(&mut reader, LogId::control(space))?;
-            let settled = read_settled(&mut reader, logs.control_index.events.len())?;
-            for _ in 0..reader.count(bytes.len())? {
-                let id = ChannelId(reader.array()?);
-                let seed = self.seed();
-                logs.channels.insert(id, read_channel(&mut reader, LogId::channel(space, id), seed)?);
-            }
-            self.spaces.insert(space, logs);
-            self.restore_control(space, settled)?;
-        }
-        reader.end()
+            let count = reader.count(bytes.len() / 32)?;
+            let channels = (0..count).map(|_| reader.array().map(ChannelId));
+            Ok((space, channels.collect::<Result<_, Error>>()?))
+        });
+        let spaces = spaces.collect::<Result<_, Error>>()?;
+        self.records.apply(records::read(&mut reader)?);
+        reader.end()?;
+        Ok(spaces)
     }
 
-    /// Builds a space's control log from its events, judging them anew unless the snapshot says how that ended.
-    fn restore_control(&mut self, space: SpaceId, settled: Option<Vec<Rank>>) -> Result<(), Error> {
-        self.recompute_hashes(&LogId::control(space))?;
-        let Some(mut logs) = self.spaces.remove(&space) else { return Ok(()) };
+    fn read_control(&mut self, space: SpaceId, bytes: &[u8]) -> Result<(), Error> {
+        let mut reader = Reader::new(bytes);
+        let mut logs = SpaceLogs::new(space);
+        let state = match reader.array()? {
+            [0] => None,
+            [1] => Some(SpaceState::read(&mut reader)?),
+            _ => return Err(Error::Malformed("a control log")),
+        };
+        let devices: Vec<DeviceId> = state.iter().flat_map(|state| state.devices.keys()).copied().collect();
+        logs.control_index = read_index(&mut reader, LogId::control(space), &devices)?;
         let index = &logs.control_index;
-        let events = (0..index.len())
-            .map(|at| Ok(control_event(index, at, &self.payload(index, at)?)))
-            .collect::<Result<Vec<_>, Error>>()?;
-        let is_unsettled = settled.is_none();
-        match settled {
-            Some(ranks) => logs.control = ControlLog::restore(events, ranks),
-            None => events.into_iter().for_each(|event| logs.control.insert(event)),
+        if let Some(state) = state {
+            let rank = |byte: &u8| Rank::new(*byte).ok_or(Error::Malformed("a rank"));
+            let ranks = reader.bytes(index.events.len())?.iter().map(rank).collect::<Result<_, _>>()?;
+            let hash = |at| index.hash(at).expect("a control log keeps all its hashes");
+            let mut heads: Vec<EventHash> = index.heads().map(hash).collect();
+            heads.sort_unstable();
+            logs.control = Control::settled(Settled { state: Arc::new(state), heads, ranks });
+        } else {
+            let mut log = ControlLog::default();
+            self.control_events(index)?.into_iter().for_each(|event| log.insert(event));
+            *logs.control.history_mut() = log;
         }
-        // Where every control event counts and everybody may write, nothing is cut off.
-        if is_unsettled || logs.control.state().has_silenced() {
-            logs.restore_cuts();
-        }
+        reader.end()?;
         self.spaces.insert(space, logs);
         Ok(())
     }
-}
 
-fn put_settled(out: &mut Vec<u8>, control: &ControlLog) {
-    let ranks = control.settled().unwrap_or_default();
-    put(out, ranks.len() as u64);
-    ranks.iter().for_each(|rank| out.push(rank.get()));
-}
-
-/// The ranks under which the control events were made, if all of them count.
-fn read_settled(reader: &mut Reader<'_>, events: usize) -> Result<Option<Vec<Rank>>, Error> {
-    let count = reader.count(events)?;
-    if count != events {
-        return if count == 0 { Ok(None) } else { Err(Error::Malformed("a rank for each control event")) };
+    /// The text index that the snapshot holds for a channel and that was not read yet; a damaged one is built anew.
+    pub(crate) fn stored_texts(
+        &mut self,
+        space: SpaceId,
+        id: ChannelId,
+    ) -> Result<Option<SearchIndex>, Error> {
+        let seed = self.seed();
+        let channel = self.spaces.get_mut(&space).and_then(|logs| logs.channels.get_mut(&id));
+        let Some(number) = channel.and_then(|channel| channel.stored_search.take()) else { return Ok(None) };
+        let Some(snapshot) = &self.snapshot else { return Ok(None) };
+        match self.log.snapshot_part(snapshot, number) {
+            Ok(bytes) => Ok(read_texts(&bytes, seed)),
+            Err(StoreError::Snapshot { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
-    let rank = |byte: &u8| Rank::new(*byte).ok_or(Error::Malformed("a rank"));
-    reader.bytes(count)?.iter().map(rank).collect::<Result<_, _>>().map(Some)
 }
 
-fn put_channel(out: &mut Vec<u8>, channel: &mut ChannelLog) {
-    put_index(out, &channel.index);
+/// A part of a snapshot; what is secret is wiped.
+enum Part {
+    Secret(SecretBytes),
+    Plain(Vec<u8>),
+}
+
+impl AsRef<[u8]> for Part {
+    fn as_ref(&self) -> &[u8] {
+        match self {
+            Self::Secret(bytes) => bytes.expose_secret(),
+            Self::Plain(bytes) => bytes,
+        }
+    }
+}
+
+/// Devices whose ids need not be repeated: a settled control log's.
+fn known_devices(control: &Control) -> impl Iterator<Item = &DeviceId> {
+    let settled = control.ranks().is_some();
+    control.state().devices.keys().filter(move |_| settled)
+}
+
+fn put_control(out: &mut Vec<u8>, logs: &SpaceLogs) {
+    let devices: Vec<DeviceId> = known_devices(&logs.control).copied().collect();
+    let ranks = logs.control.ranks();
+    out.push(u8::from(ranks.is_some()));
+    if ranks.is_some() {
+        logs.control.state().put(out);
+    }
+    put_index(out, &logs.control_index, &devices);
+    ranks.iter().flatten().for_each(|rank| out.push(rank.get()));
+}
+
+fn put_channel(out: &mut Vec<u8>, channel: &ChannelLog, devices: &[DeviceId]) {
+    put_index(out, &channel.index, devices);
     put(out, channel.void_by_right.len() as u64);
     channel.void_by_right.keys().for_each(|at| put(out, u64::from(*at)));
-    let state = postcard::to_allocvec(&channel.state).expect("plain values encode into a growing buffer");
-    put_bytes(out, &state);
-    let segments = channel.search.as_mut().map(seal_texts).unwrap_or_default();
-    put(out, segments.len() as u64);
-    segments.iter().for_each(|segment| put_bytes(out, segment));
+    for why in CUTS {
+        let cut = || channel.void_by_cut.iter().filter(|(_, reason)| **reason == why);
+        put(out, cut().count() as u64);
+        cut().for_each(|(at, _)| put(out, u64::from(*at)));
+    }
+    channel.state.put(out);
+}
+
+fn read_channel(bytes: &[u8], log: LogId, devices: &[DeviceId]) -> Result<ChannelLog, Error> {
+    let mut reader = Reader::new(bytes);
+    let mut channel = ChannelLog::new(log);
+    channel.index = read_index(&mut reader, log, devices)?;
+    let events = channel.index.events.len();
+    for _ in 0..reader.count(events)? {
+        let at = reader.index(events)?;
+        channel.void_by_right.insert(at, "its author had no right to it when it was made");
+    }
+    for why in CUTS {
+        for _ in 0..reader.count(events)? {
+            channel.void_by_cut.insert(reader.index(events)?, why);
+        }
+    }
+    channel.state = ChannelState::read(&mut reader, events)?;
+    Ok(channel)
 }
 
 /// The text index as segments; without any it is built anew from the log.
-fn seal_texts(search: &mut SearchIndex) -> Vec<Vec<u8>> {
+fn put_texts(channel: &mut ChannelLog) -> Vec<u8> {
+    let mut out = Vec::new();
+    let Some(search) = channel.search.as_mut() else { return out };
     if search.freeze().is_err() {
-        return Vec::new();
+        return out;
     }
     while let Some(range) = search.merge_due() {
         if search.merge(range).is_err() {
             break;
         }
     }
-    search.segments().map(|segment| segment.bytes.to_vec()).collect()
+    for segment in search.segments() {
+        put(&mut out, segment.bytes.len() as u64);
+        out.extend_from_slice(segment.bytes);
+    }
+    out
 }
 
-fn read_channel(reader: &mut Reader<'_>, log: LogId, seed: u64) -> Result<ChannelLog, Error> {
-    let index = read_index(reader, log)?;
-    let mut channel = ChannelLog::new(log);
-    for _ in 0..reader.count(index.events.len())? {
-        let at = reader.index(index.events.len())?;
-        channel.void_by_right.insert(at, "its author had no right to it when it was made");
+fn read_texts(bytes: &[u8], seed: u64) -> Option<SearchIndex> {
+    let mut reader = Reader::new(bytes);
+    let mut segments = Vec::new();
+    while !reader.rest().is_empty() {
+        let len = reader.count(reader.rest().len()).ok()?;
+        segments.push(reader.bytes(len).ok()?.to_vec());
     }
-    channel.index = index;
-    channel.state =
-        postcard::from_bytes(read_bytes(reader)?).map_err(|_| Error::Malformed("a channel's state"))?;
-    let len = reader.rest().len();
-    let segments = (0..reader.count(len)?)
-        .map(|_| read_bytes(reader).map(<[u8]>::to_vec))
-        .collect::<Result<Vec<_>, _>>()?;
-    if !segments.is_empty() {
-        // A damaged index is built anew by the next search.
-        channel.search = SearchIndex::open(seed, segments).ok();
-    }
-    Ok(channel)
-}
-
-fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
-    put(out, bytes.len() as u64);
-    out.extend_from_slice(bytes);
-}
-
-fn read_bytes<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], Error> {
-    let len = reader.count(reader.rest().len())?;
-    reader.bytes(len)
-}
-
-fn put_index(out: &mut Vec<u8>, index: &LogIndex) {
-    put(out, index.chains.len() as u64);
-    for chain in &index.chains {
-        out.extend_from_slice(&chain.device.0);
-    }
-    for chain in &index.chains {
-        out.extend_from_slice(&chain.head.hash.0);
-        out.extend_from_slice(&chain.head.signature);
-    }
-    put(out, index.controls.len() as u64);
-    for list in &index.controls {
-        put(out, list.len() as u64);
-        list.iter().for_each(|hash| out.extend_from_slice(&hash.0));
-    }
-    put(out, index.keys.len() as u64);
-    for key in &index.keys {
-        out.extend_from_slice(&key.commit.0);
-        put(out, key.epoch);
-    }
-    for blocks in [&index.chunks, &index.metas] {
-        put(out, blocks.len() as u64);
-        blocks.iter().for_each(|block| out.extend_from_slice(&block.to_bytes()));
-    }
-    index.batch_ends.iter().for_each(|end| put(out, u64::from(*end)));
-    put(out, index.stubs.len() as u64);
-    for stub in &index.stubs {
-        out.extend_from_slice(&stub.event.author.0);
-        put(out, stub.event.seq);
-        out.extend_from_slice(&stub.hash.0);
-        put(out, stub.lamport);
-    }
-    put_events(out, index);
-    put(out, index.heads.len() as u64);
-    index.heads.iter().for_each(|at| put(out, u64::from(*at)));
-    let kept = &index.hashes[index.hashes.len().saturating_sub(HASHES_KEPT)..];
-    put(out, kept.len() as u64);
-    kept.iter().for_each(|hash| out.extend_from_slice(&hash.0));
-}
-
-fn put_events(out: &mut Vec<u8>, index: &LogIndex) {
-    put(out, index.events.len() as u64);
-    let mut last = Guess::default();
-    for (at, event) in (0..).zip(&index.events) {
-        put(out, u64::from(event.chain));
-        put(out, zigzag(last.lamport + 1, event.lamport));
-        put(out, zigzag(last.wall_ms, event.wall_ms));
-        put(out, u64::from(event.control));
-        put(out, u64::from(event.key));
-        put(out, u64::from(event.chunk - last.chunk));
-        put(out, zigzag(last.offset(event.chunk), event.offset.into()));
-        put(out, u64::from(event.len));
-        let parents = index.parents_of(at);
-        put(out, parents.len() as u64);
-        for parent in parents {
-            match index.stub(*parent) {
-                None => put(out, u64::from(at - parent)),
-                Some(stub) => {
-                    put(out, 0);
-                    let number = index.stubs.iter().position(|known| known == stub);
-                    put(out, number.expect("the index holds its own stubs") as u64);
-                }
-            }
-        }
-        last = Guess::after(event);
-    }
-}
-
-fn read_index(reader: &mut Reader<'_>, log: LogId) -> Result<LogIndex, Error> {
-    let mut index = LogIndex::new(log);
-    let len = reader.rest().len();
-    let chains = reader.count(len / 32)?;
-    let devices: Vec<DeviceId> =
-        (0..chains).map(|_| reader.array().map(DeviceId)).collect::<Result<_, _>>()?;
-    for device in devices {
-        let head = SignedHead { seq: 0, hash: EventHash(reader.array()?), signature: reader.array()? };
-        index.chains.push(Chain { device, head, events: Vec::new() });
-    }
-    for _ in 0..reader.count(len)? {
-        let heads = reader.count(len)?;
-        index.controls.push((0..heads).map(|_| reader.array().map(EventHash)).collect::<Result<_, _>>()?);
-    }
-    for _ in 0..reader.count(len)? {
-        index.keys.push(KeyId { commit: EventHash(reader.array()?), epoch: reader.number()? });
-    }
-    index.chunks = read_blocks(reader)?;
-    index.metas = read_blocks(reader)?;
-    for _ in 0..index.metas.len() {
-        index.batch_ends.push(reader.index(u32::MAX as usize)?);
-    }
-    for _ in 0..reader.count(len / 66)? {
-        let event = EventRef { author: DeviceId(reader.array()?), seq: reader.number()? };
-        index.stubs.push(Stub { event, hash: EventHash(reader.array()?), lamport: reader.number()? });
-    }
-    read_events(reader, &mut index)?;
-    let count = index.events.len();
-    for _ in 0..reader.count(count)? {
-        index.heads.insert(reader.index(count)?);
-    }
-    let kept = reader.count(count)?;
-    index.hashes = (0..kept).map(|_| reader.array().map(EventHash)).collect::<Result<_, _>>()?;
-    index.hashes_from = u32::try_from(count - kept).map_err(|_| Error::Malformed("too many events"))?;
-    for chain in &mut index.chains {
-        chain.head.seq = chain.events.len() as u64;
-    }
-    index.relink();
-    Ok(index)
-}
-
-fn read_blocks(reader: &mut Reader<'_>) -> Result<Vec<BlockRef>, Error> {
-    let count = reader.count(reader.rest().len() / BlockRef::LEN)?;
-    (0..count).map(|_| reader.array().map(BlockRef::from_bytes)).collect()
-}
-
-fn read_events(reader: &mut Reader<'_>, index: &mut LogIndex) -> Result<(), Error> {
-    let count = reader.count(reader.rest().len() / 8)?;
-    index.events.reserve(count);
-    let mut last = Guess::default();
-    for at in 0..count {
-        let chain = reader.index(index.chains.len())?;
-        let lamport = unzigzag(last.lamport + 1, reader.number()?);
-        let wall_ms = unzigzag(last.wall_ms, reader.number()?);
-        let control = reader.index(index.controls.len().max(1))?;
-        let key = reader.index(index.keys.len().max(1))?;
-        let chunk = last.chunk + reader.index(index.chunks.len())?;
-        if chunk as usize >= index.chunks.len() {
-            return Err(Error::Malformed("a chunk that is not there"));
-        }
-        let offset = u32::try_from(unzigzag(last.offset(chunk), reader.number()?))
-            .map_err(|_| Error::Malformed("an offset"))?;
-        let len = reader.index(u32::MAX as usize)?;
-        for _ in 0..reader.count(terachat_event::PARENTS_MAX)? {
-            let parent = match reader.index(at + 1)? {
-                0 => {
-                    let number = reader.index(index.stubs.len())?;
-                    let stub = index.stubs[number as usize];
-                    index.stub_parent(stub)
-                }
-                back => u32::try_from(at).map_err(|_| Error::Malformed("too many events"))? - back,
-            };
-            index.parents.push(parent);
-        }
-        let events = &mut index.chains[chain as usize].events;
-        events.push(u32::try_from(at).map_err(|_| Error::Malformed("too many events"))?);
-        let event = EventMeta {
-            chain,
-            seq: u32::try_from(events.len()).map_err(|_| Error::Malformed("too many events"))?,
-            lamport,
-            wall_ms,
-            control,
-            key,
-            parents_end: u32::try_from(index.parents.len())
-                .map_err(|_| Error::Malformed("too many parents"))?,
-            chunk,
-            offset,
-            len,
-        };
-        last = Guess::after(&event);
-        index.events.push(event);
-    }
-    Ok(())
-}
-
-/// What the next event most likely looks like.
-#[derive(Default)]
-struct Guess {
-    lamport: u64,
-    wall_ms: u64,
-    chunk: u32,
-    end: u32,
-}
-
-impl Guess {
-    fn after(event: &EventMeta) -> Self {
-        Self {
-            lamport: event.lamport,
-            wall_ms: event.wall_ms,
-            chunk: event.chunk,
-            end: event.offset + event.len,
-        }
-    }
-
-    fn offset(&self, chunk: u32) -> u64 {
-        if chunk == self.chunk { self.end.into() } else { 0 }
-    }
+    // A damaged index is built anew.
+    if segments.is_empty() { None } else { SearchIndex::open(seed, segments).ok() }
 }

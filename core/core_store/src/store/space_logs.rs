@@ -1,20 +1,21 @@
+use super::control::Control;
 use super::index::{LogIndex, Void};
 use super::validator::Payloads;
 use crate::model::{
-    ChannelOp, ChannelState, ControlEvent, ControlLog, ControlOp, ControlTransaction, Right, SpaceState,
-    Surroundings, Verdict, same_user,
+    ChannelOp, ChannelState, ControlEvent, ControlOp, ControlTransaction, Right, SpaceState, Surroundings,
+    Verdict, same_user,
 };
 use crate::query::search_index::SearchIndex;
 use crate::sync::Batch;
 use hashbrown::HashMap;
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use terachat_event::{ChannelId, DeviceId, EventHash, EventRef, LogId, SpaceId};
 
 /// One space: its control log and its channels' logs, with the states they add up to.
 pub(crate) struct SpaceLogs {
     pub(crate) control_index: LogIndex,
-    pub(crate) control: ControlLog,
+    pub(crate) control: Control,
     pub(crate) channels: BTreeMap<ChannelId, ChannelLog>,
 }
 
@@ -26,15 +27,17 @@ pub(crate) struct ChannelLog {
     pub(crate) void_by_right: Void,
     /// Events that became void: cut off by a removal, or by equivocation.
     pub(crate) void_by_cut: Void,
-    /// Texts, by the position of the event that brought them; built when somebody searches.
+    /// Texts, by the position of the event that brought them; read or built when somebody searches.
     pub(crate) search: Option<SearchIndex>,
+    /// The part of the snapshot that holds them, until it was read.
+    pub(crate) stored_search: Option<usize>,
 }
 
 impl SpaceLogs {
     pub(crate) fn new(space: SpaceId) -> Self {
         Self {
             control_index: LogIndex::new(LogId::control(space)),
-            control: ControlLog::default(),
+            control: Control::default(),
             channels: BTreeMap::new(),
         }
     }
@@ -80,7 +83,7 @@ impl SpaceLogs {
                     .0
                     .iter()
                     .any(|op| matches!(op, ControlOp::Remove { .. } | ControlOp::SetRank { .. }));
-                self.control.insert(event);
+                self.control.history_mut().insert(event);
                 at += 1;
             }
         }
@@ -114,10 +117,7 @@ impl SpaceLogs {
                 continue;
             }
             let op = ChannelOp::decode(payload);
-            let right = match op {
-                Ok(ChannelOp::Pin { .. } | ChannelOp::Unpin { .. }) => Right::Pin,
-                _ => Right::Send,
-            };
+            let right = right_for(op.as_ref().ok());
             let meta = *channel.index.event(at);
             let standing = standings.entry((meta.chain, meta.control, right)).or_insert_with(|| {
                 let author = *channel.index.device(meta.chain);
@@ -140,24 +140,66 @@ impl SpaceLogs {
         }
     }
 
-    /// Notes what is cut off now, for states that were built with it.
-    pub(crate) fn restore_cuts(&mut self) {
-        self.recut();
-    }
-
-    /// Finds which events removals and proofs of equivocation cut off now; gives back the channels for which that
-    /// changed, whose states have to be built anew.
-    pub(crate) fn recut(&mut self) -> Vec<ChannelId> {
-        let state = self.control.state();
+    /// Finds which events removals, demotions and proofs of equivocation cut off now; gives back the channels for which
+    /// that changed, whose states have to be built anew. The control log's history is here.
+    ///
+    /// # Errors
+    /// What `payload` gives.
+    pub(crate) fn recut<E>(
+        &mut self,
+        payload: impl Fn(&LogIndex, u32) -> Result<Vec<u8>, E>,
+    ) -> Result<Vec<ChannelId>, E> {
         let mut changed = Vec::new();
+        let pinners = self.control.history().map(|log| log.ever_had(Right::Pin)).unwrap_or_default();
         for (id, channel) in &mut self.channels {
-            let cut = channel.cut_off(state, id);
+            let mut cut = channel.cut_off(self.control.state(), id);
+            for at in channel.stale_pins(&mut self.control, &pinners, id) {
+                let bytes = payload(&channel.index, at)?;
+                if right_for(ChannelOp::decode(&bytes).ok().as_ref()) == Right::Pin {
+                    cut.entry(at).or_insert(CUT);
+                }
+            }
             if cut != channel.void_by_cut {
                 channel.void_by_cut = cut;
                 changed.push(*id);
             }
         }
-        changed
+        Ok(changed)
+    }
+
+    /// Judges anew what was made under control events that build on a fork: what they rested on may be void. Gives back the
+    /// channels for which that changes something. The control log's history is here.
+    ///
+    /// # Errors
+    /// What `payload` gives.
+    pub(crate) fn rejudge<E>(
+        &mut self,
+        payload: impl Fn(&LogIndex, u32) -> Result<Vec<u8>, E>,
+    ) -> Result<BTreeSet<ChannelId>, E> {
+        let mut changed = BTreeSet::new();
+        for (id, channel) in &mut self.channels {
+            let lists = channel.index.controls.iter();
+            let forked: Vec<bool> = lists.map(|cited| self.control.builds_on_fork(cited)).collect();
+            if !forked.contains(&true) {
+                continue;
+            }
+            for at in 0..channel.index.len() {
+                let (index, event) = (&channel.index, channel.index.event(at));
+                if !forked[event.control as usize] {
+                    continue;
+                }
+                let right = right_for(ChannelOp::decode(&payload(index, at)?).ok().as_ref());
+                let author = index.device(event.chain);
+                let void = match self.control.verdict(author, id, index.control_heads(at), right) {
+                    Some(Verdict::Void(why)) => channel.void_by_right.insert(at, why).is_none(),
+                    _ => channel.void_by_right.remove(&at).is_some(),
+                };
+                if void {
+                    changed.insert(*id);
+                }
+            }
+        }
+        Ok(changed)
     }
 
     /// Builds a channel's state anew from its events; `payload` gives each event's operation.
@@ -184,6 +226,14 @@ impl SpaceLogs {
     }
 }
 
+/// The right that a channel operation takes.
+fn right_for(op: Option<&ChannelOp<'_>>) -> Right {
+    match op {
+        Some(ChannelOp::Pin { .. } | ChannelOp::Unpin { .. }) => Right::Pin,
+        _ => Right::Send,
+    }
+}
+
 impl ChannelLog {
     pub(crate) fn new(log: LogId) -> Self {
         Self {
@@ -192,6 +242,7 @@ impl ChannelLog {
             void_by_right: Void::new(),
             void_by_cut: Void::new(),
             search: None,
+            stored_search: None,
         }
     }
 
@@ -218,11 +269,33 @@ impl ChannelLog {
         self.state.apply(at, &self.index.stamp(at), op, &log);
     }
 
+    /// Events behind the pins of demotions that left their author the right to write, but not to pin, and made under
+    /// control events that still gave it: whichever of them pin something count for nothing.
+    fn stale_pins(&self, control: &mut Control, pinners: &BTreeSet<DeviceId>, id: &ChannelId) -> Vec<u32> {
+        let mut stale = Vec::new();
+        for chain in self.index.chains.iter().filter(|chain| pinners.contains(&chain.device)) {
+            let Some(last) = control.state().cut(id, &chain.device, Right::Pin) else { continue };
+            if control.state().cut(id, &chain.device, Right::Send).is_some() {
+                continue;
+            }
+            let mut gave = HashMap::new();
+            for at in self.index.positions_from(&chain.device, last + 1) {
+                let cited = self.index.control_heads(*at);
+                let verdict = || control.verdict(&chain.device, id, cited, Right::Pin);
+                let had = gave.entry(self.index.event(*at).control).or_insert_with(verdict);
+                if *had == Some(Verdict::Counts) {
+                    stale.push(*at);
+                }
+            }
+        }
+        stale
+    }
+
     fn cut_off(&self, space: &SpaceState, id: &ChannelId) -> Void {
         let mut cut = Void::new();
         for chain in &self.index.chains {
             let device = &chain.device;
-            if let Some(last) = space.cut(id, device) {
+            if let Some(last) = space.cut(id, device, Right::Send) {
                 let beyond = self.index.positions_from(device, last + 1);
                 cut.extend(beyond.iter().map(|at| (*at, CUT)));
             }
@@ -243,7 +316,7 @@ struct Standing {
 
 impl Standing {
     fn of(
-        control: &mut ControlLog,
+        control: &mut Control,
         index: &LogIndex,
         channel: &ChannelId,
         author: &DeviceId,
@@ -266,12 +339,13 @@ impl Standing {
             Some(Verdict::Void(why)) => Some(why),
             Some(Verdict::Counts) | None => None,
         };
-        Self { no_right, cut: control.state().cut(channel, author), frozen }
+        let cuts = [Right::Send, right].map(|right| control.state().cut(channel, author, right));
+        Self { no_right, cut: cuts.into_iter().flatten().min(), frozen }
     }
 }
 
-/// Why the events of a removed member count for nothing beyond what the remover had seen.
-pub(crate) const CUT: &str = "it lies beyond the pin of its author's removal";
+/// Why the events of a removed or demoted member count for nothing beyond what the other had seen.
+pub(crate) const CUT: &str = "it lies beyond the pin of its author's removal or demotion";
 /// Why the events of a device that signed two with one number count for nothing from there on.
 pub(crate) const EQUIVOCATED: &str = "its author signed two events with one number";
 

@@ -1,10 +1,11 @@
 //! Decides whether a batch may be taken in: shape, causality, hashes, signatures. Changes nothing.
 use super::index::LogIndex;
-use crate::model::EpochKey;
-use crate::sync::{Batch, BatchEvent};
+use crate::model::{Bones, ControlLog, EpochKey, Skeleton};
+use crate::sync::{Batch, BatchEvent, BatchStub};
 use crate::{Error, Wait};
+use std::collections::{BTreeMap, BTreeSet};
 use terachat_event::{
-    Branch, DeviceId, EventHash, EventRef, Header, Kind, SignedHead, Step, link, payload_hash, prefix,
+    Branch, DeviceId, EventHash, EventRef, Header, Kind, LogId, SignedHead, Step, link, payload_hash, prefix,
     verify_heads,
 };
 
@@ -26,6 +27,8 @@ pub(crate) struct Staged {
     pub(crate) hashes: Vec<EventHash>,
     /// Whether each event is new here.
     pub(crate) fresh: Vec<bool>,
+    /// Skeletons that are new here and that the causal past of these events leads through.
+    pub(crate) skeletons: Vec<Skeleton>,
 }
 
 /// The other branch of a chain that is held here differently.
@@ -59,7 +62,8 @@ pub(crate) enum Trust {
     Disk,
 }
 
-/// Checks a batch against the log it belongs to. `chunks` are its payloads before sealing.
+/// Checks a batch against the log it belongs to. `chunks` are its payloads before sealing; `control` is the space's control
+/// log, if the batch is of that.
 ///
 /// # Errors
 /// A refusal, with its reason.
@@ -68,6 +72,7 @@ pub(super) fn stage(
     batch: &Batch,
     chunks: &[Vec<u8>],
     key: Option<&EpochKey>,
+    control: Option<&ControlLog>,
     trust: Trust,
 ) -> Result<Staging, Error> {
     let mut cursors = Vec::with_capacity(batch.authors.len());
@@ -115,6 +120,10 @@ pub(super) fn stage(
         parents: Vec::new(),
         trust,
         scratch: Vec::new(),
+        control,
+        offered: offered(batch)?,
+        names: BTreeMap::new(),
+        lacking: BTreeSet::new(),
     };
     if let Some(unready) = stage.follow(chunks, key)? {
         return Ok(unready);
@@ -139,6 +148,21 @@ struct Stage<'a> {
     parents: Vec<EventHash>,
     trust: Trust,
     scratch: Vec<u8>,
+    control: Option<&'a ControlLog>,
+    offered: BTreeMap<EventHash, Bones>,
+    /// The batch's events so far by hash, where there are skeletons that may name them.
+    names: BTreeMap<EventHash, EventRef>,
+    /// Skeletons that have to be taken in.
+    lacking: BTreeSet<EventHash>,
+}
+
+/// What the skeletons in a batch say, by hash.
+///
+/// # Errors
+/// [`Error::Event`], [`Error::Malformed`].
+pub(crate) fn offered(batch: &Batch) -> Result<BTreeMap<EventHash, Bones>, Error> {
+    let control = LogId::control(batch.log.space);
+    batch.skeletons.iter().map(|skeleton| Ok((skeleton.hash(), skeleton.bones(&control)?))).collect()
 }
 
 impl Stage<'_> {
@@ -167,21 +191,22 @@ impl Stage<'_> {
         Ok(None)
     }
 
-    fn parent(&self, event: &BatchEvent, (author, seq): (u32, u64)) -> Result<Parent, Error> {
-        let cursor = &self.cursors[author as usize];
-        let entry = &self.batch.authors[author as usize];
+    fn parent(&mut self, event: &BatchEvent, (author, seq): (u32, u64)) -> Result<Parent, Error> {
+        let batch = self.batch;
+        let entry = &batch.authors[author as usize];
         if author == event.author {
-            return Err(Error::Parents(EventRef { author: entry.device, seq: cursor.next }));
+            let seq = self.cursors[author as usize].next;
+            return Err(Error::Parents(EventRef { author: entry.device, seq }));
         }
-        if let Some(stub) = self.batch.stub(author, seq) {
+        if let Some(stub) = batch.stub(author, seq) {
             let name = EventRef { author: entry.device, seq };
             // Only where the fork is proven does anybody take a parent at its word; what it says is under the signature
             // of the event that names it.
-            return Ok(match self.trust != Trust::Peer || self.index.is_frozen(&name) {
-                true => Parent::Known(stub.hash, stub.lamport),
-                false => Parent::Missing(name),
-            });
+            let (hash, lamport) = (stub.hash, stub.lamport);
+            let proven = self.trust != Trust::Peer || self.index.is_frozen(&name) && self.traces(&name, stub);
+            return Ok(if proven { Parent::Known(hash, lamport) } else { Parent::Missing(name) });
         }
+        let cursor = &self.cursors[author as usize];
         // Inside the batch first: an overlap with what is known here must be judged by the batch's own branch.
         if let Some(slot) = seq.checked_sub(entry.first_seq).filter(|slot| *slot < u64::from(entry.count)) {
             return Ok(match self.slots[cursor.slots + usize::try_from(slot).expect("below a count")] {
@@ -196,6 +221,24 @@ impl Stage<'_> {
                 None => Parent::NeedsHashes,
             }),
         }
+    }
+
+    /// Whether the causal past of an event behind a fork of a control log is known, be it by the batch's skeletons. A
+    /// channel's events are judged by the control log's past, not by their own.
+    fn traces(&mut self, name: &EventRef, stub: &BatchStub) -> bool {
+        let Some(control) = self.control else { return true };
+        let said = (*name, stub.lamport);
+        if let Some(known) = control.place_of(&stub.hash) {
+            return known == said;
+        }
+        if self.offered.get(&stub.hash).is_none_or(|bones| (bones.event, bones.lamport) != said) {
+            return false;
+        }
+        if self.lacking.contains(&stub.hash) {
+            return true;
+        }
+        let lacking = control.lacks_of(&[stub.hash], &self.offered, &self.names);
+        lacking.map(|lacking| self.lacking.extend(lacking)).is_ok()
     }
 
     fn event(
@@ -262,6 +305,9 @@ impl Stage<'_> {
         cursor.next += 1;
         let slot = cursor.slots + usize::try_from(seq - author.first_seq).expect("below a count");
         self.slots[slot] = u32::try_from(at).expect("a batch's events are counted in 32 bits");
+        if !self.offered.is_empty() {
+            self.names.insert(hash, name);
+        }
         self.hashes.push(hash);
         self.fresh.push(known.is_none());
         Ok(None)
@@ -288,8 +334,11 @@ impl Stage<'_> {
             Some(bad) => {
                 let (author, head) = signed[*bad];
                 let event = EventRef { author, seq: head.seq };
-                let forked =
-                    self.cursors.iter().zip(&self.batch.authors).find(|(_, entry)| entry.device == author);
+                let forked = self
+                    .cursors
+                    .iter()
+                    .zip(&self.batch.authors)
+                    .find(|(_, entry)| entry.count > 0 && entry.device == author);
                 match forked.and_then(|(cursor, _)| cursor.forked_at) {
                     Some(seq) => Err(Error::Replay(EventRef { author, seq })),
                     None => Err(terachat_event::Error::Signature(event).into()),
@@ -300,7 +349,10 @@ impl Stage<'_> {
 
     fn finish(self) -> Result<Staging, Error> {
         if self.steps.is_empty() {
-            return Ok(Staging::Ready(Staged { hashes: self.hashes, fresh: self.fresh }));
+            let taken =
+                |skeleton: &&Skeleton| self.trust != Trust::Peer || self.lacking.contains(&skeleton.hash());
+            let skeletons = self.batch.skeletons.iter().filter(taken).cloned().collect();
+            return Ok(Staging::Ready(Staged { hashes: self.hashes, fresh: self.fresh, skeletons }));
         }
         let forked = (0..).zip(&self.cursors).filter_map(|(at, cursor)| Some((at, cursor.forked_at?)));
         Ok(Staging::Forked(

@@ -5,8 +5,8 @@ use hashbrown::HashMap;
 use std::collections::BTreeMap;
 use terachat_event::{EventRef, LogId};
 
-/// How far back a chain is sent again to a peer that holds another hash: enough to show where they part.
-const OVERLAP: u64 = 64;
+/// How far back a chain is sent again to a peer that holds another hash: as far as a proof reaches.
+const OVERLAP: u64 = terachat_event::STEPS_MAX as u64;
 
 impl LocalStore {
     /// What a peer that stands at `theirs` lacks of this log, as bundles that apply one after the other; empty when it
@@ -36,23 +36,6 @@ impl LocalStore {
             }
         }
         plans.into_iter().map(|plan| self.pack(&theirs.log, plan)).collect()
-    }
-
-    /// Whether a peer that stands at `theirs` holds another branch of some chain than this device: then what honest
-    /// authors built on that branch seems forged here, until the fork is proven.
-    ///
-    /// # Errors
-    /// [`Error::Store`].
-    pub fn conflicts(&mut self, theirs: &Frontier) -> Result<bool, Error> {
-        if self.index(&theirs.log).is_some_and(|index| needs_hashes(index, theirs)) {
-            self.recompute_hashes(&theirs.log)?;
-        }
-        let Some(index) = self.index(&theirs.log) else { return Ok(false) };
-        Ok(theirs.chains.iter().any(|head| {
-            let name = EventRef { author: head.device, seq: head.seq };
-            let here = index.find(&name).filter(|_| !index.is_frozen(&name)).and_then(|at| index.hash(at));
-            here.is_some_and(|hash| hash != head.hash)
-        }))
     }
 
     /// The longest start of `positions` that makes one bundle: of one epoch, within the limits, and ending where
@@ -118,7 +101,8 @@ impl LocalStore {
                 ));
             }
             let (_, stored) = stored.as_ref().expect("it was just put there");
-            let author = stored.authors.iter().find(|author| author.device == name.author);
+            let author =
+                stored.authors.iter().find(|author| author.count > 0 && author.device == name.author);
             let author = author.filter(|author| author.first_seq + u64::from(author.count) == name.seq + 1);
             let signature = author
                 .ok_or_else(|| Error::Corrupt(format!("event {name} ends a batch and is not signed")))?;
@@ -130,9 +114,10 @@ impl LocalStore {
     fn pack(&mut self, log: &LogId, plan: Plan) -> Result<Bundle, Error> {
         let index = self.index(log).ok_or(Error::Unknown("the log"))?;
         let signature = |chain: u32, seq: u64| plan.signatures.get(&(chain, seq)).copied();
-        let batch = index
+        let mut batch = index
             .batch(&plan.positions, signature)
             .ok_or_else(|| Error::Corrupt("a bundle without signature".to_owned()))?;
+        batch.skeletons = self.skeletons_for(&batch)?;
         let mut chunks = Vec::new();
         let mut from = 0;
         for end in batch.chunk_ends() {
@@ -181,15 +166,13 @@ fn missing(index: &LogIndex, theirs: &Frontier) -> Vec<u32> {
         if ours.seq == head.seq && ours.hash == head.hash {
             continue;
         }
+        let name = EventRef { author: head.device, seq: head.seq };
+        let differs = index.find(&name).and_then(|at| index.hash(at)).is_some_and(|hash| hash != head.hash);
         let from = match index.frozen.get(&head.device) {
-            // Behind the fork everybody may hold another branch, and none counts.
-            Some(from) if head.seq.saturating_add(1) >= *from => continue,
-            Some(_) => head.seq + 1,
-            None => {
-                let here = index.find(&EventRef { author: head.device, seq: head.seq });
-                let differs = here.and_then(|at| index.hash(at)).is_some_and(|hash| hash != head.hash);
-                if differs { head.seq.saturating_sub(OVERLAP).max(1) } else { head.seq.saturating_add(1) }
-            }
+            // Behind a fork everybody may hold another branch, and none counts; what is before it must be one.
+            Some(from) if head.seq >= *from || head.seq + 1 == *from && !differs => continue,
+            _ if differs => head.seq.saturating_sub(OVERLAP).max(1),
+            _ => head.seq.saturating_add(1),
         };
         positions.extend_from_slice(index.positions_from(&head.device, from));
     }

@@ -59,8 +59,11 @@ impl LocalStore {
         if known.is_none() && draft.log.channel.is_some() {
             return Err(Error::Unknown("the channel"));
         }
-        let control =
-            draft.log.channel.and_then(|_| self.control(&draft.log.space)).map(|control| control.heads());
+        let control = draft
+            .log
+            .channel
+            .and_then(|_| self.spaces.get(&draft.log.space))
+            .map(|logs| logs.control.heads());
         let mut batch = compose(
             known,
             signer,
@@ -134,6 +137,7 @@ fn compose(
         events: Vec::with_capacity(draft.payloads.len()),
         parents: Vec::new(),
         stubs: Vec::new(),
+        skeletons: Vec::new(),
     };
     // The newest heads first: if there are more than an event may name, the rest stay heads for the next one.
     // What counts for nothing is not built on.

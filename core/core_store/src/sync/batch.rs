@@ -1,3 +1,4 @@
+use crate::model::Skeleton;
 use terachat_event::{DeviceId, EventHash, LogId};
 
 /// Payloads are cut into chunks of about this many bytes, compressed and sealed one by one: what a reader has to
@@ -46,6 +47,9 @@ pub struct Batch {
     /// Parents that stand for themselves by hash and time: events of chains that forked, which count for nothing and
     /// of which the reader may hold the other branch. None in an honest history.
     pub stubs: Vec<BatchStub>,
+    /// Control events behind forks, through which the causal past of these events or of the control heads they cite
+    /// leads. None in an honest history.
+    pub skeletons: Vec<Skeleton>,
 }
 
 /// A parent that does not travel: enough to follow the header that names it.

@@ -1,9 +1,9 @@
 use super::batch::{Batch, Limits};
-use super::wire::{Reader, put};
 use super::{decode_batch, encode_batch};
 use crate::Error;
 use crate::model::EpochKey;
 use crate::store::{compress, decompress, level_for};
+use crate::wire::{Reader, put};
 use terachat_vault::{Entropy, TAG_LEN};
 
 const VERSION: u8 = 1;

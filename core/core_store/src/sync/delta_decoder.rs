@@ -1,13 +1,16 @@
 use super::batch::{Batch, BatchAuthor, BatchEvent, BatchStub, KeyId, Limits};
 use super::delta_encoder::{PARENT_IS_PREVIOUS, VERSION};
-use super::wire::{Reader, unzigzag};
 use crate::Error;
+use crate::model::Skeleton;
+use crate::wire::{Reader, unzigzag};
 use terachat_event::{
-    CONTROL_HEADS_MAX, ChannelId, DeviceId, EventHash, LogId, PARENTS_MAX, PAYLOAD_LEN_MAX, SpaceId,
+    CONTROL_HEADS_MAX, ChannelId, DeviceId, EventHash, LogId, PARENTS_MAX, PAYLOAD_LEN_MAX, SpaceId, Step,
 };
 
 /// Most stubs in one batch: they are searched one by one.
 const STUBS_MAX: usize = 1024;
+/// Least bytes of a skeleton: three hashes and the length of its header.
+const SKELETON_LEN_MIN: usize = 97;
 
 /// Reads what [`super::encode_batch`] wrote; never more memory than a small multiple of `bytes` and `limits`.
 ///
@@ -33,6 +36,7 @@ pub fn decode_batch(bytes: &[u8], limits: Limits) -> Result<Batch, Error> {
     let authors = read_authors(&mut reader, authors, events)?;
     let controls: Vec<_> = (0..controls).map(|_| read_heads(&mut reader)).collect::<Result<_, _>>()?;
     let stubs = read_stubs(&mut reader, authors.len(), limits)?;
+    let skeletons = read_skeletons(&mut reader)?;
     let mut batch = Batch {
         log: LogId { space, channel },
         key,
@@ -41,6 +45,7 @@ pub fn decode_batch(bytes: &[u8], limits: Limits) -> Result<Batch, Error> {
         events: Vec::with_capacity(events),
         parents: Vec::new(),
         stubs,
+        skeletons,
     };
     read_events(&mut reader, &mut batch, events, limits)?;
     read_parents(&mut reader, &mut batch)?;
@@ -96,6 +101,22 @@ fn read_stubs(reader: &mut Reader<'_>, authors: usize, limits: Limits) -> Result
         .map(|_| {
             let (author, seq) = (reader.index(authors)?, reader.number()?);
             Ok(BatchStub { author, seq, hash: EventHash(reader.array()?), lamport: reader.number()? })
+        })
+        .collect()
+}
+
+fn read_skeletons(reader: &mut Reader<'_>) -> Result<Vec<Skeleton>, Error> {
+    let count = reader.count(reader.rest().len() / SKELETON_LEN_MIN)?;
+    (0..count)
+        .map(|_| {
+            let (author, previous) = (DeviceId(reader.array()?), EventHash(reader.array()?));
+            let payload_hash = reader.array()?;
+            let len = reader.count(reader.rest().len())?;
+            Ok(Skeleton {
+                author,
+                previous,
+                step: Step { header: reader.bytes(len)?.to_vec(), payload_hash },
+            })
         })
         .collect()
 }
@@ -204,9 +225,10 @@ pub(crate) mod tests {
             }
             let log = LogId { space: SpaceId([9; 32]), channel: sealed.then_some(ChannelId([8; 32])) };
             let key = sealed.then_some(KeyId { commit: EventHash([7; 32]), epoch: 3 });
-            let stubs = parents.iter().take(2).map(|(author, seq)| BatchStub { author: *author, seq: *seq, hash: EventHash([5; 32]), lamport: 9 }).collect();
+            let stubs = parents.iter().take(2).map(|(author, seq)| BatchStub { author: *author, seq: *seq, hash: EventHash([5; 32]), lamport: 9 }).collect::<Vec<_>>();
             let controls = if sealed { vec![heads.into_iter().map(EventHash).collect()] } else { vec![] };
-            Batch { log, key, authors, controls, events, parents, stubs }
+            let skeletons = stubs.iter().map(|stub: &BatchStub| Skeleton { author: DeviceId([4; 32]), previous: stub.hash, step: Step { header: vec![3; stub.seq as usize % 90], payload_hash: [6; 32] } }).collect();
+            Batch { log, key, authors, controls, events, parents, stubs, skeletons }
         }
     }
 

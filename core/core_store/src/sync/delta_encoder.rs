@@ -1,5 +1,5 @@
 use super::batch::Batch;
-use super::wire::{put, zigzag};
+use crate::wire::{put, zigzag};
 
 /// First byte of an encoded batch.
 pub(super) const VERSION: u8 = 1;
@@ -53,6 +53,14 @@ pub fn encode_batch(batch: &Batch) -> Vec<u8> {
         put(&mut out, stub.seq);
         out.extend_from_slice(&stub.hash.0);
         put(&mut out, stub.lamport);
+    }
+    put(&mut out, batch.skeletons.len() as u64);
+    for skeleton in &batch.skeletons {
+        out.extend_from_slice(&skeleton.author.0);
+        out.extend_from_slice(&skeleton.previous.0);
+        out.extend_from_slice(&skeleton.step.payload_hash);
+        put(&mut out, skeleton.step.header.len() as u64);
+        out.extend_from_slice(&skeleton.step.header);
     }
     batch.events.iter().for_each(|event| put(&mut out, u64::from(event.author)));
     batch.events.iter().for_each(|event| put(&mut out, u64::from(event.control)));

@@ -72,7 +72,7 @@ impl Cells {
             last = Some(key);
             let value_len = u32::from_le_bytes(take(&mut rest)?);
             let value = split(&mut rest, value_len as usize)?;
-            cells.insert(key.to_vec(), Arc::new(SecretBytes::take(value.to_vec())));
+            cells.insert(key.to_vec(), Arc::new(SecretBytes::copy_from(value)));
         }
         if rest.is_empty() { Ok(cells) } else { Err(Error::Damaged("it goes on after its end")) }
     }

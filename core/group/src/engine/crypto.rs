@@ -17,7 +17,8 @@ use openmls_traits::{
     },
 };
 use sha2::{Digest, Sha256};
-use terachat_vault::{SealKey, Secret};
+use terachat_vault::memory::{AGREEMENT_DEPTH, HASH_DEPTH, burn_after};
+use terachat_vault::{Algorithm, Secret, open_once, seal_once};
 
 /// The HPKE crate panics on 65,531 bytes of `info` and more (RFC 9180 leaves the limit to the KDF, section 7.2.1).
 /// Here it is a group context or an encrypted group info, both a few hundred bytes in our groups.
@@ -68,15 +69,19 @@ impl OpenMlsCrypto for Crypto {
     }
 
     fn hkdf_extract(&self, hash: HashType, salt: &[u8], ikm: &[u8]) -> Result<SecretVLBytes, CryptoError> {
-        sha256_only(hash)?;
-        Ok(Hkdf::<Sha256>::extract(Some(salt), ikm).0.as_slice().into())
+        burn_after::<HASH_DEPTH, _>(|| {
+            sha256_only(hash)?;
+            Ok(Hkdf::<Sha256>::extract(Some(salt), ikm).0.as_slice().into())
+        })
     }
 
     fn hmac(&self, hash: HashType, key: &[u8], message: &[u8]) -> Result<SecretVLBytes, CryptoError> {
-        sha256_only(hash)?;
-        let mut mac = Hmac::<Sha256>::new_from_slice(key).map_err(|_| CryptoError::InvalidLength)?;
-        mac.update(message);
-        Ok(mac.finalize().into_bytes().as_slice().into())
+        burn_after::<HASH_DEPTH, _>(|| {
+            sha256_only(hash)?;
+            let mut mac = Hmac::<Sha256>::new_from_slice(key).map_err(|_| CryptoError::InvalidLength)?;
+            mac.update(message);
+            Ok(mac.finalize().into_bytes().as_slice().into())
+        })
     }
 
     fn hkdf_expand(
@@ -86,13 +91,15 @@ impl OpenMlsCrypto for Crypto {
         info: &[u8],
         len: usize,
     ) -> Result<SecretVLBytes, CryptoError> {
-        sha256_only(hash)?;
-        let mut out = vec![0; len];
-        Hkdf::<Sha256>::from_prk(prk)
-            .map_err(|_| CryptoError::HkdfOutputLengthInvalid)?
-            .expand(info, &mut out)
-            .map_err(|_| CryptoError::HkdfOutputLengthInvalid)?;
-        Ok(out.into())
+        burn_after::<HASH_DEPTH, _>(|| {
+            sha256_only(hash)?;
+            let mut out = vec![0; len];
+            Hkdf::<Sha256>::from_prk(prk)
+                .map_err(|_| CryptoError::HkdfOutputLengthInvalid)?
+                .expand(info, &mut out)
+                .map_err(|_| CryptoError::HkdfOutputLengthInvalid)?;
+            Ok(out.into())
+        })
     }
 
     fn hash(&self, hash: HashType, data: &[u8]) -> Result<Vec<u8>, CryptoError> {
@@ -108,10 +115,10 @@ impl OpenMlsCrypto for Crypto {
         nonce: &[u8],
         aad: &[u8],
     ) -> Result<Vec<u8>, CryptoError> {
-        let (key, nonce) = seal_key(alg, key, nonce)?;
+        let (algorithm, key, nonce) = aead(alg, key, nonce)?;
         let mut buffer = Vec::with_capacity(data.len() + terachat_vault::TAG_LEN);
         buffer.extend_from_slice(data);
-        key.seal(&nonce, aad, &mut buffer);
+        seal_once(algorithm, &key, &nonce, aad, &mut buffer);
         Ok(buffer)
     }
 
@@ -123,8 +130,12 @@ impl OpenMlsCrypto for Crypto {
         nonce: &[u8],
         aad: &[u8],
     ) -> Result<Vec<u8>, CryptoError> {
-        let (key, nonce) = seal_key(alg, key, nonce)?;
-        key.open(&nonce, aad, sealed).map_err(|_| CryptoError::AeadDecryptionError)
+        let (algorithm, key, nonce) = aead(alg, key, nonce)?;
+        let mut buffer = sealed.to_vec();
+        let len = open_once(algorithm, &key, &nonce, aad, &mut buffer)
+            .map_err(|_| CryptoError::AeadDecryptionError)?;
+        buffer.truncate(len);
+        Ok(buffer)
     }
 
     fn signature_key_gen(&self, _: SignatureScheme) -> Result<(Vec<u8>, Vec<u8>), CryptoError> {
@@ -160,20 +171,20 @@ impl OpenMlsCrypto for Crypto {
         aad: &[u8],
         plain: &[u8],
     ) -> Result<HpkeCiphertext, CryptoError> {
-        let key = recipient(&config, key, info)?;
-        let mut rng = self.seed()?.ephemeral(&[&key.to_bytes(), info, aad, plain]);
-        let (kem_output, mut context) =
-            setup_sender_with_rng::<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256>(
-                &OpModeS::Base,
-                &key,
-                info,
-                &mut rng,
-            )
+        burn_after::<AGREEMENT_DEPTH, _>(|| {
+            let key = recipient(&config, key, info)?;
+            let mut rng = self.seed()?.ephemeral(&[&key.to_bytes(), info, aad, plain]);
+            let (kem_output, mut context) = setup_sender_with_rng::<
+                ChaCha20Poly1305,
+                HkdfSha256,
+                X25519HkdfSha256,
+            >(&OpModeS::Base, &key, info, &mut rng)
             .map_err(|_| CryptoError::SenderSetupError)?;
-        let ciphertext = context.seal(plain, aad).map_err(|_| CryptoError::HpkeEncryptionError)?;
-        Ok(HpkeCiphertext {
-            kem_output: kem_output.to_bytes().to_vec().into(),
-            ciphertext: ciphertext.into(),
+            let ciphertext = context.seal(plain, aad).map_err(|_| CryptoError::HpkeEncryptionError)?;
+            Ok(HpkeCiphertext {
+                kem_output: kem_output.to_bytes().to_vec().into(),
+                ciphertext: ciphertext.into(),
+            })
         })
     }
 
@@ -185,10 +196,12 @@ impl OpenMlsCrypto for Crypto {
         info: &[u8],
         aad: &[u8],
     ) -> Result<Vec<u8>, CryptoError> {
-        let (key, enc) = receiver(&config, key, input.kem_output.as_slice(), info)?;
-        setup_receiver::<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256>(&OpModeR::Base, &key, &enc, info)
-            .and_then(|mut context| context.open(input.ciphertext.as_slice(), aad))
-            .map_err(|_| CryptoError::HpkeDecryptionError)
+        burn_after::<AGREEMENT_DEPTH, _>(|| {
+            let (key, enc) = receiver(&config, key, input.kem_output.as_slice(), info)?;
+            setup_receiver::<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256>(&OpModeR::Base, &key, &enc, info)
+                .and_then(|mut context| context.open(input.ciphertext.as_slice(), aad))
+                .map_err(|_| CryptoError::HpkeDecryptionError)
+        })
     }
 
     fn hpke_setup_sender_and_export(
@@ -199,18 +212,21 @@ impl OpenMlsCrypto for Crypto {
         exporter_context: &[u8],
         len: usize,
     ) -> Result<(KemOutput, ExporterSecret), CryptoError> {
-        let key = recipient(&config, key, info)?;
-        let mut rng = self.seed()?.ephemeral(&[&key.to_bytes(), info, exporter_context]);
-        let (kem_output, context) = setup_sender_with_rng::<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256>(
-            &OpModeS::Base,
-            &key,
-            info,
-            &mut rng,
-        )
-        .map_err(|_| CryptoError::SenderSetupError)?;
-        let mut secret = vec![0; len];
-        context.export(exporter_context, &mut secret).map_err(|_| CryptoError::ExporterError)?;
-        Ok((kem_output.to_bytes().to_vec(), secret.into()))
+        burn_after::<AGREEMENT_DEPTH, _>(|| {
+            let key = recipient(&config, key, info)?;
+            let mut rng = self.seed()?.ephemeral(&[&key.to_bytes(), info, exporter_context]);
+            let (kem_output, context) =
+                setup_sender_with_rng::<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256>(
+                    &OpModeS::Base,
+                    &key,
+                    info,
+                    &mut rng,
+                )
+                .map_err(|_| CryptoError::SenderSetupError)?;
+            let mut secret = vec![0; len];
+            context.export(exporter_context, &mut secret).map_err(|_| CryptoError::ExporterError)?;
+            Ok((kem_output.to_bytes().to_vec(), secret.into()))
+        })
     }
 
     fn hpke_setup_receiver_and_export(
@@ -222,19 +238,31 @@ impl OpenMlsCrypto for Crypto {
         exporter_context: &[u8],
         len: usize,
     ) -> Result<ExporterSecret, CryptoError> {
-        let (key, enc) = receiver(&config, key, enc, info)?;
-        let mut secret = vec![0; len];
-        setup_receiver::<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256>(&OpModeR::Base, &key, &enc, info)
+        burn_after::<AGREEMENT_DEPTH, _>(|| {
+            let (key, enc) = receiver(&config, key, enc, info)?;
+            let mut secret = vec![0; len];
+            setup_receiver::<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256>(
+                &OpModeR::Base,
+                &key,
+                &enc,
+                info,
+            )
             .map_err(|_| CryptoError::ReceiverSetupError)?
             .export(exporter_context, &mut secret)
             .map_err(|_| CryptoError::ExporterError)?;
-        Ok(secret.into())
+            Ok(secret.into())
+        })
     }
 
     fn derive_hpke_keypair(&self, config: HpkeConfig, ikm: &[u8]) -> Result<HpkeKeyPair, CryptoError> {
-        x25519_only(&config)?;
-        let (private, public) = X25519HkdfSha256::derive_keypair(ikm);
-        Ok(HpkeKeyPair { private: private.to_bytes().as_slice().into(), public: public.to_bytes().to_vec() })
+        burn_after::<AGREEMENT_DEPTH, _>(|| {
+            x25519_only(&config)?;
+            let (private, public) = X25519HkdfSha256::derive_keypair(ikm);
+            Ok(HpkeKeyPair {
+                private: private.to_bytes().as_slice().into(),
+                public: public.to_bytes().to_vec(),
+            })
+        })
     }
 }
 
@@ -274,7 +302,7 @@ fn receiver(
     Ok((key, enc))
 }
 
-fn seal_key(alg: AeadType, key: &[u8], nonce: &[u8]) -> Result<(SealKey, [u8; 12]), CryptoError> {
+fn aead(alg: AeadType, key: &[u8], nonce: &[u8]) -> Result<(Algorithm, Secret<32>, [u8; 12]), CryptoError> {
     if alg != AeadType::ChaCha20Poly1305 {
         return Err(CryptoError::UnsupportedAeadAlgorithm);
     }
@@ -282,7 +310,7 @@ fn seal_key(alg: AeadType, key: &[u8], nonce: &[u8]) -> Result<(SealKey, [u8; 12
         return Err(CryptoError::InvalidLength);
     }
     let nonce = nonce.try_into().map_err(|_| CryptoError::InvalidLength)?;
-    Ok((SealKey::new(&Secret::generate(|out| out.copy_from_slice(key))), nonce))
+    Ok((Algorithm::ChaCha20Poly1305, Secret::generate(|out| out.copy_from_slice(key)), nonce))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::{
     convert::Infallible,
     sync::atomic::{AtomicU64, Ordering},
 };
+use terachat_vault::memory::{HASH_DEPTH, burn_after};
 use terachat_vault::{Entropy, Secret};
 
 /// One verb's randomness: 32 bytes from the caller's source, expanded.
@@ -23,7 +24,9 @@ impl Seed {
 
     pub(super) fn fill(&self, out: &mut [u8]) {
         let draw = self.draws.fetch_add(1, Ordering::Relaxed);
-        self.stream("terachat 2026-11 group randomness", &[&draw.to_le_bytes()]).fill(out);
+        burn_after::<HASH_DEPTH, _>(|| {
+            self.stream("terachat 2026-11 group randomness", &[&draw.to_le_bytes()]).fill(out);
+        });
     }
 
     pub(super) fn ephemeral(&self, sealed: &[&[u8]]) -> Stream {

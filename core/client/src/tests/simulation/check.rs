@@ -2,6 +2,7 @@
 use super::world::World;
 use crate::api::{Answer, Message, Place, Request};
 use std::collections::{BTreeMap, BTreeSet};
+use terachat_core_store::Wait;
 use terachat_core_store::query::PageStart;
 use terachat_event::{DeviceId, LogId};
 
@@ -18,6 +19,9 @@ impl World {
     /// What a device acknowledged is in its store, event for event.
     pub(super) fn everything_acknowledged_is_there(&self, at: usize) {
         let client = &self.devices[at].client;
+        if self.knows_of_a_fork(at) {
+            return;
+        }
         for said in self.said.iter().filter(|said| said.author == at) {
             let there = client.store.find_events(&said.log, &said.id).len() == 1;
             assert!(there, "d{at} lost {:?}, which it had acknowledged", said.bodies);
@@ -60,6 +64,19 @@ impl World {
         }
         self.settle();
         self.dump();
+        if self.knows_of_a_fork(0) {
+            self.note(|| "--- the control log forked".to_owned());
+            // What rested on the liar's decisions is void, and with it what was said by right of them.
+            self.said.clear();
+            self.imported.clear();
+            // And who was removed by them was not.
+            self.withheld.clear();
+        }
+    }
+
+    /// Whether a device knows that the control log forked, so that what others said by right of that may be void.
+    fn knows_of_a_fork(&self, at: usize) -> bool {
+        self.devices[at].client.store.equivocations().any(|(log, ..)| log.channel.is_none())
     }
 
     /// Present members who know that they are.
@@ -67,7 +84,8 @@ impl World {
         let space = self.space();
         let state = self.devices[0].client.store.space(&space).unwrap();
         let present = |at: &usize| {
-            self.devices[*at].joined && state.member_of(&DeviceId(self.devices[*at].id)).is_some()
+            let joined = self.devices[*at].joined && !self.lies(*at);
+            joined && state.member_of(&DeviceId(self.devices[*at].id)).is_some()
         };
         (0..self.devices.len()).filter(present).collect()
     }
@@ -89,7 +107,8 @@ impl World {
         }
         self.agreed();
         self.complete();
-        for at in 0..self.devices.len() {
+        let honest: Vec<usize> = (0..self.devices.len()).filter(|at| !self.lies(*at)).collect();
+        for at in honest {
             let Ok(Answer::Audit(report)) = self.ask(at, Request::Audit) else { panic!("no audit") };
             assert_eq!(report.alarm, Vec::<String>::new(), "audit of d{at}");
         }
@@ -108,16 +127,33 @@ impl World {
             let present: BTreeSet<DeviceId> = state.present_devices().copied().collect();
             assert_eq!(inside, present, "d{at}: the group is not the members");
             // What a removed member sealed in an epoch that became void stays closed, and whoever was offered it says so.
-            let waits = client.waiting(&space).into_iter().filter(|wait| !wait.contains("key of epoch"));
-            assert_eq!(waits.collect::<Vec<_>>(), Vec::<String>::new(), "d{at} waits");
+            let liar = self.liar.map(|(liar, _)| DeviceId(self.devices[liar].id));
+            let honest = client.peers.iter().filter(|(peer, _)| Some(**peer) != liar);
+            let waits: Vec<Wait> = honest.flat_map(|(_, state)| state.waits.values().copied()).collect();
+            let open: Vec<&Wait> = waits.iter().filter(|wait| !matches!(wait, Wait::Epoch(_))).collect();
+            assert_eq!(open, Vec::<&Wait>::new(), "d{at} waits");
             (state.clone(), epoch, client.store.space_hash(&space).unwrap())
         };
         let first = status(0);
+        // Whoever seals words so that only some can open them parts nobody but itself from the others.
+        let closed = self.present().into_iter().any(|at| {
+            let waiting = self.devices[at].client.waiting(&space);
+            waiting.iter().any(|wait| wait.contains("key of epoch"))
+        });
+        let withheld = closed && self.liar.is_some();
         for at in self.present() {
             let other = status(at);
             assert_eq!(other.0, first.0, "d0 and d{at} know other members, roles or channels");
             assert_eq!(other.1, first.1, "d0 and d{at} are in other epochs");
             for log in self.devices[0].client.store.logs().iter().filter(|log| log.channel.is_some()) {
+                if withheld {
+                    assert_eq!(
+                        self.honest_page(at, log),
+                        self.honest_page(0, log),
+                        "d0 and d{at} read something else"
+                    );
+                    continue;
+                }
                 assert_eq!(self.page(at, log), self.page(0, log), "d0 and d{at} read something else");
                 let views =
                     |at: usize| self.devices[at].client.store.page(log, PageStart::Newest, 10_000).unwrap();
@@ -125,8 +161,15 @@ impl World {
                 let frontier = |at: usize| self.devices[at].client.store.frontier(log);
                 assert_eq!(frontier(at), frontier(0), "d0 and d{at} have other events");
             }
-            assert_eq!(other.2, first.2, "d0 and d{at} are in other states");
+            assert!(withheld || other.2 == first.2, "d0 and d{at} are in other states");
         }
+    }
+
+    /// Who said what, in which order, the liar left out.
+    fn honest_page(&self, at: usize, log: &LogId) -> Vec<(String, String)> {
+        let liar = self.liar.map(|(liar, _)| self.devices[liar].name.clone());
+        let page = self.page(at, log).into_iter().filter(|message| Some(&message.author) != liar.as_ref());
+        page.map(|message| (message.id, message.body)).collect()
     }
 
     /// Everybody reads what they should and nobody what they should not.
@@ -147,6 +190,9 @@ impl World {
         };
         for at in 0..self.devices.len() {
             let bodies: BTreeSet<String> = read(at).into_values().map(|message| message.body).collect();
+            if self.lies(at) {
+                continue;
+            }
             let leaked = self.withheld.iter().find(|(n, body)| {
                 *n == at && bodies.contains(body) && state.member_of(&DeviceId(self.devices[at].id)).is_none()
             });

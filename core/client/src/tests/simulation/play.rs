@@ -110,7 +110,9 @@ impl World {
         self.withhold(at, &body);
         let request = Request::Send { place: Self::place(log), body: body.clone(), reply_to };
         let Ok(Answer::Sent { id }) = self.ask(at, request) else { return false };
-        self.said.push(Said { id, author: at, log: *log, bodies: vec![body] });
+        if !self.lies(at) {
+            self.said.push(Said { id, author: at, log: *log, bodies: vec![body] });
+        }
         true
     }
 
@@ -142,7 +144,9 @@ impl World {
             return self.reboot(at, false);
         };
         for (body, answer) in bodies.into_iter().zip(answers) {
-            if let Ok(Answer::Sent { id }) = answer {
+            if let Ok(Answer::Sent { id }) = answer
+                && !self.lies(at)
+            {
                 self.said.push(Said { id, author: at, log, bodies: vec![body] });
             }
         }
@@ -169,7 +173,9 @@ impl World {
         let records: Vec<ImportRecord> =
             (from..from + self.random.within(1..=30) as u64).map(record).collect();
         let last = records.last().map_or(0, |record| record.id).max(last_id);
-        if self.ask(at, Request::Import { place: Self::place(&log), source, records }).is_ok() {
+        if self.ask(at, Request::Import { place: Self::place(&log), source, records }).is_ok()
+            && !self.lies(at)
+        {
             self.imported.insert((at, log), last);
         }
     }
@@ -212,6 +218,36 @@ impl World {
         }
     }
 
+    /// The founder makes an administrator of a device, which may hear of it.
+    pub(super) fn empower(&mut self, at: usize) {
+        self.connect(0, at);
+        let member = self.devices[at].name.clone();
+        let _ = self.ask(0, Request::RoleSet { space: None, member, rank: 80 });
+        for _ in 0..60 {
+            self.deliver();
+        }
+    }
+
+    /// The liar and its twin each say or decide something, and somebody hears of it.
+    pub(super) fn lie(&mut self) {
+        let Some((liar, twin)) = self.liar else { return };
+        for at in [liar, twin] {
+            let other = self.random.below(liar.max(3));
+            match self.random.below(8) {
+                0..3 => self.channel(at),
+                3..5 => self.rank(at, other),
+                5 => self.invite(at, other),
+                6 => self.remove(at, other),
+                _ => self.speak(at),
+            }
+            let other = self.random.below(self.devices.len());
+            self.connect(at, other);
+            for _ in 0..self.random.within(1..=30) {
+                self.deliver();
+            }
+        }
+    }
+
     fn channel(&mut self, at: usize) {
         if self.devices[at].client.store.logs().len() <= CHANNELS_MAX {
             let name = format!("room{}", self.random.below(3));
@@ -239,7 +275,11 @@ impl World {
         if damaged {
             self.spoil(&mut bytes);
         }
-        let expected = !damaged && self.devices[to].joined && self.devices[to].fault.is_none();
+        let expected = !damaged
+            && !self.lies(from)
+            && !self.lies(to)
+            && self.devices[to].joined
+            && self.devices[to].fault.is_none();
         if let Ok(Answer::BundleApplied { refused, .. }) = self.ask(to, Request::BundleImport { bytes }) {
             assert!(!expected || refused.is_empty(), "d{to} refuses an honest file of d{from}: {refused:?}");
         }

@@ -4,7 +4,7 @@ use crate::Error;
 use crate::api::Answer;
 use crate::protocol::Frame;
 use terachat_core_store::model::ControlOp;
-use terachat_core_store::sync::{Bundle, Limits};
+use terachat_core_store::sync::{Bundle, ChainHead, Limits};
 use terachat_event::DeviceId;
 
 impl World {
@@ -23,9 +23,21 @@ impl World {
         for at in 0..self.devices.len() {
             let client = &self.devices[at].client;
             self.note(|| {
-                format!("== d{at} {:?} epochs {:?}", DeviceId(self.devices[at].id), client.epochs(&space))
+                format!(
+                    "== d{at} {:?} epochs {:?}",
+                    DeviceId(self.devices[at].id),
+                    client.epochs(&space).unwrap()
+                )
             });
-            let Some(control) = client.store.control(&space) else { continue };
+            for frontier in super::world::standing(client) {
+                let chain = |chain: &ChainHead| (chain.device, chain.seq);
+                let chains: Vec<_> = frontier.chains.iter().map(chain).collect();
+                let frozen = client.store.equivocations().filter(|(log, ..)| *log == frontier.log);
+                let frozen: Vec<_> = frozen.map(|(_, device, from)| (device, from)).collect();
+                self.note(|| format!("   {:?}: {chains:?}, frozen {frozen:?}", frontier.log.channel));
+            }
+            self.note(|| format!("   waits {:?}", client.waiting(&space)));
+            let Some(control) = client.store.control(&space).unwrap() else { continue };
             for (event, verdict) in control.events() {
                 let author = self.index_of(&event.stamp.author.0);
                 let secret = client.store.epoch_secret(&space, &event.hash).is_some();

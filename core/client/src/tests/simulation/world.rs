@@ -2,14 +2,13 @@
 use super::random::Random;
 use super::trace::{name_of, outcome};
 use crate::api::{Answer, Request};
-use crate::tests::Counter;
+use crate::tests::{Counter, passphrase};
 use crate::{Client, Error};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use terachat_core_store::store::Storage;
 use terachat_core_store::store::storage::{CrashStorage, Fault};
 use terachat_core_store::sync::Frontier;
 use terachat_event::{LogId, SpaceId};
-use terachat_vault::PassphraseCost;
 
 /// Frames kept to be sent a second time.
 const OLD_FRAMES_MAX: usize = 200;
@@ -57,6 +56,8 @@ pub(super) struct World {
     pub(super) withheld: BTreeSet<(usize, String)>,
     /// Largest foreign id whose import was acknowledged, by device and channel.
     pub(super) imported: BTreeMap<(usize, LogId), u64>,
+    /// The device that signs numbers twice, and its twin, which has the same keys.
+    pub(super) liar: Option<(usize, usize)>,
     pub(super) trace: bool,
 }
 
@@ -72,8 +73,7 @@ impl World {
             let storage = CrashStorage::new(seed << 8 | at as u64);
             let boxed: Box<dyn Storage> = Box::new(storage.clone());
             let name = format!("d{at}");
-            let cost = PassphraseCost::INSECURE_FAST;
-            let client = Client::create(boxed, &name, b"secret", cost, entropy(at, 0), 0).unwrap();
+            let client = Client::create(boxed, &name, &mut passphrase("secret"), entropy(at, 0), 0).unwrap();
             let id = client.identity.device_id().0;
             let (fault, invitation, joined, incarnation) = (None, None, at == 0, 0);
             Device { name, client, storage, id, fault, invitation, joined, incarnation }
@@ -89,6 +89,7 @@ impl World {
             said: Vec::new(),
             withheld: BTreeSet::new(),
             imported: BTreeMap::new(),
+            liar: None,
             trace: std::env::var_os("TERACHAT_SIM_TRACE").is_some(),
         }
     }
@@ -99,6 +100,43 @@ impl World {
 
     pub(super) fn index_of(&self, id: &[u8; 32]) -> usize {
         self.devices.iter().position(|device| device.id == *id).unwrap()
+    }
+
+    /// Whether nothing is promised of what this device says.
+    pub(super) fn lies(&self, at: usize) -> bool {
+        self.liar.is_some_and(|(a, b)| at == a || at == b)
+    }
+
+    /// Of the devices with this id the one that `from` has a link to.
+    fn linked(&self, from: usize, id: &[u8; 32]) -> usize {
+        let with = |to: &usize| self.devices[*to].id == *id && self.lanes.contains_key(&(from, *to));
+        (0..self.devices.len()).find(with).unwrap_or_else(|| self.index_of(id))
+    }
+
+    /// Copies the disk of a device into a second one, which from now on speaks in its name too.
+    pub(super) fn fork(&mut self) {
+        let joined: Vec<usize> = (1..self.devices.len()).filter(|at| self.devices[*at].joined).collect();
+        let Some(liar) = self.random.pick(&joined) else { return };
+        if self.random.one_in(2) {
+            self.empower(liar);
+        }
+        self.reboot(liar, true);
+        let (mut storage, twin) = (CrashStorage::new(self.random.next()), self.devices.len());
+        let disk = &self.devices[liar].storage;
+        for file in disk.list().unwrap() {
+            let len = disk.size(&file).unwrap().unwrap_or_default();
+            storage.replace(&file, &disk.read(&file, 0, len as usize).unwrap()).unwrap();
+        }
+        self.note(|| format!("d{liar} has a twin, d{twin}"));
+        let client =
+            Client::open(Box::new(storage.clone()), &mut passphrase("secret"), entropy(twin, 0)).unwrap();
+        let Device { name, id, .. } = &self.devices[liar];
+        let (name, id) = (name.clone(), *id);
+        let (fault, invitation, joined, incarnation) = (None, None, true, 0);
+        self.devices.push(Device { name, client, storage, id, fault, invitation, joined, incarnation });
+        self.said.retain(|said| said.author != liar);
+        self.imported.retain(|(author, _), _| *author != liar);
+        self.liar = Some((liar, twin));
     }
 
     /// Asks a device, and lets what follows from it happen: frames set out, a power cut comes into effect.
@@ -114,6 +152,7 @@ impl World {
                 Error::NotAllowed(_) | Error::NotInGroup(_) | Error::Input(_) => true,
                 Error::Unknown { .. } | Error::Ambiguous { .. } => true,
                 Error::Store(terachat_core_store::Error::Store(_)) => fault.is_some(),
+                Error::Store(terachat_core_store::Error::Forbidden(_)) => self.lies(at),
                 _ => false,
             };
             assert!(excused, "d{at}: {error} ({fault:?})");
@@ -134,7 +173,7 @@ impl World {
             return self.reboot(at, true);
         }
         while let Some((to, frame)) = self.devices[at].client.poll_frame() {
-            let to = self.index_of(&to);
+            let to = self.linked(at, &to);
             self.note(|| format!("      d{at} to d{to}: {}", name_of(&frame)));
             if self.old.len() < OLD_FRAMES_MAX {
                 self.old.push((at, to, frame.clone()));
@@ -159,7 +198,7 @@ impl World {
         device.incarnation += 1;
         let storage = device.storage.crash();
         let entropy = entropy(at, device.incarnation);
-        let opened = Client::open(Box::new(storage.clone()), b"secret", entropy)
+        let opened = Client::open(Box::new(storage.clone()), &mut passphrase("secret"), entropy)
             .unwrap_or_else(|error| panic!("d{at} does not open after a power cut: {error}"));
         let old = std::mem::replace(&mut device.client, opened);
         (device.storage, device.fault) = (storage, None);
@@ -172,6 +211,16 @@ impl World {
     pub(super) fn connect(&mut self, a: usize, b: usize) {
         if a == b || self.lanes.contains_key(&(a, b)) {
             return;
+        }
+        if let Some((liar, twin)) = self.liar {
+            // Whoever speaks with one of the two does not speak with the other at the same time.
+            let speaks = |at: usize| [liar, twin].iter().any(|with| self.lanes.contains_key(&(at, *with)));
+            if self.lies(a) && self.lies(b) || self.lies(a) && speaks(b) || self.lies(b) && speaks(a) {
+                return;
+            }
+            if self.lies(a) || self.lies(b) {
+                self.tainted.insert(key(a, b));
+            }
         }
         self.note(|| format!("link d{a} d{b} up"));
         self.lanes.insert((a, b), Lane::default());
@@ -238,7 +287,10 @@ impl World {
     /// Delivers until nobody has anything to say.
     pub(super) fn settle(&mut self) {
         for frames in 0.. {
-            assert!(frames < TALK_MAX, "the devices never stop talking");
+            if frames == TALK_MAX {
+                self.dump();
+                panic!("the devices never stop talking");
+            }
             if !self.deliver() {
                 return;
             }
@@ -259,9 +311,17 @@ pub(super) fn standing(client: &Client) -> Vec<Frontier> {
 fn same_or_more(old: &Client, new: &Client) {
     let (before, after) = (standing(old), standing(new));
     for frontier in &before {
-        let now = after.iter().find(|now| now.log == frontier.log).expect("a log is gone after a power cut");
+        let control_forked =
+            new.store.equivocations().any(|(log, ..)| log == LogId::control(frontier.log.space));
+        let now = after.iter().find(|now| now.log == frontier.log);
+        // A proof that became durable with the last thing that happened may void the channel's creation.
+        assert!(now.is_some() || control_forked, "a log is gone after a power cut");
+        let Some(now) = now else { continue };
         for chain in &frontier.chains {
-            let kept = now.chain(&chain.device).is_some_and(|head| head.seq >= chain.seq);
+            // A proof may have become durable with the last thing that happened, and ends the chain at its fork.
+            let cut =
+                new.store.equivocations().any(|(log, device, _)| (log, device) == (now.log, chain.device));
+            let kept = cut || now.chain(&chain.device).is_some_and(|head| head.seq >= chain.seq);
             assert!(kept, "events are gone after a power cut");
         }
     }

@@ -39,9 +39,7 @@ impl BlockRef {
     /// The reference as bytes, to keep in an index.
     pub fn to_bytes(self) -> [u8; Self::LEN] {
         let mut bytes = [0; Self::LEN];
-        for (chunk, field) in
-            bytes.chunks_exact_mut(4).zip([self.segment, self.offset, self.number, self.session])
-        {
+        for (chunk, field) in bytes.chunks_exact_mut(4).zip(self.fields()) {
             chunk.copy_from_slice(&field.to_le_bytes());
         }
         bytes
@@ -52,7 +50,22 @@ impl BlockRef {
     pub fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
         let field =
             |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes of sixteen"));
-        Self { segment: field(0), offset: field(4), number: field(8), session: field(12) }
+        Self::from_fields([field(0), field(4), field(8), field(12)])
+    }
+
+    /// The segment it is in.
+    pub(crate) fn segment(self) -> u32 {
+        self.segment
+    }
+
+    /// Segment, offset, number, and offset of the session.
+    pub(crate) fn fields(self) -> [u32; 4] {
+        [self.segment, self.offset, self.number, self.session]
+    }
+
+    /// The reference that [`BlockRef::fields`] gave; as [`BlockRef::from_bytes`].
+    pub(crate) fn from_fields([segment, offset, number, session]: [u32; 4]) -> Self {
+        Self { segment, offset, number, session }
     }
 }
 

@@ -1,4 +1,5 @@
-use terachat_vault::{SealKey, Secret, derive_key};
+use terachat_vault::memory::{HASH_CHUNK_DEPTH, burn_after};
+use terachat_vault::{Algorithm, SealKey, Secret, derive_key};
 
 /// Random bytes that name a log, and random bytes that begin a session.
 pub(super) type Id = [u8; 16];
@@ -27,22 +28,26 @@ impl LogKeys {
         let mut input = [0; 24];
         input[..4].copy_from_slice(&segment.to_le_bytes());
         input[4..4 + header.len()].copy_from_slice(header);
-        let hash = blake3::keyed_hash(self.check.expose_secret(), &input[..4 + header.len()]);
+        let input = &input[..4 + header.len()];
+        let hash =
+            burn_after::<HASH_CHUNK_DEPTH, _>(|| blake3::keyed_hash(self.check.expose_secret(), input));
         hash.as_bytes()[..4].try_into().expect("four bytes of 32")
     }
 
     /// The key that seals the blocks of one session, and only those.
     pub(super) fn session(&self, segment: u32, salt: &Id) -> SealKey {
-        SealKey::new(&derive_key(
-            "terachat 2026-11 commit log session",
-            &self.log,
-            &[&segment.to_le_bytes(), salt],
-        ))
+        SealKey::new(
+            Algorithm::ChaCha20Poly1305,
+            &derive_key("terachat 2026-11 commit log session", &self.log, &[&segment.to_le_bytes(), salt]),
+        )
     }
 
     /// The key that seals one snapshot.
     pub(super) fn snapshot(&self, salt: &Id) -> SealKey {
-        SealKey::new(&derive_key("terachat 2026-11 commit log snapshot", &self.log, &[salt]))
+        SealKey::new(
+            Algorithm::ChaCha20Poly1305,
+            &derive_key("terachat 2026-11 commit log snapshot", &self.log, &[salt]),
+        )
     }
 }
 

@@ -3,11 +3,11 @@ use super::keys::{Id, LogKeys};
 use crate::store::Error;
 use terachat_vault::Secret;
 
-pub(super) const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 const MAGIC: &[u8; 6] = b"TClog\0";
 /// Bytes before a segment's first frame.
-pub(super) const HEADER_LEN: usize = 68;
-const CHECKED_LEN: usize = 44;
+pub(super) const HEADER_LEN: usize = 88;
+const CHECKED_LEN: usize = 64;
 
 /// A segment's first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,8 +16,19 @@ pub(super) struct SegmentHeader {
     pub(super) segment: u32,
     /// Length of the segment before; 0 for the first segment.
     pub(super) before_len: u32,
-    /// The last block of the segment before.
+    /// The last block of the segment before, as it was when this one was begun.
     pub(super) before_last: Option<BlockRef>,
+    /// What a segment that was rewritten says of itself.
+    pub(super) rewritten: Option<Rewritten>,
+}
+
+/// A segment that was written anew as a whole: its header knows its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Rewritten {
+    /// How often, from 1.
+    pub(super) times: u32,
+    pub(super) len: u32,
+    pub(super) last: BlockRef,
 }
 
 impl SegmentHeader {
@@ -28,6 +39,11 @@ impl SegmentHeader {
         bytes.extend_from_slice(&self.segment.to_le_bytes());
         bytes.extend_from_slice(&self.before_len.to_le_bytes());
         let last = self.before_last.map_or([0; BlockRef::LEN], BlockRef::to_bytes);
+        bytes.extend_from_slice(&last[4..]);
+        let (times, len) = self.rewritten.map_or((0, 0), |rewritten| (rewritten.times, rewritten.len));
+        bytes.extend_from_slice(&times.to_le_bytes());
+        bytes.extend_from_slice(&len.to_le_bytes());
+        let last = self.rewritten.map_or([0; BlockRef::LEN], |rewritten| rewritten.last.to_bytes());
         bytes.extend_from_slice(&last[4..]);
         finish_header(bytes, keys)
     }
@@ -40,7 +56,7 @@ impl SegmentHeader {
         store: &Secret<32>,
     ) -> Result<(Self, LogKeys), Error> {
         let damaged = Error::Damaged { segment, block: 0, offset: 0, what: "its header changed" };
-        check_magic(bytes, MAGIC, file)?;
+        check_magic(bytes, MAGIC, VERSION, file)?;
         let header: &[u8; HEADER_LEN] = bytes.first_chunk().ok_or_else(|| damaged.clone())?;
         let log_id: Id = header[8..24].try_into().expect("sixteen bytes");
         let keys = check_header(header, store, &log_id)?.ok_or_else(|| damaged.clone())?;
@@ -48,13 +64,16 @@ impl SegmentHeader {
         if number(24) != segment {
             return Err(Error::Foreign { file: file.to_owned() });
         }
-        let before_last = (segment > 1).then(|| BlockRef {
-            segment: segment - 1,
-            offset: number(32),
-            number: number(36),
-            session: number(40),
+        let block = |segment: u32, at: usize| {
+            BlockRef::from_fields([segment, number(at), number(at + 4), number(at + 8)])
+        };
+        let before_last = (segment > 1).then(|| block(segment - 1, 32));
+        let rewritten = (number(44) > 0).then(|| Rewritten {
+            times: number(44),
+            len: number(48),
+            last: block(segment, 52),
         });
-        Ok((Self { log_id, segment, before_len: number(28), before_last }, keys))
+        Ok((Self { log_id, segment, before_len: number(28), before_last, rewritten }, keys))
     }
 }
 
@@ -81,12 +100,12 @@ pub(super) fn check_header(header: &[u8], store: &Secret<32>, log_id: &Id) -> Re
 }
 
 /// Foreign files and newer versions, told by the first eight bytes.
-pub(super) fn check_magic(bytes: &[u8], magic: &[u8; 6], file: &str) -> Result<(), Error> {
+pub(super) fn check_magic(bytes: &[u8], magic: &[u8; 6], known: u16, file: &str) -> Result<(), Error> {
     let file = || file.to_owned();
     match bytes.strip_prefix(magic).and_then(<[u8]>::first_chunk::<2>) {
         Some(version) => match u16::from_le_bytes(*version) {
-            VERSION => Ok(()),
-            found if found > VERSION => Err(Error::NewerVersion { file: file(), found, known: VERSION }),
+            found if found == known => Ok(()),
+            found if found > known => Err(Error::NewerVersion { file: file(), found, known }),
             _ => Err(Error::Foreign { file: file() }),
         },
         None => Err(Error::Foreign { file: file() }),

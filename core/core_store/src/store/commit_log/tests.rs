@@ -161,7 +161,7 @@ fn a_wrong_key_a_foreign_file_and_a_newer_version_are_told_apart() {
         open_as(storage, 1)
     };
     assert_eq!(changed(0, b'X'), Error::Foreign { file: file.clone() });
-    assert_eq!(changed(6, 9), Error::NewerVersion { file: file.clone(), found: 9, known: 1 });
+    assert_eq!(changed(6, 9), Error::NewerVersion { file: file.clone(), found: 9, known: 2 });
     assert!(matches!(changed(50, 9), Error::Damaged { segment: 1, .. }));
     let mut renamed = storage.clone();
     let (other, _) = {
@@ -199,30 +199,50 @@ fn blocks_cannot_be_moved() {
 #[test]
 fn the_snapshot_names_what_it_covers() {
     let (mut log, recovered) = open(Box::new(MemoryStorage::new()), 1).unwrap();
-    assert_eq!((recovered.last, log.snapshot().unwrap()), (None, None));
-    log.replace_snapshot(b"empty").unwrap();
-    assert_eq!(log.snapshot().unwrap().unwrap(), Snapshot { covers: None, bytes: b"empty".to_vec() });
+    assert!(recovered.last.is_none() && log.snapshot().unwrap().is_none());
+    log.replace_snapshot(&[b"empty"]).unwrap();
+    let empty = log.snapshot().unwrap().unwrap();
+    assert_eq!((empty.covers, log.snapshot_part(&empty, 0).unwrap()), (None, b"empty".to_vec()));
     let mut random = Seeded(3);
     for _ in 0..60 {
         log.commit(&as_blocks(&some_commit(&mut random))).unwrap();
     }
     log.append(&[Block::plain(1, b"covered")]).unwrap();
-    log.replace_snapshot(&[7; 100_000]).unwrap();
+    let parts: [&[u8]; 3] = [&[7; 100_000], b"", b"third"];
+    log.replace_snapshot(&parts).unwrap();
+    assert!(log.snapshot_part(&empty, 0).is_err(), "another has taken its place");
     let covers = log.last();
     log.commit(&[Block::plain(2, b"newer")]).unwrap();
     let (log, recovered) = open(log.into_storage(), 2).unwrap();
     assert_eq!(recovered.snapshot, covers);
     let snapshot = log.snapshot().unwrap().unwrap();
-    assert_eq!((snapshot.covers, snapshot.bytes), (covers, vec![7; 100_000]));
+    assert_eq!((snapshot.covers, snapshot.parts()), (covers, 3));
+    for (number, part) in parts.iter().enumerate() {
+        assert_eq!(log.snapshot_part(&snapshot, number).unwrap(), *part);
+    }
+    assert!(matches!(log.snapshot_part(&snapshot, 3), Err(Error::Snapshot { .. })));
     let newer: Vec<_> = log.blocks(covers).unwrap().map(|block| block.unwrap().body).collect();
     assert_eq!(newer, [b"newer"]);
     let mut storage = log.into_storage();
     assert!(storage.size(snapshot::FILE).unwrap().unwrap() < 1000, "compressed");
-    let mut bytes = storage.read(snapshot::FILE, 0, 120).unwrap();
-    bytes[100] ^= 1;
-    storage.replace(snapshot::FILE, &bytes).unwrap();
-    let (log, _) = open(storage, 3).unwrap();
-    assert!(matches!(log.snapshot(), Err(Error::Snapshot { .. })));
+    let len = storage.size(snapshot::FILE).unwrap().unwrap();
+    let bytes = storage.read(snapshot::FILE, 0, len as usize).unwrap();
+    for at in 84..bytes.len() {
+        let mut changed = bytes.clone();
+        changed[at] ^= 1;
+        storage.replace(snapshot::FILE, &changed).unwrap();
+        let (log, _) = open(storage, 3).unwrap();
+        let whole = log.snapshot().and_then(|snapshot| {
+            let snapshot = snapshot.unwrap();
+            (0..snapshot.parts()).try_for_each(|number| log.snapshot_part(&snapshot, number).map(drop))
+        });
+        assert!(matches!(whole, Err(Error::Snapshot { .. })), "byte {at}");
+        storage = log.into_storage();
+        storage.replace(snapshot::FILE, &bytes[..at]).unwrap();
+        let (log, _) = open(storage, 3).unwrap();
+        assert!(matches!(log.snapshot(), Err(Error::Snapshot { .. })), "cut at {at}");
+        storage = log.into_storage();
+    }
 }
 
 #[test]
@@ -231,7 +251,7 @@ fn a_log_cut_below_its_snapshot_is_noticed() {
     log.commit(&[Block::plain(1, b"one")]).unwrap();
     let before = log.bytes();
     log.commit(&[Block::plain(1, b"two")]).unwrap();
-    log.replace_snapshot(b"state").unwrap();
+    log.replace_snapshot(&[b"state"]).unwrap();
     let len = log.bytes();
     let storage = log.into_storage();
     for cut in before..len {
@@ -272,7 +292,7 @@ fn live(disk: &CrashStorage, model: &mut Model, random: &mut Seeded, seed: u64) 
         let result = match random.below(10) {
             0 => log.sync().map(|()| model.acknowledge()),
             1 => log
-                .replace_snapshot(format!("{} commits", model.acknowledged.len()).as_bytes())
+                .replace_snapshot(&[format!("{} commits", model.acknowledged.len())])
                 .map(|()| model.acknowledge()),
             2..5 => {
                 let result = log.append(&as_blocks(&commit)).map(|_| ());

@@ -3,7 +3,7 @@ use crate::query::PageStart;
 use crate::query::search_index::Query;
 use crate::store::storage::CrashStorage;
 use crate::sync::Outcome;
-use crate::testing::{Device, text};
+use crate::testing::{Device, gossip, text};
 use crate::{Error, Wait};
 use terachat_event::LogId;
 
@@ -84,6 +84,7 @@ fn everything_survives_reopening_with_and_without_a_snapshot() {
         let (hash, frontier) = (a.store.space_hash(&space).unwrap(), a.store.frontier(&log));
         drop(a);
         let mut a = Device::over(1, Box::new(storage.crash())).unwrap();
+        assert_eq!(a.store.snapshot.is_some(), snapshot);
         assert_eq!((a.store.space_hash(&space).unwrap(), a.store.frontier(&log)), (hash, frontier));
         a.say(log, "and on");
         assert_eq!(a.bodies(log).len(), 52);
@@ -121,6 +122,83 @@ fn a_removed_member_is_cut_off_where_the_remover_stood() {
     a.pull(&mut c).unwrap();
     assert_eq!(a.bodies(log), ["seen"]);
     assert_eq!(a.store.audit_state_integrity().unwrap().alarm, Vec::<String>::new());
+}
+
+/// Who was demoted so that writing was still allowed went on pinning by citing the control log as it was before.
+#[test]
+fn a_demoted_member_cannot_pin_by_an_old_control_log() {
+    for snapshot in [false, true] {
+        let storage = CrashStorage::new(9);
+        let mut a = Device::over(1, Box::new(storage.clone())).unwrap();
+        let space = a.found();
+        let mut b = Device::new(2);
+        a.admit(space, &b, Rank::MODERATOR);
+        let log = a.create_channel(space, "general");
+        b.learn_epoch(space);
+        b.pull(&mut a).unwrap();
+        let (before, after) = (a.say(log, "pinned in time"), a.say(log, "pinned too late"));
+        b.pull(&mut a).unwrap();
+        b.post(log, &[ChannelOp::Pin { target: before }]).unwrap();
+        a.pull(&mut b).unwrap();
+        let pins = a.pins(space, b.id());
+        a.control(space, vec![ControlOp::SetRank { user: b.user_id(), rank: Rank::MEMBER, pins }]).unwrap();
+        // B pretends not to have heard. C hears that before the demotion, A after it.
+        b.post(log, &[ChannelOp::Pin { target: after }, text("still here")]).unwrap();
+        let mut c = Device::new(3);
+        c.learn_epoch(space);
+        c.pull(&mut b).unwrap();
+        c.pull(&mut a).unwrap();
+        a.pull(&mut b).unwrap();
+        let pinned = |device: &Device| -> Vec<String> {
+            let page = device.store.page(&log, PageStart::Newest, 9).unwrap();
+            page.into_iter().filter(|message| message.pinned).map(|message| message.body).collect()
+        };
+        same(&[&a, &c], log);
+        assert_eq!(
+            (pinned(&a), pinned(&c)),
+            (vec!["pinned in time".to_owned()], vec!["pinned in time".to_owned()])
+        );
+        assert_eq!(a.bodies(log).len(), 3, "B may write all the same");
+        assert_eq!(a.store.audit_state_integrity().unwrap().alarm, Vec::<String>::new());
+        if snapshot {
+            a.store.snapshot().unwrap();
+        }
+        drop(a);
+        let mut a = Device::over(1, Box::new(storage.crash())).unwrap();
+        same(&[&a, &c], log);
+        // Made a moderator again, B pins as before.
+        a.control(
+            space,
+            vec![ControlOp::SetRank { user: b.user_id(), rank: Rank::MODERATOR, pins: Vec::new() }],
+        )
+        .unwrap();
+        b.pull(&mut a).unwrap();
+        let last = a.say(log, "last");
+        b.pull(&mut a).unwrap();
+        b.post(log, &[ChannelOp::Pin { target: last }]).unwrap();
+        a.pull(&mut b).unwrap();
+        assert!(pinned(&a).contains(&"last".to_owned()));
+    }
+}
+
+/// Every change of rank was taken for a demotion: the pins of a promotion cut off all that was said after it, once the
+/// member was removed or silenced.
+#[test]
+fn a_promotion_cuts_nothing_off() {
+    let (mut a, mut b, mut c, log) = club();
+    c.say(log, "said by a member");
+    a.pull(&mut c).unwrap();
+    let pins = a.pins(log.space, c.id());
+    a.control(log.space, vec![ControlOp::SetRank { user: c.user_id(), rank: Rank::MODERATOR, pins }])
+        .unwrap();
+    c.pull(&mut a).unwrap();
+    c.say(log, "said by a moderator");
+    a.pull(&mut c).unwrap();
+    let pins = a.pins(log.space, c.id());
+    a.control(log.space, vec![ControlOp::Remove { user: c.user_id(), pins }]).unwrap();
+    b.pull(&mut a).unwrap();
+    b.pull(&mut c).unwrap();
+    assert_eq!((a.bodies(log).len(), b.bodies(log).len()), (2, 2));
 }
 
 #[test]
@@ -201,14 +279,12 @@ fn an_equivocator_parts_nobody_from_those_who_answered_the_other_branch() {
     b.pull(&mut twin).unwrap();
     a.say(log, "Ann answers");
     b.say(log, "Bob answers");
-    // Ann, who is ahead on her branch, cannot make sense of Bob's answer; but she sees why.
+    // Ann, who is ahead on her branch, cannot make sense of Bob's answer.
     let answer = b.bundles_for(&a, log).remove(0);
     assert!(matches!(a.take(&answer), Err(Error::Event(terachat_event::Error::Signature(_)))));
-    assert!(a.store.conflicts(&b.store.frontier(&log).unwrap()).unwrap());
     let bundle = a.bundles_for(&b, log).remove(0);
     let Outcome::Equivocated { proofs, is_news: true } = b.take(&bundle).unwrap() else { panic!("no proof") };
     assert!(a.store.apply_proof(&proofs[0]).unwrap());
-    assert!(!a.store.conflicts(&b.store.frontier(&log).unwrap()).unwrap());
     a.pull(&mut b).unwrap();
     b.pull(&mut a).unwrap();
     a.say(log, "and life goes on");
@@ -262,9 +338,208 @@ fn a_frozen_chain_survives_reopening() {
         let (hash, frontier) = (a.store.space_hash(&space).unwrap(), a.store.frontier(&log));
         drop(a);
         let a = Device::over(1, Box::new(storage.crash())).unwrap();
+        assert_eq!(a.store.snapshot.is_some(), snapshot);
         assert_eq!((a.store.space_hash(&space).unwrap(), a.store.frontier(&log)), (hash, frontier));
         assert_eq!(a.bodies(log), ["well"]);
         assert_eq!(a.store.proofs(&space).len(), 1);
+    }
+}
+
+/// An administrator forked the control log and showed each branch to somebody who decided on top of it. Of the branch that
+/// a replica did not hold it knew only a hash: so it took what the decider had seen only through that branch for unseen,
+/// and replicas with the same events had different members for ever. Messages that cited the branch never arrived at all.
+#[test]
+fn a_forked_control_log_leaves_one_state_and_parts_nobody() {
+    let (mut a, mut b, mut c, log) = club();
+    let space = log.space;
+    let mut x = Device::new(4);
+    a.admit(space, &x, Rank::ADMIN);
+    for other in [&mut b, &mut c, &mut x] {
+        other.learn_epoch(space);
+        other.pull(&mut a).unwrap();
+    }
+    let mut twin = Device::new(4);
+    twin.learn_epoch(space);
+    twin.pull(&mut a).unwrap();
+    // What B decides reaches A only in the past of X's next word.
+    let room = b.create_channel(space, "room");
+    x.pull(&mut b).unwrap();
+    let promote = |rank| ControlOp::SetRank { user: c.user_id(), rank, pins: Vec::new() };
+    x.control(space, vec![promote(Rank::MODERATOR)]).unwrap();
+    let mut newcomer = Device::new(5);
+    x.admit(space, &newcomer, Rank::MEMBER);
+    a.pull(&mut x).unwrap();
+    // A knows what B decided, and removes B.
+    let pins = a.pins(space, b.id());
+    a.control(space, vec![ControlOp::Remove { user: b.user_id(), pins }]).unwrap();
+    // C, a moderator for a while, pins, and the newcomer speaks; A answers.
+    c.pull(&mut a).unwrap();
+    newcomer.learn_epoch(space);
+    newcomer.pull(&mut a).unwrap();
+    let hello = c.post(log, &[text("hello")]).unwrap()[0];
+    c.post(log, &[ChannelOp::Pin { target: hello }]).unwrap();
+    newcomer.pull(&mut c).unwrap();
+    newcomer.say(log, "I am new");
+    a.pull(&mut c).unwrap();
+    a.pull(&mut newcomer).unwrap();
+    assert_eq!(a.bodies(log), ["hello", "I am new"]);
+    a.say(log, "A answers");
+    // Meanwhile D lives on the other branch.
+    twin.control(space, vec![ControlOp::CreateChannel { name: "trap".into() }]).unwrap();
+    let mut d = Device::new(2);
+    d.learn_epoch(space);
+    d.pull(&mut twin).unwrap();
+    d.pull(&mut b).unwrap();
+    d.say(log, "D speaks");
+
+    gossip(&mut [&mut a, &mut d], space);
+    assert_eq!(a.store.frontier(&LogId::control(space)), d.store.frontier(&LogId::control(space)));
+    assert_eq!(a.store.frontier(&log), d.store.frontier(&log));
+    same(&[&a, &d], log);
+    let state = d.store.space(&space).unwrap();
+    assert!(state.channels.contains_key(&room.channel.unwrap()), "A had seen what B decided");
+    assert_eq!(state.rank_of(&c.id()), Some(Rank::MEMBER), "what X decided is void");
+    assert!(state.member_of(&newcomer.id()).is_none());
+    let page = d.store.page(&log, PageStart::Newest, 10).unwrap();
+    assert!(page.iter().all(|message| !message.pinned), "who had the right by X alone had it not");
+    // Whoever comes late learns it from either, before or after the proof.
+    for other in [&mut a, &mut d] {
+        for early in [false, true] {
+            let mut late = Device::new(6);
+            late.learn_epoch(space);
+            if early {
+                other.store.proofs(&space).iter().for_each(|proof| {
+                    late.store.apply_proof(proof).unwrap();
+                });
+                late.pull(other).unwrap();
+            }
+            gossip(&mut [&mut late, other], space);
+            same(&[&late, other], log);
+            assert_eq!(late.store.frontier(&log), other.store.frontier(&log));
+        }
+        assert_eq!(other.store.audit_state_integrity().unwrap().alarm, Vec::<String>::new());
+    }
+}
+
+/// Events on two branches of one fork went into one bundle, which named the branches' events by author and number alone:
+/// one of them was taken for the other, and whoever did not hold them could never take the bundle in (seed 1071).
+#[test]
+fn a_bundle_tells_two_branches_of_a_fork_apart() {
+    let (mut a, mut b, mut c, log) = club();
+    let mut twin = Device::new(3);
+    twin.learn_epoch(log.space);
+    twin.pull(&mut a).unwrap();
+    c.say(log, "pay Ann");
+    twin.say(log, "pay Bob");
+    a.pull(&mut c).unwrap();
+    b.pull(&mut twin).unwrap();
+    a.say(log, "Ann answers");
+    b.say(log, "Bob answers");
+    gossip(&mut [&mut a, &mut b], log.space);
+    let mut late = Device::new(6);
+    late.learn_epoch(log.space);
+    late.pull_control(&mut a, log.space);
+    a.store.proofs(&log.space).iter().for_each(|proof| assert!(late.store.apply_proof(proof).unwrap()));
+    let bundles = a.bundles_for(&late, log);
+    assert_eq!(bundles.len(), 1);
+    assert!(matches!(late.take(&bundles[0]), Ok(Outcome::Applied { .. })));
+    assert_eq!(late.bodies(log).len(), 2);
+    same(&[&a, &b, &late], log);
+}
+
+/// A fork was proven at one number while the same device had forked earlier too: behind the proven fork nobody was shown
+/// anything any more, so the earlier one was never found, and two histories counted side by side.
+#[test]
+fn an_earlier_fork_is_found_after_a_later_one_was_proven() {
+    let (mut a, mut b, mut c, log) = club();
+    let (mut twin, mut third) = (Device::new(3), Device::new(3));
+    for other in [&mut twin, &mut third] {
+        other.learn_epoch(log.space);
+        other.pull(&mut a).unwrap();
+    }
+    c.say(log, "first");
+    twin.say(log, "another first");
+    third.pull(&mut c).unwrap();
+    c.say(log, "second");
+    third.say(log, "another second");
+    twin.say(log, "second of the other branch");
+    a.pull(&mut c).unwrap();
+    b.pull(&mut twin).unwrap();
+    let bundle = third.bundles_for(&a, log).remove(0);
+    assert!(matches!(a.take(&bundle), Ok(Outcome::Equivocated { is_news: true, .. })));
+    assert_eq!((a.bodies(log), b.bodies(log).len()), (vec!["first".to_owned()], 2));
+    assert!(b.store.apply_proof(&a.store.proofs(&log.space)[0]).unwrap());
+    gossip(&mut [&mut a, &mut b], log.space);
+    assert!(a.bodies(log).is_empty() && b.bodies(log).is_empty());
+    same(&[&a, &b], log);
+    assert_eq!(a.store.frontier(&log), b.store.frontier(&log));
+}
+
+/// What only the void branch had built on was no head any more, so the next event did not count it as seen.
+#[test]
+fn what_a_void_event_had_built_on_is_built_on_again() {
+    let (mut a, mut b, mut c, log) = club();
+    let mut twin = Device::new(3);
+    twin.learn_epoch(log.space);
+    twin.pull(&mut a).unwrap();
+    let said = b.say(log, "said by B");
+    c.pull(&mut b).unwrap();
+    c.say(log, "one");
+    twin.say(log, "other");
+    a.pull(&mut c).unwrap();
+    let bundle = twin.bundles_for(&a, log).remove(0);
+    assert!(matches!(a.take(&bundle), Ok(Outcome::Equivocated { .. })));
+    a.say(log, "an answer");
+    let events = a.store.events(&log, 1).unwrap();
+    assert_eq!(events[0].parents, [said]);
+}
+
+/// A space with a forked control log, opened again, is what it was.
+#[test]
+fn a_forked_control_log_survives_reopening() {
+    for snapshot in [None, Some(false), Some(true)] {
+        let storage = CrashStorage::new(3);
+        let mut a = Device::over(1, Box::new(storage.clone())).unwrap();
+        let space = a.found();
+        let (mut x, mut twin, mut b) = (Device::new(2), Device::new(2), Device::new(3));
+        a.admit(space, &x, Rank::ADMIN);
+        a.admit(space, &b, Rank::MODERATOR);
+        let log = a.create_channel(space, "general");
+        for other in [&mut x, &mut twin, &mut b] {
+            other.learn_epoch(space);
+            other.pull(&mut a).unwrap();
+        }
+        x.control(space, vec![ControlOp::CreateChannel { name: "one".into() }]).unwrap();
+        let raise = ControlOp::SetRank { user: b.user_id(), rank: Rank::MEMBER, pins: Vec::new() };
+        twin.control(space, vec![raise]).unwrap();
+        twin.control(space, vec![ControlOp::CreateChannel { name: "other".into() }]).unwrap();
+        a.pull(&mut x).unwrap();
+        if snapshot == Some(false) {
+            a.store.snapshot().unwrap();
+        }
+        b.pull(&mut twin).unwrap();
+        let said = b.say(log, "what B says");
+        b.post(log, &[ChannelOp::Pin { target: said }]).unwrap();
+        gossip(&mut [&mut a, &mut b], space);
+        let after = a.control(space, vec![ControlOp::CreateChannel { name: "after".into() }]).unwrap();
+        gossip(&mut [&mut a, &mut b], space);
+        same(&[&a, &b], log);
+        if snapshot == Some(true) {
+            a.store.snapshot().unwrap();
+        }
+        let (hash, frontier) = (a.store.space_hash(&space).unwrap(), a.store.frontier(&log));
+        let page = a.store.page(&log, PageStart::Newest, 9).unwrap();
+        assert!(page[0].pinned, "B was a moderator all along");
+        drop(a);
+        let mut a = Device::over(1, Box::new(storage.crash())).unwrap();
+        assert_eq!((a.store.space_hash(&space).unwrap(), a.store.frontier(&log)), (hash, frontier));
+        assert_eq!(a.store.page(&log, PageStart::Newest, 9).unwrap(), page);
+        assert_eq!(a.store.audit_state_integrity().unwrap().alarm, Vec::<String>::new());
+        let mut late = Device::new(7);
+        late.learn_epoch(space);
+        gossip(&mut [&mut late, &mut a], space);
+        same(&[&late, &a, &b], log);
+        assert_eq!(after.seq, 5);
     }
 }
 

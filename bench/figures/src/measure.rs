@@ -5,15 +5,15 @@ use std::time::Instant;
 
 /// What a piece of work took, in seconds.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
-pub(crate) struct Took {
+pub struct Took {
     /// By the wall clock.
-    pub(crate) wall: f64,
+    pub wall: f64,
     /// On the processor, user and system, all threads.
-    pub(crate) cpu: f64,
+    pub cpu: f64,
 }
 
 /// Times `work`.
-pub(crate) fn time<T>(work: impl FnOnce() -> T) -> (T, Took) {
+pub fn time<T>(work: impl FnOnce() -> T) -> (T, Took) {
     let (cpu, wall) = (cpu_seconds(), Instant::now());
     let value = work();
     (value, Took { wall: wall.elapsed().as_secs_f64(), cpu: cpu_seconds() - cpu })
@@ -26,20 +26,20 @@ fn cpu_seconds() -> f64 {
 
 /// Repeated runs of one thing.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub(crate) struct Spread {
+pub struct Spread {
     /// The smallest.
-    pub(crate) min: f64,
+    pub min: f64,
     /// The middle one.
-    pub(crate) median: f64,
+    pub median: f64,
     /// The largest.
-    pub(crate) max: f64,
+    pub max: f64,
     /// How many there were.
-    pub(crate) runs: usize,
+    pub runs: usize,
 }
 
 impl Spread {
     /// Of `values`, of which there is at least one.
-    pub(crate) fn of(values: impl IntoIterator<Item = f64>) -> Self {
+    pub fn of(values: impl IntoIterator<Item = f64>) -> Self {
         let mut values: Vec<f64> = values.into_iter().collect();
         values.sort_by(f64::total_cmp);
         let at = |place: usize| values.get(place).copied().unwrap_or(f64::NAN);
@@ -48,25 +48,25 @@ impl Spread {
     }
 
     /// Everything divided by `unit`.
-    pub(crate) fn per(self, unit: f64) -> Self {
+    pub fn per(self, unit: f64) -> Self {
         Self { min: self.min / unit, median: self.median / unit, max: self.max / unit, ..self }
     }
 
     /// `count` things in so many seconds, as things a second: the quickest run is the largest rate.
-    pub(crate) fn rate(self, count: f64) -> Self {
+    pub fn rate(self, count: f64) -> Self {
         Self { min: count / self.max, median: count / self.median, max: count / self.min, ..self }
     }
 }
 
 /// The value that this share of `sorted` does not exceed.
-pub(crate) fn percentile(sorted: &[f64], share: f64) -> f64 {
+pub fn percentile(sorted: &[f64], share: f64) -> f64 {
     let at = ((sorted.len().saturating_sub(1)) as f64 * share).round() as usize;
     sorted.get(at).copied().unwrap_or(f64::NAN)
 }
 
 /// Keeps this process on one core, so that "a core" in the figures is one, `work` while it lasts. Threads that `work`
 /// starts stay there too.
-pub(crate) fn on_one_core<T>(work: impl FnOnce() -> T) -> T {
+pub fn on_one_core<T>(work: impl FnOnce() -> T) -> T {
     #[cfg(target_os = "linux")]
     {
         use rustix::thread::{sched_getaffinity, sched_setaffinity};
@@ -100,7 +100,7 @@ fn pin_to_one_core() -> bool {
 }
 
 /// Bytes of this process's memory that the system counts under `name` (`VmHWM`: the most it ever held; `VmRSS`: now).
-pub(crate) fn memory(name: &str) -> Option<u64> {
+pub fn memory(name: &str) -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
     Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)

@@ -4,42 +4,42 @@ use serde::Serialize;
 
 /// One measured thing.
 #[derive(Debug, Serialize)]
-pub(crate) struct Figure {
+pub struct Figure {
     /// The subcommand it belongs to.
-    pub(crate) measure: &'static str,
+    pub measure: &'static str,
     /// What it is.
-    pub(crate) name: String,
+    pub name: String,
     /// Its unit.
-    pub(crate) unit: &'static str,
+    pub unit: &'static str,
     /// The values of repeated runs.
-    pub(crate) value: Spread,
+    pub value: Spread,
     /// By how much the median is that of others measured in this run.
-    pub(crate) ratios: Vec<Ratio>,
+    pub ratios: Vec<Ratio>,
     /// What was aimed at.
-    pub(crate) aim: Option<Aim>,
+    pub aim: Option<Aim>,
 }
 
 /// One figure over another.
 #[derive(Debug, Serialize)]
-pub(crate) struct Ratio {
+pub struct Ratio {
     /// What it is compared with.
-    pub(crate) to: String,
+    pub to: String,
     /// This median over that one.
-    pub(crate) times: f64,
+    pub times: f64,
 }
 
 /// A bound that the median is to keep.
 #[derive(Debug, Serialize)]
-pub(crate) struct Aim {
+pub struct Aim {
     /// The bound.
-    pub(crate) bound: f64,
+    pub bound: f64,
     /// Whether the median keeps it.
-    pub(crate) held: bool,
+    pub held: bool,
 }
 
 impl Figure {
     /// A figure of `measure`.
-    pub(crate) fn new(
+    pub fn new(
         measure: &'static str,
         name: impl Into<String>,
         unit: &'static str,
@@ -49,7 +49,7 @@ impl Figure {
     }
 
     /// A figure that was taken once, or is exact.
-    pub(crate) fn once(
+    pub fn once(
         measure: &'static str,
         name: impl Into<String>,
         unit: &'static str,
@@ -59,25 +59,25 @@ impl Figure {
     }
 
     /// Compares it with another one in the same unit.
-    pub(crate) fn beside(mut self, to: impl Into<String>, other: f64) -> Self {
+    pub fn beside(mut self, to: impl Into<String>, other: f64) -> Self {
         self.ratios.push(Ratio { to: to.into(), times: self.value.median / other });
         self
     }
 
     /// It is to be at least this.
-    pub(crate) fn at_least(mut self, bound: f64) -> Self {
+    pub fn at_least(mut self, bound: f64) -> Self {
         self.aim = Some(Aim { bound, held: self.value.median >= bound });
         self
     }
 
     /// It is to be at most this.
-    pub(crate) fn at_most(mut self, bound: f64) -> Self {
+    pub fn at_most(mut self, bound: f64) -> Self {
         self.aim = Some(Aim { bound, held: self.value.median <= bound });
         self
     }
 
     /// A line for people.
-    pub(crate) fn line(&self) -> String {
+    pub fn line(&self) -> String {
         let Self { measure, name, unit, value, .. } = self;
         let mut line = format!("{measure:<8} {name:<58} {:>11} {unit}", short(value.median));
         if value.runs > 1 {

@@ -1,0 +1,44 @@
+//! What opens this profile, and its keys.
+use crate::args::KeysCommand;
+use crate::failure::{Failure, Result};
+use crate::home::Home;
+use crate::printer::Printer;
+use crate::{master_key, render};
+use serde_json::json;
+use terachat_vault::{SourceKind, VaultId};
+
+/// Does what is asked of the profile's keys. Nobody else may have the profile open.
+pub(super) fn run(home: &Home, command: &KeysCommand, printer: &Printer) -> Result<()> {
+    let mut profile = home.keys()?;
+    let vault = VaultId(profile.vault());
+    match command {
+        KeysCommand::Sources => {}
+        KeysCommand::Guard { source } => {
+            let mut source = master_key::new(source, vault)?;
+            profile.change(|keyring, entropy| Ok(keyring.guard(source.as_mut(), entropy)?))?;
+        }
+        KeysCommand::Unguard { kind } => {
+            let kind = SourceKind::from_name(kind).ok_or_else(|| {
+                Failure::new(
+                    format_args!("no source is called {kind:?}"),
+                    "`terachat keys sources` lists them",
+                )
+            })?;
+            profile.change(|keyring, _| keyring.unguard(kind))?;
+        }
+        KeysCommand::Master { source } => {
+            let mut source = master_key::new(source, vault)?;
+            profile.change(|keyring, entropy| Ok(keyring.rotate_master(&mut [source.as_mut()], entropy)?))?;
+        }
+        KeysCommand::Rotate => profile.change(|keyring, entropy| {
+            keyring.rotate_kek(entropy);
+            Ok(())
+        })?,
+    }
+    let sources: Vec<&str> = profile.sources()?.into_iter().map(SourceKind::name).collect();
+    let value = json!({ "sources": sources });
+    if printer.is_json() {
+        return printer.data(&render::json_value(&value));
+    }
+    printer.data(&render::value(&value, printer.look()))
+}

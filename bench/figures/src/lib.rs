@@ -1,0 +1,3 @@
+//! What all benchmarks share: clocks, statistics, and figures with their ratios and aims.
+pub mod measure;
+pub mod report;

@@ -1,0 +1,157 @@
+//! A space's control state as bytes: `docs/format/store.md`, "Control state". In columns, in the order of the maps, so
+//! that a large organisation's members are read in one pass.
+use super::{Member, SpaceState};
+use crate::Error;
+use crate::crdt::Stamp;
+use crate::model::Rank;
+use crate::wire::{Reader, put};
+use std::collections::BTreeMap;
+use terachat_event::{DeviceId, UserId};
+
+const REMOVED: u8 = 0x80;
+
+impl SpaceState {
+    /// Appends the state.
+    pub(crate) fn put(&self, out: &mut Vec<u8>) {
+        let few = postcard::to_allocvec(&(&self.name, &self.channels, &self.cuts))
+            .expect("plain values encode into a growing buffer");
+        put(out, few.len() as u64);
+        out.extend(few);
+        put(out, self.members.len() as u64);
+        self.members.keys().for_each(|user| out.extend_from_slice(&user.0));
+        // Many are admitted at once.
+        let mut stamps: Vec<Stamp> = self.members.values().map(|member| member.since).collect();
+        stamps.sort_unstable();
+        stamps.dedup();
+        put(out, stamps.len() as u64);
+        for stamp in &stamps {
+            put(out, stamp.lamport);
+            out.extend_from_slice(&stamp.author.0);
+            put(out, stamp.seq);
+        }
+        for member in self.members.values() {
+            put(out, stamps.binary_search(&member.since).expect("it was put there") as u64);
+        }
+        for member in self.members.values() {
+            out.push(member.rank.get() | if member.removed { REMOVED } else { 0 });
+        }
+        self.members.values().for_each(|member| put(out, member.name.len() as u64));
+        self.members.values().for_each(|member| out.extend_from_slice(member.name.as_bytes()));
+        put(out, self.devices.len() as u64);
+        self.devices.keys().for_each(|device| out.extend_from_slice(&device.0));
+        let places: BTreeMap<&UserId, u64> = self.members.keys().zip(0..).collect();
+        self.devices.values().for_each(|user| put(out, places[user]));
+    }
+
+    /// Reads what [`SpaceState::put`] wrote.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`].
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, Error> {
+        let bad = Error::Malformed("a control state");
+        let len = reader.count(reader.rest().len())?;
+        let (name, channels, cuts) = postcard::from_bytes(reader.bytes(len)?).map_err(|_| bad.clone())?;
+        let count = reader.count(reader.rest().len() / 32)?;
+        let users: Vec<UserId> = ids(reader, count)?.map(UserId).collect();
+        let stamps = (0..reader.count(count)?).map(|_| {
+            let (lamport, author) = (reader.number()?, DeviceId(reader.array()?));
+            Ok(Stamp { lamport, author, seq: reader.number()? })
+        });
+        let stamps: Vec<Stamp> = stamps.collect::<Result<_, Error>>()?;
+        let since: Vec<u32> = (0..count).map(|_| reader.index(stamps.len())).collect::<Result<_, _>>()?;
+        let ranks = reader.bytes(count)?;
+        let mut members = Vec::with_capacity(count);
+        let lens: Vec<usize> =
+            (0..count).map(|_| reader.count(reader.rest().len())).collect::<Result<_, _>>()?;
+        for (at, len) in lens.into_iter().enumerate() {
+            let name = std::str::from_utf8(reader.bytes(len)?).map_err(|_| bad.clone())?.to_owned();
+            let rank = Rank::new(ranks[at] & !REMOVED).ok_or(bad.clone())?;
+            let member =
+                Member { name, rank, since: stamps[since[at] as usize], removed: ranks[at] & REMOVED != 0 };
+            members.push((users[at], member));
+        }
+        let count = reader.count(reader.rest().len() / 32)?;
+        let ids: Vec<DeviceId> = ids(reader, count)?.map(DeviceId).collect();
+        let owners = ids.into_iter().map(|id| Ok((id, users[reader.index(users.len())? as usize])));
+        let devices: Vec<(DeviceId, UserId)> = owners.collect::<Result<_, Error>>()?;
+        // From sorted lists, each map is built in one pass.
+        let (members, devices) = (members.into_iter().collect(), devices.into_iter().collect());
+        Ok(Self { name, members, devices, channels, cuts })
+    }
+}
+
+fn ids<'a>(reader: &mut Reader<'a>, count: usize) -> Result<impl Iterator<Item = [u8; 32]> + 'a, Error> {
+    let bytes = reader.bytes(count * 32)?;
+    Ok(bytes.chunks_exact(32).map(|id| id.try_into().expect("32 bytes")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Channel;
+    use crate::model::Right;
+    use proptest::prelude::*;
+    use terachat_event::ChannelId;
+
+    fn id() -> impl Strategy<Value = [u8; 32]> {
+        any::<u8>().prop_map(|n| [n; 32])
+    }
+
+    fn stamp() -> impl Strategy<Value = Stamp> {
+        (any::<u64>(), id(), any::<u64>()).prop_map(|(lamport, author, seq)| Stamp {
+            lamport,
+            author: DeviceId(author),
+            seq,
+        })
+    }
+
+    fn state() -> impl Strategy<Value = SpaceState> {
+        let member = ("\\PC{0,9}", 0..=100u8, stamp(), any::<bool>());
+        let members = prop::collection::btree_map(id().prop_map(UserId), member, 0..9);
+        let devices = prop::collection::vec((id(), any::<prop::sample::Index>()), 0..9);
+        let channels = prop::collection::btree_map(id().prop_map(ChannelId), ("\\PC{0,9}", stamp()), 0..4);
+        let cuts = prop::collection::btree_map(
+            (
+                prop::sample::select(&Right::IN_CHANNELS[..]),
+                id().prop_map(ChannelId),
+                id().prop_map(DeviceId),
+            ),
+            any::<u64>(),
+            0..4,
+        );
+        ("\\PC{0,9}", members, devices, channels, cuts).prop_map(
+            |(name, members, devices, channels, cuts)| {
+                let users: Vec<UserId> = members.keys().copied().collect();
+                let devices = devices.into_iter().filter(|_| !users.is_empty());
+                SpaceState {
+                    name,
+                    devices: devices.map(|(id, at)| (DeviceId(id), users[at.index(users.len())])).collect(),
+                    members: members
+                        .into_iter()
+                        .map(|(user, (name, rank, since, removed))| {
+                            (user, Member { name, rank: Rank::new(rank).unwrap(), since, removed })
+                        })
+                        .collect(),
+                    channels: channels
+                        .into_iter()
+                        .map(|(id, (name, since))| (id, Channel { name, since }))
+                        .collect(),
+                    cuts,
+                }
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn a_state_reads_what_it_wrote(state in state(), junk: Vec<u8>, cut: prop::sample::Index) {
+            let mut bytes = Vec::new();
+            state.put(&mut bytes);
+            let mut reader = Reader::new(&bytes);
+            prop_assert_eq!(SpaceState::read(&mut reader).unwrap(), state);
+            reader.end().unwrap();
+            prop_assert!(SpaceState::read(&mut Reader::new(&bytes[..cut.index(bytes.len())])).is_err());
+            let _ = SpaceState::read(&mut Reader::new(&junk));
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! How the index follows a segment that was rewritten.
+use super::LogIndex;
+use crate::store::BlockRef;
+
+/// A stored batch where it is since its segment was rewritten.
+pub(in crate::store) struct Moved {
+    pub(in crate::store) meta: BlockRef,
+    pub(in crate::store) chunks: Vec<BlockRef>,
+    /// The position behind its last event.
+    pub(in crate::store) end: u32,
+    pub(in crate::store) places: Places,
+}
+
+/// Where a moved batch's payloads lie in it.
+pub(in crate::store) enum Places {
+    /// As before; this was the number of its first chunk.
+    Same { first_chunk: u32 },
+    /// For each event: which of its chunks, and the offset there.
+    New(Vec<(u32, u32)>),
+}
+
+impl LogIndex {
+    /// Notes where this log's blocks of a segment are now that it was rewritten: `moved` are all its batches there.
+    pub(in crate::store) fn relocate(&mut self, segment: u32, moved: Vec<Moved>) {
+        let within = |blocks: &[BlockRef]| {
+            blocks.partition_point(|block| block.segment() < segment)
+                ..blocks.partition_point(|block| block.segment() <= segment)
+        };
+        let (batches, old) = (within(&self.metas), within(&self.chunks));
+        let number = |chunk: usize| u32::try_from(chunk).expect("fewer chunks than events");
+        let mut at = batches.start.checked_sub(1).map_or(0, |before| self.batch_ends[before]);
+        let (mut metas, mut ends, mut chunks) = (Vec::new(), Vec::new(), Vec::new());
+        for batch in moved {
+            let first = number(old.start + chunks.len());
+            let events = &mut self.events[at as usize..batch.end as usize];
+            match batch.places {
+                Places::New(places) => {
+                    for (event, (chunk, offset)) in events.iter_mut().zip(places) {
+                        (event.chunk, event.offset) = (first + chunk, offset);
+                    }
+                }
+                Places::Same { first_chunk } => {
+                    events.iter_mut().for_each(|event| event.chunk = event.chunk - first_chunk + first);
+                }
+            }
+            at = batch.end;
+            metas.push(batch.meta);
+            ends.push(batch.end);
+            chunks.extend(batch.chunks);
+        }
+        let (before, after) = (number(old.len()), number(chunks.len()));
+        self.events[at as usize..].iter_mut().for_each(|event| event.chunk = event.chunk - before + after);
+        self.batch_ends.splice(batches.clone(), ends);
+        self.metas.splice(batches, metas);
+        self.chunks.splice(old, chunks);
+    }
+}

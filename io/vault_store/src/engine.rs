@@ -1,0 +1,222 @@
+//! The database: its keyspaces, and where everything stands in them. `docs/format/vault-store.md`.
+use crate::{Config, Error, journal};
+use fjall::{Database, Keyspace, KeyspaceCreateOptions};
+use std::path::{Path, PathBuf};
+
+/// The keyspaces. Few of them: each keeps journals alive until it is flushed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(crate) enum Space {
+    /// Collection ‖ record → newest version.
+    Records = 1,
+    /// Collection ‖ record ‖ version → an older version.
+    Versions = 2,
+    /// Everything small; the first byte of the key says what.
+    Index = 3,
+    /// Number of an event → the event.
+    Audit = 4,
+}
+
+impl Space {
+    pub(crate) const ALL: [Self; 4] = [Self::Records, Self::Versions, Self::Index, Self::Audit];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Records => "records",
+            Self::Versions => "versions",
+            Self::Index => "index",
+            Self::Audit => "audit",
+        }
+    }
+
+    pub(crate) fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|space| *space as u8 == number)
+    }
+}
+
+/// A blinded id.
+pub(crate) type Id = [u8; 16];
+
+pub(crate) struct Engine {
+    pub(crate) db: Database,
+    spaces: [Keyspace; 4],
+}
+
+impl Engine {
+    /// Where the database is in the vault's folder.
+    pub(crate) fn folder(vault: &Path) -> PathBuf {
+        vault.join("db")
+    }
+
+    pub(crate) fn open(config: &Config, vault: &Path) -> Result<Self, Error> {
+        let failed = Error::storage("open the database");
+        let build = || {
+            let builder = Database::builder(Self::folder(vault)).cache_size(config.cache_size);
+            builder.max_journaling_size(128 << 20).open()
+        };
+        let db = match build() {
+            Err(fjall::Error::JournalRecovery(error)) if journal::cut_torn_batch(&Self::folder(vault))? => {
+                tracing::warn!(%error, "the journal's last write was torn by a crash");
+                build()
+            }
+            other => other,
+        }
+        .map_err(&failed)?;
+        // Sealed bytes do not compress.
+        let options = || {
+            KeyspaceCreateOptions::default()
+                .data_block_compression_policy(fjall::config::CompressionPolicy::disabled())
+                .max_memtable_size(32 << 20)
+        };
+        let space = |space: Space| db.keyspace(space.name(), options).map_err(&failed);
+        let spaces =
+            [space(Space::Records)?, space(Space::Versions)?, space(Space::Index)?, space(Space::Audit)?];
+        Ok(Self { db, spaces })
+    }
+
+    pub(crate) fn space(&self, space: Space) -> &Keyspace {
+        &self.spaces[space as usize - 1]
+    }
+
+    pub(crate) fn get(&self, space: Space, key: &[u8]) -> Result<Option<fjall::Slice>, Error> {
+        self.space(space).get(key).map_err(Error::storage("read the database"))
+    }
+
+    /// Rows from `from` on (included) whose keys begin with `prefix`.
+    pub(crate) fn rows(
+        &self,
+        space: Space,
+        prefix: &[u8],
+        from: &[u8],
+    ) -> impl DoubleEndedIterator<Item = Result<(fjall::Slice, fjall::Slice), Error>> + use<> {
+        debug_assert!(from.starts_with(prefix));
+        let iter = match after(prefix) {
+            Some(end) => self.space(space).range(from.to_vec()..end),
+            None => self.space(space).range(from.to_vec()..),
+        };
+        iter.map(|row| row.into_inner().map_err(Error::storage("read the database")))
+    }
+
+    /// The row with the largest key that begins with `prefix`.
+    pub(crate) fn last(
+        &self,
+        space: Space,
+        prefix: &[u8],
+    ) -> Result<Option<(fjall::Slice, fjall::Slice)>, Error> {
+        self.rows(space, prefix, prefix).next_back().transpose()
+    }
+}
+
+/// The first key that is larger than every key with this prefix.
+pub(crate) fn after(prefix: &[u8]) -> Option<Vec<u8>> {
+    let last = prefix.iter().rposition(|byte| *byte != 0xff)?;
+    let mut end = prefix[..=last].to_vec();
+    end[last] += 1;
+    Some(end)
+}
+
+/// The keys of the rows. Numbers are big-endian, so that their order is the keys' order.
+pub(crate) mod key {
+    use super::Id;
+
+    pub(crate) const PAGE: u8 = b'P';
+    pub(crate) const SLOTS: u8 = b'S';
+    pub(crate) const GONE: u8 = b'E';
+    pub(crate) const PENDING: u8 = b'X';
+    pub(crate) const RECEIPT: u8 = b'R';
+    pub(crate) const META: u8 = b'M';
+    pub(crate) const IDEMPOTENT: u8 = b'I';
+    pub(crate) const IDEMPOTENT_TIME: u8 = b'J';
+    pub(crate) const EXPIRY: u8 = b'T';
+
+    pub(crate) fn record(collection: &Id, record: &Id) -> [u8; 32] {
+        let mut key = [0; 32];
+        key[..16].copy_from_slice(collection);
+        key[16..].copy_from_slice(record);
+        key
+    }
+
+    pub(crate) fn version(collection: &Id, record: &Id, version: u64) -> [u8; 40] {
+        let mut key = [0; 40];
+        key[..32].copy_from_slice(&self::record(collection, record));
+        key[32..].copy_from_slice(&version.to_be_bytes());
+        key
+    }
+
+    /// Collection, record and version of a key that [`version`] made.
+    pub(crate) fn read_version(key: &[u8]) -> Option<(Id, Id, u64)> {
+        let key: &[u8; 40] = key.try_into().ok()?;
+        let (collection, rest) = key.split_first_chunk::<16>()?;
+        let (record, rest) = rest.split_first_chunk::<16>()?;
+        Some((*collection, *record, u64::from_be_bytes(rest.try_into().ok()?)))
+    }
+
+    /// Collection and record of a key that [`record`] made.
+    pub(crate) fn read_record(key: &[u8]) -> Option<(Id, Id)> {
+        let key: &[u8; 32] = key.try_into().ok()?;
+        Some((key[..16].try_into().ok()?, key[16..].try_into().ok()?))
+    }
+
+    pub(crate) fn gone(collection: &Id, record: &Id) -> Vec<u8> {
+        [&[GONE][..], collection, record].concat()
+    }
+
+    /// Of all pages of one epoch of a DEK.
+    pub(crate) fn pages(collection: &Id, generation: u32, epoch: u64) -> Vec<u8> {
+        [&[PAGE][..], collection, &generation.to_be_bytes(), &epoch.to_be_bytes()].concat()
+    }
+
+    pub(crate) fn page(collection: &Id, generation: u32, epoch: u64, page: u32) -> Vec<u8> {
+        [&pages(collection, generation, epoch)[..], &page.to_be_bytes()].concat()
+    }
+
+    /// The keys left in a page that was punctured in the sweep that made `epoch`.
+    pub(crate) fn slots(collection: &Id, generation: u32, page: u32, epoch: u64) -> Vec<u8> {
+        [&[SLOTS][..], collection, &generation.to_be_bytes(), &page.to_be_bytes(), &epoch.to_be_bytes()]
+            .concat()
+    }
+
+    pub(crate) fn numbered(kind: u8, number: u64) -> [u8; 9] {
+        let mut key = [kind; 9];
+        key[1..].copy_from_slice(&number.to_be_bytes());
+        key
+    }
+
+    pub(crate) fn meta(name: &[u8]) -> Vec<u8> {
+        [&[META][..], name].concat()
+    }
+
+    pub(crate) fn expiry(hour: u64, collection: &Id, record: &Id) -> Vec<u8> {
+        [&numbered(EXPIRY, hour)[..], collection, record].concat()
+    }
+
+    pub(crate) fn idempotent(id: &Id) -> Vec<u8> {
+        [&[IDEMPOTENT][..], id].concat()
+    }
+
+    pub(crate) fn idempotent_time(until_ms: u64, id: &Id) -> Vec<u8> {
+        [&numbered(IDEMPOTENT_TIME, until_ms)[..], id].concat()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_prefix_is_just_behind_it() {
+        assert_eq!(after(&[1, 2]), Some(vec![1, 3]));
+        assert_eq!(after(&[1, 0xff]), Some(vec![2]));
+        assert_eq!(after(&[0xff, 0xff]), None);
+    }
+
+    #[test]
+    fn keys_read_what_they_wrote() {
+        let (c, r) = ([1; 16], [2; 16]);
+        assert_eq!(key::read_version(&key::version(&c, &r, 7)), Some((c, r, 7)));
+        assert_eq!(key::read_record(&key::record(&c, &r)), Some((c, r)));
+        assert_eq!(key::read_version(&key::record(&c, &r)), None);
+        assert!(key::page(&c, 1, 2, 3) < key::page(&c, 1, 2, 256));
+        assert!(key::page(&c, 1, 2, u32::MAX) < key::page(&c, 1, 3, 0));
+    }
+}
