@@ -39,22 +39,12 @@ pub struct Aim {
 
 impl Figure {
     /// A figure of `measure`.
-    pub fn new(
-        measure: &'static str,
-        name: impl Into<String>,
-        unit: &'static str,
-        value: Spread,
-    ) -> Self {
+    pub fn new(measure: &'static str, name: impl Into<String>, unit: &'static str, value: Spread) -> Self {
         Self { measure, name: name.into(), unit, value, ratios: Vec::new(), aim: None }
     }
 
     /// A figure that was taken once, or is exact.
-    pub fn once(
-        measure: &'static str,
-        name: impl Into<String>,
-        unit: &'static str,
-        value: f64,
-    ) -> Self {
+    pub fn once(measure: &'static str, name: impl Into<String>, unit: &'static str, value: f64) -> Self {
         Self::new(measure, name, unit, Spread::of([value]))
     }
 

@@ -16,8 +16,14 @@ const WRITERS: u64 = 16;
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// Records in each store.
-    #[arg(long, default_value_t = 100_000)]
+    #[arg(long, default_value_t = Self::default().records)]
     records: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { records: 100_000 }
+    }
 }
 
 /// Bytes that do not compress, another row for each id.
@@ -66,8 +72,10 @@ pub(crate) fn run(options: &Options, runs: usize) -> Result<Vec<Figure>> {
 
 fn put_groups(runs: &mut Runs, store: &dyn Store, ids: std::ops::Range<u64>) -> Result<()> {
     let values: Vec<(u64, Vec<u8>)> = ids.map(|id| (id, bytes(id))).collect();
-    let groups: Vec<Vec<(u64, &[u8])>> =
-        values.chunks(GROUP).map(|chunk| chunk.iter().map(|(id, bytes)| (*id, &bytes[..])).collect()).collect();
+    let groups: Vec<Vec<(u64, &[u8])>> = values
+        .chunks(GROUP)
+        .map(|chunk| chunk.iter().map(|(id, bytes)| (*id, &bytes[..])).collect())
+        .collect();
     let (done, took) = time(|| {
         groups.iter().try_for_each(|group| {
             let start = Instant::now();

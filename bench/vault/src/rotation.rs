@@ -16,8 +16,14 @@ const GROUP: u64 = 500;
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// Records in the vault.
-    #[arg(long, default_value_t = 1_000_000)]
+    #[arg(long, default_value_t = Self::default().records)]
     records: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { records: 1_000_000 }
+    }
 }
 
 pub(crate) fn run(options: &Options, runs: usize) -> Result<Vec<Figure>> {
@@ -27,7 +33,8 @@ pub(crate) fn run(options: &Options, runs: usize) -> Result<Vec<Figure>> {
     let store = Sealed::create(&place)?;
     eprintln!("filling a vault with {count} records of 2 KiB");
     for from in (0..count).step_by(GROUP as usize) {
-        let values: Vec<(u64, Vec<u8>)> = (from..(from + GROUP).min(count)).map(|id| (id, bytes(id))).collect();
+        let values: Vec<(u64, Vec<u8>)> =
+            (from..(from + GROUP).min(count)).map(|id| (id, bytes(id))).collect();
         let group: Vec<(u64, &[u8])> = values.iter().map(|(id, bytes)| (*id, &bytes[..])).collect();
         store.put(&group)?;
     }
@@ -53,7 +60,8 @@ pub(crate) fn run(options: &Options, runs: usize) -> Result<Vec<Figure>> {
 
     for (share, word) in [(0.5, "p50"), (0.99, "p99")] {
         let (before, during) = (percentile(&quiet, share), percentile(&busy, share));
-        let figure = Figure::once("rotation", format!("{word} of a read under load, no rotation"), "us", before);
+        let figure =
+            Figure::once("rotation", format!("{word} of a read under load, no rotation"), "us", before);
         figures.push(figure);
         let figure = Figure::once("rotation", format!("{word} of a read under load, rotating"), "us", during);
         let figure = figure.beside("no rotation", before);

@@ -7,9 +7,9 @@ mod sqlcipher;
 use anyhow::Result;
 use std::path::Path;
 
-pub(crate) use bare::Bare;
-pub(crate) use sealed::Sealed;
 pub(crate) use self::sled::Sled;
+pub(crate) use bare::Bare;
+pub(crate) use sealed::{COLLECTION, Sealed};
 pub(crate) use sqlcipher::SqlCipher;
 
 /// A store of records by number.

@@ -19,6 +19,7 @@ pub(super) fn name(schema: &Value) -> String {
     }
     let kind = kind(schema);
     let words = match kind {
+        "string" if schema["format"] == "binary" => "bytes".to_owned(),
         "array" => format!("array of {}", name(&schema["items"])),
         "object" if schema["additionalProperties"].is_object() => {
             format!("object of {}", name(&schema["additionalProperties"]))

@@ -3,7 +3,7 @@ use crate::extract::{Json, OCTETS};
 use crate::problem::{Kind, Problem};
 use crate::scopes::Right;
 use crate::state::State;
-use crate::wire::BackupRequest;
+use crate::wire::{BackupRequest, Octets};
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::State as Shared;
 use axum::http::{HeaderValue, header};
@@ -27,7 +27,7 @@ const PIECES_MAX: usize = 8;
 /// operator's right `backup`.
 #[utoipa::path(post, path = "/v1/backup", tag = "Maintenance",
     request_body = BackupRequest,
-    responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream", description = "The backup")))]
+    responses((status = 200, body = inline(Octets), content_type = "application/octet-stream", description = "The backup")))]
 pub(super) async fn download(
     Shared(state): Shared<Arc<State>>,
     caller: Caller,

@@ -3,7 +3,7 @@ use crate::extract::{self, Json, OCTETS, Path};
 use crate::problem::Problem;
 use crate::scopes::{EVERYWHERE, Right, ScopeVerb};
 use crate::state::State;
-use crate::wire::ReceiptView;
+use crate::wire::{Octets, ReceiptView};
 use axum::extract::State as Shared;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
@@ -16,7 +16,7 @@ use terachat_vault_store::{ErasureId, ErasureReceipt};
 /// `Accept: application/octet-stream`, as `terachat vault receipt verify` takes them.
 #[utoipa::path(get, path = "/v1/receipts/{erasure}", tag = "Records",
     params(("erasure" = u64, Path, description = "The number of the erasure", minimum = 0, maximum = 9_007_199_254_740_991_u64)),
-    responses((status = 200, description = "The receipt", content((ReceiptView = "application/json"), (Vec<u8> = "application/octet-stream")))))]
+    responses((status = 200, description = "The receipt", content((ReceiptView = "application/json"), (inline(Octets) = "application/octet-stream")))))]
 pub(super) async fn get(
     Shared(state): Shared<Arc<State>>,
     caller: Caller,

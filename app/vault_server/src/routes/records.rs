@@ -4,7 +4,9 @@ use crate::extract::{self, BODY_LEN_MAX, JSON, Json, OCTETS, Path, Query};
 use crate::idempotency::REPLAYED;
 use crate::problem::{Kind, Problem};
 use crate::state::State;
-use crate::wire::{DurabilityBody, Erased, ListQuery, Millis, PutRequest, RecordPage, RecordView, Stored};
+use crate::wire::{
+    DurabilityBody, Erased, ListQuery, Millis, Octets, PutRequest, RecordPage, RecordView, Stored,
+};
 use axum::extract::{Request, State as Shared};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -56,7 +58,7 @@ pub(super) async fn list(
     ),
     responses(
         (status = 200, description = "The record; the ETag is its version", headers(("ETag" = String, description = "The version in quotes")),
-            content((RecordView = "application/json"), (Vec<u8> = "application/octet-stream"))),
+            content((RecordView = "application/json"), (inline(Octets) = "application/octet-stream"))),
         (status = 304, description = "The caller has it already"),
         (status = 406, body = crate::problem::Document, content_type = "application/problem+json", description = "A template has no form as bytes"),
         (status = 412, body = crate::problem::Document, content_type = "application/problem+json", description = "It is at another version"),
@@ -96,7 +98,6 @@ pub(super) fn answer(record: Record, headers: &HeaderMap) -> Result<Response, Pr
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PutQuery {
-    /// When the write is acknowledged.
     #[serde(default)]
     #[param(inline)]
     durability: DurabilityBody,
@@ -120,7 +121,7 @@ pub(super) struct PutQuery {
         ("If-None-Match" = Option<String>, Header, description = "`*`: only if there is no such record", pattern = "^[*]$"),
         ("Idempotency-Key" = Option<String>, Header, description = "The same key with the same request happens once", min_length = 1, max_length = 128, pattern = "^[!-~]+$"),
     ),
-    request_body(content((PutRequest = "application/json"), (Vec<u8> = "application/octet-stream"))),
+    request_body(content((PutRequest = "application/json"), (inline(Octets) = "application/octet-stream"))),
     responses(
         (status = 200, body = Stored, description = "Stored", headers(("ETag" = String, description = "The new version in quotes"))),
         (status = 412, body = crate::problem::Document, content_type = "application/problem+json", description = "It is at another version"),

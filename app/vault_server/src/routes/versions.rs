@@ -4,7 +4,7 @@ use crate::condition::{expectation, idempotency_key};
 use crate::extract::{Json, Path};
 use crate::problem::Problem;
 use crate::state::State;
-use crate::wire::{Erased, RecordView, Stored, Versions};
+use crate::wire::{Erased, Octets, RecordView, Stored, Versions};
 use axum::extract::State as Shared;
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -38,7 +38,7 @@ pub(super) async fn list(
     ),
     responses(
         (status = 200, description = "The version", headers(("ETag" = String, description = "The version in quotes")),
-            content((RecordView = "application/json"), (Vec<u8> = "application/octet-stream"))),
+            content((RecordView = "application/json"), (inline(Octets) = "application/octet-stream"))),
         (status = 304, description = "The caller has it already"),
         (status = 406, body = crate::problem::Document, content_type = "application/problem+json", description = "A template has no form as bytes"),
         (status = 412, body = crate::problem::Document, content_type = "application/problem+json", description = "It is another version"),

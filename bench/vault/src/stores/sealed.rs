@@ -6,7 +6,8 @@ use terachat_vault_store::{
     Access, Batch, CollectionOptions, Config, Content, Operation, PutOptions, Session, TemplateVault,
 };
 
-const COLLECTION: &str = "templates";
+/// The collection of all records.
+pub(crate) const COLLECTION: &str = "templates";
 
 /// The vault: every record under a key of its own, every access audited.
 pub(crate) struct Sealed {

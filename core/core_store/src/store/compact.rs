@@ -4,7 +4,7 @@ use super::commit_log::{Blocks, StoredBlock};
 use super::index::{Moved, Places};
 use super::local_store::{CHUNK, LocalStore, META, RECORDS};
 use super::records::{self, Write};
-use super::{Block, BlockRef, Error as StoreError, compress, level_for};
+use super::{Block, BlockRef, Error as StoreError, compress};
 use crate::Error;
 use crate::sync::{Batch, Limits, decode_batch, encode_batch};
 use hashbrown::HashMap;
@@ -16,12 +16,14 @@ use terachat_vault::SecretBytes;
 const SMALL: usize = 64;
 /// Small batches that make a closed segment worth rewriting.
 const SMALL_MIN: usize = 1024;
-/// Small batches that make the current segment worth closing: some 5 MiB, rewritten in some hundred milliseconds.
-const SMALL_DUE: usize = 16 * 1024;
+/// Small batches that make the current segment worth closing: some 1.4 MB, rewritten in some ten milliseconds.
+const SMALL_DUE: usize = 4 * 1024;
 /// Most events put together. A proof of equivocation holds twice as many, so that a chain that forked inside shows it.
 const EVENTS_MAX: usize = 2048;
 /// Most bytes of payloads put together, but for a single event that is larger.
 const PAYLOADS_MAX: usize = 512 << 10;
+/// How hard payloads are compressed (Zstandard): harder than what somebody waits for, since it is done once.
+const LEVEL: i32 = 9;
 /// Most bytes of records put together, but for a single one that is larger.
 const RECORDS_MAX: usize = 1 << 20;
 
@@ -320,7 +322,7 @@ fn put_together(writes: Vec<Write>) -> Vec<Vec<Body>> {
 
 impl Body {
     fn new(kind: u8, bytes: Vec<u8>) -> Self {
-        let packed = compress(&bytes, level_for(bytes.len()));
+        let packed = compress(&bytes, LEVEL);
         let is_packed = packed.len() < bytes.len();
         Self { kind, bytes: SecretBytes::take(if is_packed { packed } else { bytes }), is_packed }
     }
