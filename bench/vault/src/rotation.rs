@@ -9,6 +9,7 @@ use terachat_figures::report::Figure;
 use terachat_vault::{
     Algorithm, Entropy, RecordAddress, RecordHeader, RecordKeyId, Secret, open_record, seal_record,
 };
+use terachat_vault_store::Config;
 
 const GROUP: u64 = 500;
 
@@ -69,7 +70,9 @@ pub(crate) fn run(options: &Options, runs: usize) -> Result<Vec<Figure>> {
     }
     let floor = crypto_seconds(count)? + disk_seconds(folder.path(), count)?;
     let figure = Figure::once("rotation", format!("{count} records to a new DEK"), "s", seconds);
-    figures.push(figure.beside("the AEAD's and the disk's own time", floor));
+    let figure = figure.beside("the AEAD's and the disk's own time", floor);
+    let bound = count as f64 / f64::from(Config::new(&place).reencrypt_per_s);
+    figures.push(figure.beside("the time that the bounded rate allows", bound));
 
     let mut opened = Vec::new();
     for _ in 0..runs {

@@ -35,7 +35,14 @@ pub(crate) fn all(folder: &Path) -> Result<Vec<(&'static str, Box<dyn Store>)>> 
 /// Bytes of cache for each of them.
 pub(crate) const CACHE: u64 = 256 << 20;
 
-/// The name of a record in stores that have names.
+/// The name of a record: as random as the names that people's systems give, in a form that all stores take.
 pub(crate) fn name(id: u64) -> String {
-    format!("template-{id:08}")
+    // The finalizer of SplitMix64: another name for each id, and no order.
+    let mix = |n: u64| {
+        let n = (n ^ (n >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let n = (n ^ (n >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        n ^ (n >> 31)
+    };
+    let high = mix(id.wrapping_add(0x9e37_79b9_7f4a_7c15));
+    format!("{high:016x}{:016x}", mix(high))
 }

@@ -144,7 +144,7 @@ impl Store {
 
 impl Stage<'_> {
     fn step(&mut self, actor: &Arc<str>, step: &mut Step) -> Result<Outcome, Error> {
-        let head = self.store.head(&self.collection.id, &step.record)?;
+        let head = self.store.head_to_change(&self.collection.id, &step.record)?;
         let live = match &head {
             Some(head) if !matches!(step.change, Change::Expire) => !self.expired(&step.record, head)?,
             other => other.is_some(),

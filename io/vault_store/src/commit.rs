@@ -2,7 +2,7 @@
 use crate::audit::{Entry, Event, Head, SIGN_EVERY, Totals};
 use crate::collection::totals_row;
 use crate::digest::Digest;
-use crate::engine::{Id, Space, key};
+use crate::engine::{Id, Row, Space, key};
 use crate::erasure::Erasure;
 use crate::pages::{self, Page};
 use crate::store::Store;
@@ -35,9 +35,6 @@ impl Writer {
         id
     }
 }
-
-/// A keyspace, a key in it, and its new value; `None` removes it.
-type Row = (Space, Vec<u8>, Option<Vec<u8>>);
 
 /// Changes that are to happen together.
 #[derive(Default)]
@@ -174,12 +171,6 @@ impl Store {
                 encode_head(&self.audit.sign(&head)),
             );
         }
-        for (space, key, value) in rows {
-            match value {
-                Some(value) => batch.insert(self.engine.space(space), key, value),
-                None => batch.remove(self.engine.space(space), key),
-            }
-        }
         for erasure in &erasures {
             let (row, value) = erasure.row(&self.small, head.seq, time_ms);
             batch.insert(self.engine.space(Space::Index), row, value);
@@ -192,7 +183,7 @@ impl Store {
             collections.push((*collection, total));
         }
         let mode = if sync { PersistMode::SyncData } else { PersistMode::Buffer };
-        batch.durability(Some(mode)).commit().map_err(|error| self.stop_writing(&error))?;
+        self.engine.write(batch, rows, mode).map_err(|error| self.stop_writing(&error))?;
 
         writer.head = head;
         writer.digest = after;

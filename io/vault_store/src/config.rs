@@ -8,8 +8,8 @@ use std::time::Duration;
 pub struct Config {
     /// The vault's folder (`DATABASE_PATH`). It belongs to the vault alone.
     pub path: PathBuf,
-    /// Bytes of the cache of sealed blocks (`CACHE_SIZE`): 1 MiB to 1 TiB; default 256 MiB. A quarter of the memory that is
-    /// free is a good value; what is in it is sealed.
+    /// Bytes of the cache of records and blocks (`CACHE_SIZE`): 1 MiB to 1 TiB; default 256 MiB. A quarter of the memory that
+    /// is free is a good value; what is in it is sealed.
     pub cache_size: u64,
     /// Opened key pages kept in memory: 16 to 1,048,576; default 16,384, enough for 4,000,000 records. A page is about
     /// 200 bytes, and 8 KiB when some of its records were erased.

@@ -1,6 +1,7 @@
 //! The database: its keyspaces, and where everything stands in them. `docs/format/vault-store.md`.
+use crate::newest::Newest;
 use crate::{Config, Error, journal};
-use fjall::{Database, Keyspace, KeyspaceCreateOptions};
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Slice};
 use std::path::{Path, PathBuf};
 
 /// The keyspaces. Few of them: each keeps journals alive until it is flushed.
@@ -37,9 +38,16 @@ impl Space {
 /// A blinded id.
 pub(crate) type Id = [u8; 16];
 
+/// A keyspace, a key in it, and its new value; `None` removes it.
+pub(crate) type Row = (Space, Vec<u8>, Option<Vec<u8>>);
+
+/// Of the cache's bytes, those for rows of newest versions; the rest is for blocks, of which indexes and filters are hot.
+const NEWEST_OF_FOUR: u64 = 3;
+
 pub(crate) struct Engine {
     pub(crate) db: Database,
     spaces: [Keyspace; 4],
+    newest: Newest,
 }
 
 impl Engine {
@@ -50,9 +58,11 @@ impl Engine {
 
     pub(crate) fn open(config: &Config, vault: &Path) -> Result<Self, Error> {
         let failed = Error::storage("open the database");
+        let newest_size = config.cache_size / 4 * NEWEST_OF_FOUR;
         let build = || {
-            let builder = Database::builder(Self::folder(vault)).cache_size(config.cache_size);
-            builder.max_journaling_size(128 << 20).open()
+            let builder = Database::builder(Self::folder(vault)).cache_size(config.cache_size - newest_size);
+            // Of two workers one spins while the other compacts: it puts the order to compact back into the queue (fjall 3.1).
+            builder.worker_threads(1).max_journaling_size(128 << 20).open()
         };
         let db = match build() {
             Err(fjall::Error::JournalRecovery(error)) if journal::cut_torn_batch(&Self::folder(vault))? => {
@@ -71,15 +81,48 @@ impl Engine {
         let space = |space: Space| db.keyspace(space.name(), options).map_err(&failed);
         let spaces =
             [space(Space::Records)?, space(Space::Versions)?, space(Space::Index)?, space(Space::Audit)?];
-        Ok(Self { db, spaces })
+        Ok(Self { db, spaces, newest: Newest::new(newest_size) })
     }
 
     pub(crate) fn space(&self, space: Space) -> &Keyspace {
         &self.spaces[space as usize - 1]
     }
 
-    pub(crate) fn get(&self, space: Space, key: &[u8]) -> Result<Option<fjall::Slice>, Error> {
+    pub(crate) fn get(&self, space: Space, key: &[u8]) -> Result<Option<Slice>, Error> {
         self.space(space).get(key).map_err(Error::storage("read the database"))
+    }
+
+    /// The row of a record's newest version, for a reader: kept in memory for the next one.
+    pub(crate) fn newest(&self, collection: &Id, record: &Id) -> Result<Option<Slice>, Error> {
+        let key = key::record(collection, record);
+        self.newest.get(&key, || self.get(Space::Records, &key))
+    }
+
+    /// The same for a writer, who is about to change it.
+    pub(crate) fn newest_to_change(&self, collection: &Id, record: &Id) -> Result<Option<Slice>, Error> {
+        let key = key::record(collection, record);
+        self.newest.peek(&key).map_or_else(|| self.get(Space::Records, &key), |row| Ok(Some(row)))
+    }
+
+    /// Writes the rows together with what is in the batch.
+    pub(crate) fn write(
+        &self,
+        mut batch: OwnedWriteBatch,
+        rows: Vec<Row>,
+        mode: PersistMode,
+    ) -> Result<(), fjall::Error> {
+        let changed = rows.iter().filter(|(space, ..)| *space == Space::Records);
+        let changed: Vec<[u8; 32]> = changed.filter_map(|(_, key, _)| key[..].try_into().ok()).collect();
+        for (space, key, value) in rows {
+            match value {
+                Some(value) => batch.insert(self.space(space), key, value),
+                None => batch.remove(self.space(space), key),
+            }
+        }
+        let written = batch.durability(Some(mode)).commit();
+        // Also after an error: what the disk has is not known then.
+        self.newest.forget(&changed);
+        written
     }
 
     /// Rows from `from` on (included) whose keys begin with `prefix`.
@@ -88,7 +131,7 @@ impl Engine {
         space: Space,
         prefix: &[u8],
         from: &[u8],
-    ) -> impl DoubleEndedIterator<Item = Result<(fjall::Slice, fjall::Slice), Error>> + use<> {
+    ) -> impl DoubleEndedIterator<Item = Result<(Slice, Slice), Error>> + use<> {
         debug_assert!(from.starts_with(prefix));
         let iter = match after(prefix) {
             Some(end) => self.space(space).range(from.to_vec()..end),
@@ -98,11 +141,7 @@ impl Engine {
     }
 
     /// The row with the largest key that begins with `prefix`.
-    pub(crate) fn last(
-        &self,
-        space: Space,
-        prefix: &[u8],
-    ) -> Result<Option<(fjall::Slice, fjall::Slice)>, Error> {
+    pub(crate) fn last(&self, space: Space, prefix: &[u8]) -> Result<Option<(Slice, Slice)>, Error> {
         self.rows(space, prefix, prefix).next_back().transpose()
     }
 }

@@ -3,6 +3,7 @@ use crate::Error;
 use crate::commit::{Staged, Writer};
 use crate::entropy::ThreadEntropy;
 use crate::store::Store;
+use fjall::PersistMode;
 use terachat_vault::Keyring;
 
 impl Store {
@@ -27,15 +28,8 @@ impl Store {
     /// Puts rows on the disk that nothing refers to yet, without an audit event.
     pub(crate) fn write_rows(&self, writer: &mut Writer, staged: Staged) -> Result<(), Error> {
         self.check_writable()?;
-        let mut batch = self.engine.db.batch();
-        for (space, key, value) in staged.into_rows() {
-            match value {
-                Some(value) => batch.insert(self.engine.space(space), key, value),
-                None => batch.remove(self.engine.space(space), key),
-            }
-        }
-        let batch = batch.durability(Some(fjall::PersistMode::SyncData));
-        batch.commit().map_err(|error| self.stop_writing(&error))?;
+        let written = self.engine.write(self.engine.db.batch(), staged.into_rows(), PersistMode::SyncData);
+        written.map_err(|error| self.stop_writing(&error))?;
         writer.unsynced = false;
         Ok(())
     }

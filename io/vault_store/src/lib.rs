@@ -42,7 +42,7 @@
 //! - Erasure destroys the record's key: the stored key page is written anew without it, under a new DEK, and the keyring
 //!   that had the old DEK is overwritten. Copies outside of the folder (backups, file system snapshots), and the
 //!   keyring's old bytes where the disk keeps remapped blocks, are not reached by it.
-//! - Reads are in the audit log after [`Config::flush_interval`] or 256 of them, whichever is first; a crash loses those
+//! - Reads are in the audit log after [`Config::flush_interval`] or 1,024 of them, whichever is first; a crash loses those
 //!   since. Writes, erasures and key changes are in it in the same atomic commit as what they did.
 //! - Time never goes back: what expired once stays expired although the clock is set back. A clock that jumps ahead by
 //!   more than [`Config::clock_step_max`] is not believed until an operator confirms it.
@@ -81,6 +81,7 @@ mod keyring_file;
 mod keys;
 mod list;
 mod lock;
+mod newest;
 mod opening;
 mod pages;
 mod plain;

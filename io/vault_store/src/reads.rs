@@ -4,7 +4,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 /// So many reads wake the thread that writes them.
-pub(crate) const WAKE_AT: usize = 256;
+pub(crate) const WAKE_AT: usize = 1024;
 /// Most reads that one event takes along.
 const TAKE_MAX: usize = 8192;
 

@@ -161,9 +161,21 @@ impl Store {
     }
 
     pub(crate) fn head(&self, collection: &Id, record: &Id) -> Result<Option<Head>, Error> {
-        let Some(row) = self.engine.get(Space::Records, &key::record(collection, record))? else {
-            return Ok(None);
-        };
+        self.read_head(collection, record, self.engine.newest(collection, record)?)
+    }
+
+    /// [`Store::head`] for whoever holds the writer and is about to change the record.
+    pub(crate) fn head_to_change(&self, collection: &Id, record: &Id) -> Result<Option<Head>, Error> {
+        self.read_head(collection, record, self.engine.newest_to_change(collection, record)?)
+    }
+
+    fn read_head(
+        &self,
+        collection: &Id,
+        record: &Id,
+        row: Option<fjall::Slice>,
+    ) -> Result<Option<Head>, Error> {
+        let Some(row) = row else { return Ok(None) };
         match Head::read(row) {
             Some(head) => Ok(Some(head)),
             None => Err(self.damaged(collection, record, 0, "its row is cut short")),

@@ -6,6 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+/// How far a rotation steps back behind readers and writers: a tenth of their weight.
+#[cfg(target_os = "linux")]
+const BACKGROUND_NICE: i32 = 10;
+
 pub(crate) struct Threads {
     store: Arc<Store>,
     running: Mutex<Vec<JoinHandle<()>>>,
@@ -21,7 +25,10 @@ impl Threads {
                 thread.map_err(|error| Error::Host(format!("cannot start a thread: {error}").into()))
             };
             running.push(spawn("vault keeper", keep)?);
-            running.push(spawn("vault rotation", Store::rotate_in_background)?);
+            running.push(spawn("vault rotation", |store| {
+                step_back();
+                store.rotate_in_background();
+            })?);
         }
         Ok(Self { store, running: Mutex::new(running) })
     }
@@ -86,6 +93,15 @@ fn keep(store: &Store) {
         {
             report("sweep", store.sweep().map(drop));
         }
+    }
+}
+
+/// Lets everybody else on the machine run first: who waits for a rotation waits for minutes anyway.
+fn step_back() {
+    // On Linux the calling thread is meant, not the process.
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(None, BACKGROUND_NICE) {
+        tracing::debug!(%error, "rotations run at the priority of everything else");
     }
 }
 

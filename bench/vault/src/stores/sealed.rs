@@ -67,7 +67,7 @@ impl Store for Sealed {
 }
 
 fn config(folder: &Path) -> Config {
-    Config { cache_size: CACHE, reencrypt_per_s: 10_000_000, ..Config::new(folder) }
+    Config { cache_size: CACHE, ..Config::new(folder) }
 }
 
 /// What guards the vault is opened once and is not what is measured.

@@ -1,0 +1,128 @@
+//! The rows of newest versions that were read last, in memory: sealed, as they are stored. A look-up in the database walks
+//! several tables; most reads go to few records.
+use fjall::Slice;
+use quick_cache::Weighter;
+use quick_cache::sync::{Cache, GuardResult};
+
+/// Collection ‖ record.
+type Key = [u8; 32];
+
+/// What a row takes beside its bytes: its key, and its place in the cache.
+const OVERHEAD: u64 = 96;
+/// About what a row takes, for the cache's own tables.
+const TYPICAL: u64 = 1024;
+
+/// A bounded number of bytes of rows. What is in it is what the database has: whoever changed rows there calls
+/// [`Newest::forget`] before anybody is told.
+pub(crate) struct Newest(Cache<Key, Slice, Bytes>);
+
+#[derive(Clone)]
+struct Bytes;
+
+impl Weighter<Key, Slice> for Bytes {
+    fn weight(&self, _: &Key, row: &Slice) -> u64 {
+        row.len() as u64 + OVERHEAD
+    }
+}
+
+impl Newest {
+    /// For so many bytes.
+    pub(crate) fn new(size: u64) -> Self {
+        let rows = usize::try_from(size / TYPICAL).unwrap_or(usize::MAX);
+        Self(Cache::with_weighter(rows, size, Bytes))
+    }
+
+    /// The row, from memory or else from the database.
+    ///
+    /// A row that is forgotten while it is fetched is not kept: its place is gone then.
+    pub(crate) fn get<E>(
+        &self,
+        key: &Key,
+        fetch: impl FnOnce() -> Result<Option<Slice>, E>,
+    ) -> Result<Option<Slice>, E> {
+        match self.0.get_value_or_guard(key, None) {
+            GuardResult::Value(row) => Ok(Some(row)),
+            GuardResult::Guard(place) => {
+                let Some(row) = fetch()? else { return Ok(None) };
+                // A copy, for the database's own may keep a whole block alive.
+                let _ = place.insert(Slice::from(&row[..]));
+                Ok(Some(row))
+            }
+            GuardResult::Timeout => fetch(),
+        }
+    }
+
+    /// The row, if it is in memory.
+    pub(crate) fn peek(&self, key: &Key) -> Option<Slice> {
+        self.0.peek(key)
+    }
+
+    /// These rows are others now, or gone.
+    pub(crate) fn forget<'a>(&self, keys: impl IntoIterator<Item = &'a Key>) {
+        keys.into_iter().for_each(|key| {
+            self.0.remove(key);
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+    use std::convert::Infallible;
+
+    fn key(n: u8) -> Key {
+        [n; 32]
+    }
+
+    fn get(newest: &Newest, key: &Key, row: Option<&[u8]>) -> (Option<Vec<u8>>, bool) {
+        let mut fetched = false;
+        let found = newest.get(key, || {
+            fetched = true;
+            Ok::<_, Infallible>(row.map(Slice::from))
+        });
+        (found.unwrap().map(|row| row.to_vec()), fetched)
+    }
+
+    /// A reader has the old row in its hands while a writer replaces it: what the reader keeps would be stale for ever.
+    #[test]
+    fn a_row_that_changes_while_it_is_fetched_is_not_kept() {
+        let newest = Newest::new(1 << 20);
+        let found = newest.get(&key(1), || {
+            newest.forget(&[key(1)]);
+            Ok::<_, Infallible>(Some(Slice::from(&b"old"[..])))
+        });
+        assert_eq!(&found.unwrap().unwrap()[..], b"old", "it was the row when the read began");
+        assert_eq!(get(&newest, &key(1), Some(b"new")), (Some(b"new".to_vec()), true));
+        assert_eq!(get(&newest, &key(1), Some(b"never asked for")), (Some(b"new".to_vec()), false));
+    }
+
+    #[test]
+    fn an_error_and_an_absence_are_not_kept() {
+        let newest = Newest::new(1 << 20);
+        assert_eq!(newest.get(&key(1), || Err::<Option<Slice>, _>("disk")), Err("disk"));
+        assert_eq!(get(&newest, &key(1), None), (None, true));
+        assert_eq!(newest.peek(&key(1)), None);
+        assert_eq!(get(&newest, &key(1), Some(b"row")), (Some(b"row".to_vec()), true));
+    }
+
+    proptest! {
+        /// Reads and writes in any order, through a cache that holds a part of the rows only, give what the rows are.
+        #[test]
+        fn what_is_read_is_what_was_written(steps in prop::collection::vec((0..40u8, prop::option::of(0..400usize)), 1..300)) {
+            let newest = Newest::new(8 << 10);
+            let mut rows: BTreeMap<u8, Vec<u8>> = BTreeMap::new();
+            for (n, write) in steps {
+                if let Some(len) = write {
+                    rows.insert(n, vec![n; len]);
+                    newest.forget(&[key(n)]);
+                }
+                let row = rows.get(&n);
+                let (found, _) = get(&newest, &key(n), row.map(|row| &row[..]));
+                prop_assert_eq!(found.as_ref(), row);
+                prop_assert!(newest.0.weight() <= 8 << 10);
+            }
+        }
+    }
+}
