@@ -1,6 +1,10 @@
 //! A counter that only goes up guards a stored head against being set back. What is decided here is pure; the chip is
 //! behind [`RollbackCounter`]. ADR 0011 says why the checkpoint is written before the counter advances.
 
+mod binding;
+
+pub use binding::{BoxedCounter, CounterKind};
+
 /// A counter outside the disk that never goes down: a TPM's NV counter.
 pub trait RollbackCounter {
     /// Its value. Does not wear the chip.

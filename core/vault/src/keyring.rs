@@ -155,6 +155,15 @@ impl Keyring {
         self.secrets.insert(name.to_owned(), secret);
     }
 
+    /// Lets go of a secret that was kept; nothing happens if there is none of this name.
+    ///
+    /// # Panics
+    /// For the secrets that every keyring has.
+    pub(crate) fn forget_secret(&mut self, name: &str) {
+        assert!(name != AUDIT && name != BLIND, "without it the keyring is none");
+        self.secrets.remove(name);
+    }
+
     /// The id under which something with this name is kept: a keyed hash, so that the store shows no names.
     pub fn blind(&self, domain: &[u8], name: &[u8]) -> [u8; 16] {
         burn_after::<HASH_DEPTH, _>(|| {

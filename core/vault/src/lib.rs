@@ -24,7 +24,10 @@ mod testing;
 mod wrapping;
 
 pub use aead::{Algorithm, NONCE_LEN, SealKey, TAG_LEN, open_once, open_secret_once, seal_once};
-pub use counter::{CounterError, Freshness, OPENING_CHECKPOINTS, RollbackCounter, RollbackError, settle};
+pub use counter::{
+    BoxedCounter, CounterError, CounterKind, Freshness, OPENING_CHECKPOINTS, RollbackCounter, RollbackError,
+    settle,
+};
 pub use derive::derive_key;
 pub use entropy::Entropy;
 pub use error::Error;

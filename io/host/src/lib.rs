@@ -11,14 +11,16 @@
 //! # Ok(()) }
 //! ```
 //!
-//! It decides nothing and knows no format but the key file's.
+//! It decides nothing and knows no format but the key file's and the counter's.
 pub mod clock;
+mod counter_file;
 mod disk;
 mod entropy;
 mod error;
 mod key_file;
 mod lock;
 
+pub use counter_file::CounterFile;
 pub use disk::Disk;
 pub use entropy::OsEntropy;
 pub use error::Error;

@@ -65,6 +65,8 @@ pub enum Action {
     Check = 33,
     /// A collection was erased whole.
     DropCollection = 34,
+    /// Another counter guards the vault against being set back.
+    AdoptCounter = 35,
 }
 
 impl Action {
@@ -98,6 +100,7 @@ impl Action {
             A::ConfirmClock,
             A::Check,
             A::DropCollection,
+            A::AdoptCounter,
         ]
         .into_iter()
         .find(|action| *action as u8 == number)

@@ -130,6 +130,9 @@ pub enum Error {
     /// The rollback counter does not fit the vault, or does not answer.
     #[error(transparent)]
     Counter(#[from] terachat_vault::RollbackError),
+    /// The caller's: the vault has a counter, and was to be opened without.
+    #[error("this vault is guarded by a counter ({0}) against being set back; open it with that counter")]
+    Guarded(&'static str),
     /// The keyring and the database are not of one time: an old copy of one of them was put in its place.
     #[error(
         "the keyring is of epoch {keyring}, the database of {database}: one of them is an old copy; restore both"

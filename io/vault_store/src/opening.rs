@@ -14,14 +14,14 @@ use crate::reads::Reads;
 use crate::rotation::Rotations;
 use crate::small::SmallKey;
 use crate::stats::Counters;
-use crate::store::{Counter, Store};
+use crate::store::Store;
 use crate::time::Time;
 use crate::{Config, Error};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, RwLock};
-use terachat_vault::{Keyring, MasterKeySource, OPENING_CHECKPOINTS, derive_key, settle};
+use terachat_vault::{BoxedCounter, Keyring, MasterKeySource, OPENING_CHECKPOINTS, derive_key, settle};
 
 /// Rows that are removed in one commit while cleaning up.
 const CLEAN_ROWS: usize = 4096;
@@ -56,7 +56,7 @@ pub(crate) fn create(config: &Config, sources: &mut [&mut dyn MasterKeySource]) 
 pub(crate) fn open(
     config: &Config,
     keyring: Keyring,
-    counter: Option<Counter>,
+    counter: Option<BoxedCounter>,
     lock: crate::lock::Lock,
 ) -> Result<Store, Error> {
     ThreadEntropy::check()?;
@@ -92,7 +92,6 @@ pub(crate) fn open(
         reads: Reads::default(),
         galleries: Galleries::default(),
         rotations: Rotations::new(config.reencrypt_per_s),
-        guarded: counter.is_some(),
         counter: Mutex::new(counter),
         sweeping: Mutex::new(()),
         read_only: OnceLock::new(),

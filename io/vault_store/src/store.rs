@@ -20,15 +20,12 @@ use crate::{Config, Error};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use terachat_vault::{
-    Keyring, RecordAddress, RecordHeader, RecordKeyId, RollbackCounter, SecretBytes, open_record, seal_record,
+    BoxedCounter, Keyring, RecordAddress, RecordHeader, RecordKeyId, SecretBytes, open_record, seal_record,
 };
 
 /// Hour in which a record expires that never does.
 pub(crate) const NEVER: u32 = u32::MAX;
 const HOUR_MS: u64 = 3_600_000;
-
-/// A counter outside of the disk.
-pub(crate) type Counter = Box<dyn RollbackCounter + Send>;
 
 /// Everything of one open vault.
 pub(crate) struct Store {
@@ -48,9 +45,8 @@ pub(crate) struct Store {
     pub(crate) reads: Reads,
     pub(crate) galleries: Galleries,
     pub(crate) rotations: Rotations,
-    /// What guards the vault against being set back as a whole, and whether there is such a thing.
-    pub(crate) counter: Mutex<Option<Counter>>,
-    pub(crate) guarded: bool,
+    /// What guards the vault against being set back as a whole, if there is such a thing.
+    pub(crate) counter: Mutex<Option<BoxedCounter>>,
     /// One sweep at a time; taken before `writer`.
     pub(crate) sweeping: Mutex<()>,
     /// Why nothing is written any more.

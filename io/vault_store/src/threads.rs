@@ -85,7 +85,7 @@ fn keep(store: &Store) {
         if due(&mut expired, config.expiry_interval) {
             report("expire", store.expire().map(drop));
         }
-        if store.guarded && due(&mut counted, config.counter_interval) {
+        if due(&mut counted, config.counter_interval) {
             report("checkpoint", store.checkpoint());
         }
         if due(&mut swept, config.sweep_interval)

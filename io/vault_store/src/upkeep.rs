@@ -5,6 +5,7 @@ use crate::collection::{Collection, options_row, totals_row};
 use crate::commit::{Staged, Writer};
 use crate::digest::Digest;
 use crate::engine::{Id, Space, key};
+use crate::entropy::ThreadEntropy;
 use crate::rotation::read_row;
 use crate::store::{Head, Store, hour_of, mark};
 use crate::{CollectionInfo, CollectionOptions, Durability, Error, Health, Stats};
@@ -12,7 +13,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
-use terachat_vault::settle;
+use terachat_vault::{
+    BoxedCounter, CounterError, CounterKind, OPENING_CHECKPOINTS, RollbackError, Secret, VaultId, settle,
+};
 
 /// Records that expire in one commit.
 const EXPIRE_STEPS: usize = 256;
@@ -53,6 +56,29 @@ impl Store {
             writer.counter
         };
         Ok(settle(value, counter.as_mut())?)
+    }
+
+    /// Binds another counter; the head says what it said, and the new counter agrees with it.
+    pub(crate) fn adopt_counter(
+        &self,
+        operator: &Arc<str>,
+        kind: CounterKind,
+        make: impl FnOnce(VaultId, &Secret<32>) -> Result<BoxedCounter, CounterError>,
+    ) -> Result<(), Error> {
+        {
+            let mut counter = self.counter.lock().unwrap_or_else(PoisonError::into_inner);
+            let writer = self.writer();
+            let bound = self.change_keyring(|keyring| {
+                let vault = VaultId(keyring.vault());
+                keyring.bind_counter(kind, writer.counter, &mut ThreadEntropy, |secret| make(vault, secret))
+            })?;
+            *counter = Some(bound.map_err(RollbackError::from)?);
+        }
+        self.record(operator, Action::AdoptCounter, 0)?;
+        for _ in 0..OPENING_CHECKPOINTS {
+            self.checkpoint()?;
+        }
+        Ok(())
     }
 
     pub(crate) fn create_collection(

@@ -12,7 +12,10 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 use terachat_event::DeviceId;
-use terachat_vault::{Algorithm, Keyring, KeyringError, MasterKeySource, RollbackCounter, SourceKind};
+use terachat_vault::{
+    Algorithm, BoxedCounter, CounterError, CounterKind, Keyring, KeyringError, MasterKeySource,
+    RollbackError, Secret, SourceKind, VaultId,
+};
 
 /// Most entries of one page of the audit log.
 const AUDIT_PAGE_MAX: usize = 10_000;
@@ -94,14 +97,17 @@ impl TemplateVault {
     ///
     /// # Errors
     /// [`Error::Folder`], [`Error::Keyring`] (wrong source), [`Error::Host`] when another process has it open,
-    /// [`Error::AuditBroken`], [`Error::RolledBack`], [`Error::Storage`].
+    /// [`Error::AuditBroken`], [`Error::RolledBack`], [`Error::Storage`]; [`Error::Guarded`] for a vault with a counter.
     pub fn open(config: &Config, source: &mut dyn MasterKeySource) -> Result<Self, Error> {
-        Self::open_with(config, source, None)
+        Self::open_with(config, source, |keyring| match keyring.counter_kind() {
+            Some(kind) => Err(Error::Guarded(kind.name())),
+            None => Ok(None),
+        })
     }
 
-    /// Opens a vault that a counter outside of the disk guards against being set back as a whole. From then on the counter is
-    /// advanced every [`Config::counter_interval`] and on closing: what was written in between can be set back unnoticed.
-    /// A vault that was not guarded so far is from now on, if the counter stands at 0.
+    /// Opens a vault that may have a counter outside of the disk, which guards it against being set back as a whole; `open`
+    /// is given the counter's kind and secret, and the vault's id. The counter is advanced on opening, every
+    /// [`Config::counter_interval`] and on closing: what was written in between can be set back unnoticed.
     ///
     /// # Errors
     /// As [`TemplateVault::open`]; [`Error::Counter`] when the vault is older than the counter, or the counter is not this
@@ -109,15 +115,28 @@ impl TemplateVault {
     pub fn open_guarded(
         config: &Config,
         source: &mut dyn MasterKeySource,
-        counter: Box<dyn RollbackCounter + Send>,
+        open: impl FnOnce(CounterKind, VaultId, &Secret<32>) -> Result<BoxedCounter, CounterError>,
     ) -> Result<Self, Error> {
-        Self::open_with(config, source, Some(counter))
+        Self::open_with(config, source, |keyring| {
+            let vault = VaultId(keyring.vault());
+            let counter = keyring.bound_counter(|kind, secret| open(kind, vault, secret));
+            Ok(counter.map_err(RollbackError::from)?)
+        })
+    }
+
+    /// Opens a vault whatever its counter says: to give it another one, where the old one is lost or stayed on another
+    /// machine. Whether it was set back is not known.
+    ///
+    /// # Errors
+    /// As [`TemplateVault::open`].
+    pub fn open_to_adopt(config: &Config, source: &mut dyn MasterKeySource) -> Result<Self, Error> {
+        Self::open_with(config, source, |_| Ok(None))
     }
 
     fn open_with(
         config: &Config,
         source: &mut dyn MasterKeySource,
-        counter: Option<Box<dyn RollbackCounter + Send>>,
+        counter: impl FnOnce(&Keyring) -> Result<Option<BoxedCounter>, Error>,
     ) -> Result<Self, Error> {
         config.check()?;
         let file = KeyringFile::new(&config.path);
@@ -127,7 +146,23 @@ impl TemplateVault {
         let lock = crate::lock::Lock::acquire(&config.path)?;
         file.clean()?;
         let keyring = Keyring::open(&file.read()?, source)?;
+        let counter = counter(&keyring)?;
         Self::start(opening::open(config, keyring, counter, lock)?)
+    }
+
+    /// Makes a counter guard this vault from now on, in the place of the one that did. `make` is given the vault's id and the
+    /// counter's secret.
+    ///
+    /// # Errors
+    /// [`Error::Counter`], [`Error::ReadOnly`]; the vault is guarded as it was before.
+    pub fn adopt_counter(
+        &self,
+        operator: &str,
+        kind: CounterKind,
+        make: impl FnOnce(VaultId, &Secret<32>) -> Result<BoxedCounter, CounterError>,
+    ) -> Result<(), Error> {
+        check_text("operator", operator, ACTOR_LEN_MAX)?;
+        self.store.adopt_counter(&operator.into(), kind, make)
     }
 
     /// Which kinds of sources open the vault in this folder. Needs no key.

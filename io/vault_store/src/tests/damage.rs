@@ -2,6 +2,7 @@
 use super::world::*;
 use crate::engine::{Space, key};
 use crate::{Error, TemplateVault};
+use terachat_vault::CounterKind;
 
 /// Writes a row behind the vault's back.
 fn forge(vault: &TemplateVault, space: Space, key: &[u8], value: &[u8]) {
@@ -171,10 +172,16 @@ fn copy(from: &std::path::Path, to: &std::path::Path) {
 #[test]
 fn a_vault_that_was_set_back_as_a_whole_is_noticed_by_the_counter() {
     let world = World::new();
-    world.create().close().unwrap();
     let chip = Chip::default();
+    // A chip's counters begin above those it had before.
+    chip.0.store(77, std::sync::atomic::Ordering::Relaxed);
+    let vault = world.create();
+    vault.adopt_counter("ops", CounterKind::Tpm, |_, _| Ok(Box::new(chip.clone()))).unwrap();
+    vault.close().unwrap();
+    assert_eq!(world.try_open().err(), Some(Error::Guarded("tpm")), "it cannot be forgotten");
     let open = || {
-        TemplateVault::open_guarded(&world.config, &mut passphrase("correct horse"), Box::new(chip.clone()))
+        let source = &mut passphrase("correct horse");
+        TemplateVault::open_guarded(&world.config, source, |_, _, _| Ok(Box::new(chip.clone())))
     };
     open().unwrap().close().unwrap();
     let aside = world.path().with_extension("copy");
@@ -191,6 +198,33 @@ fn a_vault_that_was_set_back_as_a_whole_is_noticed_by_the_counter() {
     std::fs::remove_dir_all(world.path()).unwrap();
     std::fs::rename(&newest, world.path()).unwrap();
     whole(&open().unwrap());
+}
+
+#[test]
+fn whoever_lost_the_counter_can_adopt_another_and_old_copies_do_not_know_it() {
+    let world = World::new();
+    let (lost, found) = (Chip::default(), Chip::default());
+    let vault = world.create();
+    vault.adopt_counter("ops", CounterKind::File, |_, _| Ok(Box::new(lost))).unwrap();
+    vault.close().unwrap();
+    let mut secrets = Vec::new();
+    let vault = TemplateVault::open_to_adopt(&world.config, &mut passphrase("correct horse")).unwrap();
+    vault
+        .adopt_counter("ops", CounterKind::Tpm, |_, secret| {
+            secrets.push(*secret.expose_secret());
+            Ok(Box::new(found.clone()))
+        })
+        .unwrap();
+    let failing = |_, _: &_| Err(terachat_vault::CounterError { reason: "no chip".to_owned() });
+    assert!(matches!(vault.adopt_counter("ops", CounterKind::File, failing), Err(Error::Counter(_))));
+    vault.close().unwrap();
+    let source = &mut passphrase("correct horse");
+    let vault = TemplateVault::open_guarded(&world.config, source, |kind, vault, secret| {
+        assert_eq!((kind, vault.0), (CounterKind::Tpm, TemplateVault::id_of(world.path()).unwrap()));
+        assert_eq!(secrets, [*secret.expose_secret()]);
+        Ok(Box::new(found))
+    });
+    whole(&vault.unwrap());
 }
 
 #[test]
