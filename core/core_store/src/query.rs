@@ -3,8 +3,12 @@ mod event_view;
 mod query_engine;
 pub mod search_index;
 mod state_hash;
+mod state_map;
+mod state_tree;
 mod text_search;
 
 pub use event_view::EventView;
 pub use query_engine::{MessageView, PageStart};
+pub use state_map::{Difference, Entity, StateMap};
+pub(crate) use state_tree::StateTree;
 pub use text_search::TextHit;

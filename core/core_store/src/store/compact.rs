@@ -32,6 +32,7 @@ impl LocalStore {
     /// # Errors
     /// [`Error::Store`]: drop this value and open the store anew, it holds what it held.
     pub fn compact(&mut self) -> Result<(), Error> {
+        self.require_sound()?;
         if self.rewrite_segments(SMALL_MIN)? { self.snapshot() } else { Ok(()) }
     }
 

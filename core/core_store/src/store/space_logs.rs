@@ -5,9 +5,11 @@ use crate::model::{
     ChannelOp, ChannelState, ControlEvent, ControlOp, ControlTransaction, Right, SpaceState, Surroundings,
     Verdict, same_user,
 };
+use crate::query::StateTree;
 use crate::query::search_index::SearchIndex;
 use crate::sync::Batch;
 use hashbrown::HashMap;
+use std::cell::{Cell, RefCell};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use terachat_event::{ChannelId, DeviceId, EventHash, EventRef, LogId, SpaceId};
@@ -31,6 +33,18 @@ pub(crate) struct ChannelLog {
     pub(crate) search: Option<SearchIndex>,
     /// The part of the snapshot that holds them, until it was read.
     pub(crate) stored_search: Option<usize>,
+    /// Hashes of the state.
+    pub(crate) hashes: StateHashes,
+}
+
+/// A channel's state as hashes, as far as they were asked for.
+#[derive(Default)]
+pub(crate) struct StateHashes {
+    /// If [`StateHashes::is_whole`], of the whole state; otherwise it knows only what has changed.
+    pub(crate) tree: RefCell<StateTree>,
+    pub(crate) is_whole: Cell<bool>,
+    /// The part of the snapshot that holds the tree, until it was read.
+    pub(crate) stored: Cell<Option<usize>>,
 }
 
 impl SpaceLogs {
@@ -213,6 +227,7 @@ impl SpaceLogs {
     ) -> Result<(), E> {
         let Some(channel) = self.channels.get_mut(id) else { return Ok(()) };
         channel.state = ChannelState::default();
+        channel.hashes = StateHashes::default();
         for at in 0..channel.index.len() {
             let bytes = payload(&channel.index, at)?;
             // What this version cannot read does nothing, here as when it first came.
@@ -243,6 +258,7 @@ impl ChannelLog {
             void_by_cut: Void::new(),
             search: None,
             stored_search: None,
+            hashes: StateHashes::default(),
         }
     }
 
@@ -266,7 +282,11 @@ impl ChannelLog {
     fn apply(&mut self, space: &SpaceState, at: u32, op: ChannelOp<'_>) {
         let log =
             Within { index: &self.index, space, by_right: &self.void_by_right, by_cut: &self.void_by_cut };
+        let changed = op.target().map_or(Some(at), |target| self.index.find(target));
         self.state.apply(at, &self.index.stamp(at), op, &log);
+        if let Some(message) = changed {
+            self.hashes.tree.get_mut().touch(self.index.event(message).lamport);
+        }
     }
 
     /// Events behind the pins of demotions that left their author the right to write, but not to pin, and made under
