@@ -124,16 +124,26 @@ impl Story {
         self.kill(&mut export, Duration::from_millis(1_500));
     }
 
+    /// All messages, page by page.
+    fn bodies(&self) -> Vec<String> {
+        let (mut bodies, mut before) = (Vec::new(), None);
+        loop {
+            let mut args = vec!["read", "--limit", "10000", "--json"];
+            args.extend(before.iter().flat_map(|id: &String| ["--before", id]));
+            let page: serde_json::Value = serde_json::from_str(&self.ok(&args)).unwrap();
+            let messages = page["messages"].as_array().unwrap();
+            let text = |message: &serde_json::Value, field: &str| message[field].as_str().unwrap().to_owned();
+            bodies.extend(messages.iter().map(|message| text(message, "body")));
+            match messages.first().filter(|_| messages.len() == 10_000) {
+                Some(first) => before = Some(text(first, "id")),
+                None => return bodies,
+            }
+        }
+    }
+
     fn check(&mut self, round: u64) {
-        let page: serde_json::Value =
-            serde_json::from_str(&self.ok(&["read", "--limit", "100000", "--json"])).unwrap();
-        let bodies: Vec<&str> = page["messages"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|message| message["body"].as_str().unwrap())
-            .collect();
-        let there: BTreeSet<&str> = bodies.iter().copied().collect();
+        let bodies = self.bodies();
+        let there: BTreeSet<&str> = bodies.iter().map(String::as_str).collect();
         assert_eq!(there.len(), bodies.len(), "round {round}: nothing is there twice");
         let lost: Vec<&String> =
             self.acknowledged.iter().filter(|body| !there.contains(body.as_str())).collect();

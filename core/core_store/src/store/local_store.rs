@@ -509,4 +509,6 @@ impl LocalStore {
 }
 
 #[cfg(test)]
+mod power_cuts;
+#[cfg(test)]
 mod tests;
