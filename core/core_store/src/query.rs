@@ -1,5 +1,7 @@
 //! Questions to the state: pages, threads, pins, search, and the hash of a channel's state.
 mod event_view;
+mod journal;
+mod live;
 mod query_engine;
 pub mod search_index;
 mod state_hash;
@@ -8,6 +10,8 @@ mod state_tree;
 mod text_search;
 
 pub use event_view::EventView;
+pub(crate) use journal::Journal;
+pub use live::{Change, Live, LiveQuery};
 pub use query_engine::{MessageView, PageStart};
 pub use state_map::{Difference, Entity, StateMap};
 pub(crate) use state_tree::StateTree;

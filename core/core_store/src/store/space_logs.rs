@@ -5,8 +5,8 @@ use crate::model::{
     ChannelOp, ChannelState, ControlEvent, ControlOp, ControlTransaction, Right, SpaceState, Surroundings,
     Verdict, same_user,
 };
-use crate::query::StateTree;
 use crate::query::search_index::SearchIndex;
+use crate::query::{Journal, StateTree};
 use crate::sync::Batch;
 use hashbrown::HashMap;
 use std::cell::{Cell, RefCell};
@@ -35,6 +35,8 @@ pub(crate) struct ChannelLog {
     pub(crate) stored_search: Option<usize>,
     /// Hashes of the state.
     pub(crate) hashes: StateHashes,
+    /// What has changed lately.
+    pub(crate) journal: Journal,
 }
 
 /// A channel's state as hashes, as far as they were asked for.
@@ -228,6 +230,7 @@ impl SpaceLogs {
         let Some(channel) = self.channels.get_mut(id) else { return Ok(()) };
         channel.state = ChannelState::default();
         channel.hashes = StateHashes::default();
+        channel.journal.begin_anew();
         for at in 0..channel.index.len() {
             let bytes = payload(&channel.index, at)?;
             // What this version cannot read does nothing, here as when it first came.
@@ -259,6 +262,7 @@ impl ChannelLog {
             search: None,
             stored_search: None,
             hashes: StateHashes::default(),
+            journal: Journal::default(),
         }
     }
 
@@ -286,6 +290,7 @@ impl ChannelLog {
         self.state.apply(at, &self.index.stamp(at), op, &log);
         if let Some(message) = changed {
             self.hashes.tree.get_mut().touch(self.index.event(message).lamport);
+            self.journal.touch(message);
         }
     }
 
