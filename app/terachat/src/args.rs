@@ -1,6 +1,7 @@
 //! The command line, as clap reads it: what may be said, and no more.
 mod command;
 mod global;
+mod store;
 mod vault;
 
 pub(crate) use command::{
@@ -8,6 +9,7 @@ pub(crate) use command::{
     ReadArgs, RoleCommand, SpaceCommand, SyncArgs,
 };
 pub(crate) use global::Global;
+pub(crate) use store::{AuditArgs, StoreCommand, StoreImportArgs};
 pub(crate) use vault::{
     CollectionsCommand, GetArgs, NewSource, ProbeArgs, PutArgs, ReceiptCommand, RecordArgs, RotateCommand,
     ServeArgs, TokenCommand, VaultArgs, VaultCommand, VaultPlace, scopes,

@@ -2,6 +2,7 @@
 mod ask;
 mod audit;
 mod bundle;
+mod file;
 mod import;
 mod init;
 mod keys;
@@ -9,6 +10,7 @@ mod listen;
 mod pages;
 mod place;
 mod read;
+mod store;
 mod sync;
 mod tell;
 mod vault;
@@ -43,7 +45,8 @@ fn on_home(home: &Home, global: &Global, command: Command, printer: &Printer) ->
         Command::Init { name } => return init::run(home, &name, printer),
         Command::Read(args) => return read::run(home, place, args, printer),
         Command::Import(args) => return import::run(home, place, &args, printer),
-        Command::Audit => return audit::run(home, printer),
+        Command::Audit(args) => return audit::run(home, space, &args, printer),
+        Command::Store(command) => return store::run(home, command, printer),
         Command::Listen(args) => return listen::run(home, args, printer),
         Command::Sync(args) => return sync::run(home, args, printer),
         Command::Bundle(command) => return bundle::run(home, space, command, printer),

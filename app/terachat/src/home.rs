@@ -3,7 +3,8 @@ use crate::failure::{Failure, Result};
 use crate::{master_key, memory};
 use etcetera::BaseStrategy;
 use std::path::{Path, PathBuf};
-use terachat_client::{Client, change_profile_keys, profile_sources, profile_vault};
+use terachat_client::{Client, change_profile_keys, check_profile, profile_sources, profile_vault};
+use terachat_core_store::store::CheckReport;
 use terachat_host::{Disk, Lock, OsEntropy, clock};
 use terachat_vault::{Entropy, Keyring, KeyringError, MasterKeySource, SourceKind, VaultId};
 
@@ -120,6 +121,46 @@ impl Home {
                 Failure::from_text(error)
             })?;
         Ok(Profile { client, lock })
+    }
+
+    /// Makes a new profile in an empty or missing folder from a backup. `source` gives what opens the backup; it is asked once
+    /// it is sure that the folder can be used.
+    ///
+    /// # Errors
+    /// As [`Home::create`], and what is wrong with the backup. Nothing was changed then.
+    pub(crate) fn restore(
+        &self,
+        backup: &[u8],
+        source: impl FnOnce(Result<()>) -> Result<Box<dyn MasterKeySource>>,
+    ) -> Result<Profile> {
+        let usable = self.refuse_used().and_then(|()| memory::pin(self.allow_unpinned_keys));
+        let mut backup_source = source(usable)?;
+        let mut own = master_key::new_passphrase(self.passphrase_file.as_deref())?;
+        let lock = Lock::acquire(&self.folder).map_err(Failure::from_text)?;
+        self.refuse_used()?;
+        let disk = Box::new(Disk::open(&self.folder).map_err(Failure::from_text)?);
+        let entropy = Box::new(OsEntropy::new().map_err(Failure::from_text)?);
+        let now_ms = clock::now_ms();
+        let client = Client::restore(disk, backup, backup_source.as_mut(), &mut own, entropy, now_ms)
+            .map_err(|error| {
+                self.clear();
+                Failure::from_text(error)
+            })?;
+        Ok(Profile { client, lock })
+    }
+
+    /// Reads and checks everything that is kept, also where the profile no longer opens.
+    ///
+    /// # Errors
+    /// [`Failure::Told`]: no profile there, or it is in use, a wrong passphrase. Damage is none.
+    pub(crate) fn check(&self) -> Result<CheckReport> {
+        self.require()?;
+        memory::pin(self.allow_unpinned_keys)?;
+        let _lock = Lock::acquire(&self.folder).map_err(Failure::from_text)?;
+        let disk = Disk::open(&self.folder).map_err(Failure::from_text)?;
+        let mut source = self.source(&disk)?;
+        let entropy = OsEntropy::new().map_err(Failure::from_text)?;
+        check_profile(Box::new(disk), source.as_mut(), Box::new(entropy)).map_err(Failure::from_text)
     }
 
     /// Removes what a profile that could not be finished left in the folder, which was empty before: keys without a log, on

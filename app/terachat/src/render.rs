@@ -1,6 +1,8 @@
 //! From values to text. Nothing here writes, asks or knows the terminal: paint, time zone and time are handed in.
 mod answer;
 mod audit;
+mod check;
+mod compared;
 mod event;
 mod failure;
 mod hit;
@@ -15,6 +17,8 @@ mod value;
 
 pub(crate) use answer::{answer, hint, json, json_value};
 pub(crate) use audit::audit;
+pub(crate) use check::check;
+pub(crate) use compared::compared;
 pub(crate) use event::events;
 pub(crate) use failure::{failure, failure_json};
 pub(crate) use hit::hits;

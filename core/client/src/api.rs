@@ -158,6 +158,18 @@ pub enum Request {
         /// What [`Request::BundleExport`] gave.
         bytes: Vec<u8>,
     },
+    /// The hashes of everything in a space, for another member's device to compare. Answer: [`Answer::StateMap`].
+    StateMap {
+        /// The space, as in [`Place`].
+        space: Option<String>,
+    },
+    /// Names what is not the same here and on the device whose map it is. Answer: [`Answer::Compared`].
+    CompareStates {
+        /// What [`Request::StateMap`] gave there.
+        bytes: Vec<u8>,
+    },
+    /// Puts small commits together. Answer: [`Answer::Compacted`].
+    Compact,
 }
 
 /// One record of a foreign chat log.
@@ -276,6 +288,40 @@ pub enum Answer {
         /// Events that were refused, with the reason.
         refused: Vec<String>,
     },
+    /// A file for [`Request::CompareStates`].
+    StateMap {
+        /// Its bytes.
+        bytes: Vec<u8>,
+    },
+    /// What is not the same on two devices.
+    Compared {
+        /// The space's name.
+        space: String,
+        /// How many differences there are; 0 means equal states.
+        count: usize,
+        /// The first 1,000 of them.
+        differences: Vec<StateDifference>,
+    },
+    /// What putting small commits together saved.
+    Compacted {
+        /// Bytes of the commit log before.
+        before: u64,
+        /// Bytes after.
+        after: u64,
+    },
+}
+
+/// Something that is not the same on two devices.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateDifference {
+    /// `member`, `channel`, `message`, or `space` for what is none of them.
+    pub what: String,
+    /// Its id.
+    pub id: String,
+    /// The member's or channel's name as this device knows it; for a message its channel's.
+    pub name: String,
+    /// `differs`, `only here` or `only there`.
+    pub side: String,
 }
 
 /// One message as a reader sees it.
@@ -479,5 +525,14 @@ pub enum Notice {
     Alarm {
         /// In words.
         what: String,
+    },
+    /// An audit in the background ended.
+    Audited {
+        /// Events that were checked.
+        events: usize,
+        /// Whether everything was replayed, or only what was new was checked.
+        everything: bool,
+        /// Every mismatch, in words. Not empty: the red alarm; nothing is written any more.
+        alarm: Vec<String>,
     },
 }

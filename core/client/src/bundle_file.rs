@@ -11,10 +11,16 @@ impl Client {
     pub(crate) fn bundle_export(&mut self, space: Option<&str>) -> Result<Answer, Error> {
         let space = self.space(space)?;
         let mut bytes = MAGIC.to_vec();
+        let events = self.put_space(space, &mut bytes)?;
+        Ok(Answer::Bundle { bytes, events })
+    }
+
+    /// Appends everything of a space, and gives the number of events.
+    pub(crate) fn put_space(&mut self, space: SpaceId, bytes: &mut Vec<u8>) -> Result<usize, Error> {
         let mut events = 0;
         let logs: Vec<LogId> = self.store.logs().into_iter().filter(|log| log.space == space).collect();
         for proof in self.store.proofs(&space) {
-            put(&mut bytes, &Frame::Proof { bytes: proof.encode() });
+            put(bytes, &Frame::Proof { bytes: proof.encode() });
         }
         for log in logs {
             let mut theirs = Frontier { log, chains: Vec::new() };
@@ -28,16 +34,16 @@ impl Client {
                 for bundle in &bundles {
                     events += bundle.batch.events.len();
                     crate::peer::advance(&mut theirs, bundle, &ours);
-                    put(&mut bytes, &Frame::Bundle { more: false, bytes: bundle.encode() });
+                    put(bytes, &Frame::Bundle { more: false, bytes: bundle.encode() });
                 }
             }
             if log.channel.is_none() {
                 for tree in self.trees(&space) {
-                    put(&mut bytes, &Frame::Tree { space, bytes: tree });
+                    put(bytes, &Frame::Tree { space, bytes: tree });
                 }
             }
         }
-        Ok(Answer::Bundle { bytes, events })
+        Ok(events)
     }
 
     pub(crate) fn bundle_import(&mut self, bytes: &[u8]) -> Result<Answer, Error> {
@@ -119,7 +125,11 @@ fn put(out: &mut Vec<u8>, frame: &Frame) {
     out.extend_from_slice(&frame);
 }
 
-fn take(rest: &mut &[u8]) -> Result<Frame, Error> {
+/// The next frame of a file.
+///
+/// # Errors
+/// [`Error::Input`].
+pub(crate) fn take(rest: &mut &[u8]) -> Result<Frame, Error> {
     let short = Error::Input("the bundle file is cut short; copy it again");
     let Some((len, after)) = rest.split_at_checked(8) else { return Err(short) };
     let len = u64::from_le_bytes(len.try_into().expect("eight bytes"));

@@ -3,6 +3,7 @@ use crate::api::{Answer, Notice, Request};
 use crate::identity::Identity;
 use crate::membership::Membership;
 use crate::peer::Peer;
+use crate::watch::Watch;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use terachat_core_store::LocalStore;
 use terachat_core_store::store::Storage;
@@ -23,6 +24,7 @@ pub struct Client {
     pub(crate) frames: VecDeque<(DeviceId, Vec<u8>)>,
     pub(crate) notices: VecDeque<Notice>,
     pub(crate) now_ms: u64,
+    pub(crate) watch: Watch,
 }
 
 impl Client {
@@ -55,7 +57,7 @@ impl Client {
         Self::over(identity, storage, entropy, 0)
     }
 
-    fn over(
+    pub(crate) fn over(
         identity: Identity,
         storage: Box<dyn Storage>,
         entropy: Box<dyn Entropy + Send>,
@@ -71,6 +73,7 @@ impl Client {
             frames: VecDeque::new(),
             notices: VecDeque::new(),
             now_ms,
+            watch: Watch::default(),
         };
         // A crash may have come between a commit's event and its processing: the event is there, so go on from it.
         for space in client.store.spaces().collect::<Vec<_>>() {
@@ -114,7 +117,16 @@ impl Client {
             Request::Audit => self.audit(),
             Request::BundleExport { space } => self.bundle_export(space.as_deref()),
             Request::BundleImport { bytes } => self.bundle_import(&bytes),
+            Request::StateMap { space } => self.state_map(space.as_deref()),
+            Request::CompareStates { bytes } => self.compare_states(&bytes),
+            Request::Compact => self.compact(),
         }
+    }
+
+    fn compact(&mut self) -> Result<Answer, Error> {
+        let before = self.store.disk_len();
+        self.store.compact()?;
+        Ok(Answer::Compacted { before, after: self.store.disk_len() })
     }
 
     /// Carries out several requests under one sync: under load many messages share the price of one. The answers are

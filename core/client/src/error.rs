@@ -44,6 +44,9 @@ pub enum Error {
     /// The peer's: a frame that no honest device sends.
     #[error("a peer sent {0}; it is broken, hostile or newer than this version")]
     Frame(&'static str),
+    /// The caller's: a file that is no backup, or not a whole one. Nothing changed.
+    #[error("the backup cannot be used: {0}; copy it again, or take another one")]
+    Backup(&'static str),
     /// The state layer's.
     #[error(transparent)]
     Store(#[from] terachat_core_store::Error),

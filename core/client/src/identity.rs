@@ -20,6 +20,7 @@ pub(crate) struct Identity {
     pub(crate) user: DeviceKey,
     pub(crate) device: DeviceKey,
     pub(crate) signer: DeviceSigner,
+    user_seed: Secret<32>,
     device_seed: Secret<32>,
     pub(crate) store_key: Secret<32>,
 }
@@ -38,8 +39,34 @@ impl Identity {
         if name.trim().is_empty() || name.chars().count() > 100 || name.chars().any(char::is_control) {
             return Err(Error::Input("a name is 1 to 100 characters without control characters"));
         }
+        let user = Secret::generate(|key| entropy.fill(key));
+        Self::write_new(storage, name, &user, source, entropy)
+    }
+
+    /// Makes a further device of a user whose key came with a backup.
+    pub(crate) fn restore(
+        storage: &mut dyn Storage,
+        name: &str,
+        user: &Secret<32>,
+        source: &mut dyn MasterKeySource,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Self, Error> {
+        if !storage.list()?.is_empty() {
+            return Err(Error::ProfileExists);
+        }
+        Self::write_new(storage, name, user, source, entropy)
+    }
+
+    fn write_new(
+        storage: &mut dyn Storage,
+        name: &str,
+        user: &Secret<32>,
+        source: &mut dyn MasterKeySource,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Self, Error> {
         let mut keyring = Keyring::generate(name, entropy);
-        for secret in [USER, DEVICE, STORE] {
+        keyring.keep_secret(USER, user.duplicate_secret());
+        for secret in [DEVICE, STORE] {
             keyring.keep_secret(secret, Secret::generate(|key| entropy.fill(key)));
         }
         keyring.guard(source, entropy).map_err(terachat_vault::KeyringError::from)?;
@@ -60,6 +87,7 @@ impl Identity {
             user: DeviceKey::from_seed(user_seed),
             device: DeviceKey::from_seed(device_seed),
             signer: DeviceSigner::new(device_seed),
+            user_seed: user_seed.duplicate_secret(),
             device_seed: device_seed.duplicate_secret(),
             store_key: secret(STORE)?.duplicate_secret(),
         })
@@ -75,6 +103,11 @@ impl Identity {
 
     pub(crate) fn card(&self) -> Card {
         Card::issue(&self.user, &self.name, self.device_id())
+    }
+
+    /// For a backup: with it another device can vouch that it is this user's.
+    pub(crate) fn user_seed(&self) -> Secret<32> {
+        self.user_seed.duplicate_secret()
     }
 
     pub(crate) fn network_seed(&self) -> Secret<32> {

@@ -11,9 +11,12 @@
 
 pub mod api;
 mod audit;
+mod backup;
 mod bundle_file;
 mod card;
+mod check;
 mod client;
+mod compare;
 mod create;
 mod error;
 mod find;
@@ -30,7 +33,10 @@ mod send;
 mod status;
 #[cfg(test)]
 mod tests;
+mod watch;
 
+pub use backup::{BackupKeys, Exported, backup_vault, fuzz_backup};
+pub use check::check_profile;
 pub use client::Client;
 pub use error::Error;
 pub use identity::{change_profile_keys, profile_sources, profile_vault};

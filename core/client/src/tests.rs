@@ -1,4 +1,5 @@
 //! Stories of several devices, with a network that the tests hold in their hands.
+mod backup;
 mod simulation;
 
 use crate::api::{Answer, ImportRecord, Notice, Place, Request, Status, Style};

@@ -48,4 +48,10 @@ pub enum Error {
         "ALARM: the stored history contradicts itself: {0}; stop writing, keep the folder, restore from another device"
     )]
     Corrupt(String),
+    /// An audit or a check found that what is held contradicts itself, so nothing is written any more. Reading goes on.
+    #[error(
+        "ALARM: writing has stopped: {0}; run `terachat store check`, then restore the folder from a backup or from \
+         another device, and start again"
+    )]
+    Halted(String),
 }

@@ -1,10 +1,18 @@
 //! Questions to the state: pages, threads, pins, search, and the hash of a channel's state.
 mod event_view;
+mod journal;
+mod live;
 mod query_engine;
 pub mod search_index;
 mod state_hash;
+mod state_map;
+mod state_tree;
 mod text_search;
 
 pub use event_view::EventView;
+pub(crate) use journal::Journal;
+pub use live::{Change, Live, LiveQuery};
 pub use query_engine::{MessageView, PageStart};
+pub use state_map::{Difference, Entity, StateMap};
+pub(crate) use state_tree::StateTree;
 pub use text_search::TextHit;

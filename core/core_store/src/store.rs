@@ -1,10 +1,12 @@
 //! What is kept: files behind one small trait, the sealed commit log that stands on them, and the device's store of
 //! spaces, channels and records on top.
 mod audit;
+mod check;
 pub mod commit_log;
 mod compact;
 pub mod compress;
 mod control;
+mod epoch_secrets;
 mod errors;
 pub(crate) mod index;
 mod keyring;
@@ -15,7 +17,8 @@ pub(crate) mod space_logs;
 pub mod storage;
 mod validator;
 
-pub use audit::{LogAudit, Report};
+pub use audit::{Audit, LogAudit, Report};
+pub use check::{CheckReport, Finding};
 pub use commit_log::{Block, BlockRef, CommitLog, LogOptions, Recovered, Snapshot, StoredBlock};
 pub(crate) use compress::{compress, decompress, level_for};
 pub use errors::Error;

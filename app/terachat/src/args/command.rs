@@ -96,7 +96,9 @@ pub(crate) enum Command {
         limit: u32,
     },
     /// Replay everything from the first event on and compare; fails with an alarm if anything differs
-    Audit,
+    ///
+    /// With --map and --compare two devices find out where they differ, down to the message.
+    Audit(super::AuditArgs),
     /// Show spaces, channels, members and the hashes of their states
     Status,
     /// Stay connected: deliver what is written here, show what arrives, serve the other commands
@@ -106,6 +108,9 @@ pub(crate) enum Command {
     /// Carry a space by file where no network reaches
     #[command(subcommand)]
     Bundle(BundleCommand),
+    /// Check, compact, back up or restore everything that is kept
+    #[command(subcommand)]
+    Store(super::StoreCommand),
     /// What opens this profile: its passphrase, a key file; and its keys
     #[command(subcommand)]
     Keys(KeysCommand),

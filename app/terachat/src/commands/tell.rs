@@ -45,7 +45,7 @@ pub(super) fn events(
 fn show(event: &Event, printer: &Printer, since: &mut Option<String>) -> Result<()> {
     match event {
         Event::Notice(notice) => {
-            if printer.is_quiet() && !matches!(**notice, Notice::Alarm { .. }) {
+            if printer.is_quiet() && !is_alarm(notice) {
                 return Ok(());
             }
             if printer.is_json() {
@@ -63,5 +63,13 @@ fn show(event: &Event, printer: &Printer, since: &mut Option<String>) -> Result<
             Ok(())
         }
         Event::Gone(_) => Ok(()),
+    }
+}
+
+fn is_alarm(notice: &Notice) -> bool {
+    match notice {
+        Notice::Alarm { .. } => true,
+        Notice::Audited { alarm, .. } => !alarm.is_empty(),
+        _ => false,
     }
 }

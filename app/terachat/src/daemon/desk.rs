@@ -3,14 +3,19 @@ use super::service::Event;
 use crate::failure::{Failure, Result};
 use crate::home::Profile;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use terachat_client::api::{Answer, Notice, Request};
 use terachat_host::clock;
 use terachat_net::PeerKey;
+use tokio::runtime::Handle;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 /// Jobs that may wait. Few, so that a command waits behind few frames; peers feel it as back-pressure.
 const JOBS_MAX: usize = 16;
+
+/// Between two looks at whether an audit is due, while nobody asks for anything.
+const IDLE: Duration = Duration::from_secs(10);
 
 /// One thing for the client to do.
 enum Job {
@@ -73,6 +78,30 @@ impl Desk {
     }
 }
 
+/// What became of waiting for a job.
+enum Waited {
+    Job(Job),
+    /// Nobody asked for anything.
+    Idle,
+    End,
+}
+
+/// Waits for the next job, a while, or not at all if there is other work.
+fn wait(runtime: &Handle, inbox: &mut mpsc::Receiver<Job>, busy: bool) -> Waited {
+    if busy {
+        return match inbox.try_recv() {
+            Ok(job) => Waited::Job(job),
+            Err(mpsc::error::TryRecvError::Empty) => Waited::Idle,
+            Err(mpsc::error::TryRecvError::Disconnected) => Waited::End,
+        };
+    }
+    match runtime.block_on(async { tokio::time::timeout(IDLE, inbox.recv()).await }) {
+        Ok(Some(job)) => Waited::Job(job),
+        Ok(None) => Waited::End,
+        Err(_) => Waited::Idle,
+    }
+}
+
 struct Work {
     profile: Profile,
     outbox: Arc<Outbox>,
@@ -82,7 +111,26 @@ struct Work {
 impl Work {
     fn run(mut self, mut inbox: mpsc::Receiver<Job>) -> Result<()> {
         let mut next = None;
-        while let Some(job) = next.take().or_else(|| inbox.blocking_recv()) {
+        let runtime = Handle::current();
+        let (mut busy, mut watched) = (false, Instant::now());
+        loop {
+            // Where somebody always asks for something, it gets a slice between two jobs now and then.
+            if next.is_none() && watched.elapsed() >= IDLE {
+                busy = self.watch()?;
+                watched = Instant::now();
+            }
+            let job = match next.take() {
+                Some(job) => job,
+                None => match wait(&runtime, &mut inbox, busy) {
+                    Waited::Job(job) => job,
+                    Waited::Idle => {
+                        busy = self.watch()?;
+                        watched = Instant::now();
+                        continue;
+                    }
+                    Waited::End => break,
+                },
+            };
             match job {
                 Job::Stop => break,
                 Job::Execute { request, reply } => {
@@ -104,11 +152,33 @@ impl Work {
                 Job::Frame { peer, bytes } => self.receive(peer, bytes),
             }
             self.drain();
+            self.require_sound()?;
         }
         // Jobs that still wait are answered by their senders' end, before the closing that may take a while.
         drop(inbox);
         self.profile.close();
         Ok(())
+    }
+
+    /// One slice of the audit in the background; gives whether more is to be done at once.
+    fn watch(&mut self) -> Result<bool> {
+        let outcome = self.profile.client.watch(clock::now_ms());
+        self.drain();
+        self.require_sound()?;
+        // A disk that cannot be read now may be read the next time; whoever asks for something is told.
+        Ok(outcome.unwrap_or_else(|error| {
+            tracing::warn!(%error, "the audit in the background was interrupted");
+            false
+        }))
+    }
+
+    /// Ends where an audit raised the alarm: nothing can be written any more, and only opening anew after a repair helps.
+    fn require_sound(&self) -> Result<()> {
+        let Some(why) = self.profile.client.halted() else { return Ok(()) };
+        tracing::error!(alarm = why, "an audit found that the state does not follow from its events");
+        let what = format_args!("ALARM: writing has stopped: {why}");
+        let next = "run `terachat store check`, then restore the folder from a backup or from another device";
+        Err(Failure::new(what, next))
     }
 
     /// Answers in order. An error is one of the disk under several requests at once: none of them holds, and the

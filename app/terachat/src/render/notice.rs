@@ -20,6 +20,14 @@ pub(crate) fn notice(notice: &Notice, look: &Look, since: &mut Option<String>) -
             let what = format!("{} is no member of space {}; it gets nothing", short(peer), short(space));
             format!("  {}\n", look.paint.dim(&what))
         }
+        Notice::Audited { events, everything, alarm } if alarm.is_empty() => {
+            let what = if *everything { "replayed, all of it holds" } else { "checked" };
+            format!("  {}\n", look.paint.dim(&format!("{events} events {what}")))
+        }
+        Notice::Audited { alarm, .. } => alarm
+            .iter()
+            .map(|line| format!("  {} {}\n", look.paint.alarm("ALARM:"), one_line(line)))
+            .collect(),
         Notice::Alarm { what } => format!("  {} {}\n", look.paint.alarm("ALARM:"), one_line(what)),
     }
 }

@@ -3,7 +3,10 @@
 mod damage;
 mod import;
 mod keys;
+#[cfg(unix)]
+mod killed;
 mod side_by_side;
+mod store;
 mod support;
 mod usage;
 mod vault;

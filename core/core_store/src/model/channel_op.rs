@@ -84,6 +84,18 @@ impl<'a> ChannelOp<'a> {
         postcard::to_allocvec(self).expect("plain values encode into a growing buffer")
     }
 
+    /// The message that it changes; a post changes none but makes one.
+    pub fn target(&self) -> Option<&EventRef> {
+        match self {
+            ChannelOp::Post(_) => None,
+            ChannelOp::Edit { target, .. }
+            | ChannelOp::React { target, .. }
+            | ChannelOp::Unreact { target, .. }
+            | ChannelOp::Pin { target }
+            | ChannelOp::Unpin { target, .. } => Some(target),
+        }
+    }
+
     /// Reads what was sealed.
     ///
     /// # Errors

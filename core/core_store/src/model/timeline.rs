@@ -55,13 +55,14 @@ impl Timeline {
 
     /// The rank of `item` in the order: how many positions precede it.
     pub fn rank(&self, item: u32, order: impl Fn(u32, u32) -> Ordering) -> usize {
-        let at = self.chunks.partition_point(|chunk| order(chunk[chunk.len() - 1], item).is_lt());
+        self.rank_where(|other| order(other, item).is_lt())
+    }
+
+    /// How many positions there are before the first one that is not before something.
+    pub(crate) fn rank_where(&self, is_before: impl Fn(u32) -> bool) -> usize {
+        let at = self.chunks.partition_point(|chunk| is_before(chunk[chunk.len() - 1]));
         let before: usize = self.chunks[..at].iter().map(Vec::len).sum();
-        before
-            + self
-                .chunks
-                .get(at)
-                .map_or(0, |chunk| chunk.partition_point(|other| order(*other, item).is_lt()))
+        before + self.chunks.get(at).map_or(0, |chunk| chunk.partition_point(|other| is_before(*other)))
     }
 
     /// The positions from rank `from` (inclusive) on, in order.

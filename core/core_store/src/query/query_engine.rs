@@ -155,18 +155,10 @@ impl LocalStore {
             return Ok(None);
         }
         let payload = self.payload(&channel.index, at)?;
-        Ok(match ChannelOp::decode(&payload) {
-            Ok(ChannelOp::Post(_)) => Some(*event),
-            Ok(
-                ChannelOp::Edit { target, .. }
-                | ChannelOp::React { target, .. }
-                | ChannelOp::Unreact { target, .. }
-                | ChannelOp::Pin { target }
-                | ChannelOp::Unpin { target, .. },
-            ) => Some(target)
-                .filter(|target| channel.index.find(target).is_some_and(|at| channel.void(at).is_none())),
-            Err(_) => None,
-        })
+        let Ok(op) = ChannelOp::decode(&payload) else { return Ok(None) };
+        let message = *op.target().unwrap_or(event);
+        let counts = |at| channel.void(at).is_none();
+        Ok(channel.index.find(&message).is_some_and(counts).then_some(message))
     }
 
     /// The events whose names start with `text`: the first digits of a device's id, a dash, the number.

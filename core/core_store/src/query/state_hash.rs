@@ -1,30 +1,40 @@
-use super::MessageView;
+//! Hashes of states: `docs/format/state-hash.md`.
+use super::state_map::{Entity, StateMap};
+use super::{MessageView, StateTree};
+use crate::model::SpaceState;
+use crate::store::space_logs::ChannelLog;
 use crate::{Error, LocalStore};
-use terachat_event::{EventRef, LogId, SpaceId};
+use std::collections::BTreeMap;
+use terachat_event::{ChannelId, EventRef, LogId, SpaceId, UserId};
 
 impl LocalStore {
     /// Hash of a log's state: of a space's members, roles and channels, or of a channel's messages as they stand.
     /// Replicas that have the same events have the same hash, whatever order they came in and however they are kept.
-    /// Reads the whole channel.
+    ///
+    /// Reads what has changed since it was last asked for: each change takes the messages of 64 Lamport times.
     ///
     /// # Errors
     /// [`Error::Unknown`], [`Error::Store`].
     pub fn state_hash(&self, log: &LogId) -> Result<[u8; 32], Error> {
         if log.channel.is_none() {
-            return self
-                .space(&log.space)
-                .map(crate::model::SpaceState::root)
-                .ok_or(Error::Unknown("the space"));
+            return self.space(&log.space).map(SpaceState::root).ok_or(Error::Unknown("the space"));
         }
         let channel = self.channel(log)?;
-        let mut hasher = blake3::Hasher::new_derive_key("terachat 2026-11 channel state");
-        let mut bytes = Vec::new();
-        for at in channel.state.timeline.iter_from(0) {
-            bytes.clear();
-            put_message(&mut bytes, &self.view(channel, at)?);
-            hasher.update(&bytes);
+        self.complete_tree(channel);
+        let mut tree = channel.hashes.tree.borrow_mut();
+        tree.refresh(|leaf| self.hash_leaf(channel, leaf))
+    }
+
+    /// The same from the state alone, without the hashes at hand: reads the whole channel.
+    ///
+    /// # Errors
+    /// As [`LocalStore::state_hash`].
+    pub(crate) fn state_hash_anew(&self, log: &LogId) -> Result<[u8; 32], Error> {
+        if log.channel.is_none() {
+            return self.state_hash(log);
         }
-        Ok(*hasher.finalize().as_bytes())
+        let channel = self.channel(log)?;
+        stale_tree(channel).refresh(|leaf| self.hash_leaf(channel, leaf))
     }
 
     /// Hash over all states of a space.
@@ -33,14 +43,110 @@ impl LocalStore {
     /// As [`LocalStore::state_hash`].
     pub fn space_hash(&self, space: &SpaceId) -> Result<[u8; 32], Error> {
         let logs = self.spaces.get(space).ok_or(Error::Unknown("the space"))?;
-        let mut hasher = blake3::Hasher::new_derive_key("terachat 2026-11 space state");
-        hasher.update(&self.state_hash(&LogId::control(*space))?);
         // Not of `logs.channels`: there is more where the creation of a channel counted for a while.
-        for id in logs.control.state().channels.keys() {
-            hasher.update(&id.0).update(&self.state_hash(&LogId::channel(*space, *id))?);
-        }
-        Ok(*hasher.finalize().as_bytes())
+        let channels = logs.control.state().channels.keys().map(|id| {
+            let hash = self.state_hash(&LogId::channel(*space, *id))?;
+            Ok((*id, hash))
+        });
+        let channels: BTreeMap<_, _> = channels.collect::<Result<_, Error>>()?;
+        Ok(hash_space(&self.state_hash(&LogId::control(*space))?, channels))
     }
+
+    /// Everything of a space that has a hash of its own, to compare with another device's. Reads the whole space.
+    ///
+    /// # Errors
+    /// As [`LocalStore::state_hash`].
+    pub fn state_map(&self, space: &SpaceId) -> Result<StateMap, Error> {
+        let state = self.space(space).ok_or(Error::Unknown("the space"))?;
+        let channels = state.channels.keys().map(|id| {
+            let channel = self.channel(&LogId::channel(*space, *id))?;
+            let messages = channel.state.timeline.iter_from(0).map(|at| {
+                let hash = hash_message(&self.view(channel, at)?);
+                Ok((channel.index.stamp(at), hash))
+            });
+            Ok((*id, messages.collect::<Result<_, Error>>()?))
+        });
+        let channels = channels.collect::<Result<_, Error>>()?;
+        Ok(StateMap { space: *space, control: state.root(), entities: entities(state), channels })
+    }
+
+    /// Makes the tree one of the whole state: from the snapshot, or with every leaf still to be computed.
+    fn complete_tree(&self, channel: &ChannelLog) {
+        if channel.hashes.is_whole.replace(true) {
+            return;
+        }
+        let changed: Vec<u64> = channel.hashes.tree.borrow().leaves().map(|(leaf, _)| leaf).collect();
+        let mut tree = self.stored_hashes(channel).unwrap_or_else(|| stale_tree(channel));
+        changed.into_iter().for_each(|leaf| tree.touch(StateTree::times_of(leaf).0));
+        channel.hashes.tree.replace(tree);
+    }
+
+    /// Reads the trees that the snapshot still holds, before another one takes its place.
+    pub(crate) fn complete_stored_trees(&self) {
+        let channels = self.spaces.values().flat_map(|logs| logs.channels.values());
+        channels
+            .filter(|channel| channel.hashes.stored.get().is_some())
+            .for_each(|channel| self.complete_tree(channel));
+    }
+
+    fn hash_leaf(&self, channel: &ChannelLog, leaf: u64) -> Result<Option<[u8; 32]>, Error> {
+        let (first, last) = StateTree::times_of(leaf);
+        let lamport = |at: u32| channel.index.event(at).lamport;
+        let timeline = &channel.state.timeline;
+        let from = timeline.rank_where(|at| lamport(at) < first);
+        let messages = timeline.iter_from(from).take_while(|at| lamport(*at) <= last);
+        let hashes = messages.map(|at| Ok(hash_message(&self.view(channel, at)?)));
+        Ok(hash_messages(hashes.collect::<Result<Vec<_>, Error>>()?))
+    }
+}
+
+/// A tree of which every leaf is still to be computed.
+fn stale_tree(channel: &ChannelLog) -> StateTree {
+    let times = channel.state.timeline.iter_from(0).map(|at| channel.index.event(at).lamport);
+    StateTree::of(times.map(|lamport| (StateTree::leaf_of(lamport), None)))
+}
+
+/// A leaf: its messages' hashes in the total order; `None` without any.
+pub(super) fn hash_messages(hashes: impl IntoIterator<Item = [u8; 32]>) -> Option<[u8; 32]> {
+    let mut hasher = blake3::Hasher::new_derive_key("terachat 2026-11 state leaf");
+    hashes.into_iter().for_each(|hash| _ = hasher.update(&hash));
+    (hasher.count() > 0).then(|| *hasher.finalize().as_bytes())
+}
+
+/// A space's root over its control state's and its channels'.
+pub(super) fn hash_space(
+    control: &[u8; 32],
+    channels: impl IntoIterator<Item = (ChannelId, [u8; 32])>,
+) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new_derive_key("terachat 2026-11 space state");
+    hasher.update(control);
+    for (id, hash) in channels {
+        hasher.update(&id.0).update(&hash);
+    }
+    *hasher.finalize().as_bytes()
+}
+
+/// What of a control state can be named.
+fn entities(state: &SpaceState) -> BTreeMap<Entity, [u8; 32]> {
+    let mut devices: BTreeMap<&UserId, Vec<_>> = BTreeMap::new();
+    state.devices.iter().for_each(|(device, user)| devices.entry(user).or_default().push(device));
+    let members = state
+        .members
+        .iter()
+        .map(|(user, member)| (Entity::Member(*user), hash_plain(&(member, devices.get(user)))));
+    let channels = state.channels.iter().map(|(id, channel)| (Entity::Channel(*id), hash_plain(channel)));
+    members.chain(channels).collect()
+}
+
+fn hash_plain(value: &impl serde::Serialize) -> [u8; 32] {
+    let bytes = postcard::to_allocvec(value).expect("plain values encode into a growing buffer");
+    blake3::derive_key("terachat 2026-11 state entity", &bytes)
+}
+
+pub(crate) fn hash_message(message: &MessageView) -> [u8; 32] {
+    let mut bytes = Vec::with_capacity(message.body.len() + 256);
+    put_message(&mut bytes, message);
+    blake3::derive_key("terachat 2026-11 state message", &bytes)
 }
 
 /// Everything of a message in one fixed layout; lengths before texts, so that no two messages share bytes.

@@ -34,7 +34,8 @@ impl LocalStore {
     /// # Errors
     /// [`Error::Store`]: drop this value and open the store anew, it holds what it held.
     pub fn compact(&mut self) -> Result<(), Error> {
-        if self.rewrite_segments(SMALL_MIN)? { self.snapshot() } else { Ok(()) }
+        self.require_sound()?;
+        if self.rewrite_segments(SMALL_MIN, SMALL_MIN)? { self.snapshot() } else { Ok(()) }
     }
 
     /// What [`LocalStore::snapshot`] does of it by itself, once it is due.
@@ -42,15 +43,15 @@ impl LocalStore {
     /// # Errors
     /// As [`LocalStore::compact`]; but a segment that cannot be read stays as it is, and whoever reads it is told.
     pub(super) fn compact_if_due(&mut self) -> Result<(), Error> {
-        match self.rewrite_segments(SMALL_DUE) {
+        match self.rewrite_segments(SMALL_DUE, SMALL_MIN) {
             Err(Error::Corrupt(_) | Error::Malformed(_) | Error::Store(StoreError::Damaged { .. })) => Ok(()),
             result => result.map(drop),
         }
     }
 
-    /// Rewrites each closed segment with many small batches, once, and closes the current one for it when it holds `due`;
+    /// Rewrites each closed segment with `min` small batches, once, and closes the current one for it when it holds `due`;
     /// gives back whether there was any. What is behind in the log stays where it is, so the cost is the segment's.
-    fn rewrite_segments(&mut self, due: usize) -> Result<bool, Error> {
+    pub(super) fn rewrite_segments(&mut self, due: usize, min: usize) -> Result<bool, Error> {
         let small = self.small_batches();
         let current = self.log.closed_segments() + 1;
         if small.get(&current).is_some_and(|count| *count >= due) {
@@ -58,7 +59,7 @@ impl LocalStore {
         }
         let closed = self.log.closed_segments();
         let worth = |(segment, count): (u32, usize)| {
-            (segment <= closed && count >= SMALL_MIN && !self.log.is_rewritten(segment)).then_some(segment)
+            (segment <= closed && count >= min && !self.log.is_rewritten(segment)).then_some(segment)
         };
         let segments: Vec<u32> = small.into_iter().filter_map(worth).collect();
         for segment in &segments {

@@ -38,7 +38,7 @@ pub(crate) struct LogIndex {
     pub(crate) metas: Vec<BlockRef>,
     pub(super) heads: BTreeSet<u32>,
     /// Hashes of the events from `hashes_from` on; earlier ones are recomputed when somebody needs them.
-    pub(super) hashes: Vec<EventHash>,
+    pub(crate) hashes: Vec<EventHash>,
     pub(super) hashes_from: u32,
     pub(super) stubs: Vec<Stub>,
     /// From which number on a device's events count for nothing because it signed two with one number.

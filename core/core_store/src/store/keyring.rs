@@ -7,7 +7,7 @@ use std::sync::Arc;
 use terachat_event::{ChannelId, EventHash, SpaceId};
 use terachat_vault::{Secret, SecretBytes};
 
-const PREFIX: &[u8] = b"epoch/";
+pub(super) const PREFIX: &[u8] = b"epoch/";
 
 /// The exported secrets of a device's MLS epochs, and the channel keys derived from them.
 #[derive(Default)]

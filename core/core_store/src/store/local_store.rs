@@ -38,6 +38,8 @@ pub struct LocalStore {
     pub(super) snapshot: Option<Snapshot>,
     /// Whether commits wait for [`LocalStore::flush`] to become durable.
     deferred: bool,
+    /// Why nothing is written any more.
+    halted: Option<String>,
 }
 
 impl LocalStore {
@@ -69,6 +71,7 @@ impl LocalStore {
             tail_len: 0,
             snapshot: None,
             deferred: false,
+            halted: None,
         }
     }
 
@@ -159,6 +162,11 @@ impl LocalStore {
         self.spaces.is_empty()
     }
 
+    /// Closes the store. Nothing acknowledged depends on it.
+    pub fn into_storage(self) -> Box<dyn Storage> {
+        self.log.into_storage()
+    }
+
     /// Bytes on disk in the commit log.
     pub fn disk_len(&self) -> u64 {
         self.log.bytes()
@@ -212,6 +220,23 @@ impl LocalStore {
         Ok(self.log.sync()?)
     }
 
+    /// Lets nothing be written any more, because what is held contradicts itself: a snapshot would make it last, and events
+    /// made on it would be signed for good. Reading goes on. It lasts until the store is opened anew.
+    pub fn halt(&mut self, why: &str) {
+        self.halted.get_or_insert_with(|| why.to_owned());
+    }
+
+    /// Why nothing is written any more, if so.
+    pub fn halted(&self) -> Option<&str> {
+        self.halted.as_deref()
+    }
+
+    /// # Errors
+    /// [`Error::Halted`].
+    pub(super) fn require_sound(&self) -> Result<(), Error> {
+        self.halted.clone().map_or(Ok(()), |why| Err(Error::Halted(why)))
+    }
+
     pub(crate) fn index(&self, log: &LogId) -> Option<&LogIndex> {
         self.spaces.get(&log.space)?.index(log)
     }
@@ -222,6 +247,7 @@ impl LocalStore {
 
     /// One append, one sync; the sync waits while commits are deferred.
     pub(super) fn commit(&mut self, blocks: &[Block<'_>]) -> Result<Vec<BlockRef>, Error> {
+        self.require_sound()?;
         let refs = if self.deferred { self.log.append(blocks)? } else { self.log.commit(blocks)? };
         self.tail_len += blocks.iter().map(|block| block.body.len() as u64).sum::<u64>();
         Ok(refs)
@@ -482,5 +508,7 @@ impl LocalStore {
     }
 }
 
+#[cfg(test)]
+mod power_cuts;
 #[cfg(test)]
 mod tests;

@@ -5,10 +5,11 @@ mod index_columns;
 use super::control::{Control, Settled};
 use super::local_store::LocalStore;
 use super::records;
-use super::space_logs::{CUT, ChannelLog, EQUIVOCATED, SpaceLogs};
+use super::space_logs::{CUT, ChannelLog, EQUIVOCATED, SpaceLogs, StateHashes};
 use super::{BlockRef, Error as StoreError, Snapshot};
 use crate::Error;
 use crate::model::{ChannelState, ControlLog, Rank, SpaceState};
+use crate::query::StateTree;
 use crate::query::search_index::SearchIndex;
 use crate::sync::{Reader, put};
 use index_columns::{put_index, read_index};
@@ -17,7 +18,7 @@ use terachat_event::{ChannelId, DeviceId, EventHash, LogId, SpaceId};
 use terachat_vault::SecretBytes;
 use zeroize::Zeroize;
 
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 /// Why events were cut off, in the order of the lists of them.
 const CUTS: [&str; 2] = [CUT, EQUIVOCATED];
 /// A snapshot is worth its writing when the tail holds this many bytes more than are quickly replayed.
@@ -29,17 +30,19 @@ impl LocalStore {
     /// # Errors
     /// As [`LocalStore::snapshot`].
     pub fn snapshot_if_due(&mut self) -> Result<(), Error> {
-        if self.tail_len > TAIL_LEN_MAX { self.snapshot() } else { Ok(()) }
+        if self.tail_len > TAIL_LEN_MAX && self.halted().is_none() { self.snapshot() } else { Ok(()) }
     }
 
     /// Writes a snapshot of everything, so that the next opening replays nothing.
     ///
     /// # Errors
-    /// [`Error::Store`]; the old snapshot is still there.
+    /// [`Error::Store`], [`Error::Halted`]; the old snapshot is still there.
     pub fn snapshot(&mut self) -> Result<(), Error> {
+        self.require_sound()?;
         self.compact_if_due()?;
         // Also reads what of the old snapshot was not read yet.
         self.index_texts()?;
+        self.complete_stored_trees();
         let root = self.put_root();
         let mut parts = vec![Part::Secret(root)];
         for logs in self.spaces.values_mut() {
@@ -52,6 +55,7 @@ impl LocalStore {
                 put_channel(&mut out, channel, &devices);
                 parts.push(Part::Plain(out));
                 parts.push(Part::Plain(put_texts(channel)));
+                parts.push(Part::Plain(put_hashes(&channel.hashes)));
             }
         }
         self.log.replace_snapshot(&parts)?;
@@ -115,6 +119,7 @@ impl LocalStore {
                 let devices: Vec<DeviceId> = known_devices(&logs.control).copied().collect();
                 let mut channel = read_channel(&part, log, &devices)?;
                 channel.stored_search = Some(next());
+                channel.hashes.stored.set(Some(next()));
                 logs.channels.insert(id, channel);
             }
         }
@@ -183,6 +188,12 @@ impl LocalStore {
             Err(error) => Err(error.into()),
         }
     }
+
+    /// The hashes that the snapshot holds of a channel's state and that were not read yet; damaged ones are computed anew.
+    pub(crate) fn stored_hashes(&self, channel: &ChannelLog) -> Option<StateTree> {
+        let number = channel.hashes.stored.take()?;
+        read_hashes(&self.log.snapshot_part(self.snapshot.as_ref()?, number).ok()?)
+    }
 }
 
 /// A part of a snapshot; what is secret is wiped.
@@ -245,6 +256,38 @@ fn read_channel(bytes: &[u8], log: LogId, devices: &[DeviceId]) -> Result<Channe
     }
     channel.state = ChannelState::read(&mut reader, events)?;
     Ok(channel)
+}
+
+/// Hashes of a channel's state, if somebody asked for them; nothing otherwise.
+fn put_hashes(hashes: &StateHashes) -> Vec<u8> {
+    let mut out = Vec::new();
+    if !hashes.is_whole.get() {
+        return out;
+    }
+    let mut next = 0;
+    for (leaf, hash) in hashes.tree.borrow().leaves() {
+        put(&mut out, leaf - next);
+        out.push(u8::from(hash.is_some()));
+        hash.iter().for_each(|hash| out.extend_from_slice(hash));
+        next = leaf + 1;
+    }
+    out
+}
+
+fn read_hashes(bytes: &[u8]) -> Option<StateTree> {
+    let mut reader = Reader::new(bytes);
+    let (mut leaves, mut next) = (Vec::new(), 0u64);
+    while !reader.rest().is_empty() {
+        let leaf = next.checked_add(reader.number().ok()?)?;
+        let hash = match reader.array().ok()? {
+            [0] => None,
+            [1] => Some(reader.array().ok()?),
+            _ => return None,
+        };
+        leaves.push((leaf, hash));
+        next = leaf.checked_add(1)?;
+    }
+    if leaves.is_empty() { None } else { Some(StateTree::of(leaves)) }
 }
 
 /// The text index as segments; without any it is built anew from the log.

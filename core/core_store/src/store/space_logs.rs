@@ -6,8 +6,10 @@ use crate::model::{
     Verdict, same_user,
 };
 use crate::query::search_index::SearchIndex;
+use crate::query::{Journal, StateTree};
 use crate::sync::Batch;
 use hashbrown::HashMap;
+use std::cell::{Cell, RefCell};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use terachat_event::{ChannelId, DeviceId, EventHash, EventRef, LogId, SpaceId};
@@ -31,6 +33,20 @@ pub(crate) struct ChannelLog {
     pub(crate) search: Option<SearchIndex>,
     /// The part of the snapshot that holds them, until it was read.
     pub(crate) stored_search: Option<usize>,
+    /// Hashes of the state.
+    pub(crate) hashes: StateHashes,
+    /// What has changed lately.
+    pub(crate) journal: Journal,
+}
+
+/// A channel's state as hashes, as far as they were asked for.
+#[derive(Default)]
+pub(crate) struct StateHashes {
+    /// If [`StateHashes::is_whole`], of the whole state; otherwise it knows only what has changed.
+    pub(crate) tree: RefCell<StateTree>,
+    pub(crate) is_whole: Cell<bool>,
+    /// The part of the snapshot that holds the tree, until it was read.
+    pub(crate) stored: Cell<Option<usize>>,
 }
 
 impl SpaceLogs {
@@ -213,6 +229,8 @@ impl SpaceLogs {
     ) -> Result<(), E> {
         let Some(channel) = self.channels.get_mut(id) else { return Ok(()) };
         channel.state = ChannelState::default();
+        channel.hashes = StateHashes::default();
+        channel.journal.begin_anew();
         for at in 0..channel.index.len() {
             let bytes = payload(&channel.index, at)?;
             // What this version cannot read does nothing, here as when it first came.
@@ -243,6 +261,8 @@ impl ChannelLog {
             void_by_cut: Void::new(),
             search: None,
             stored_search: None,
+            hashes: StateHashes::default(),
+            journal: Journal::default(),
         }
     }
 
@@ -266,7 +286,12 @@ impl ChannelLog {
     fn apply(&mut self, space: &SpaceState, at: u32, op: ChannelOp<'_>) {
         let log =
             Within { index: &self.index, space, by_right: &self.void_by_right, by_cut: &self.void_by_cut };
+        let changed = op.target().map_or(Some(at), |target| self.index.find(target));
         self.state.apply(at, &self.index.stamp(at), op, &log);
+        if let Some(message) = changed {
+            self.hashes.tree.get_mut().touch(self.index.event(message).lamport);
+            self.journal.touch(message);
+        }
     }
 
     /// Events behind the pins of demotions that left their author the right to write, but not to pin, and made under

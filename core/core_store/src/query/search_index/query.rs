@@ -1,3 +1,4 @@
+use super::matching;
 use super::tokenizer::{TokenKind, Tokenizer, head_of};
 
 /// Terms in a query; what comes after them is ignored.
@@ -115,6 +116,15 @@ impl Query {
     #[must_use]
     pub fn filters(&self) -> &[Filter] {
         &self.filters
+    }
+
+    /// Whether a text meets the query, its filters aside: what searching an index of it would find.
+    #[must_use]
+    pub fn accepts(&self, text: &str) -> bool {
+        let mut tokenizer = Tokenizer::default();
+        let mut holds = |phrase: &Phrase| matching::contains(&mut tokenizer, text, phrase);
+        let asks = !self.required.is_empty() || !self.excluded.is_empty() || !self.filters.is_empty();
+        asks && self.required.iter().all(&mut holds) && !self.excluded.iter().any(&mut holds)
     }
 
     /// Whether nothing was asked: such a query finds nothing, while filters alone find all they accept.

@@ -9,6 +9,11 @@ use super::{Closed, CommitLog, check_len};
 use crate::store::Error;
 
 impl CommitLog {
+    /// How often segments were rewritten: when it changes, what named places before may name others now.
+    pub(crate) fn rewritten(&self) -> u32 {
+        super::rewrites(&self.closed)
+    }
+
     /// Number of segments that nothing is added to any more; they are numbered from 1.
     pub(crate) fn closed_segments(&self) -> u32 {
         u32::try_from(self.closed.len()).expect("segments are counted in 32 bits")
