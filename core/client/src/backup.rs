@@ -2,6 +2,7 @@
 mod file;
 
 use crate::bundle_file::take;
+use crate::guard::NewCounter;
 use crate::identity::Identity;
 use crate::protocol::Frame;
 use crate::{Client, Error};
@@ -101,14 +102,15 @@ impl Client {
         source: &mut dyn MasterKeySource,
         mut entropy: Box<dyn Entropy + Send>,
         now_ms: u64,
+        counter: Option<NewCounter<'_>>,
     ) -> Result<Self, Error> {
         let keyring = Keyring::open(file::keyring_of(backup)?, backup_source)?;
         let secret = |name| keyring.secret(name).ok_or(Error::Backup("it lacks a key"));
         let content = file::open(backup, secret(BACKUP)?)?;
         content.check()?;
-        let identity =
-            Identity::restore(&mut *storage, keyring.label(), secret(USER)?, source, &mut *entropy)?;
-        let mut client = Self::over(identity, storage, entropy, now_ms)?;
+        let (label, user) = (keyring.label(), secret(USER)?);
+        let made = Identity::restore(&mut *storage, label, user, source, &mut *entropy, counter)?;
+        let mut client = Self::over(made.0, storage, entropy, made.1, now_ms)?;
         client.store.defer();
         client.store.keep_epoch_secrets(content.secrets.expose_secret())?;
         let mut rest = content.frames.as_slice();

@@ -14,6 +14,6 @@ pub fn check_profile(
     source: &mut dyn MasterKeySource,
     entropy: Box<dyn Entropy + Send>,
 ) -> Result<CheckReport, Error> {
-    let identity = Identity::open(&*storage, source)?;
+    let (identity, _) = Identity::open(&*storage, source)?;
     Ok(LocalStore::check(storage, &identity.store_key, entropy)?)
 }

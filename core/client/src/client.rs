@@ -1,5 +1,6 @@
 use crate::Error;
 use crate::api::{Answer, Notice, Request};
+use crate::guard::{Guard, NewCounter};
 use crate::identity::Identity;
 use crate::membership::Membership;
 use crate::peer::Peer;
@@ -8,7 +9,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use terachat_core_store::LocalStore;
 use terachat_core_store::store::Storage;
 use terachat_event::{DeviceId, SpaceId};
-use terachat_vault::{Entropy, MasterKeySource, Secret};
+use terachat_vault::{
+    BoxedCounter, CounterError, CounterKind, Entropy, MasterKeySource, RollbackError, Secret, VaultId,
+};
 
 /// One device: its keys, its store, its place in its groups, and its conversations with peers.
 ///
@@ -25,45 +28,70 @@ pub struct Client {
     pub(crate) notices: VecDeque<Notice>,
     pub(crate) now_ms: u64,
     pub(crate) watch: Watch,
+    pub(crate) guard: Guard,
 }
 
 impl Client {
-    /// Makes a new profile in an empty storage: fresh keys, guarded by `source`.
+    /// Makes a new profile in an empty storage: fresh keys, guarded by `source`, and a counter against being set back.
     ///
     /// # Errors
-    /// [`Error::ProfileExists`], [`Error::Input`], [`Error::Keyring`], [`Error::Store`].
+    /// [`Error::ProfileExists`], [`Error::Input`], [`Error::Keyring`], [`Error::Rollback`], [`Error::Store`].
     pub fn create(
         mut storage: Box<dyn Storage>,
         name: &str,
         source: &mut dyn MasterKeySource,
         mut entropy: Box<dyn Entropy + Send>,
         now_ms: u64,
+        counter: Option<NewCounter<'_>>,
     ) -> Result<Self, Error> {
-        let identity = Identity::create(&mut *storage, name, source, &mut *entropy)?;
-        Self::over(identity, storage, entropy, now_ms)
+        let (identity, counter) = Identity::create(&mut *storage, name, source, &mut *entropy, counter)?;
+        Self::over(identity, storage, entropy, counter, now_ms)
     }
 
     /// Opens a profile with one of the sources that guard it. Takes as long as the source (a passphrase's cost), then as
     /// long as the tail behind the snapshot.
     ///
     /// # Errors
-    /// [`Error::NoProfile`], [`Error::Keyring`] for a wrong passphrase, [`Error::Store`] for damage.
+    /// [`Error::NoProfile`], [`Error::Keyring`] for a wrong passphrase, [`Error::Store`] for damage; [`Error::Guarded`] for a
+    /// profile with a counter.
     pub fn open(
         storage: Box<dyn Storage>,
         source: &mut dyn MasterKeySource,
         entropy: Box<dyn Entropy + Send>,
     ) -> Result<Self, Error> {
-        let identity = Identity::open(&*storage, source)?;
-        Self::over(identity, storage, entropy, 0)
+        let (identity, keyring) = Identity::open(&*storage, source)?;
+        match keyring.counter_kind() {
+            Some(kind) => Err(Error::Guarded(kind.name())),
+            None => Self::over(identity, storage, entropy, None, 0),
+        }
+    }
+
+    /// Opens a profile that may have a counter; `open` is given its kind, the profile's keyring and the counter's secret.
+    ///
+    /// # Errors
+    /// As [`Client::open`]; [`Error::Rollback`] when the profile is older than its counter, or the counter cannot be had.
+    /// Nothing was signed.
+    pub fn open_guarded(
+        storage: Box<dyn Storage>,
+        source: &mut dyn MasterKeySource,
+        entropy: Box<dyn Entropy + Send>,
+        open: impl FnOnce(CounterKind, VaultId, &Secret<32>) -> Result<BoxedCounter, CounterError>,
+    ) -> Result<Self, Error> {
+        let (identity, keyring) = Identity::open(&*storage, source)?;
+        let owner = VaultId(keyring.vault());
+        let counter = keyring.bound_counter(|kind, secret| open(kind, owner, secret));
+        Self::over(identity, storage, entropy, counter.map_err(RollbackError::from)?, 0)
     }
 
     pub(crate) fn over(
         identity: Identity,
         storage: Box<dyn Storage>,
         entropy: Box<dyn Entropy + Send>,
+        counter: Option<BoxedCounter>,
         now_ms: u64,
     ) -> Result<Self, Error> {
         let store = LocalStore::open(storage, &identity.store_key, entropy)?;
+        let guard = Guard::new(counter, &store)?;
         let mut client = Self {
             identity,
             store,
@@ -74,6 +102,7 @@ impl Client {
             notices: VecDeque::new(),
             now_ms,
             watch: Watch::default(),
+            guard,
         };
         // A crash may have come between a commit's event and its processing: the event is there, so go on from it.
         for space in client.store.spaces().collect::<Vec<_>>() {
@@ -155,11 +184,12 @@ impl Client {
         self.notices.pop_front()
     }
 
-    /// Closes the profile; writes a snapshot first if the next opening would gain by it.
+    /// Closes the profile, behind a last checkpoint; writes a snapshot first if the next opening would gain by it.
     ///
     /// # Errors
-    /// [`Error::Store`]; everything acknowledged is safe all the same.
+    /// [`Error::Rollback`], [`Error::Store`]; everything acknowledged is safe all the same.
     pub fn close(mut self) -> Result<(), Error> {
+        self.checkpoint()?;
         Ok(self.store.snapshot_if_due()?)
     }
 }

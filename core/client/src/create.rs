@@ -38,6 +38,7 @@ impl Client {
 
     pub(crate) fn space_create(&mut self, name: &str) -> Result<Answer, Error> {
         check_name(name)?;
+        self.before_signing()?;
         let mut salt = [0; 16];
         self.store.entropy().fill(&mut salt);
         let genesis = ControlOp::Genesis { name: name.to_owned(), owner: self.identity.card(), salt };
@@ -87,6 +88,7 @@ impl Client {
     ) -> Result<EventRef, Error> {
         let payloads = vec![ControlTransaction(ops).encode()];
         let draft = Draft { log: LogId::control(space), payloads, key: None, wall_ms: self.now_ms };
+        self.before_signing()?;
         let events = self.store.apply_local(&self.identity.device, &draft, |hashes| writes(&hashes[0]))?;
         Ok(events[0])
     }

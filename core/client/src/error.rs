@@ -14,6 +14,12 @@ pub enum Error {
     /// The caller's: the source of the master key does not open the profile, or its key file is damaged.
     #[error(transparent)]
     Keyring(#[from] terachat_vault::KeyringError),
+    /// The profile is an older copy than its counter says, or the counter cannot be used. Nothing was signed.
+    #[error(transparent)]
+    Rollback(#[from] terachat_vault::RollbackError),
+    /// The caller's: the profile has a counter, and was to be opened without.
+    #[error("this profile is guarded by a counter ({0}) against being set back; open it with that counter")]
+    Guarded(&'static str),
     /// The caller's: nothing is called that.
     #[error("no {what} is called {name:?} here; `terachat status` lists what there is")]
     Unknown {

@@ -1,9 +1,10 @@
 use crate::Error;
+use crate::guard::NewCounter;
 use terachat_core_store::model::Card;
 use terachat_core_store::store::Storage;
 use terachat_event::{DeviceId, DeviceKey, UserId};
 use terachat_group::DeviceSigner;
-use terachat_vault::{Entropy, Keyring, MasterKeySource, Secret, SourceKind};
+use terachat_vault::{BoxedCounter, Entropy, Keyring, MasterKeySource, Secret, SourceKind};
 
 /// The file that holds the profile's keys: a keyring, as any vault's (`docs/format/profile.md`).
 const FILE: &str = "keyring";
@@ -32,7 +33,8 @@ impl Identity {
         name: &str,
         source: &mut dyn MasterKeySource,
         entropy: &mut dyn Entropy,
-    ) -> Result<Self, Error> {
+        counter: Option<NewCounter<'_>>,
+    ) -> Result<(Self, Option<BoxedCounter>), Error> {
         if !storage.list()?.is_empty() {
             return Err(Error::ProfileExists);
         }
@@ -40,7 +42,7 @@ impl Identity {
             return Err(Error::Input("a name is 1 to 100 characters without control characters"));
         }
         let user = Secret::generate(|key| entropy.fill(key));
-        Self::write_new(storage, name, &user, source, entropy)
+        Self::write_new(storage, name, &user, source, entropy, counter)
     }
 
     /// Makes a further device of a user whose key came with a backup.
@@ -50,11 +52,12 @@ impl Identity {
         user: &Secret<32>,
         source: &mut dyn MasterKeySource,
         entropy: &mut dyn Entropy,
-    ) -> Result<Self, Error> {
+        counter: Option<NewCounter<'_>>,
+    ) -> Result<(Self, Option<BoxedCounter>), Error> {
         if !storage.list()?.is_empty() {
             return Err(Error::ProfileExists);
         }
-        Self::write_new(storage, name, user, source, entropy)
+        Self::write_new(storage, name, user, source, entropy, counter)
     }
 
     fn write_new(
@@ -63,20 +66,26 @@ impl Identity {
         user: &Secret<32>,
         source: &mut dyn MasterKeySource,
         entropy: &mut dyn Entropy,
-    ) -> Result<Self, Error> {
+        counter: Option<NewCounter<'_>>,
+    ) -> Result<(Self, Option<BoxedCounter>), Error> {
         let mut keyring = Keyring::generate(name, entropy);
         keyring.keep_secret(USER, user.duplicate_secret());
         for secret in [DEVICE, STORE] {
             keyring.keep_secret(secret, Secret::generate(|key| entropy.fill(key)));
         }
         keyring.guard(source, entropy).map_err(terachat_vault::KeyringError::from)?;
+        let counter = counter.map(|counter| counter.bind(&mut keyring, 0, entropy)).transpose()?;
         write(storage, &mut keyring, entropy)?;
-        Self::of(&keyring)
+        Ok((Self::of(&keyring)?, counter))
     }
 
     /// Opens the keys with one of the sources that guard them.
-    pub(crate) fn open(storage: &dyn Storage, source: &mut dyn MasterKeySource) -> Result<Self, Error> {
-        Self::of(&Keyring::open(&read(storage)?, source)?)
+    pub(crate) fn open(
+        storage: &dyn Storage,
+        source: &mut dyn MasterKeySource,
+    ) -> Result<(Self, Keyring), Error> {
+        let keyring = Keyring::open(&read(storage)?, source)?;
+        Ok((Self::of(&keyring)?, keyring))
     }
 
     fn of(keyring: &Keyring) -> Result<Self, Error> {
@@ -157,7 +166,12 @@ fn read(storage: &dyn Storage) -> Result<Vec<u8>, Error> {
     Ok(storage.read(FILE, 0, len)?)
 }
 
-fn write(storage: &mut dyn Storage, keyring: &mut Keyring, entropy: &mut dyn Entropy) -> Result<(), Error> {
+/// Puts a keyring in the place of the one that is there.
+pub(crate) fn write(
+    storage: &mut dyn Storage,
+    keyring: &mut Keyring,
+    entropy: &mut dyn Entropy,
+) -> Result<(), Error> {
     let bytes = keyring.seal(entropy).map_err(terachat_vault::KeyringError::from)?;
     Ok(storage.replace(FILE, &bytes)?)
 }

@@ -78,6 +78,7 @@ impl Client {
         self.require(&log.space, Right::Send, "writing takes rank 1, in a space this user is a member of")?;
         self.see_out(log.space)?;
         let key = self.epoch(&log.space)?;
+        self.before_signing()?;
         let events = self.store.post(&self.identity.device, log, key, self.now_ms, ops)?;
         for event in events.iter().take(crate::receive::NOTICES_MAX) {
             self.notice(&log, event)?;

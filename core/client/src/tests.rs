@@ -1,5 +1,6 @@
 //! Stories of several devices, with a network that the tests hold in their hands.
 mod backup;
+mod guard;
 mod simulation;
 
 use crate::api::{Answer, ImportRecord, Notice, Place, Request, Status, Style};
@@ -40,7 +41,7 @@ impl World {
             let storage = CrashStorage::new(n);
             let boxed: Box<dyn Storage> = Box::new(storage.clone());
             let entropy = Box::new(Counter(n << 32));
-            let client = Client::create(boxed, name, &mut passphrase("secret"), entropy, 0).unwrap();
+            let client = Client::create(boxed, name, &mut passphrase("secret"), entropy, 0, None).unwrap();
             world.devices.insert(name, (client, storage));
         }
         world
@@ -51,7 +52,7 @@ impl World {
         let storage = CrashStorage::new(n);
         let boxed: Box<dyn Storage> = Box::new(storage.clone());
         let entropy = Box::new(Counter(n << 32));
-        let client = Client::create(boxed, name, &mut passphrase("secret"), entropy, 0).unwrap();
+        let client = Client::create(boxed, name, &mut passphrase("secret"), entropy, 0, None).unwrap();
         self.devices.insert(name, (client, storage));
     }
 
@@ -421,7 +422,7 @@ fn a_profile_opens_with_its_passphrase_only() {
         Client::open(Box::new(empty), &mut passphrase("x"), Box::new(Counter(1))).map(drop),
         Err(Error::NoProfile)
     ));
-    let again = Client::create(Box::new(storage), "ada", &mut passphrase("x"), Box::new(Counter(1)), 0);
+    let again = Client::create(Box::new(storage), "ada", &mut passphrase("x"), Box::new(Counter(1)), 0, None);
     assert!(matches!(again.map(drop), Err(Error::ProfileExists)));
 }
 
@@ -478,6 +479,7 @@ fn a_stranger_learns_nothing_and_a_hostile_peer_breaks_nothing() {
         &mut passphrase("x"),
         Box::new(Counter(9 << 32)),
         0,
+        None,
     );
     world.devices.insert("mallory", (mallory.unwrap(), storage));
     world.connect("ada", "mallory");

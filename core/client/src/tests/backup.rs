@@ -14,7 +14,7 @@ fn export(world: &mut World, name: &str) -> Vec<u8> {
 fn restore(storage: Box<dyn Storage>, backup: &[u8], words: &str) -> Result<Client, Error> {
     backup_vault(backup)?;
     let entropy = Box::new(Counter(99 << 32));
-    Client::restore(storage, backup, &mut passphrase(words), &mut passphrase("secret"), entropy, 5)
+    Client::restore(storage, backup, &mut passphrase(words), &mut passphrase("secret"), entropy, 5, None)
 }
 
 impl World {

@@ -73,7 +73,8 @@ impl World {
             let storage = CrashStorage::new(seed << 8 | at as u64);
             let boxed: Box<dyn Storage> = Box::new(storage.clone());
             let name = format!("d{at}");
-            let client = Client::create(boxed, &name, &mut passphrase("secret"), entropy(at, 0), 0).unwrap();
+            let client =
+                Client::create(boxed, &name, &mut passphrase("secret"), entropy(at, 0), 0, None).unwrap();
             let id = client.identity.device_id().0;
             let (fault, invitation, joined, incarnation) = (None, None, at == 0, 0);
             Device { name, client, storage, id, fault, invitation, joined, incarnation }
