@@ -1,6 +1,7 @@
 //! The command line, as clap reads it: what may be said, and no more.
 mod command;
 mod global;
+mod source;
 mod store;
 mod vault;
 
@@ -9,10 +10,11 @@ pub(crate) use command::{
     ReadArgs, RoleCommand, SpaceCommand, SyncArgs,
 };
 pub(crate) use global::Global;
+pub(crate) use source::{CounterSpec, NewSource, RecoveryArgs, SourceArgs, SourceSpec};
 pub(crate) use store::{AuditArgs, StoreCommand, StoreImportArgs};
 pub(crate) use vault::{
-    CollectionsCommand, GetArgs, NewSource, ProbeArgs, PutArgs, ReceiptCommand, RecordArgs, RotateCommand,
-    ServeArgs, TokenCommand, VaultArgs, VaultCommand, VaultPlace, scopes,
+    CollectionsCommand, GetArgs, ProbeArgs, PutArgs, ReceiptCommand, RecordArgs, RotateCommand, ServeArgs,
+    TokenCommand, VaultArgs, VaultCommand, VaultPlace, scopes,
 };
 
 use clap::Parser;

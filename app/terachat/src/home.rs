@@ -1,19 +1,24 @@
-use crate::args::Global;
+use crate::args::{CounterSpec, Global, SourceArgs};
 use crate::failure::{Failure, Result};
-use crate::{master_key, memory};
+use crate::{counter, master_key, memory};
 use etcetera::BaseStrategy;
 use std::path::{Path, PathBuf};
-use terachat_client::{Client, change_profile_keys, check_profile, profile_sources, profile_vault};
+use terachat_client::{
+    Client, NewCounter, adopt_profile_counter, change_profile_keys, check_profile, profile_sources,
+    profile_vault,
+};
 use terachat_core_store::store::CheckReport;
 use terachat_host::{Disk, Lock, OsEntropy, clock};
-use terachat_vault::{Entropy, Keyring, KeyringError, MasterKeySource, SourceKind, VaultId};
+use terachat_vault::{
+    CounterKind, Entropy, Keyring, KeyringError, MasterKeySource, RollbackError, SourceKind, VaultId,
+};
 
 /// The folder in which one profile lives, and where its passphrase comes from.
 #[derive(Debug, Clone)]
 pub(crate) struct Home {
     folder: PathBuf,
-    passphrase_file: Option<PathBuf>,
-    key_file: Option<PathBuf>,
+    sources: SourceArgs,
+    counter: Option<CounterSpec>,
     allow_unpinned_keys: bool,
 }
 
@@ -88,10 +93,15 @@ impl Home {
         };
         Ok(Self {
             folder,
-            passphrase_file: global.passphrase_file.clone(),
-            key_file: global.key_file.clone(),
+            sources: global.sources.clone(),
+            counter: global.counter.clone(),
             allow_unpinned_keys: global.allow_unpinned_keys,
         })
+    }
+
+    /// What says how hardware is reached.
+    pub(crate) fn sources(&self) -> &SourceArgs {
+        &self.sources
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -110,17 +120,9 @@ impl Home {
     pub(crate) fn create(&self, name: &str) -> Result<Profile> {
         self.refuse_used()?;
         memory::pin(self.allow_unpinned_keys)?;
-        let mut source = master_key::new_passphrase(self.passphrase_file.as_deref())?;
-        let lock = Lock::acquire(&self.folder).map_err(Failure::from_text)?;
-        self.refuse_used()?;
-        let disk = Disk::open(&self.folder).map_err(Failure::from_text)?;
-        let entropy = OsEntropy::new().map_err(Failure::from_text)?;
-        let client = Client::create(Box::new(disk), name, &mut source, Box::new(entropy), clock::now_ms())
-            .map_err(|error| {
-                self.clear();
-                Failure::from_text(error)
-            })?;
-        Ok(Profile { client, lock })
+        self.made(|disk, source, entropy, counter| {
+            Client::create(disk, name, source, entropy, clock::now_ms(), counter)
+        })
     }
 
     /// Makes a new profile in an empty or missing folder from a backup. `source` gives what opens the backup; it is asked once
@@ -135,18 +137,82 @@ impl Home {
     ) -> Result<Profile> {
         let usable = self.refuse_used().and_then(|()| memory::pin(self.allow_unpinned_keys));
         let mut backup_source = source(usable)?;
-        let mut own = master_key::new_passphrase(self.passphrase_file.as_deref())?;
+        self.made(|disk, source, entropy, counter| {
+            let now_ms = clock::now_ms();
+            Client::restore(disk, backup, backup_source.as_mut(), source, entropy, now_ms, counter)
+        })
+    }
+
+    /// Has `make` make a profile that the sources and the counter of the flags guard.
+    ///
+    /// A source but a passphrase may be bound to the keyring, which is drawn when the profile is made. So that is made under a
+    /// passphrase that nobody knows, and handed over to its source before anybody is told of it.
+    fn made(
+        &self,
+        make: impl FnOnce(
+            Box<Disk>,
+            &mut dyn MasterKeySource,
+            Box<OsEntropy>,
+            Option<NewCounter<'_>>,
+        ) -> std::result::Result<Client, terachat_client::Error>,
+    ) -> Result<Profile> {
+        let by_words = self.sources.master_key.is_none() && self.sources.key_file.is_none();
+        let mut source = match by_words {
+            true => master_key::new_passphrase(self.sources.passphrase_file.as_deref())?,
+            false => master_key::nobody()?,
+        };
         let lock = Lock::acquire(&self.folder).map_err(Failure::from_text)?;
         self.refuse_used()?;
-        let disk = Box::new(Disk::open(&self.folder).map_err(Failure::from_text)?);
-        let entropy = Box::new(OsEntropy::new().map_err(Failure::from_text)?);
-        let now_ms = clock::now_ms();
-        let client = Client::restore(disk, backup, backup_source.as_mut(), &mut own, entropy, now_ms)
-            .map_err(|error| {
-                self.clear();
-                Failure::from_text(error)
-            })?;
-        Ok(Profile { client, lock })
+        let disk = || Disk::open(&self.folder).map_err(Failure::from_text);
+        let entropy = || OsEntropy::new().map_err(Failure::from_text);
+        let spec = self.counter.clone().unwrap_or(CounterSpec::File(None));
+        let mut counter = |owner, secret: &_| counter::make(&spec, owner, secret);
+        let counter = counter::kind(&spec).map(|kind| NewCounter { kind, make: &mut counter });
+        let made = make(Box::new(disk()?), &mut source, Box::new(entropy()?), counter);
+        let undone = |failure| {
+            self.clear();
+            failure
+        };
+        let client = made.map_err(|error| undone(Failure::from_text(error)))?;
+        if by_words {
+            return Ok(Profile { client, lock });
+        }
+        Profile { client, lock }.close();
+        let lock = Lock::acquire(&self.folder).map_err(Failure::from_text)?;
+        let handed_over = (|| {
+            let mut disk = disk()?;
+            let vault = VaultId(profile_vault(&disk).map_err(Failure::from_text)?);
+            let mut own = master_key::first(&self.sources, vault)?;
+            change_profile_keys(&mut disk, &mut source, &mut entropy()?, |keyring, entropy| {
+                Ok(keyring.rotate_master(&mut [own.as_mut()], entropy)?)
+            })
+            .map_err(Failure::from_text)
+        })();
+        handed_over.map_err(undone)?;
+        self.open(lock)
+    }
+
+    /// Gives the profile the counter that the flags name, a file if they name none.
+    ///
+    /// # Errors
+    /// [`Failure::Told`]; the profile is then as it was.
+    pub(crate) fn adopt_counter(&self) -> Result<CounterKind> {
+        self.require()?;
+        memory::pin(self.allow_unpinned_keys)?;
+        let _lock = Lock::acquire(&self.folder).map_err(Failure::from_text)?;
+        let disk = || Disk::open(&self.folder).map_err(Failure::from_text);
+        let spec = self.counter.clone().unwrap_or(CounterSpec::File(None));
+        let none = || {
+            Failure::new("no counter is named to be adopted", "name one with --counter file or --counter tpm")
+        };
+        let kind = counter::kind(&spec).ok_or_else(none)?;
+        let (mut keys, store) = (disk()?, disk()?);
+        let mut source = self.source(&keys)?;
+        let entropy = OsEntropy::new().map_err(Failure::from_text)?;
+        let counter = NewCounter { kind, make: &mut |owner, secret: &_| counter::make(&spec, owner, secret) };
+        adopt_profile_counter(&mut keys, Box::new(store), source.as_mut(), Box::new(entropy), counter)
+            .map_err(Failure::from_text)?;
+        Ok(kind)
     }
 
     /// Reads and checks everything that is kept, also where the profile no longer opens.
@@ -182,8 +248,13 @@ impl Home {
         let disk = Disk::open(&self.folder).map_err(Failure::from_text)?;
         let mut source = self.source(&disk)?;
         let entropy = OsEntropy::new().map_err(Failure::from_text)?;
-        let client =
-            Client::open(Box::new(disk), source.as_mut(), Box::new(entropy)).map_err(Failure::from_text)?;
+        let client = Client::open_guarded(
+            Box::new(disk),
+            source.as_mut(),
+            Box::new(entropy),
+            |kind, owner, secret| counter::open(self.counter.as_ref(), kind, owner, secret),
+        )
+        .map_err(|error| told(&error))?;
         Ok(Profile { client, lock })
     }
 
@@ -203,7 +274,7 @@ impl Home {
     /// What the flags name as the guard of the profile on this disk.
     fn source(&self, disk: &Disk) -> Result<Box<dyn MasterKeySource>> {
         let vault = VaultId(profile_vault(disk).map_err(Failure::from_text)?);
-        master_key::given(self.key_file.as_deref(), self.passphrase_file.as_deref(), vault)
+        master_key::given(&self.sources, vault)
     }
 
     /// Fails where there is no profile, without making a folder.
@@ -240,12 +311,36 @@ impl Home {
     }
 }
 
+/// What to tell of a profile that does not open; of an older copy, more than its error says.
+fn told(error: &terachat_client::Error) -> Failure {
+    use terachat_client::Error;
+    match error {
+        Error::Rollback(RollbackError::RolledBack { by }) => Failure::new(
+            format_args!(
+                "this is an older copy of the profile: {by} later checkpoints are missing; it would sign numbers twice"
+            ),
+            "put the newest copy back; if it is lost, make a new profile and have a member admit it",
+        ),
+        Error::Rollback(RollbackError::CounterSetBack { .. } | RollbackError::Counter(_)) => Failure::new(
+            error,
+            "name its counter with --counter; if this is the newest copy and the counter is lost, or you moved it here on \
+             purpose: `terachat keys adopt`",
+        ),
+        _ => Failure::from_text(error),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn home(folder: &Path) -> Home {
-        Home { folder: folder.to_owned(), passphrase_file: None, key_file: None, allow_unpinned_keys: true }
+        Home {
+            folder: folder.to_owned(),
+            sources: SourceArgs::default(),
+            counter: None,
+            allow_unpinned_keys: true,
+        }
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! What people hold: one binary. It parses, asks the client, shows the answer; it decides nothing about messages.
 mod args;
 mod commands;
+mod counter;
 mod daemon;
 mod demo;
 mod failure;
+mod hardware;
 mod home;
 mod import;
 mod logging;

@@ -15,7 +15,7 @@ const FILE_LEN_MAX: u64 = 64 * 1024;
 /// [`Failure::Told`] when there is neither, or the file cannot be read.
 pub(crate) fn given(file: Option<&Path>) -> Result<SecretBytes> {
     match file {
-        Some(file) => from_file(file),
+        Some(file) => from_file(file, "read the passphrase file"),
         None => asked("Passphrase: "),
     }
 }
@@ -26,7 +26,7 @@ pub(crate) fn given(file: Option<&Path>) -> Result<SecretBytes> {
 /// As [`given`], and when it is empty or the two differ.
 pub(crate) fn chosen(file: Option<&Path>) -> Result<SecretBytes> {
     let passphrase = match file {
-        Some(file) => from_file(file)?,
+        Some(file) => from_file(file, "read the passphrase file")?,
         None => asked("New passphrase: ")?,
     };
     if passphrase.expose_secret().is_empty() {
@@ -61,16 +61,27 @@ fn asked(prompt: &str) -> Result<SecretBytes> {
     Ok(SecretBytes::take(text.into_bytes()))
 }
 
-/// The file's first line, without its end.
-fn from_file(path: &Path) -> Result<SecretBytes> {
-    let failed = |error: std::io::Error| Failure::file("read the passphrase file", path, &error);
-    let file = std::fs::File::open(path).map_err(failed)?;
-    // Reserved whole, so that no copy is left behind by growing.
-    let mut bytes = Vec::with_capacity(usize::try_from(FILE_LEN_MAX).unwrap_or(0) + 1);
-    file.take(FILE_LEN_MAX).read_to_end(&mut bytes).map_err(failed)?;
-    let whole = SecretBytes::take(bytes);
+/// The file's first line, without its end: a passphrase, or a PIN. `doing` is said when it cannot be had.
+///
+/// # Errors
+/// [`Failure::Told`] when the file cannot be read.
+pub(crate) fn from_file(path: &Path, doing: &str) -> Result<SecretBytes> {
+    let whole = whole_file(path, FILE_LEN_MAX, doing)?;
     let line = whole.expose_secret().split(|&byte| byte == b'\n').next().unwrap_or_default();
     Ok(SecretBytes::take(line.strip_suffix(b"\r").unwrap_or(line).to_vec()))
+}
+
+/// What is in the file, up to `len_max` bytes.
+///
+/// # Errors
+/// [`Failure::Told`] when the file cannot be read.
+pub(crate) fn whole_file(path: &Path, len_max: u64, doing: &str) -> Result<SecretBytes> {
+    let failed = |error: std::io::Error| Failure::file(doing, path, &error);
+    let file = std::fs::File::open(path).map_err(failed)?;
+    // Reserved whole, so that no copy is left behind by growing.
+    let mut bytes = Vec::with_capacity(usize::try_from(len_max).unwrap_or(0) + 1);
+    file.take(len_max).read_to_end(&mut bytes).map_err(failed)?;
+    Ok(SecretBytes::take(bytes))
 }
 
 #[cfg(test)]
@@ -83,7 +94,7 @@ mod tests {
         fn case(content: &str, expected: &str) {
             let file = tempfile::NamedTempFile::new().unwrap();
             std::fs::write(file.path(), content).unwrap();
-            assert_eq!(from_file(file.path()).unwrap().expose_secret(), expected.as_bytes());
+            assert_eq!(from_file(file.path(), "read").unwrap().expose_secret(), expected.as_bytes());
         }
         case("correct horse\n", "correct horse");
         case("correct horse", "correct horse");

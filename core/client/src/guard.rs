@@ -34,11 +34,16 @@ impl NewCounter<'_> {
     }
 }
 
+/// Between two checkpoints of a device that stays connected, in milliseconds: ten minutes. A TPM's counter stands that for
+/// nearly two years without a pause.
+const EVERY_MS: u64 = 600_000;
+
 /// A profile's counter, if it has one, and how many checkpoints are to be completed before anything is signed.
 #[derive(Default)]
 pub(crate) struct Guard {
     counter: Option<BoxedCounter>,
     due: u64,
+    checked_ms: Option<u64>,
 }
 
 impl Guard {
@@ -46,7 +51,7 @@ impl Guard {
     pub(crate) fn new(counter: Option<BoxedCounter>, store: &LocalStore) -> Result<Self, Error> {
         let Some(mut counter) = counter else { return Ok(Self::default()) };
         settle(stored(store), counter.as_mut())?;
-        Ok(Self { counter: Some(counter), due: OPENING_CHECKPOINTS })
+        Ok(Self { counter: Some(counter), due: OPENING_CHECKPOINTS, checked_ms: None })
     }
 }
 
@@ -57,7 +62,7 @@ fn stored(store: &LocalStore) -> u64 {
 
 impl Client {
     /// Writes a checkpoint and advances the profile's counter to it, if it has one: what was written before can from now on not
-    /// be set back unnoticed. To be called from time to time; closing does it, too. One durable commit and one advance.
+    /// be set back unnoticed. Closing does it, and [`Client::watch`] every ten minutes. One durable commit and one advance.
     ///
     /// # Errors
     /// [`Error::Rollback`] when the counter cannot be used, [`Error::Store`]; everything acknowledged is safe all the same.
@@ -69,6 +74,16 @@ impl Client {
         let next = SecretBytes::copy_from(&(stored + 1).to_le_bytes());
         self.store.write_records(vec![(CHECKPOINT.to_vec(), Some(next))])?;
         Ok(settle(stored + 1, counter.as_mut())?)
+    }
+
+    /// A checkpoint, if something may have been signed and the last one was long ago.
+    pub(crate) fn checkpoint_if_due(&mut self, now_ms: u64) -> Result<(), Error> {
+        let before = *self.guard.checked_ms.get_or_insert(now_ms);
+        if self.guard.due > 0 || now_ms.saturating_sub(before) < EVERY_MS {
+            return Ok(());
+        }
+        self.guard.checked_ms = Some(now_ms);
+        self.checkpoint()
     }
 
     /// Completes what has to be complete before anything is signed. Not on opening, so that a profile on a full disk or beside

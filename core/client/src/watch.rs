@@ -24,14 +24,15 @@ pub(crate) struct Watch {
 impl Client {
     /// Goes on auditing in the background for one slice, if it is time to; to be called while nobody asks for anything. Gives
     /// whether more is to be done at once. What it finds becomes a [`Notice::Audited`]; with an alarm in it, nothing is
-    /// written any more, see [`Client::halted`].
+    /// written any more, see [`Client::halted`]. Every ten minutes it writes a checkpoint, see [`Client::checkpoint`].
     ///
     /// # Errors
-    /// [`Error::Store`] when the disk cannot be read.
+    /// [`Error::Store`] when the disk cannot be read; [`Error::Rollback`].
     pub fn watch(&mut self, now_ms: u64) -> Result<bool, Error> {
         if self.halted().is_some() {
             return Ok(false);
         }
+        self.checkpoint_if_due(now_ms)?;
         let all_ms = *self.watch.all_ms.get_or_insert(now_ms);
         if self.watch.under_way.is_none() && now_ms.saturating_sub(all_ms) >= ALL_EVERY_MS {
             self.watch.under_way = Some(self.store.begin_audit()?);

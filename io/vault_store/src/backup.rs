@@ -302,6 +302,8 @@ fn put_in_place(
 ) -> Result<(), Error> {
     let mut keyring = Keyring::open(&KeyringFile::new(&aside.path).read()?, source)?;
     keyring.rotate_master(sources, &mut ThreadEntropy)?;
+    // It stayed where the backup was made, and knows that this is an older copy.
+    keyring.unbind_counter();
     let bytes = keyring.seal(&mut ThreadEntropy).map_err(KeyringError::from)?;
     let (from, to) = (Engine::folder(&aside.path), Engine::folder(&config.path));
     std::fs::rename(&from, &to).map_err(Error::file("move", &from))?;

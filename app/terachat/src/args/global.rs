@@ -1,3 +1,4 @@
+use super::{CounterSpec, SourceArgs};
 use clap::Args;
 use std::path::PathBuf;
 use terachat_client::api::Place;
@@ -8,18 +9,13 @@ pub(crate) struct Global {
     /// Profile folder; by default `terachat` in the system's folder for application data
     #[arg(long, global = true, env = "TERACHAT_HOME", value_name = "DIR", hide_env_values = true)]
     pub(crate) home: Option<PathBuf>,
-    /// File whose first line is the passphrase; without it, it is asked for
-    #[arg(
-        long,
-        global = true,
-        env = "TERACHAT_PASSPHRASE_FILE",
-        value_name = "FILE",
-        hide_env_values = true
-    )]
-    pub(crate) passphrase_file: Option<PathBuf>,
-    /// Key file that opens the profile or the vault; a passphrase is not looked at then
-    #[arg(long, global = true, env = "TERACHAT_KEY_FILE", value_name = "FILE", hide_env_values = true)]
-    pub(crate) key_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) sources: SourceArgs,
+    /// What tells when the folder is an older copy: file[:FOLDER], tpm[:TCTI], or none when it is made
+    ///
+    /// A profile is made with a file in the system's folder for application state, a vault with none.
+    #[arg(long, global = true, env = "TERACHAT_COUNTER", value_name = "COUNTER", hide_env_values = true)]
+    pub(crate) counter: Option<CounterSpec>,
     /// Go on where the system does not let keys be locked into memory; keep swap off or encrypted then
     #[arg(
         long,

@@ -30,7 +30,7 @@ pub(crate) struct VaultPlace {
 /// One verb of the vault's.
 #[derive(Debug, Subcommand)]
 pub(crate) enum VaultCommand {
-    /// Make a vault, guarded by a passphrase or by a new key file
+    /// Make a vault, guarded by a passphrase, a new key file or what --master-key names
     Init,
     /// Serve the vault over HTTP until it is told to end
     Serve(ServeArgs),
@@ -101,7 +101,7 @@ pub(crate) enum VaultCommand {
     /// Let one more source open the vault, or replace the one of its kind
     Guard {
         #[command(flatten)]
-        source: NewSource,
+        source: super::NewSource,
     },
     /// No longer let a kind of source open the vault
     Unguard {
@@ -110,6 +110,16 @@ pub(crate) enum VaultCommand {
     },
     /// Show which kinds of sources open the vault
     Sources,
+    /// Make a recovery key that opens the vault, and split it: any M of N shares join
+    ///
+    /// Each keeper gets one share, on paper or on a medium of their own. A new key makes the shares of the one before
+    /// worthless. To open with shares: --master-key recovery:FILE,FILE
+    Recovery(super::RecoveryArgs),
+    /// Let the counter that --counter names guard the vault against being set back, in the place of the one before
+    ///
+    /// For a vault that had none, for one that moved to another machine, and where the counter is lost. Whether the vault was
+    /// set back before is not known then.
+    Adopt,
     /// Show the audit log, or check all of it
     Audit {
         /// Check the chain, its signature, and that nothing is missing
@@ -308,25 +318,10 @@ pub(crate) enum RotateCommand {
     /// The master key and the key-encrypting key; other sources no longer open the vault
     Master {
         #[command(flatten)]
-        source: NewSource,
+        source: super::NewSource,
     },
     /// Show the rotations that are running, without beginning one
     Status,
-}
-
-/// What is to guard the keys from now on.
-#[derive(Debug, Clone, Args)]
-#[group(required = true, multiple = false)]
-pub(crate) struct NewSource {
-    /// File whose first line is the new passphrase
-    #[arg(long, value_name = "FILE")]
-    pub(crate) new_passphrase_file: Option<PathBuf>,
-    /// A passphrase that is asked for at the terminal
-    #[arg(long)]
-    pub(crate) new_passphrase: bool,
-    /// A key file to be made
-    #[arg(long, value_name = "FILE")]
-    pub(crate) new_key_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

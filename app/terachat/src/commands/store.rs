@@ -1,6 +1,6 @@
 //! The store as a whole: checked, made smaller, taken along.
 use super::{ask, file};
-use crate::args::{NewSource, StoreCommand, StoreImportArgs};
+use crate::args::{NewSource, SourceArgs, StoreCommand, StoreImportArgs};
 use crate::failure::{Failure, Result};
 use crate::home::Home;
 use crate::printer::Printer;
@@ -48,7 +48,7 @@ fn check(home: &Home, printer: &Printer) -> Result<()> {
 fn export(home: &Home, out: &Path, source: &NewSource, printer: &Printer) -> Result<()> {
     let mut profile = Session::open_alone(home)?;
     let keys = profile.client.begin_export();
-    let mut source = master_key::new(source, VaultId(keys.vault()))?;
+    let mut source = master_key::new(source, home.sources(), VaultId(keys.vault()))?;
     let (backup, exported) = profile.client.export(keys, source.as_mut()).map_err(Failure::from_text)?;
     profile.close();
     file::write(out, &backup)?;
@@ -66,7 +66,12 @@ fn import(home: &Home, args: &StoreImportArgs, printer: &Printer) -> Result<()> 
     let vault = VaultId(backup_vault(&backup).map_err(Failure::from_text)?);
     let mut profile = home.restore(&backup, |allowed| {
         allowed?;
-        master_key::given(args.backup_key_file.as_deref(), args.backup_passphrase_file.as_deref(), vault)
+        let sources = SourceArgs {
+            passphrase_file: args.backup_passphrase_file.clone(),
+            key_file: args.backup_key_file.clone(),
+            ..SourceArgs::default()
+        };
+        master_key::given(&sources, vault)
     })?;
     let answer = profile.client.execute(Request::Status, terachat_host::clock::now_ms());
     let answer = answer.map_err(Failure::from_text)?;

@@ -12,7 +12,7 @@ use crate::printer::Printer;
 use crate::render;
 use place::Place;
 use serde_json::{Value, json};
-use terachat_vault::Algorithm;
+use terachat_vault::{Algorithm, RollbackError};
 use terachat_vault_server::{reserved, view};
 use terachat_vault_store::{CollectionOptions, Error, TemplateVault};
 
@@ -25,6 +25,7 @@ pub(super) fn run(args: VaultArgs, global: &Global, printer: &Printer) -> Result
     let place = Place::find(place, global)?;
     match command {
         VaultCommand::Init => keys::init(&place, printer),
+        VaultCommand::Adopt => keys::adopt(&place, printer),
         VaultCommand::Serve(args) => serve::run(&place, args, printer),
         VaultCommand::RestoreBackup { file, backup_passphrase_file } => {
             upkeep::restore_backup(&place, &file, &backup_passphrase_file, printer)
@@ -61,8 +62,9 @@ fn on_open(vault: &TemplateVault, place: &Place, command: VaultCommand, printer:
         }
         VaultCommand::Collections(command) => collections(vault, command, printer),
         VaultCommand::Token(command) => tokens::run(vault, command, printer),
-        VaultCommand::Rotate(command) => keys::rotate(vault, command, printer),
-        VaultCommand::Guard { source } => keys::guard(vault, &source, printer),
+        VaultCommand::Rotate(command) => keys::rotate(vault, place, command, printer),
+        VaultCommand::Guard { source } => keys::guard(vault, place, &source, printer),
+        VaultCommand::Recovery(args) => keys::recovery(vault, &args, printer),
         VaultCommand::Unguard { kind } => keys::unguard(vault, &kind, printer),
         VaultCommand::Audit { check: true, .. } => upkeep::audit(vault, printer),
         VaultCommand::Audit { from, limit, .. } => upkeep::entries(vault, from, limit, printer),
@@ -76,6 +78,7 @@ fn on_open(vault: &TemplateVault, place: &Place, command: VaultCommand, printer:
         }
         VaultCommand::Stats => show(view::stats(vault.stats()), printer),
         VaultCommand::Init
+        | VaultCommand::Adopt
         | VaultCommand::Serve(_)
         | VaultCommand::Receipt(_)
         | VaultCommand::RestoreBackup { .. }
@@ -136,6 +139,15 @@ fn failed(error: &Error) -> Failure {
             text.split("; ").next().unwrap_or(&text),
             "stop that process, or ask it over HTTP: curl -H \"Authorization: Bearer $TOKEN\" URL/v1/… (URL/v1/docs \
              says how)",
+        ),
+        Error::Counter(RollbackError::RolledBack { by }) => Failure::new(
+            format_args!("this is an older copy of the vault: {by} later checkpoints are missing"),
+            "put the newest copy back; if it is lost and you accept that: `terachat vault adopt --counter …`",
+        ),
+        Error::Counter(_) => Failure::new(
+            text,
+            "name its counter with --counter; if it is lost or stayed on another machine: `terachat vault adopt \
+             --counter …`",
         ),
         Error::NotFound => Failure::new(text, "`terachat vault list COLLECTION` shows what is there"),
         Error::NoCollection => {

@@ -48,8 +48,10 @@ impl Device {
             command.env_remove(name);
         }
         // Its keys are made for the demo and thrown away: a small limit for locked memory is no reason not to show it.
+        let counters = self.home.with_file_name("counters");
         command
             .env("TERACHAT_UNPINNED_KEYS", "1")
+            .env("TERACHAT_COUNTER", format!("file:{}", counters.display()))
             .arg("--home")
             .arg(&self.home)
             .arg("--passphrase-file")

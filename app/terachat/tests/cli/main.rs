@@ -1,13 +1,21 @@
 //! The program from outside: what it prints, where, and how it ends. Real processes, real folders, loopback only.
 #![allow(clippy::unwrap_used)] // A test that finds something else than it looks for is to panic.
+mod counter;
 mod damage;
+#[cfg(any(feature = "tpm", feature = "pkcs11"))]
+mod hardware;
 mod import;
 mod keys;
 #[cfg(unix)]
 mod killed;
+mod recovery;
 mod side_by_side;
 mod store;
 mod support;
+#[cfg(feature = "tpm")]
+#[allow(dead_code, reason = "the crate's own tests use more of it")]
+#[path = "../../../../io/hardware/src/tpm/swtpm.rs"]
+mod swtpm;
 mod usage;
 mod vault;
 mod whole;

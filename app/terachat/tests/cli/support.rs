@@ -29,6 +29,7 @@ impl Place {
         let mut command = program();
         command.arg("--home").arg(self.home(name)).args(args);
         command.env("TERACHAT_PASSPHRASE_FILE", self.home("passphrase")).stdin(Stdio::null());
+        command.env("TERACHAT_COUNTER", format!("file:{}", self.home("counters").display()));
         command
     }
 
@@ -67,6 +68,9 @@ pub(crate) fn program() -> Command {
         "TERACHAT_HOME",
         "TERACHAT_PASSPHRASE_FILE",
         "TERACHAT_KEY_FILE",
+        "TERACHAT_MASTER_KEY",
+        "TERACHAT_PKCS11_MODULE",
+        "TERACHAT_PIN_FILE",
         "DATABASE_PATH",
         "CACHE_SIZE",
         "FLUSH_INTERVAL",
@@ -74,6 +78,8 @@ pub(crate) fn program() -> Command {
     ] {
         command.env_remove(name);
     }
+    // Tests leave nothing in the system's folders.
+    command.env("TERACHAT_COUNTER", "none");
     command
 }
 

@@ -137,6 +137,24 @@ fn a_moved_profile_adopts_another_counter_that_its_old_copies_do_not_know() {
     say(&mut opened.unwrap(), "here").unwrap();
 }
 
+/// A device that stays connected is guarded while it is: a copy from before the last checkpoint is refused although nobody
+/// closed the profile.
+#[test]
+fn checkpoints_come_by_themselves_while_a_device_is_connected() {
+    let (storage, chip) = (CrashStorage::new(5), chip());
+    let mut client = create(Box::new(storage.clone()), &chip);
+    client.watch(1_000).unwrap();
+    found(&mut client);
+    let (older, at) = (copy(&storage), chip.0.load(Ordering::Relaxed));
+    client.watch(600_999).unwrap();
+    assert_eq!(chip.0.load(Ordering::Relaxed), at, "not yet");
+    client.watch(601_000).unwrap();
+    assert_eq!(chip.0.load(Ordering::Relaxed), at + 1);
+    drop(client);
+    set_back(open(older, &chip));
+    open(Box::new(storage.crash()), &chip).unwrap();
+}
+
 /// Reading needs no checkpoint, so it goes on where none can be written.
 #[test]
 fn a_full_disk_can_be_read_and_signs_nothing() {

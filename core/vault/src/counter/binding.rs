@@ -92,10 +92,16 @@ impl Keyring {
         let secret = Secret::generate(|secret| entropy.fill(secret));
         let mut counter = make(&secret)?;
         let base = counter.read()?.wrapping_sub(stored);
-        CounterKind::ALL.into_iter().for_each(|kind| self.forget_secret(kind.secret()));
+        self.unbind_counter();
         self.keep_secret(kind.secret(), secret);
         self.keep_secret(BASE, Secret::generate(|bytes| bytes[..8].copy_from_slice(&base.to_le_bytes())));
         Ok(Box::new(FromBase { counter, base }))
+    }
+
+    /// Lets go of the counter: for an owner that was put back from a backup on purpose.
+    pub fn unbind_counter(&mut self) {
+        CounterKind::ALL.into_iter().for_each(|kind| self.forget_secret(kind.secret()));
+        self.forget_secret(BASE);
     }
 }
 
@@ -160,5 +166,7 @@ mod tests {
         let failing = |_: &Secret<32>| Err(CounterError { reason: "no chip".to_owned() });
         assert!(keyring.bind_counter(CounterKind::Tpm, 0, &mut entropy, failing).is_err());
         assert_eq!(keyring.counter_kind(), Some(CounterKind::File), "as it was");
+        keyring.unbind_counter();
+        assert!(keyring.bound_counter(|_, _| unreachable!("there is none")).unwrap().is_none());
     }
 }

@@ -1,6 +1,6 @@
 use super::place::Place;
 use super::{failed, operator, show, show_rows};
-use crate::args::{NewSource, RotateCommand};
+use crate::args::{NewSource, RecoveryArgs, RotateCommand};
 use crate::failure::{Failure, Result};
 use crate::master_key;
 use crate::printer::Printer;
@@ -26,7 +26,12 @@ pub(super) fn init(place: &Place, printer: &Printer) -> Result<()> {
 }
 
 /// Replaces keys.
-pub(super) fn rotate(vault: &TemplateVault, command: RotateCommand, printer: &Printer) -> Result<()> {
+pub(super) fn rotate(
+    vault: &TemplateVault,
+    place: &Place,
+    command: RotateCommand,
+    printer: &Printer,
+) -> Result<()> {
     let keys = vault.keys(&operator()).map_err(|error| failed(&error))?;
     match command {
         RotateCommand::Kek => {
@@ -39,7 +44,7 @@ pub(super) fn rotate(vault: &TemplateVault, command: RotateCommand, printer: &Pr
             show(json!({"collection": collection, "generation": generation, "done": true}), printer)
         }
         RotateCommand::Master { source } => {
-            let mut source = master_key::new(&source, VaultId(vault.id()))?;
+            let mut source = master_key::new(&source, place.sources(), VaultId(vault.id()))?;
             keys.rotate_master(&mut [source.as_mut()]).map_err(|error| failed(&error))?;
             show(json!({"kek_version": keys.kek_version(), "sources": names(&keys.sources())}), printer)
         }
@@ -86,11 +91,25 @@ fn follow(keys: &KeyManager<'_>, collection: &str, progress: bool, printer: &Pri
 }
 
 /// Lets one more source open the vault.
-pub(super) fn guard(vault: &TemplateVault, new: &NewSource, printer: &Printer) -> Result<()> {
-    let mut source = master_key::new(new, VaultId(vault.id()))?;
+pub(super) fn guard(vault: &TemplateVault, place: &Place, new: &NewSource, printer: &Printer) -> Result<()> {
+    let mut source = master_key::new(new, place.sources(), VaultId(vault.id()))?;
     let keys = vault.keys(&operator()).map_err(|error| failed(&error))?;
     keys.add_source(source.as_mut()).map_err(|error| failed(&error))?;
     show(json!({"sources": names(&keys.sources())}), printer)
+}
+
+/// Makes a recovery key, lets it open the vault, and hands out its shares.
+pub(super) fn recovery(vault: &TemplateVault, args: &RecoveryArgs, printer: &Printer) -> Result<()> {
+    master_key::hand_out(args, VaultId(vault.id()), printer, |source| {
+        let keys = vault.keys(&operator()).map_err(|error| failed(&error))?;
+        keys.add_source(source).map_err(|error| failed(&error))
+    })
+}
+
+/// Binds the counter that the flags name.
+pub(super) fn adopt(place: &Place, printer: &Printer) -> Result<()> {
+    let kind = place.adopt_counter()?;
+    show(json!({"counter": kind.name()}), printer)
 }
 
 /// Takes a source away.

@@ -1,18 +1,17 @@
 use super::failed;
-use crate::args::{Global, VaultPlace};
+use crate::args::{CounterSpec, Global, SourceArgs, VaultPlace};
 use crate::failure::{Failure, Result};
-use crate::{master_key, memory};
+use crate::{counter, master_key, memory};
 use etcetera::BaseStrategy;
-use std::path::{Path, PathBuf};
-use terachat_host::OsEntropy;
-use terachat_vault::{MasterKeySource, PassphraseCost, PassphraseSource, SecretBytes, VaultId};
+use std::path::Path;
+use terachat_vault::{CounterKind, MasterKeySource, VaultId};
 use terachat_vault_store::{Config, TemplateVault};
 
 /// Where the vault is, and what opens it.
 pub(super) struct Place {
     config: Config,
-    passphrase_file: Option<PathBuf>,
-    key_file: Option<PathBuf>,
+    sources: SourceArgs,
+    counter: Option<CounterSpec>,
 }
 
 impl Place {
@@ -34,11 +33,7 @@ impl Place {
         };
         config.check().map_err(|error| failed(&error))?;
         memory::pin(global.allow_unpinned_keys)?;
-        Ok(Self {
-            config,
-            passphrase_file: global.passphrase_file.clone(),
-            key_file: global.key_file.clone(),
-        })
+        Ok(Self { config, sources: global.sources.clone(), counter: global.counter.clone() })
     }
 
     pub(super) fn folder(&self) -> &Path {
@@ -53,12 +48,43 @@ impl Place {
     pub(super) fn open(&self) -> Result<TemplateVault> {
         let vault = TemplateVault::id_of(self.folder()).map_err(|error| failed(&error))?;
         let mut source = self.source(VaultId(vault))?;
-        TemplateVault::open(&self.config, source.as_mut()).map_err(|error| failed(&error))
+        let opened = TemplateVault::open_guarded(&self.config, source.as_mut(), |kind, owner, secret| {
+            counter::open(self.counter.as_ref(), kind, owner, secret)
+        });
+        opened.map_err(|error| failed(&error))
+    }
+
+    /// Opens the vault whatever its counter says, and binds the one that the flags name.
+    pub(super) fn adopt_counter(&self) -> Result<CounterKind> {
+        let vault = TemplateVault::id_of(self.folder()).map_err(|error| failed(&error))?;
+        let mut source = self.source(VaultId(vault))?;
+        let vault = TemplateVault::open_to_adopt(&self.config, source.as_mut());
+        let vault = vault.map_err(|error| failed(&error))?;
+        let bound = self.bind_counter(&vault);
+        let closed = vault.close().map_err(|error| failed(&error));
+        let none = || {
+            Failure::new("no counter is named to be adopted", "name one with --counter file or --counter tpm")
+        };
+        bound.and_then(|kind| closed.and_then(|()| kind.ok_or_else(none)))
+    }
+
+    /// Binds the counter that the flags name, if they name one.
+    fn bind_counter(&self, vault: &TemplateVault) -> Result<Option<CounterKind>> {
+        let Some(spec) = &self.counter else { return Ok(None) };
+        let Some(kind) = counter::kind(spec) else { return Ok(None) };
+        let bound =
+            vault.adopt_counter(&super::operator(), kind, |owner, secret| counter::make(spec, owner, secret));
+        bound.map(|()| Some(kind)).map_err(|error| failed(&error))
+    }
+
+    /// What says how hardware is reached.
+    pub(super) fn sources(&self) -> &SourceArgs {
+        &self.sources
     }
 
     /// What the flags name as the guard of an existing vault.
     fn source(&self, vault: VaultId) -> Result<Box<dyn MasterKeySource>> {
-        master_key::given(self.key_file.as_deref(), self.passphrase_file.as_deref(), vault)
+        master_key::given(&self.sources, vault)
     }
 
     /// Has `make` make a vault that the source of the flags guards.
@@ -69,26 +95,28 @@ impl Place {
         &self,
         make: impl FnOnce(&Config, &mut dyn MasterKeySource) -> Result<TemplateVault>,
     ) -> Result<TemplateVault> {
-        let Some(path) = &self.key_file else {
-            return make(&self.config, &mut master_key::new_passphrase(self.passphrase_file.as_deref())?);
-        };
-        if path.exists() {
+        let vault = self.made(make)?;
+        self.bind_counter(&vault)?;
+        Ok(vault)
+    }
+
+    fn made(
+        &self,
+        make: impl FnOnce(&Config, &mut dyn MasterKeySource) -> Result<TemplateVault>,
+    ) -> Result<TemplateVault> {
+        if self.sources.master_key.is_none() && self.sources.key_file.is_none() {
+            let mut source = master_key::new_passphrase(self.sources.passphrase_file.as_deref())?;
+            return make(&self.config, &mut source);
+        }
+        if let Some(path) = self.sources.key_file.as_ref().filter(|path| path.exists()) {
             let what = format_args!("{} is there already and is not overwritten", path.display());
             return Err(Failure::new(what, "name a new file with --key-file FILE"));
         }
-        let vault = make(&self.config, &mut nobody()?)?;
-        let mut source = master_key::new_key_file(path, VaultId(vault.id()))?;
+        let vault = make(&self.config, &mut master_key::nobody()?)?;
+        let mut source = master_key::first(&self.sources, VaultId(vault.id()))?;
         let keys = vault.keys(&super::operator()).map_err(|error| failed(&error))?;
-        keys.rotate_master(&mut [&mut source]).map_err(|error| failed(&error))?;
+        keys.rotate_master(&mut [source.as_mut()]).map_err(|error| failed(&error))?;
         drop(keys);
         Ok(vault)
     }
-}
-
-/// A passphrase of 32 random bytes: nothing can be gained by guessing, so it need not cost much.
-fn nobody() -> Result<PassphraseSource> {
-    let mut entropy = OsEntropy::new().map_err(Failure::from_text)?;
-    let mut random = vec![0; 32];
-    terachat_vault::Entropy::fill(&mut entropy, &mut random);
-    Ok(PassphraseSource::new(SecretBytes::take(random), PassphraseCost::INSECURE_FAST))
 }
