@@ -1,6 +1,7 @@
 use crate::Error;
 use crate::api::{Answer, Notice, Request};
 use crate::identity::Identity;
+use crate::live::{Asked, Lives};
 use crate::membership::Membership;
 use crate::peer::Peer;
 use crate::watch::Watch;
@@ -25,6 +26,7 @@ pub struct Client {
     pub(crate) notices: VecDeque<Notice>,
     pub(crate) now_ms: u64,
     pub(crate) watch: Watch,
+    pub(crate) lives: Lives,
 }
 
 impl Client {
@@ -74,6 +76,7 @@ impl Client {
             notices: VecDeque::new(),
             now_ms,
             watch: Watch::default(),
+            lives: Lives::default(),
         };
         // A crash may have come between a commit's event and its processing: the event is there, so go on from it.
         for space in client.store.spaces().collect::<Vec<_>>() {
@@ -120,6 +123,13 @@ impl Client {
             Request::StateMap { space } => self.state_map(space.as_deref()),
             Request::CompareStates { bytes } => self.compare_states(&bytes),
             Request::Compact => self.compact(),
+            Request::LiveOpen { place, thread, unread_after, search, pinned, limit } => {
+                let (thread, search) = (thread.as_deref(), search.as_deref());
+                let unread_after = unread_after.as_deref();
+                self.live_open(&place, &Asked { thread, unread_after, search, pinned, limit })
+            }
+            Request::LiveChanges { id } => self.live_changes(id),
+            Request::LiveClose { id } => Ok(self.live_close(id)),
         }
     }
 

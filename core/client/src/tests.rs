@@ -1,5 +1,6 @@
 //! Stories of several devices, with a network that the tests hold in their hands.
 mod backup;
+mod search;
 mod simulation;
 
 use crate::api::{Answer, ImportRecord, Notice, Place, Request, Status, Style};
