@@ -509,6 +509,4 @@ impl LocalStore {
 }
 
 #[cfg(test)]
-mod power_cuts;
-#[cfg(test)]
 mod tests;

@@ -1,3 +1,6 @@
+mod fixture;
+mod power_cuts;
+
 use crate::model::{ChannelOp, ControlOp, Post, Rank, Style};
 use crate::query::PageStart;
 use crate::query::search_index::Query;

@@ -196,7 +196,7 @@ impl Story {
             &crate::testing::store_key(),
             Box::new(crate::testing::Counter::default()),
         );
-        assert!(report.as_ref().is_ok_and(super::super::CheckReport::is_sound), "{report:?}");
+        assert!(report.as_ref().is_ok_and(crate::store::CheckReport::is_sound), "{report:?}");
     }
 }
 
