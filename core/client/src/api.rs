@@ -117,7 +117,7 @@ pub enum Request {
     Search {
         /// Where; all channels of all spaces when empty.
         place: Place,
-        /// Words, "phrases", prefix*, -word, author:name.
+        /// Words, "phrases", prefix*, -word, author:name, in:channel, after:2004-12-25, before:2004-12-25T09:14 (UTC).
         query: String,
         /// Most hits.
         limit: usize,
@@ -170,6 +170,32 @@ pub enum Request {
     },
     /// Puts small commits together. Answer: [`Answer::Compacted`].
     Compact,
+    /// Asks a question that stays: at most one of `thread`, `unread_after` and `search`; the whole channel without any.
+    /// Answer: [`Answer::Live`].
+    LiveOpen {
+        /// The channel.
+        place: Place,
+        /// This message and what replies to it, directly or not.
+        thread: Option<String>,
+        /// What others wrote behind this message, in the order; with an empty text all they wrote.
+        unread_after: Option<String>,
+        /// As in [`Request::Search`].
+        search: Option<String>,
+        /// Only pinned messages.
+        pinned: bool,
+        /// Most messages in the first answer, the newest; what comes after is told whichever it is about.
+        limit: usize,
+    },
+    /// What has come, changed and gone since the last answer. Answer: [`Answer::LiveChanges`].
+    LiveChanges {
+        /// What [`Request::LiveOpen`] gave.
+        id: u64,
+    },
+    /// Forgets a question that stayed. Of more than 64 the oldest is forgotten. Answer: [`Answer::Done`].
+    LiveClose {
+        /// What [`Request::LiveOpen`] gave.
+        id: u64,
+    },
 }
 
 /// One record of a foreign chat log.
@@ -302,12 +328,47 @@ pub enum Answer {
         /// The first 1,000 of them.
         differences: Vec<StateDifference>,
     },
+    /// A question that stays, with its answer so far.
+    Live {
+        /// For [`Request::LiveChanges`].
+        id: u64,
+        /// Oldest first.
+        messages: Vec<Message>,
+    },
+    /// What happened to an answer, in the order in which it is to be applied.
+    LiveChanges {
+        /// One by one.
+        changes: Vec<LiveChange>,
+    },
     /// What putting small commits together saved.
     Compacted {
         /// Bytes of the commit log before.
         before: u64,
         /// Bytes after.
         after: u64,
+    },
+}
+
+/// One change of an answer that is followed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LiveChange {
+    /// A message that was not there.
+    Insert {
+        /// Id of the message it stands behind; absent at the beginning.
+        after: Option<String>,
+        /// The message.
+        message: Message,
+    },
+    /// A message that reads otherwise now.
+    Update {
+        /// As it reads now.
+        message: Message,
+    },
+    /// A message that is not there any more.
+    Remove {
+        /// Its id.
+        id: String,
     },
 }
 

@@ -2,6 +2,7 @@ use crate::Error;
 use crate::api::{Answer, Notice, Request};
 use crate::guard::{Guard, NewCounter};
 use crate::identity::Identity;
+use crate::live::{Asked, Lives};
 use crate::membership::Membership;
 use crate::peer::Peer;
 use crate::watch::Watch;
@@ -29,6 +30,7 @@ pub struct Client {
     pub(crate) now_ms: u64,
     pub(crate) watch: Watch,
     pub(crate) guard: Guard,
+    pub(crate) lives: Lives,
 }
 
 impl Client {
@@ -103,6 +105,7 @@ impl Client {
             now_ms,
             watch: Watch::default(),
             guard,
+            lives: Lives::default(),
         };
         // A crash may have come between a commit's event and its processing: the event is there, so go on from it.
         for space in client.store.spaces().collect::<Vec<_>>() {
@@ -149,6 +152,13 @@ impl Client {
             Request::StateMap { space } => self.state_map(space.as_deref()),
             Request::CompareStates { bytes } => self.compare_states(&bytes),
             Request::Compact => self.compact(),
+            Request::LiveOpen { place, thread, unread_after, search, pinned, limit } => {
+                let (thread, search) = (thread.as_deref(), search.as_deref());
+                let unread_after = unread_after.as_deref();
+                self.live_open(&place, &Asked { thread, unread_after, search, pinned, limit })
+            }
+            Request::LiveChanges { id } => self.live_changes(id),
+            Request::LiveClose { id } => Ok(self.live_close(id)),
         }
     }
 

@@ -1,8 +1,9 @@
 //! From the store's values to what people are shown.
 use crate::api::{Answer, Hit, Message, Place};
+use crate::filters::filters_accept;
 use crate::{Client, Error};
 use std::collections::{BTreeMap, BTreeSet};
-use terachat_core_store::query::search_index::{Filter, FilterKind, Query};
+use terachat_core_store::query::search_index::Query;
 use terachat_core_store::query::{MessageView, PageStart};
 use terachat_event::{DeviceId, EventRef, LogId};
 
@@ -57,9 +58,7 @@ impl Client {
         for log in logs {
             let names = self.names(&log);
             let channel = self.channel_name(&log);
-            let accept = |view: &MessageView| {
-                query.filters().iter().all(|filter| fits(filter, view, &names, &channel))
-            };
+            let accept = |view: &MessageView| filters_accept(&query, view, &names, &channel);
             hits.extend(self.store.search(&log, &query, limit.min(PAGE_LEN_MAX), accept)?);
         }
         hits.sort_by_key(|hit| std::cmp::Reverse(hit.score));
@@ -79,7 +78,7 @@ impl Client {
         Ok(self.shown(log, self.store.message(log, event)?))
     }
 
-    fn shown(&self, log: &LogId, view: MessageView) -> Message {
+    pub(crate) fn shown(&self, log: &LogId, view: MessageView) -> Message {
         let state = self.store.space(&log.space);
         let user = state.and_then(|state| state.devices.get(&view.event.author));
         let mut reactions: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
@@ -124,23 +123,9 @@ impl Client {
         channel.map(|channel| channel.name.clone()).unwrap_or_default()
     }
 
-    fn names(&self, log: &LogId) -> BTreeMap<DeviceId, String> {
+    pub(crate) fn names(&self, log: &LogId) -> BTreeMap<DeviceId, String> {
         let state = self.store.space(&log.space);
         let devices = state.into_iter().flat_map(|state| state.devices.keys());
         devices.map(|device| (*device, self.name_of(log, device))).collect()
     }
-}
-
-/// Whether a message meets a query's condition. Conditions that this version does not know are not met.
-fn fits(filter: &Filter, view: &MessageView, names: &BTreeMap<DeviceId, String>, channel: &str) -> bool {
-    let met = match filter.kind {
-        FilterKind::Author => {
-            let signed = names.get(&view.event.author).map(String::as_str);
-            let author = view.imported.as_ref().map(|(author, _)| author.as_str()).or(signed);
-            author.is_some_and(|author| author.eq_ignore_ascii_case(&filter.value))
-        }
-        FilterKind::In => channel.eq_ignore_ascii_case(filter.value.trim_start_matches('#')),
-        _ => false,
-    };
-    met != filter.is_excluded
 }

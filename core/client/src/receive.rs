@@ -35,7 +35,10 @@ impl Client {
         let result = self.take_frame(peer, frame);
         self.check_in_sync(peer);
         match result {
-            Err(Error::Store(error @ terachat_core_store::Error::Store(_))) => {
+            // Neither is the peer's fault.
+            Err(Error::Store(
+                error @ (terachat_core_store::Error::Store(_) | terachat_core_store::Error::Halted(_)),
+            )) => {
                 self.notices.push_back(Notice::Alarm { what: error.to_string() });
                 Ok(())
             }

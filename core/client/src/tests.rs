@@ -1,6 +1,7 @@
 //! Stories of several devices, with a network that the tests hold in their hands.
 mod backup;
 mod guard;
+mod search;
 mod simulation;
 
 use crate::api::{Answer, ImportRecord, Notice, Place, Request, Status, Style};

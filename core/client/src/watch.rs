@@ -22,7 +22,7 @@ pub(crate) struct Watch {
 }
 
 impl Client {
-    /// Goes on auditing in the background for one slice, if it is time to; to be called while nobody asks for anything. Gives
+    /// Goes on auditing in the background for one slice, if it is time to, or with a snapshot, if one is due; to be called while nobody asks for anything. Gives
     /// whether more is to be done at once. What it finds becomes a [`Notice::Audited`]; with an alarm in it, nothing is
     /// written any more, see [`Client::halted`]. Every ten minutes it writes a checkpoint, see [`Client::checkpoint`].
     ///
@@ -39,6 +39,9 @@ impl Client {
         }
         if self.watch.under_way.is_some() {
             return self.watch_all(now_ms);
+        }
+        if self.store.go_on_with_snapshot()? {
+            return Ok(true);
         }
         if now_ms.saturating_sub(self.watch.news_ms) >= NEWS_EVERY_MS {
             self.watch.news_ms = now_ms;

@@ -10,7 +10,7 @@ mod state_tree;
 mod text_search;
 
 pub use event_view::EventView;
-pub(crate) use journal::Journal;
+pub(crate) use journal::{Journal, Mark};
 pub use live::{Change, Live, LiveQuery};
 pub use query_engine::{MessageView, PageStart};
 pub use state_map::{Difference, Entity, StateMap};

@@ -79,7 +79,8 @@ pub(crate) enum Command {
     /// Find messages by their words
     ///
     /// Words must all occur. "quoted words" stand side by side, word* matches the beginning, -word excludes,
-    /// author:name narrows to one author.
+    /// author:name narrows to one author, in:channel to one channel, after:2004-12-25 and before:2005-01-01 to a time (UTC, a
+    /// day or a moment like 2004-12-25T09:14).
     Search {
         /// What to look for
         query: String,
@@ -175,7 +176,7 @@ pub(crate) enum RoleCommand {
 #[derive(Debug, Args)]
 pub(crate) struct ReadArgs {
     /// Go on showing what arrives; needs a running `terachat listen`
-    #[arg(long, conflicts_with_all = ["before", "after", "thread"])]
+    #[arg(long, conflicts_with_all = ["before", "after"])]
     pub(crate) follow: bool,
     /// Only this message and what answers it
     #[arg(long, value_name = "ID")]

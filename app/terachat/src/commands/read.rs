@@ -6,8 +6,7 @@ use crate::home::Home;
 use crate::printer::Printer;
 use crate::render;
 use crate::session::Session;
-use std::collections::BTreeSet;
-use terachat_client::api::{Answer, Message, Notice, Place, Request};
+use terachat_client::api::{Answer, LiveChange, Message, Place, Request};
 
 /// A page of messages, and with `--follow` what comes after.
 pub(super) fn run(home: &Home, place: Place, args: ReadArgs, printer: &Printer) -> Result<()> {
@@ -34,32 +33,26 @@ fn follow(home: &Home, place: Place, args: &ReadArgs, printer: &Printer) -> Resu
     let mut session = Session::open(home)?;
     let status = ask::status(&mut session)?;
     let (space, channel) = place::channel(&status, &place)?;
-    let page = Request::Read {
+    let question = Request::LiveOpen {
         place: Place { space: Some(space.id.clone()), channel: Some(channel.id.clone()) },
-        limit: ask::count(args.limit),
-        before: None,
-        after: None,
-        thread: None,
+        thread: args.thread.clone(),
+        unread_after: None,
+        search: None,
         pinned: args.pinned,
+        limit: ask::count(args.limit),
     };
-    let Answer::Messages { messages } = session.execute(page)? else { return Err(ask::unexpected()) };
+    let Answer::Live { id, messages } = session.execute(question)? else { return Err(ask::unexpected()) };
     let mut view = View { printer, since: None };
     view.page(&messages)?;
-    let mut shown: BTreeSet<String> = messages.into_iter().map(|message| message.id).collect();
     loop {
         match remote.next_update()? {
             Update::End => return Ok(()),
-            Update::Missed(count) => {
-                printer.warn(&format!("{count} notices were missed; `terachat read` shows all"))
-            }
-            Update::Notice(notice) => {
-                if let Notice::Message(message) | Notice::Changed(message) = notice.as_ref() {
-                    let here = message.space == space.id && message.channel == channel.name;
-                    let new = matches!(*notice, Notice::Changed(_)) || shown.insert(message.id.clone());
-                    if here && new && (!args.pinned || message.pinned) {
-                        view.page(std::slice::from_ref(message))?;
-                    }
-                }
+            // Whatever it was: what it changed here is asked for.
+            Update::Happened => {
+                let Answer::LiveChanges { changes } = session.execute(Request::LiveChanges { id })? else {
+                    return Err(ask::unexpected());
+                };
+                changes.iter().try_for_each(|change| view.change(change))?;
             }
         }
     }
@@ -77,5 +70,19 @@ impl View<'_> {
             return messages.iter().try_for_each(|message| self.printer.data(&render::json_value(message)));
         }
         self.printer.data(&render::messages(messages, self.printer.look(), &mut self.since))
+    }
+
+    fn change(&mut self, change: &LiveChange) -> Result<()> {
+        match change {
+            LiveChange::Insert { message, .. } | LiveChange::Update { message } => {
+                self.page(std::slice::from_ref(message))
+            }
+            LiveChange::Remove { id } if self.printer.is_json() => {
+                self.printer.data(&render::json_value(&serde_json::json!({ "removed": id })))
+            }
+            LiveChange::Remove { .. } => {
+                self.printer.data(&render::live_change(change, self.printer.look(), &mut self.since))
+            }
+        }
     }
 }

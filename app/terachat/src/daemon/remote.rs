@@ -3,7 +3,7 @@ use crate::failure::{Failure, Result};
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use terachat_client::api::{Answer, Notice, Request};
+use terachat_client::api::{Answer, Request};
 
 /// The process that has the profile open, as another command sees it.
 pub(crate) struct Remote {
@@ -13,10 +13,8 @@ pub(crate) struct Remote {
 /// What a follower is told.
 #[derive(Debug)]
 pub(crate) enum Update {
-    /// Something happened.
-    Notice(Box<Notice>),
-    /// So many notices were lost.
-    Missed(u64),
+    /// Something happened: one notice, or some that were missed.
+    Happened,
     /// The other process ended.
     End,
 }
@@ -71,8 +69,7 @@ impl Remote {
     /// As [`Remote::execute`].
     pub(crate) fn next_update(&mut self) -> Result<Update> {
         match self.hear()? {
-            Some(Reply::Notice(notice)) => Ok(Update::Notice(Box::new(notice))),
-            Some(Reply::Missed(count)) => Ok(Update::Missed(count)),
+            Some(Reply::Notice(_) | Reply::Missed(_)) => Ok(Update::Happened),
             None => Ok(Update::End),
             Some(_) => Err(misfit()),
         }

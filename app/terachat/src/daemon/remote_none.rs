@@ -2,7 +2,7 @@
 use crate::failure::{Failure, Result};
 use std::convert::Infallible;
 use std::path::Path;
-use terachat_client::api::{Answer, Notice, Request};
+use terachat_client::api::{Answer, Request};
 
 /// Never there on this system.
 pub(crate) struct Remote(Infallible);
@@ -11,8 +11,7 @@ pub(crate) struct Remote(Infallible);
 #[derive(Debug)]
 #[allow(dead_code)]
 pub(crate) enum Update {
-    Notice(Box<Notice>),
-    Missed(u64),
+    Happened,
     End,
 }
 

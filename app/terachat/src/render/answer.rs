@@ -1,4 +1,4 @@
-use super::{Look, audit, compared, events, hits, json_line, messages, short, status};
+use super::{Look, audit, compared, events, hits, json_line, live_change, messages, short, status};
 use serde::Serialize;
 use serde_json::{Value, json};
 use terachat_client::api::Answer;
@@ -22,6 +22,10 @@ pub(crate) fn answer(answer: &Answer, look: &Look) -> String {
         Answer::Status(all) => status(all, look),
         Answer::StateMap { bytes } => format!("{} bytes\n", bytes.len()),
         Answer::Compared { space, count, differences } => compared(space, *count, differences, look),
+        Answer::Live { messages: page, .. } => messages(page, look, &mut None),
+        Answer::LiveChanges { changes } => {
+            changes.iter().map(|change| live_change(change, look, &mut None)).collect()
+        }
         Answer::Compacted { before, after } => format!("{before} bytes before, {after} after\n"),
         Answer::Bundle { bytes, events } => format!("{events} events, {} bytes\n", bytes.len()),
         Answer::BundleApplied { added, known, waiting, refused } => {

@@ -153,7 +153,7 @@ impl Story {
         // What is there now was durable, acknowledged or not.
         self.acknowledged = there.into_iter().map(str::to_owned).collect();
         self.ok(&["audit"]);
-        if round % 4 == 0 {
+        if round.is_multiple_of(4) {
             self.ok(&["store", "check"]);
         }
     }

@@ -111,3 +111,51 @@ fn sync_with_a_former_member_ends_at_once_with_the_reason() {
     let ended = place.run("ada", &["sync", "--peer", &addr]);
     assert!(ended.pair().0.contains("is no member of the space"), "{ended:?}");
 }
+
+/// Of what is followed everything is told: what comes, what changes, and what does not count any more.
+#[test]
+fn followers_of_a_thread_see_that_thread_alone() {
+    let place = Place::crew();
+    let root = place.ok("ada", &["send", "root"]);
+    let (listen, _) = Running::listen(&place, "ada", &[]);
+    let mut follow = Running::start(place.command("ada", &["read", "--follow", "--thread", &root, "--json"]));
+    assert!(follow.line().contains("\"body\":\"root\""));
+    place.ok("ada", &["send", "elsewhere"]);
+    let reply = place.ok("ada", &["reply", &root, "an answer"]);
+    assert!(follow.line().contains("\"body\":\"an answer\""), "what is elsewhere is not shown");
+    place.ok("ada", &["reply", &reply, "and one to that"]);
+    assert!(follow.line().contains("\"body\":\"and one to that\""));
+    place.ok("ada", &["edit", &reply, "a better answer"]);
+    assert!(follow.line().contains("\"body\":\"a better answer\""));
+    assert_eq!(listen.interrupt(), 0);
+    assert_eq!((follow.line(), follow.child.wait().unwrap().code()), (String::new(), Some(0)));
+}
+
+#[test]
+fn a_search_narrows_to_a_time_and_an_author() {
+    let place = Place::crew();
+    let line = |id: u64, day: u64, author: &str| {
+        format!(
+            r#"{{"id":{id},"ts":"2004-12-{day}T12:00:00Z","type":"message","author":"{author}","body":"hello {id}"}}"#
+        ) + "\n"
+    };
+    let file = place.file("log.jsonl", line(1, 24, "a") + &line(2, 25, "b") + &line(3, 26, "a"));
+    place.ok("ada", &["import", file.to_str().unwrap()]);
+    let case = |query: &str, expected: &[&str]| {
+        let hits = place.json("ada", &["search", query]);
+        let mut bodies: Vec<_> = hits["hits"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|hit| hit["message"]["body"].as_str().unwrap())
+            .collect();
+        bodies.sort_unstable();
+        assert_eq!(bodies, expected, "{query}");
+    };
+    case("hello after:2004-12-25", &["hello 2", "hello 3"]);
+    case("hello before:2004-12-25", &["hello 1"]);
+    case("hello after:2004-12-25T12:00 before:2004-12-25T12:01", &["hello 2"]);
+    case("hello -after:2004-12-25 author:A", &["hello 1"]);
+    case("author:a in:deck", &["hello 1", "hello 3"]);
+    case("hello after:yesterday", &[]);
+}

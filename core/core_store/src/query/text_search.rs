@@ -79,15 +79,36 @@ impl LocalStore {
     }
 
     fn index_text(&mut self, space: SpaceId, id: ChannelId) -> Result<(), Error> {
+        self.index_some_texts(space, id, u32::MAX).map(drop)
+    }
+
+    /// Brings a channel's text index up to date by at most so many texts, and gives whether it is now.
+    pub(crate) fn index_some_texts(
+        &mut self,
+        space: SpaceId,
+        id: ChannelId,
+        most: u32,
+    ) -> Result<bool, Error> {
         let seed = self.seed();
         let stored = self.stored_texts(space, id)?;
         let Some(channel) = self.spaces.get_mut(&space).and_then(|logs| logs.channels.get_mut(&id)) else {
-            return Ok(());
+            return Ok(true);
         };
         let known = channel.search.take().or(stored);
         let mut search = known.unwrap_or_else(|| SearchIndex::new(seed));
         let channel = self.channel(&LogId::channel(space, id))?;
-        let result = (search.next_doc()..channel.index.len()).try_for_each(|at| {
+        let result = self.add_texts(channel, &mut search, most);
+        let channels = self.spaces.get_mut(&space).map(|logs| &mut logs.channels);
+        if let Some(channel) = channels.and_then(|channels| channels.get_mut(&id)) {
+            channel.search = Some(search);
+        }
+        result
+    }
+
+    /// Adds at most so many texts to an index, and gives whether there are no more.
+    fn add_texts(&self, channel: &ChannelLog, search: &mut SearchIndex, most: u32) -> Result<bool, Error> {
+        let mut left = most;
+        for at in search.next_doc()..channel.index.len() {
             let event = channel.index.event(at);
             let chunk = self.chunk(channel.index.chunks[event.chunk as usize])?;
             let payload =
@@ -95,20 +116,19 @@ impl LocalStore {
             let text = match ChannelOp::decode(payload) {
                 Ok(ChannelOp::Post(post)) => post.body,
                 Ok(ChannelOp::Edit { body, .. }) => body,
-                _ => return Ok(()),
+                _ => continue,
             };
+            if left == 0 {
+                return Ok(false);
+            }
+            left -= 1;
             // Full after millions of texts: what is in memory becomes a segment, and there is room again.
             if search.add(at, text).is_err() {
                 let _ = search.freeze();
                 let _ = search.add(at, text);
             }
-            Ok::<_, Error>(())
-        });
-        let channels = self.spaces.get_mut(&space).map(|logs| &mut logs.channels);
-        if let Some(channel) = channels.and_then(|channels| channels.get_mut(&id)) {
-            channel.search = Some(search);
         }
-        result
+        Ok(true)
     }
 
     fn drop_text_index(&mut self, space: SpaceId, id: ChannelId) {

@@ -20,7 +20,7 @@ mod tests;
 
 pub use block::{Block, BlockRef, StoredBlock};
 pub use blocks::Blocks;
-pub use snapshot::Snapshot;
+pub use snapshot::{PackedPart, Snapshot};
 
 use super::{Error, Storage};
 use frame::{COMMIT, SYNCED};
@@ -280,6 +280,15 @@ impl CommitLog {
     /// # Errors
     /// [`Error::Withdrawn`] as [`CommitLog::sync`]; [`Error::Storage`]: the old snapshot is still there.
     pub fn replace_snapshot(&mut self, parts: &[impl AsRef<[u8]>]) -> Result<(), Error> {
+        let packed: Vec<PackedPart> = parts.iter().map(|part| PackedPart::new(part.as_ref())).collect();
+        self.replace_snapshot_packed(&packed.iter().collect::<Vec<_>>())
+    }
+
+    /// The same of parts that were compressed ahead.
+    ///
+    /// # Errors
+    /// As [`CommitLog::replace_snapshot`].
+    pub fn replace_snapshot_packed(&mut self, parts: &[&PackedPart]) -> Result<(), Error> {
         self.sync()?;
         let covers = (self.end.last, rewrites(&self.closed));
         let file = snapshot::write(self.log_id, covers, self.salts.next(), parts, &self.segments.keys);

@@ -1,6 +1,7 @@
 use super::index::LogIndex;
 use super::keyring::{self, Keyring};
 use super::records::{self, Records, Write};
+use super::snapshot::PreparedChannel;
 use super::space_logs::{ChannelLog, SpaceLogs, control_event};
 use super::storage::Storage;
 use super::validator::{Staged, Staging, Trust, stage};
@@ -40,6 +41,8 @@ pub struct LocalStore {
     deferred: bool,
     /// Why nothing is written any more.
     halted: Option<String>,
+    /// Parts of the next snapshot that were made ahead.
+    pub(super) prepared: BTreeMap<LogId, PreparedChannel>,
 }
 
 impl LocalStore {
@@ -72,6 +75,7 @@ impl LocalStore {
             snapshot: None,
             deferred: false,
             halted: None,
+            prepared: BTreeMap::new(),
         }
     }
 
@@ -508,7 +512,5 @@ impl LocalStore {
     }
 }
 
-#[cfg(test)]
-mod power_cuts;
 #[cfg(test)]
 mod tests;

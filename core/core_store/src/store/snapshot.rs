@@ -2,6 +2,7 @@
 //! foreign one is ignored and built anew.
 mod index_columns;
 
+use super::commit_log::PackedPart;
 use super::control::{Control, Settled};
 use super::local_store::LocalStore;
 use super::records;
@@ -9,8 +10,8 @@ use super::space_logs::{CUT, ChannelLog, EQUIVOCATED, SpaceLogs, StateHashes};
 use super::{BlockRef, Error as StoreError, Snapshot};
 use crate::Error;
 use crate::model::{ChannelState, ControlLog, Rank, SpaceState};
-use crate::query::StateTree;
 use crate::query::search_index::SearchIndex;
+use crate::query::{Mark, StateTree};
 use crate::sync::{Reader, put};
 use index_columns::{put_index, read_index};
 use std::sync::Arc;
@@ -21,6 +22,8 @@ use zeroize::Zeroize;
 const VERSION: u8 = 4;
 /// Why events were cut off, in the order of the lists of them.
 const CUTS: [&str; 2] = [CUT, EQUIVOCATED];
+/// Texts indexed in one slice: some milliseconds.
+const TEXTS_A_SLICE: u32 = 4096;
 /// A snapshot is worth its writing when the tail holds this many bytes more than are quickly replayed.
 const TAIL_LEN_MAX: u64 = 512 * 1024;
 
@@ -43,25 +46,59 @@ impl LocalStore {
         // Also reads what of the old snapshot was not read yet.
         self.index_texts()?;
         self.complete_stored_trees();
-        let root = self.put_root();
-        let mut parts = vec![Part::Secret(root)];
+        let root = PackedPart::new(self.put_root().expose_secret());
+        let mut prepared = std::mem::take(&mut self.prepared);
+        let mut controls = Vec::new();
         for logs in self.spaces.values_mut() {
             let mut out = Vec::new();
             put_control(&mut out, logs);
-            parts.push(Part::Plain(out));
+            controls.push(PackedPart::new(&out));
             let devices: Vec<DeviceId> = known_devices(&logs.control).copied().collect();
             for channel in logs.channels.values_mut() {
-                let mut out = Vec::new();
-                put_channel(&mut out, channel, &devices);
-                parts.push(Part::Plain(out));
-                parts.push(Part::Plain(put_texts(channel)));
-                parts.push(Part::Plain(put_hashes(&channel.hashes)));
+                let ahead = prepared.remove(&channel.index.log);
+                prepared.insert(channel.index.log, PreparedChannel::complete(channel, &devices, ahead));
             }
         }
-        self.log.replace_snapshot(&parts)?;
+        let mut parts = vec![&root];
+        for (logs, control) in self.spaces.values().zip(&controls) {
+            parts.push(control);
+            for channel in logs.channels.values() {
+                parts.extend(prepared[&channel.index.log].parts());
+            }
+        }
+        self.log.replace_snapshot_packed(&parts)?;
         self.snapshot = None;
         self.tail_len = 0;
         Ok(())
+    }
+
+    /// Does a slice of what the next [`LocalStore::snapshot`] would do at once, if one is due: a few thousand texts, or one
+    /// channel's parts. Gives whether there is more to do at once; when there is nothing left it writes the snapshot. To be
+    /// called between other work: what changes meanwhile is done again for its channel alone.
+    ///
+    /// # Errors
+    /// As [`LocalStore::snapshot`].
+    pub fn go_on_with_snapshot(&mut self) -> Result<bool, Error> {
+        if self.tail_len <= TAIL_LEN_MAX || self.halted().is_some() {
+            self.prepared.clear();
+            return Ok(false);
+        }
+        for log in self.logs() {
+            let Some(id) = log.channel.filter(|_| !self.prepared.contains_key(&log)) else { continue };
+            if self.index_some_texts(log.space, id, TEXTS_A_SLICE)? {
+                self.prepare_channel(log);
+            }
+            return Ok(true);
+        }
+        self.snapshot().map(|()| false)
+    }
+
+    fn prepare_channel(&mut self, log: LogId) {
+        let Some(logs) = self.spaces.get_mut(&log.space) else { return };
+        let devices: Vec<DeviceId> = known_devices(&logs.control).copied().collect();
+        let channel = log.channel.and_then(|id| logs.channels.get_mut(&id));
+        let prepared = channel.map(|channel| PreparedChannel::complete(channel, &devices, None));
+        self.prepared.extend(prepared.map(|prepared| (log, prepared)));
     }
 
     fn put_root(&self) -> SecretBytes {
@@ -196,18 +233,66 @@ impl LocalStore {
     }
 }
 
-/// A part of a snapshot; what is secret is wiped.
-enum Part {
-    Secret(SecretBytes),
-    Plain(Vec<u8>),
+/// A channel's three parts of a snapshot, made ahead.
+pub(super) struct PreparedChannel {
+    state: PackedPart,
+    texts: PackedPart,
+    hashes: PackedPart,
+    /// Up to where the channel's changes are in it.
+    stands: Stand,
 }
 
-impl AsRef<[u8]> for Part {
-    fn as_ref(&self) -> &[u8] {
-        match self {
-            Self::Secret(bytes) => bytes.expose_secret(),
-            Self::Plain(bytes) => bytes,
+/// What a channel's part depends on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Stand {
+    events: u32,
+    heads: Vec<u32>,
+    changes: Mark,
+    first_chunk: Option<BlockRef>,
+    last_chunk: Option<BlockRef>,
+    devices: [u8; 32],
+}
+
+impl Stand {
+    fn of(channel: &ChannelLog, devices: &[DeviceId]) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        devices.iter().for_each(|device| _ = hasher.update(&device.0));
+        let chunks = &channel.index.chunks;
+        Self {
+            events: channel.index.len(),
+            heads: channel.index.heads().collect(),
+            changes: channel.journal.mark(),
+            first_chunk: chunks.first().copied(),
+            last_chunk: chunks.last().copied(),
+            devices: *hasher.finalize().as_bytes(),
         }
+    }
+}
+
+impl PreparedChannel {
+    /// The parts as the channel stands now. Texts that came since are not in the index that was made ahead: whoever searches
+    /// adds them.
+    fn complete(channel: &mut ChannelLog, devices: &[DeviceId], ahead: Option<Self>) -> Self {
+        let stands = Stand::of(channel, devices);
+        if let Some(ahead) = ahead {
+            if ahead.stands == stands {
+                return ahead;
+            }
+            let (state, hashes) = Self::pack_state(channel, devices);
+            return Self { state, hashes, stands, texts: ahead.texts };
+        }
+        let (state, hashes) = Self::pack_state(channel, devices);
+        Self { state, hashes, stands, texts: PackedPart::new(&put_texts(channel)) }
+    }
+
+    fn pack_state(channel: &ChannelLog, devices: &[DeviceId]) -> (PackedPart, PackedPart) {
+        let mut out = Vec::new();
+        put_channel(&mut out, channel, devices);
+        (PackedPart::new(&out), PackedPart::new(&put_hashes(&channel.hashes)))
+    }
+
+    fn parts(&self) -> [&PackedPart; 3] {
+        [&self.state, &self.texts, &self.hashes]
     }
 }
 

@@ -135,15 +135,30 @@ pub(super) fn covers(
     }
 }
 
+/// A part of a snapshot to be written, compressed where that makes it shorter: the larger share of the work, which can be
+/// done ahead.
+pub struct PackedPart {
+    is_packed: bool,
+    len: usize,
+    bytes: Vec<u8>,
+}
+
+impl PackedPart {
+    /// Compresses a part.
+    pub fn new(part: &[u8]) -> Self {
+        let (is_packed, bytes) = pack(part);
+        Self { is_packed, len: part.len(), bytes }
+    }
+}
+
 /// The file's bytes for a snapshot.
 pub(super) fn write(
     log_id: Id,
     (covers, rewrites): (Option<BlockRef>, u32),
     salt: Id,
-    parts: &[impl AsRef<[u8]>],
+    parts: &[&PackedPart],
     keys: &LogKeys,
 ) -> Vec<u8> {
-    let packed: Vec<(bool, Vec<u8>)> = parts.iter().map(|part| pack(part.as_ref())).collect();
     let mut file = MAGIC.to_vec();
     file.extend_from_slice(&VERSION.to_le_bytes());
     file.extend_from_slice(&log_id);
@@ -153,18 +168,28 @@ pub(super) fn write(
     let count = u32::try_from(parts.len()).expect("a part for each channel and little more");
     file.extend_from_slice(&count.to_le_bytes());
     let mut file = finish_header(file, keys);
-    for (part, (is_packed, body)) in parts.iter().zip(&packed) {
-        file.push(u8::from(*is_packed));
-        file.extend_from_slice(&(part.as_ref().len() as u64).to_le_bytes());
-        file.extend_from_slice(&((body.len() + TAG_LEN) as u64).to_le_bytes());
+    for part in parts {
+        file.push(u8::from(part.is_packed));
+        file.extend_from_slice(&(part.len as u64).to_le_bytes());
+        file.extend_from_slice(&((part.bytes.len() + TAG_LEN) as u64).to_le_bytes());
     }
     let key = keys.snapshot(&salt);
     let head_len = file.len();
-    for (number, (_, mut body)) in packed.into_iter().enumerate() {
+    for (number, part) in parts.iter().enumerate() {
+        // Of its final length at once: a buffer that moves leaves its secrets behind.
+        let mut body = Vec::with_capacity(part.bytes.len() + TAG_LEN);
+        body.extend_from_slice(&part.bytes);
         key.seal(&nonce(number), &file[..head_len], &mut body);
         file.append(&mut body);
     }
     file
+}
+
+impl Drop for PackedPart {
+    /// One of them holds secrets, and it takes little to wipe all.
+    fn drop(&mut self) {
+        self.bytes.zeroize();
+    }
 }
 
 fn pack(bytes: &[u8]) -> (bool, Vec<u8>) {

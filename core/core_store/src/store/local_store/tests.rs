@@ -1,3 +1,6 @@
+mod fixture;
+mod power_cuts;
+
 use crate::model::{ChannelOp, ControlOp, Post, Rank, Style};
 use crate::query::PageStart;
 use crate::query::search_index::Query;
@@ -99,6 +102,50 @@ fn everything_survives_reopening_with_and_without_a_snapshot() {
         b.pull(&mut a).unwrap();
         same(&[&a, &b], log);
     }
+}
+
+/// A snapshot made in slices, with everything that can come between two of them.
+#[test]
+fn a_snapshot_is_made_between_other_work() {
+    let storage = CrashStorage::new(11);
+    let mut a = Device::over(1, Box::new(storage.clone())).unwrap();
+    let space = a.found();
+    let (log, other) = (a.create_channel(space, "general"), a.create_channel(space, "other"));
+    let mut b = Device::new(2);
+    a.admit(space, &b, Rank::MODERATOR);
+    b.learn_epoch(space);
+    let body = "some words of some length ".repeat(40);
+    let many: Vec<ChannelOp<'_>> = (0..600).map(|_| text(&body)).collect();
+    let first = a.post(log, &many).unwrap()[0];
+    assert!(!Device::new(3).store.go_on_with_snapshot().unwrap(), "nothing is due in an empty store");
+    b.pull(&mut a).unwrap();
+    b.say(log, "written offline");
+    a.say(other, "elsewhere");
+    let mut slices = 0;
+    while a.store.go_on_with_snapshot().unwrap() {
+        slices += 1;
+        match slices {
+            1 => _ = a.say(log, "between two slices"),
+            2 => {
+                a.post(log, &[ChannelOp::Edit { target: first, body: "edited between" }]).unwrap();
+                a.pull(&mut b).unwrap();
+                let pins = a.pins(space, b.id());
+                a.control(space, vec![ControlOp::Remove { user: b.user_id(), pins }]).unwrap();
+                a.create_channel(space, "third");
+            }
+            _ => {}
+        }
+    }
+    assert!(slices >= 3, "{slices} slices");
+    assert!(!a.store.go_on_with_snapshot().unwrap(), "it was written");
+    let (hash, frontier) = (a.store.space_hash(&space).unwrap(), a.store.frontier(&log));
+    drop(a);
+    let mut a = Device::over(1, Box::new(storage.crash())).unwrap();
+    assert!(a.store.snapshot.is_some() && a.store.tail_len == 0, "all of it is in the snapshot");
+    assert_eq!((a.store.space_hash(&space).unwrap(), a.store.frontier(&log)), (hash, frontier));
+    assert_eq!(a.store.search(&log, &Query::parse("\"between two\""), 9, |_| true).unwrap().len(), 1);
+    assert_eq!(a.store.search(&log, &Query::parse("edited"), 9, |_| true).unwrap().len(), 1);
+    assert_eq!(a.store.audit_state_integrity().unwrap().alarm, Vec::<String>::new());
 }
 
 #[test]

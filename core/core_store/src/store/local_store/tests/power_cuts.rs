@@ -76,7 +76,8 @@ impl Story {
             5 => self.flush_of_many(),
             6 | 7 if !self.model.messages.is_empty() => self.edit(),
             8 => self.record(),
-            9 => self.device.store.snapshot(),
+            9 if self.dice.below(2) == 0 => self.device.store.snapshot(),
+            9 => self.slices(),
             10 => self.device.store.rewrite_segments(12, 6).map(drop),
             11 => self.deferred(),
             _ => self.say(1),
@@ -120,6 +121,19 @@ impl Story {
         let (log, target, body) = (self.log, self.model.messages[at].0, self.body());
         let op = [ChannelOp::Edit { target, body: &body }];
         self.attempt(|model| model.messages[at].1.clone_from(&body), |device| device.post(log, &op)).map(drop)
+    }
+
+    /// A snapshot in slices, with messages between them.
+    fn slices(&mut self) -> Result<(), Error> {
+        // Due, whatever there is.
+        self.device.store.tail_len = 1 << 20;
+        for _ in 0..self.dice.below(4) {
+            if !self.device.store.go_on_with_snapshot()? {
+                break;
+            }
+            self.say(1)?;
+        }
+        Ok(())
     }
 
     /// A record written over, or erased.
@@ -196,7 +210,7 @@ impl Story {
             &crate::testing::store_key(),
             Box::new(crate::testing::Counter::default()),
         );
-        assert!(report.as_ref().is_ok_and(super::super::CheckReport::is_sound), "{report:?}");
+        assert!(report.as_ref().is_ok_and(crate::store::CheckReport::is_sound), "{report:?}");
     }
 }
 

@@ -1,0 +1,128 @@
+//! A small store that was written once and is kept beside the code: what is on people's disks must open, or be refused in
+//! words. Whoever changes a format on purpose raises its version, and writes the files anew by
+//! `TERACHAT_WRITE_FIXTURE=1 cargo test -p terachat-core-store fixture`.
+use crate::LocalStore;
+use crate::model::{ChannelOp, Rank};
+use crate::query::search_index::Query;
+use crate::store::storage::MemoryStorage;
+use crate::store::{Error as StoreError, Storage};
+use crate::testing::{Counter, Device, store_key, text};
+use std::path::{Path, PathBuf};
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/store-2-snapshot-4")
+}
+
+/// Some of everything: two channels, two members, edits, reactions, pins, a removal, records, a snapshot with texts and
+/// hashes, and a tail behind it.
+fn write() -> Box<dyn Storage> {
+    let (mut a, mut b) = (Device::new(1), Device::new(2));
+    let space = a.found();
+    a.admit(space, &b, Rank::MODERATOR);
+    let log = a.create_channel(space, "general");
+    let other = a.create_channel(space, "other");
+    let first = a.say(log, "the first message");
+    b.learn_epoch(space);
+    b.pull(&mut a).unwrap();
+    for n in 0..40 {
+        b.say(log, &format!("message {n}"));
+    }
+    a.pull(&mut b).unwrap();
+    a.post(
+        log,
+        &[
+            ChannelOp::Edit { target: first, body: "the first message, edited" },
+            ChannelOp::React { target: first, emoji: "👍" },
+            ChannelOp::Pin { target: first },
+        ],
+    )
+    .unwrap();
+    a.say(other, "elsewhere");
+    a.store.state_hash(&log).unwrap();
+    a.store.snapshot().unwrap();
+    a.post(log, &[text("behind the snapshot")]).unwrap();
+    a.store.into_storage()
+}
+
+fn files(storage: &dyn Storage) -> Vec<(String, Vec<u8>)> {
+    let read = |file: String| {
+        let len = usize::try_from(storage.size(&file).unwrap().unwrap()).unwrap();
+        let bytes = storage.read(&file, 0, len).unwrap();
+        (file, bytes)
+    };
+    storage.list().unwrap().into_iter().map(read).collect()
+}
+
+fn kept() -> MemoryStorage {
+    if std::env::var_os("TERACHAT_WRITE_FIXTURE").is_some() {
+        std::fs::create_dir_all(folder()).unwrap();
+        for (file, bytes) in files(&*write()) {
+            std::fs::write(folder().join(file), bytes).unwrap();
+        }
+    }
+    let mut storage = MemoryStorage::new();
+    for entry in std::fs::read_dir(folder()).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        storage.replace(&name, &std::fs::read(path).unwrap()).unwrap();
+    }
+    storage
+}
+
+#[track_caller]
+fn holds_all(device: &mut Device) {
+    let logs = device.store.logs();
+    let channels: Vec<_> = logs.into_iter().filter(|log| log.channel.is_some()).collect();
+    let with = |count: usize| *channels.iter().find(|log| device.store.message_count(log) == count).unwrap();
+    let (log, other) = (with(42), with(1));
+    let bodies = device.bodies(log);
+    assert_eq!(
+        (bodies[0].as_str(), bodies[41].as_str()),
+        ("the first message, edited", "behind the snapshot")
+    );
+    assert_eq!(device.bodies(other), ["elsewhere"]);
+    assert_eq!(device.store.pinned(&log, 9).unwrap()[0].reactions.len(), 1);
+    assert_eq!(device.store.search(&log, &Query::parse("message 39"), 9, |_| true).unwrap().len(), 1);
+    assert_eq!(device.store.audit_state_integrity().unwrap().alarm, Vec::<String>::new());
+    device.say(log, "and on");
+}
+
+#[test]
+fn what_was_written_opens() {
+    let mut device = Device::over(1, Box::new(kept())).unwrap();
+    assert!(device.store.snapshot.is_some(), "its snapshot is of this version");
+    holds_all(&mut device);
+    let report = LocalStore::check(Box::new(kept()), &store_key(), Box::new(Counter::default())).unwrap();
+    assert!(report.is_sound(), "{:?}", report.findings);
+}
+
+/// A snapshot is made anew from the log, so one of another version is passed over: that is its migration.
+#[test]
+fn a_snapshot_of_another_version_is_passed_over() {
+    let mut device = Device::over(1, Box::new(kept())).unwrap();
+    for version in [3, 5, 0xff] {
+        device.store.log.replace_snapshot(&[vec![version, 0, 0]]).unwrap();
+        let storage = device.store.into_storage();
+        device = Device::over(1, storage).unwrap();
+        assert!(device.store.snapshot.is_none());
+    }
+    holds_all(&mut device);
+    device.store.snapshot().unwrap();
+    let again = Device::over(1, device.store.into_storage()).unwrap();
+    assert!(again.store.snapshot.is_some());
+}
+
+/// A log is never made anew from anything, so a newer one is refused, and nothing is changed.
+#[test]
+fn a_log_of_a_newer_version_is_refused_as_it_is() {
+    let mut storage = kept();
+    let file = storage.list().unwrap().into_iter().find(|file| file.ends_with(".seg")).unwrap();
+    let len = usize::try_from(storage.size(&file).unwrap().unwrap()).unwrap();
+    let mut bytes = storage.read(&file, 0, len).unwrap();
+    bytes[6] = 99;
+    storage.replace(&file, &bytes).unwrap();
+    let result = LocalStore::open(Box::new(storage.clone()), &store_key(), Box::new(Counter::default()));
+    let error = result.err().unwrap();
+    assert!(matches!(error, crate::Error::Store(StoreError::NewerVersion { found: 99, .. })), "{error}");
+    assert!(error.to_string().contains("use a newer terachat"));
+}
