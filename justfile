@@ -15,6 +15,7 @@ test:
 # The TPM, HSM and keychain sources against emulators (needs libtss2-dev, swtpm, softhsm2, gnome-keyring).
 hardware:
     TSS2_LOG=all+none cargo test -p terachat-hardware --all-features
+    TSS2_LOG=all+none cargo test -p terachat --all-features --test cli hardware
 
 # The demonstration: real processes on loopback, every promise checked.
 demo *ARGS:
