@@ -34,7 +34,7 @@ impl Profile {
     pub(crate) fn close(self) {
         let Self { client, lock } = self;
         if let Err(error) = client.close() {
-            tracing::warn!(%error, "no snapshot was written; the next opening takes longer");
+            tracing::warn!(%error, "the last checkpoint or snapshot was not written; nothing said is lost");
         }
         drop(lock);
     }
@@ -195,7 +195,7 @@ impl Home {
     /// Gives the profile the counter that the flags name, a file if they name none.
     ///
     /// # Errors
-    /// [`Failure::Told`]; the profile is then as it was.
+    /// [`Failure::Told`]; as [`adopt_profile_counter`].
     pub(crate) fn adopt_counter(&self) -> Result<CounterKind> {
         self.require()?;
         memory::pin(self.allow_unpinned_keys)?;
@@ -323,8 +323,8 @@ fn told(error: &terachat_client::Error) -> Failure {
         ),
         Error::Rollback(RollbackError::CounterSetBack { .. } | RollbackError::Counter(_)) => Failure::new(
             error,
-            "name its counter with --counter; if this is the newest copy and the counter is lost, or you moved it here on \
-             purpose: `terachat keys adopt`",
+            "name its counter with --counter; an older copy is not to be used any more: make a new profile; only if this is \
+             the newest copy, moved here on purpose or with its counter lost: `terachat keys adopt`",
         ),
         _ => Failure::from_text(error),
     }

@@ -10,7 +10,7 @@ use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use terachat_core_store::query::PageStart;
-use terachat_core_store::sync::{Bundle, Limits, Outcome};
+use terachat_core_store::sync::{Bundle, Limits, Outcome, Standing};
 use terachat_event::LogId;
 use terachat_host::Disk;
 use terachat_net::{Net, NetEvent, NetEvents};
@@ -86,13 +86,14 @@ async fn deliver(mut sender: Sender<'_>, prepared: &Prepared, folder: &Path) -> 
     let peer = near.dial(&far.listen_addrs().pop().context("the reader listens")?, None).await?;
     let (seen, mut shown) = mpsc::unbounded_channel();
     let reading = tokio::spawn(read(events, reader, log, seen));
-    let mut known = sender.store.frontier(&log).context("the sender has the log")?;
+    let mut known: Standing = sender.store.frontier(&log).context("the sender has the log")?.into();
+    sender.store.bundles_to(&mut known, Limits::PEER)?;
     let mut times = Times::default();
     for round in 0..WARMUP + MESSAGES {
         let begin = Instant::now();
         sender.post()?;
         let durable = begin.elapsed();
-        let bundles = sender.store.bundles_since(&known, Limits::PEER)?;
+        let (bundles, _) = sender.store.bundles_to(&mut known, Limits::PEER)?;
         ensure!(bundles.len() == 1, "one message is one bundle");
         let bytes = bundles[0].encode();
         let bundled = begin.elapsed() - durable;
@@ -100,8 +101,6 @@ async fn deliver(mut sender: Sender<'_>, prepared: &Prepared, folder: &Path) -> 
         near.send(peer, bytes).await?;
         let (at, applied): (Instant, Duration) =
             tokio::time::timeout(PATIENCE, shown.recv()).await?.context("the reader stopped")?;
-        // With the new head's hash: a peer that shows another one is taken to stand on another branch.
-        known = sender.store.frontier(&log).context("the sender has the log")?;
         if round >= WARMUP {
             times.whole.push((at - begin).as_secs_f64());
             times.durable.push(durable.as_secs_f64());

@@ -2,7 +2,7 @@
 use crate::api::Answer;
 use crate::protocol::Frame;
 use crate::{Client, Error};
-use terachat_core_store::sync::{Bundle, Frontier, Limits, Outcome};
+use terachat_core_store::sync::{Bundle, Limits, Outcome, Standing};
 use terachat_event::{Equivocation, LogId, SpaceId};
 
 const MAGIC: &[u8; 8] = b"TCbundl\x01";
@@ -23,18 +23,16 @@ impl Client {
             put(bytes, &Frame::Proof { bytes: proof.encode() });
         }
         for log in logs {
-            let mut theirs = Frontier { log, chains: Vec::new() };
+            let mut theirs = Standing::nothing(log);
             loop {
-                let ours = self.store.frontier(&log).ok_or(Error::Input("the space has no events"))?;
-                let bundles =
-                    self.store.bundles_since(&theirs, Limits { events: 1 << 16, payload_len: 8 << 20 })?;
-                if bundles.is_empty() {
-                    break;
-                }
+                let limits = Limits { events: 1 << 16, payload_len: 8 << 20 };
+                let (bundles, more) = self.store.bundles_to(&mut theirs, limits)?;
                 for bundle in &bundles {
                     events += bundle.batch.events.len();
-                    crate::peer::advance(&mut theirs, bundle, &ours);
                     put(bytes, &Frame::Bundle { more: false, bytes: bundle.encode() });
+                }
+                if !more {
+                    break;
                 }
             }
             if log.channel.is_none() {

@@ -53,6 +53,11 @@ impl Guard {
         settle(stored(store), counter.as_mut())?;
         Ok(Self { counter: Some(counter), due: OPENING_CHECKPOINTS, checked_ms: None })
     }
+
+    /// Whether checkpoints are to be completed before anything is signed. Then nothing may be deferred.
+    pub(crate) fn is_due(&self) -> bool {
+        self.due > 0
+    }
 }
 
 fn stored(store: &LocalStore) -> u64 {
@@ -102,7 +107,8 @@ impl Client {
 /// open; `keys` and `store` are the same storage.
 ///
 /// # Errors
-/// [`Error::NoProfile`], [`Error::Keyring`], [`Error::Rollback`], [`Error::Store`]. The profile is then as it was.
+/// [`Error::NoProfile`], [`Error::Keyring`], [`Error::Rollback`], [`Error::Store`]. The profile is then as it was, but the counter
+/// it had may be gone where the new one takes its place: adopt again.
 pub fn adopt_profile_counter(
     keys: &mut dyn Storage,
     store: Box<dyn Storage>,

@@ -4,7 +4,7 @@ use crate::protocol::{Frame, VERSION, space_tag};
 use crate::{Client, Error};
 use std::collections::{BTreeMap, BTreeSet};
 use terachat_core_store::Wait;
-use terachat_core_store::sync::{Bundle, Frontier, Limits};
+use terachat_core_store::sync::{Frontier, Limits, Standing};
 use terachat_event::{DeviceId, LogId, SpaceId};
 
 /// How much is sent ahead of a peer's answer.
@@ -18,7 +18,7 @@ pub(crate) struct Peer {
     /// Spaces both are in.
     pub(crate) common: BTreeSet<SpaceId>,
     /// What it has, or will have once what was sent arrives.
-    pub(crate) theirs: BTreeMap<LogId, Frontier>,
+    pub(crate) theirs: BTreeMap<LogId, Standing>,
     /// Roots it reported last.
     pub(crate) roots: BTreeMap<LogId, [u8; 32]>,
     /// Logs of which it has to answer before more is sent.
@@ -174,28 +174,21 @@ impl Client {
         if !self.trusts(&peer, &log.space) {
             return Ok(());
         }
-        let Some(state) = self.peers.get(&peer) else { return Ok(()) };
-        let (Some(theirs), false) = (state.theirs.get(&log), state.awaited.contains(&log)) else {
+        let Some(state) = self.peers.get_mut(&peer).filter(|state| !state.awaited.contains(&log)) else {
             return Ok(());
         };
-        let mut theirs = theirs.clone();
-        let bundles = self.store.bundles_since(&theirs, WINDOW)?;
-        let Some(ours) = self.store.frontier(&log) else { return Ok(()) };
-        bundles.iter().for_each(|bundle| advance(&mut theirs, bundle, &ours));
-        let more = !bundles.is_empty() && !covers(&theirs, &ours);
+        let Some(theirs) = state.theirs.get_mut(&log) else { return Ok(()) };
+        let (bundles, more) = self.store.bundles_to(theirs, WINDOW)?;
         let count = bundles.len();
         for (at, bundle) in bundles.iter().enumerate() {
             let more = more && at + 1 == count;
             self.tell(peer, &Frame::Bundle { more, bytes: bundle.encode() });
         }
-        if let Some(state) = self.peers.get_mut(&peer) {
-            state.theirs.insert(log, theirs);
+        if let Some(state) = self.peers.get_mut(&peer).filter(|_| count > 0) {
             if more {
                 state.awaited.insert(log);
             }
-            if count > 0 {
-                state.in_sync = false;
-            }
+            state.in_sync = false;
         }
         Ok(())
     }
@@ -206,7 +199,7 @@ impl Client {
         let logs: Vec<LogId> =
             self.store.logs().into_iter().filter(|log| state.common.contains(&log.space)).collect();
         let same = |log: &LogId| {
-            let ours = self.store.frontier(log).map(|frontier| frontier.root());
+            let ours = self.store.frontier_root(log);
             ours.is_some() && ours.as_ref() == state.roots.get(log)
         };
         let waits = state.waits.keys().any(|log| state.common.contains(&log.space));
@@ -222,24 +215,4 @@ impl Client {
             self.notices.push_back(Notice::InSync { peer: peer.to_string() });
         }
     }
-}
-
-/// What the peer has once the bundle has arrived.
-pub(crate) fn advance(theirs: &mut Frontier, bundle: &Bundle, ours: &Frontier) {
-    let mut chains: BTreeMap<DeviceId, _> =
-        theirs.chains.iter().map(|chain| (chain.device, *chain)).collect();
-    for author in bundle.batch.authors.iter().filter(|author| author.count > 0) {
-        let last = author.first_seq + u64::from(author.count) - 1;
-        let known = chains.get(&author.device).map_or(0, |chain| chain.seq);
-        if let Some(head) = ours.chain(&author.device).filter(|_| last > known) {
-            // Where more follows than was sent the peer answers with its own frontier, so only heads matter here.
-            chains.insert(author.device, terachat_core_store::sync::ChainHead { seq: last, ..*head });
-        }
-    }
-    theirs.chains = chains.into_values().collect();
-}
-
-/// Whether `theirs` has at least all events of `ours`.
-fn covers(theirs: &Frontier, ours: &Frontier) -> bool {
-    ours.chains.iter().all(|chain| theirs.chain(&chain.device).is_some_and(|known| known.seq >= chain.seq))
 }

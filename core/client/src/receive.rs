@@ -1,12 +1,11 @@
 //! A message's way in: frame, bundle, judgement, disk, state, keys, notices, and on to other peers.
 use crate::api::Notice;
-use crate::peer::advance;
 use crate::protocol::Frame;
 use crate::{Client, Error};
 use std::collections::BTreeSet;
 use std::ops::Range;
 use terachat_core_store::Wait;
-use terachat_core_store::sync::{Bundle, Frontier, Limits, Outcome};
+use terachat_core_store::sync::{Bundle, Frontier, Limits, Outcome, Standing};
 use terachat_event::{DeviceId, Equivocation, LogId, SpaceId};
 
 /// Logs of which one peer's bundles may be remembered to wait.
@@ -105,7 +104,7 @@ impl Client {
 
     /// Notes where a peer stands in a log; gives back whether that is its first word on it.
     fn stands_at(&mut self, peer: DeviceId, log: LogId, root: [u8; 32]) -> bool {
-        let ours = self.store.frontier(&log).map(|frontier| frontier.root());
+        let ours = self.store.frontier_root(&log);
         let Some(state) = self.peers.get_mut(&peer) else { return false };
         if log.channel.is_none() && ours == Some(root) {
             // With the same members, roles and channels as the peer there is nothing of theirs left to wait for: what it
@@ -130,7 +129,7 @@ impl Client {
         let first = self.stands_at(peer, log, frontier.root());
         let Some(state) = self.peers.get_mut(&peer) else { return Ok(()) };
         let ahead = frontier.clone();
-        state.theirs.insert(log, frontier);
+        state.theirs.insert(log, frontier.into());
         state.awaited.remove(&log);
         self.push_to(peer, log)?;
         let lacking = self.store.frontier(&log).is_some_and(|ours| lacks(&ours, &ahead));
@@ -153,16 +152,16 @@ impl Client {
         match outcome {
             Outcome::Applied { new, .. } => {
                 self.waits_no_more(&log);
-                let ours = self.store.frontier(&log).ok_or(Error::Frame("a bundle of no log"))?;
+                let root = self.store.frontier_root(&log).ok_or(Error::Frame("a bundle of no log"))?;
                 if let Some(state) = self.peers.get_mut(&peer) {
-                    let theirs = state.theirs.entry(log).or_insert(Frontier { log, chains: Vec::new() });
-                    advance(theirs, &bundle, &ours);
+                    let theirs = state.theirs.entry(log).or_insert_with(|| Standing::nothing(log));
+                    self.store.note_sent(theirs, &bundle.batch);
                     // What was here already ends no waiting, so asking again would bring the same for ever.
                     if !new.is_empty() {
                         state.asked.remove(&log);
                     }
                 }
-                self.tell(peer, &Frame::Ack { log, root: ours.root() });
+                self.tell(peer, &Frame::Ack { log, root });
                 if more {
                     self.ask(peer, log);
                 }
@@ -179,7 +178,7 @@ impl Client {
                 }
             }
             Outcome::Waits(wait) => {
-                let ours = self.store.frontier(&LogId::control(log.space)).map(|frontier| frontier.root());
+                let ours = self.store.frontier_root(&LogId::control(log.space));
                 if let Some(state) = self.peers.get_mut(&peer)
                     && (state.waits.len() < WAITS_MAX || state.waits.contains_key(&log))
                     && !(is_of_control(&wait) && state.roots.get(&LogId::control(log.space)) == ours.as_ref())
@@ -291,7 +290,7 @@ impl Client {
             self.meet(peer, space)?;
         }
         let control = LogId::control(space);
-        let ours = self.store.frontier(&control).map(|frontier| frontier.root());
+        let ours = self.store.frontier_root(&control);
         for state in self.peers.values_mut().filter(|state| state.roots.get(&control) == ours.as_ref()) {
             // As when its word comes later: see `stands_at`.
             state.waits.retain(|waiting, wait| waiting.space != space || !is_of_control(wait));

@@ -8,6 +8,7 @@ mod delta_decoder;
 mod delta_encoder;
 mod forks;
 mod frontier;
+mod standing;
 
 pub(crate) use crate::wire::{Reader, put, unzigzag, zigzag};
 pub use apply_local::Draft;
@@ -17,4 +18,6 @@ pub use bundle::Bundle;
 pub(crate) use bundle::Frames;
 pub use delta_decoder::decode_batch;
 pub use delta_encoder::encode_batch;
+pub(crate) use frontier::HeadSum;
 pub use frontier::{ChainHead, Frontier};
+pub use standing::Standing;

@@ -48,6 +48,8 @@ impl Store {
     pub(crate) fn checkpoint(&self) -> Result<(), Error> {
         let mut counter = self.counter.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(counter) = counter.as_mut() else { return Ok(()) };
+        // One that failed half way is finished first: the counter is never two behind.
+        settle(self.writer().counter, counter.as_mut())?;
         let value = {
             let mut writer = self.writer();
             self.check_writable()?;

@@ -154,7 +154,8 @@ impl TemplateVault {
     /// counter's secret.
     ///
     /// # Errors
-    /// [`Error::Counter`], [`Error::ReadOnly`]; the vault is guarded as it was before.
+    /// [`Error::Counter`], [`Error::ReadOnly`]; the vault's keys are as they were, but the counter it had may be gone where the new
+    /// one takes its place: adopt again.
     pub fn adopt_counter(
         &self,
         operator: &str,

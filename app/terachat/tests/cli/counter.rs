@@ -2,7 +2,7 @@
 use crate::support::{Ended, Place};
 use std::path::Path;
 
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
@@ -53,6 +53,35 @@ fn a_lost_counter_is_told_and_another_one_adopted() {
     place.ok("ada", &["send", "here now"]);
     set_back(&old, &place.home("ada"));
     refused(&place.run("ada", &["read"]), "from before its counter was made anew", "keys adopt");
+}
+
+/// Of two profiles in one folder of counters each has its own, and the other's is not taken for it.
+#[test]
+fn another_profiles_counter_is_none() {
+    let place = Place::crew();
+    let of = |known: &[std::path::PathBuf]| {
+        let files = std::fs::read_dir(place.home("counters")).unwrap().map(|entry| entry.unwrap().path());
+        files.filter(|file| !known.contains(file)).collect::<Vec<_>>()
+    };
+    let ada = of(&[]);
+    place.ok("bob", &["init", "--name", "Bob"]);
+    let bob = of(&ada);
+    assert_eq!((ada.len(), bob.len()), (1, 1));
+    std::fs::copy(&bob[0], &ada[0]).unwrap();
+    refused(&place.run("ada", &["read"]), "another's counter", "keys adopt");
+}
+
+/// A counter that is behind by more than a crash explains was itself set back.
+#[test]
+fn a_counter_that_was_set_back_is_told() {
+    let place = Place::crew();
+    copy(&place.home("counters"), &place.home("before"));
+    place.ok("ada", &["send", "three checkpoints"]);
+    copy(&place.home("counters"), &place.home("after"));
+    set_back(&place.home("before"), &place.home("counters"));
+    refused(&place.run("ada", &["read"]), "behind this disk", "keys adopt");
+    set_back(&place.home("after"), &place.home("counters"));
+    assert!(place.ok("ada", &["read"]).contains("three checkpoints"));
 }
 
 #[test]

@@ -33,6 +33,16 @@ fn a_profile_and_a_vault_live_on_a_tpm() {
     let chip = Swtpm::start(state.path());
     assert!(ok(&chip, &["status"]).contains("Crew"));
     assert!(ok(&chip, &["vault", "--database", vault, "collections", "list"]).contains("door"));
+    // A copy from before, with the chip as it is now.
+    let (home, newest) = (place.home("ada"), place.home("newest"));
+    crate::counter::copy(&home, &place.home("older"));
+    ok(&chip, &["channel", "create", "deck"]);
+    std::fs::rename(&home, &newest).unwrap();
+    std::fs::rename(place.home("older"), &home).unwrap();
+    assert!(run(&chip, &["status"]).pair().0.contains("older copy"));
+    std::fs::remove_dir_all(&home).unwrap();
+    std::fs::rename(&newest, &home).unwrap();
+    assert!(ok(&chip, &["status"]).contains("deck"));
     let other = tempfile::tempdir().unwrap();
     let foreign = Swtpm::start(other.path());
     assert_eq!(run(&foreign, &["status"]).code, 1, "another machine's chip opens nothing");

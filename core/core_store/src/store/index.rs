@@ -4,7 +4,7 @@ mod relocate;
 
 use super::BlockRef;
 use crate::crdt::Stamp;
-use crate::sync::{ChainHead, Frontier, KeyId};
+use crate::sync::{ChainHead, Frontier, HeadSum, KeyId};
 use hashbrown::HashMap;
 use std::cell::OnceCell;
 use std::cmp::Ordering;
@@ -43,6 +43,8 @@ pub(crate) struct LogIndex {
     pub(super) stubs: Vec<Stub>,
     /// From which number on a device's events count for nothing because it signed two with one number.
     pub(crate) frozen: BTreeMap<DeviceId, u64>,
+    /// Of the frontier's heads, from when it was first asked for; nothing after a change that is no event's.
+    pub(super) head_sum: OnceCell<HeadSum>,
 }
 
 /// A parent that is no position but a stub: this bit and the stub's number.
@@ -107,6 +109,7 @@ impl LogIndex {
             hashes_from: 0,
             stubs: Vec::new(),
             frozen: BTreeMap::new(),
+            head_sum: OnceCell::new(),
         }
     }
 
@@ -269,6 +272,22 @@ impl LogIndex {
             (0..).zip(&self.chains).filter_map(|(at, chain)| self.standing(at, chain)).collect();
         chains.sort_unstable_by_key(|chain| chain.device);
         Frontier { log: self.log, chains }
+    }
+
+    /// The root of [`LogIndex::frontier`].
+    pub(crate) fn frontier_root(&self) -> [u8; 32] {
+        let sum = self.head_sum.get_or_init(|| {
+            let mut sum = HeadSum::default();
+            let heads = (0..).zip(&self.chains).filter_map(|(at, chain)| self.standing(at, chain));
+            heads.for_each(|head| sum.add(&head));
+            sum
+        });
+        sum.root()
+    }
+
+    /// A chain was frozen: which heads stand in the frontier is to be found anew.
+    pub(crate) fn forget_head_sum(&mut self) {
+        self.head_sum.take();
     }
 
     fn standing(&self, at: u32, chain: &Chain) -> Option<ChainHead> {

@@ -156,6 +156,11 @@ impl LocalStore {
         self.index(log).map(LogIndex::frontier)
     }
 
+    /// Its [root](Frontier::root), at the cost of a hash once it was asked for before.
+    pub fn frontier_root(&self, log: &LogId) -> Option<[u8; 32]> {
+        self.index(log).map(LogIndex::frontier_root)
+    }
+
     /// Number of events in a log.
     pub fn len(&self, log: &LogId) -> usize {
         self.index(log).map_or(0, |index| index.events.len())

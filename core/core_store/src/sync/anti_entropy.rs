@@ -1,4 +1,4 @@
-use super::{Bundle, ChainHead, Frontier, Limits, decode_batch};
+use super::{Batch, Bundle, ChainHead, Frontier, Limits, Standing, decode_batch};
 use crate::store::index::LogIndex;
 use crate::{Error, LocalStore};
 use hashbrown::HashMap;
@@ -9,24 +9,65 @@ use terachat_event::{EventRef, LogId};
 const OVERLAP: u64 = terachat_event::STEPS_MAX as u64;
 
 impl LocalStore {
-    /// What a peer that stands at `theirs` lacks of this log, as bundles that apply one after the other; empty when it
-    /// lacks nothing. Stops after about `limits`, so that a caller asks again when these have arrived.
+    /// What a peer that stands at `theirs` lacks of this log: [`LocalStore::bundles_to`], for once.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn bundles_since(&mut self, theirs: &Frontier, limits: Limits) -> Result<Vec<Bundle>, Error> {
+        Ok(self.bundles_to(&mut Standing::from(theirs.clone()), limits)?.0)
+    }
+
+    /// What a peer lacks of a log, as bundles that apply one after the other; none when it lacks nothing. Stops after about
+    /// `limits`, and then says that there is more: the peer has to say where it stands before that is sent. `theirs` is
+    /// where it stands once they have arrived. Looks at what came since the last call, if that gave all there was.
     ///
     /// # Errors
     /// [`Error::Store`] when the disk cannot be read, [`Error::NoKey`] for epochs whose content is not open here.
-    pub fn bundles_since(&mut self, theirs: &Frontier, limits: Limits) -> Result<Vec<Bundle>, Error> {
-        if self.index(&theirs.log).is_some_and(|index| needs_hashes(index, theirs)) {
+    pub fn bundles_to(
+        &mut self,
+        theirs: &mut Standing,
+        limits: Limits,
+    ) -> Result<(Vec<Bundle>, bool), Error> {
+        let missing = self.missing(theirs)?;
+        let bundles = self.bundles_of(&theirs.log, &missing, limits)?;
+        let sent: usize = bundles.iter().map(|bundle| bundle.batch.events.len()).sum();
+        bundles.iter().for_each(|bundle| self.note_sent(theirs, &bundle.batch));
+        let all = sent == missing.len();
+        theirs.level = self.index(&theirs.log).filter(|_| all).map(LogIndex::len);
+        Ok((bundles, !all))
+    }
+
+    /// A peer has the events of this batch: it sent them, or they were sent to it.
+    pub fn note_sent(&self, theirs: &mut Standing, batch: &Batch) {
+        let Some(index) = self.index(&theirs.log) else { return };
+        for author in batch.authors.iter().filter(|author| author.count > 0) {
+            if let Some(ours) = index.standing_of(&author.device) {
+                theirs.reach(ours, author.first_seq + u64::from(author.count) - 1);
+            }
+        }
+    }
+
+    /// Positions of what a peer lacks, ascending.
+    fn missing(&mut self, theirs: &Standing) -> Result<Vec<u32>, Error> {
+        let Some(index) = self.index(&theirs.log) else { return Ok(Vec::new()) };
+        if let Some(level) = theirs.level.filter(|_| index.frozen.is_empty()) {
+            return Ok((level..index.len()).filter(|at| !theirs.has(&index.event_ref(*at))).collect());
+        }
+        let frontier = theirs.frontier();
+        if needs_hashes(index, &frontier) {
             self.recompute_hashes(&theirs.log)?;
         }
-        let Some(index) = self.index(&theirs.log) else { return Ok(Vec::new()) };
-        let missing = missing(index, theirs);
+        Ok(self.index(&theirs.log).map_or_else(Vec::new, |index| missing(index, &frontier)))
+    }
+
+    fn bundles_of(&mut self, log: &LogId, missing: &[u32], limits: Limits) -> Result<Vec<Bundle>, Error> {
         if missing.is_empty() {
             return Ok(Vec::new());
         }
         let mut plans = Vec::new();
-        let mut rest = missing.as_slice();
+        let mut rest = missing;
         let (mut events, mut bytes) = (0, 0);
-        while let Some(plan) = self.next_plan(&theirs.log, rest, limits)? {
+        while let Some(plan) = self.next_plan(log, rest, limits)? {
             rest = &rest[plan.positions.len()..];
             events += plan.positions.len();
             bytes += plan.payload_len;
@@ -35,7 +76,7 @@ impl LocalStore {
                 break;
             }
         }
-        plans.into_iter().map(|plan| self.pack(&theirs.log, plan)).collect()
+        plans.into_iter().map(|plan| self.pack(log, plan)).collect()
     }
 
     /// The longest start of `positions` that makes one bundle: of one epoch, within the limits, and ending where

@@ -111,6 +111,7 @@ impl LocalStore {
         let Some(index) = logs.index_mut(log) else { return Ok(()) };
         let from = index.frozen.entry(author).or_insert(seq);
         *from = seq.min(*from);
+        index.forget_head_sum();
         index.refresh_heads();
         if log.channel.is_none() {
             logs.control.history_mut().freeze(author, seq);

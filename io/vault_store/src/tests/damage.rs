@@ -227,6 +227,40 @@ fn whoever_lost_the_counter_can_adopt_another_and_old_copies_do_not_know_it() {
     whole(&vault.unwrap());
 }
 
+/// A chip that is busy for a while cost the vault its next opening: each try wrote a checkpoint, and two were one too many.
+#[test]
+fn checkpoints_that_the_counter_does_not_answer_do_not_pile_up() {
+    #[derive(Clone)]
+    struct Busy(Chip, std::sync::Arc<std::sync::atomic::AtomicBool>);
+
+    impl terachat_vault::RollbackCounter for Busy {
+        fn read(&mut self) -> Result<u64, terachat_vault::CounterError> {
+            match self.1.load(std::sync::atomic::Ordering::Relaxed) {
+                true => Err(terachat_vault::CounterError { reason: "busy".to_owned() }),
+                false => self.0.read(),
+            }
+        }
+
+        fn advance(&mut self) -> Result<u64, terachat_vault::CounterError> {
+            self.0.advance()
+        }
+    }
+
+    let world = World::new();
+    let busy = Busy(Chip::default(), std::sync::Arc::default());
+    let vault = world.create();
+    vault.adopt_counter("ops", CounterKind::Tpm, |_, _| Ok(Box::new(busy.clone()))).unwrap();
+    busy.1.store(true, std::sync::atomic::Ordering::Relaxed);
+    for _ in 0..3 {
+        assert!(matches!(vault.checkpoint(), Err(Error::Counter(_))));
+    }
+    busy.1.store(false, std::sync::atomic::Ordering::Relaxed);
+    vault.checkpoint().unwrap();
+    vault.close().unwrap();
+    let source = &mut passphrase("correct horse");
+    whole(&TemplateVault::open_guarded(&world.config, source, |_, _, _| Ok(Box::new(busy))).unwrap());
+}
+
 #[test]
 fn a_vault_without_its_database_is_not_an_empty_vault() {
     let world = World::new();

@@ -1,7 +1,7 @@
 //! How events come into the index.
 use super::{Chain, EventMeta, LogIndex, Positions, Stub};
 use crate::store::BlockRef;
-use crate::sync::{Batch, BatchAuthor, BatchEvent};
+use crate::sync::{Batch, BatchAuthor, BatchEvent, ChainHead, HeadSum};
 use std::collections::BTreeSet;
 use terachat_event::{EventHash, EventRef, SignedHead};
 
@@ -18,6 +18,7 @@ impl LogIndex {
         let controls: Vec<u32> =
             batch.controls.iter().map(|list| intern(&mut self.controls, list.clone())).collect();
         let chains: Vec<u32> = batch.authors.iter().map(|author| self.chain_for(author)).collect();
+        let sum = self.begin_head_sum(&chains);
         self.events.reserve(batch.events.len());
         self.hashes.reserve(batch.events.len());
         self.parents.reserve(batch.parents.len());
@@ -81,9 +82,29 @@ impl LogIndex {
                 chain.head = SignedHead { seq: last, hash, signature: author.signature };
             }
         }
+        self.end_head_sum(sum, &chains);
         self.metas.push(blocks[0]);
         self.chunks.extend_from_slice(&blocks[1..]);
         self.batch_ends.push(self.len());
+    }
+
+    /// The sum without the heads of these chains, if it is worth keeping: where a batch touches many of them it is found anew
+    /// when it is asked for.
+    fn begin_head_sum(&mut self, chains: &[u32]) -> Option<HeadSum> {
+        let mut sum = self.head_sum.take().filter(|_| chains.len() * 4 <= self.chains.len() + 16)?;
+        self.standings(chains).for_each(|head| sum.subtract(&head));
+        Some(sum)
+    }
+
+    fn end_head_sum(&mut self, sum: Option<HeadSum>, chains: &[u32]) {
+        let Some(mut sum) = sum else { return };
+        self.standings(chains).for_each(|head| sum.add(&head));
+        self.head_sum = sum.into();
+    }
+
+    /// What the frontier says of these chains; of one that has no events yet, nothing.
+    fn standings<'a>(&'a self, chains: &'a [u32]) -> impl Iterator<Item = ChainHead> + 'a {
+        chains.iter().filter_map(|at| self.standing(*at, &self.chains[*at as usize]))
     }
 
     /// The position of a staged event's parent, or the stub that stands for it.
