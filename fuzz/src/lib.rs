@@ -147,7 +147,7 @@ pub fn pair() -> Pair {
         let words = SecretBytes::take(b"fuzz".to_vec());
         let mut source = PassphraseSource::new(words, PassphraseCost::INSECURE_FAST);
         let storage = Box::new(MemoryStorage::new());
-        let client = Client::create(storage, name, &mut source, Box::new(Counter(start)), 1);
+        let client = Client::create(storage, name, &mut source, Box::new(Counter(start)), 1, None);
         client.expect("an empty folder takes a profile")
     };
     let (mut ann, mut bob) = (make("Ann", 1), make("Bob", 2));

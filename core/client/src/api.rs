@@ -104,10 +104,12 @@ pub enum Request {
         place: Place,
         /// Most messages in the page.
         limit: usize,
-        /// Ends before this message; the newest page when both are absent.
+        /// Ends before this message. At most one of `before`, `after` and `around`; the newest page without any.
         before: Option<String>,
         /// Starts after this message.
         after: Option<String>,
+        /// Has this message in its middle, as far as there are enough on both sides.
+        around: Option<String>,
         /// Only this message and what replies to it, directly or not.
         thread: Option<String>,
         /// Only pinned messages.

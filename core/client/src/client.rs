@@ -139,8 +139,9 @@ impl Client {
             Request::Edit { place, message, body } => self.edit(&place, &message, &body),
             Request::React { place, message, emoji, remove } => self.react(&place, &message, &emoji, remove),
             Request::Pin { place, message, remove } => self.pin(&place, &message, remove),
-            Request::Read { place, limit, before, after, thread, pinned } => {
-                self.read(&place, limit, before.as_deref(), after.as_deref(), thread.as_deref(), pinned)
+            Request::Read { place, limit, before, after, around, thread, pinned } => {
+                let start = [before.as_deref(), after.as_deref(), around.as_deref()];
+                self.read(&place, limit, start, thread.as_deref(), pinned)
             }
             Request::Search { place, query, limit } => self.search(&place, &query, limit),
             Request::ImportPosition { place, source } => self.import_position(&place, source),

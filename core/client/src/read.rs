@@ -11,12 +11,12 @@ use terachat_event::{DeviceId, EventRef, LogId};
 const PAGE_LEN_MAX: usize = 10_000;
 
 impl Client {
+    /// `start` names the message that the page lies before, after or around.
     pub(crate) fn read(
         &self,
         place: &Place,
         limit: usize,
-        before: Option<&str>,
-        after: Option<&str>,
+        start: [Option<&str>; 3],
         thread: Option<&str>,
         pinned: bool,
     ) -> Result<Answer, Error> {
@@ -27,17 +27,22 @@ impl Client {
         } else if pinned {
             self.store.pinned(&log, limit)?.into_iter().map(|view| (0, view)).collect()
         } else {
-            let start = match (before, after) {
-                (None, None) => PageStart::Newest,
-                (Some(message), None) => PageStart::Before(self.event(&log, message)?),
-                (None, Some(message)) => PageStart::After(self.event(&log, message)?),
-                (Some(_), Some(_)) => return Err(Error::Input("choose one of before and after")),
-            };
+            let start = self.page_start(&log, start)?;
             self.store.page(&log, start, limit)?.into_iter().map(|view| (0, view)).collect()
         };
         let messages =
             views.into_iter().map(|(depth, view)| Message { depth, ..self.shown(&log, view) }).collect();
         Ok(Answer::Messages { messages })
+    }
+
+    fn page_start(&self, log: &LogId, start: [Option<&str>; 3]) -> Result<PageStart, Error> {
+        Ok(match start {
+            [None, None, None] => PageStart::Newest,
+            [Some(message), None, None] => PageStart::Before(self.event(log, message)?),
+            [None, Some(message), None] => PageStart::After(self.event(log, message)?),
+            [None, None, Some(message)] => PageStart::Around(self.event(log, message)?),
+            _ => return Err(Error::Input("choose one of before, after and around")),
+        })
     }
 
     pub(crate) fn search(&mut self, place: &Place, query: &str, limit: usize) -> Result<Answer, Error> {

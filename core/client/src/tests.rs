@@ -157,6 +157,7 @@ impl World {
             limit: 1000,
             before: None,
             after: None,
+            around: None,
             thread: None,
             pinned: false,
         };
@@ -241,6 +242,7 @@ fn a_team_talks() {
         limit: 9,
         before: None,
         after: None,
+        around: None,
         thread: Some(hello),
         pinned: false,
     };
@@ -391,8 +393,15 @@ fn an_import_goes_on_where_a_crash_cut_it_off() {
     assert_eq!(last_id, 100);
     assert_eq!(world.ask("ada", import(51, 150)), Answer::Imported { added: 50, skipped: 50 });
     world.connect("ada", "bob");
-    let read =
-        Request::Read { place: place(), limit: 1000, before: None, after: None, thread: None, pinned: false };
+    let read = Request::Read {
+        place: place(),
+        limit: 1000,
+        before: None,
+        after: None,
+        around: None,
+        thread: None,
+        pinned: false,
+    };
     let Answer::Messages { messages } = world.ask("bob", read) else { panic!() };
     assert_eq!(messages.len(), 150);
     let ninth = &messages[8];
@@ -445,8 +454,15 @@ fn the_passphrase_is_changed_without_touching_the_conversation() {
         |words: &str| Client::open(Box::new(storage.clone()), &mut passphrase(words), Box::new(Counter(6)));
     assert!(open("secret").is_err());
     let mut ada = open("new").unwrap();
-    let read =
-        Request::Read { place: place(), limit: 10, before: None, after: None, thread: None, pinned: false };
+    let read = Request::Read {
+        place: place(),
+        limit: 10,
+        before: None,
+        after: None,
+        around: None,
+        thread: None,
+        pinned: false,
+    };
     let Answer::Messages { messages } = ada.execute(read, 2_000_000).unwrap() else { panic!() };
     assert_eq!(messages.last().unwrap().body, "written under the old one");
 }

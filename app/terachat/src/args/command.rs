@@ -176,17 +176,20 @@ pub(crate) enum RoleCommand {
 #[derive(Debug, Args)]
 pub(crate) struct ReadArgs {
     /// Go on showing what arrives; needs a running `terachat listen`
-    #[arg(long, conflicts_with_all = ["before", "after"])]
+    #[arg(long, conflicts_with_all = ["before", "after", "around"])]
     pub(crate) follow: bool,
     /// Only this message and what answers it
     #[arg(long, value_name = "ID")]
     pub(crate) thread: Option<String>,
     /// The page that ends before this message
-    #[arg(long, value_name = "ID", conflicts_with = "after")]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["after", "around"])]
     pub(crate) before: Option<String>,
     /// The page that begins after this message
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", conflicts_with = "around")]
     pub(crate) after: Option<String>,
+    /// The page with this message in its middle
+    #[arg(long, value_name = "ID")]
+    pub(crate) around: Option<String>,
     /// Only pinned messages
     #[arg(long)]
     pub(crate) pinned: bool,

@@ -17,8 +17,8 @@ pub(super) fn run(home: &Home, place: Place, args: ReadArgs, printer: &Printer) 
 }
 
 fn request(place: Place, args: ReadArgs) -> Request {
-    let ReadArgs { thread, before, after, pinned, limit, .. } = args;
-    Request::Read { place, limit: ask::count(limit), before, after, thread, pinned }
+    let ReadArgs { thread, before, after, around, pinned, limit, .. } = args;
+    Request::Read { place, limit: ask::count(limit), before, after, around, thread, pinned }
 }
 
 fn follow(home: &Home, place: Place, args: &ReadArgs, printer: &Printer) -> Result<()> {

@@ -52,6 +52,8 @@ fn mistakes_on_the_command_line_end_with_2() {
         &["sync"],
         &["demo", "--devices", "99"],
         &["read", "--before", "a", "--after", "b"],
+        &["read", "--before", "a", "--around", "b"],
+        &["read", "--after", "a", "--around", "b"],
     ] {
         let ended = bare(args);
         assert_eq!((ended.code, ended.stdout.as_str()), (2, ""), "{args:?}");

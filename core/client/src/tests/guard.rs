@@ -168,8 +168,15 @@ fn a_full_disk_can_be_read_and_signs_nothing() {
     let mut client = open(Box::new(storage.clone()), &chip).unwrap();
     (0..64).for_each(|n| storage.fail_at(storage.operations() + n, Fault::Full));
     assert!(say(&mut client, "no room").is_err());
-    let read =
-        Request::Read { place: place(), limit: 5, before: None, after: None, thread: None, pinned: false };
+    let read = Request::Read {
+        place: place(),
+        limit: 5,
+        before: None,
+        after: None,
+        around: None,
+        thread: None,
+        pinned: false,
+    };
     let Answer::Messages { messages } = client.execute(read, 9).unwrap() else { panic!("not messages") };
     assert_eq!(messages.len(), 1);
 }

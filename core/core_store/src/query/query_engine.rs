@@ -15,6 +15,8 @@ pub enum PageStart {
     Before(EventRef),
     /// Those right after this one.
     After(EventRef),
+    /// This one in the middle, the later half the smaller. Where one side has too few, the other fills the page.
+    Around(EventRef),
 }
 
 /// A message as it stands.
@@ -93,6 +95,10 @@ impl LocalStore {
                 let (at, rank) = rank(&event)?;
                 let here = timeline.iter_from(rank).next() == Some(at);
                 (rank + usize::from(here), limit)
+            }
+            PageStart::Around(event) => {
+                let last_start = timeline.len().saturating_sub(limit);
+                (rank(&event)?.1.saturating_sub(limit / 2).min(last_start), limit)
             }
         };
         timeline.iter_from(from).take(len).map(|at| self.view(channel, at)).collect()

@@ -10,7 +10,7 @@ impl World {
     /// All that a device can read of a channel.
     pub(super) fn page(&self, at: usize, log: &LogId) -> Vec<Message> {
         let place = Place { space: None, channel: log.channel.map(|id| id.to_string()) };
-        match self.devices[at].client.read(&place, 10_000, None, None, None, false) {
+        match self.devices[at].client.read(&place, 10_000, [None; 3], None, false) {
             Ok(Answer::Messages { messages }) => messages,
             other => panic!("d{at} cannot read: {other:?}"),
         }

@@ -70,6 +70,40 @@ fn a_conversation_converges() {
     assert!(c.store.search(&log, &Query::parse("nothing"), 5, |_| true).unwrap().is_empty());
 }
 
+/// Every page of every length from every start, against slices of a plain list.
+#[test]
+fn a_page_is_a_slice_of_the_whole_list() {
+    let mut a = Device::new(1);
+    let space = a.found();
+    let log = a.create_channel(space, "general");
+    let all: Vec<_> = (0..9).map(|n| a.say(log, &format!("message {n}"))).collect();
+    let page = |start, limit| -> Vec<_> {
+        let page = a.store.page(&log, start, limit).unwrap();
+        page.into_iter().map(|message| message.event).collect()
+    };
+    for limit in 0..12 {
+        assert_eq!(page(PageStart::Newest, limit), all[9_usize.saturating_sub(limit)..], "newest {limit}");
+        for (at, event) in all.iter().enumerate() {
+            assert_eq!(
+                page(PageStart::Before(*event), limit),
+                all[at.saturating_sub(limit)..at],
+                "before {at}"
+            );
+            assert_eq!(
+                page(PageStart::After(*event), limit),
+                all[at + 1..(at + 1 + limit).min(9)],
+                "after {at}"
+            );
+            let around = page(PageStart::Around(*event), limit);
+            let slices: Vec<_> = all.windows(limit.clamp(1, 9)).collect();
+            // Of all slices of that length the one that has the message nearest to its middle.
+            let nearest = (0..slices.len()).min_by_key(|from| (from + limit / 2).abs_diff(at)).unwrap();
+            let expected = if limit == 0 { &[][..] } else { slices[nearest] };
+            assert_eq!(around, expected, "around {at}, {limit}");
+        }
+    }
+}
+
 #[test]
 fn everything_survives_reopening_with_and_without_a_snapshot() {
     for snapshot in [false, true] {
