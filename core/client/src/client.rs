@@ -103,6 +103,7 @@ impl Client {
             Request::Send { place, body, reply_to } => self.send(&place, &body, reply_to.as_deref()),
             Request::Edit { place, message, body } => self.edit(&place, &message, &body),
             Request::React { place, message, emoji, remove } => self.react(&place, &message, &emoji, remove),
+            Request::Delete { place, message } => self.delete(&place, &message),
             Request::Pin { place, message, remove } => self.pin(&place, &message, remove),
             Request::Read { place, limit, before, after, thread, pinned } => {
                 self.read(&place, limit, before.as_deref(), after.as_deref(), thread.as_deref(), pinned)

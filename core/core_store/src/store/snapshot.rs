@@ -17,7 +17,7 @@ use terachat_event::{ChannelId, DeviceId, EventHash, LogId, SpaceId};
 use terachat_vault::SecretBytes;
 use zeroize::Zeroize;
 
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 /// Why events were cut off, in the order of the lists of them.
 const CUTS: [&str; 2] = [CUT, EQUIVOCATED];
 /// A snapshot is worth its writing when the tail holds this many bytes more than are quickly replayed.

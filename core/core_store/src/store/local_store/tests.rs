@@ -1,3 +1,5 @@
+mod deletion;
+
 use crate::model::{ChannelOp, ControlOp, Post, Rank, Style};
 use crate::query::PageStart;
 use crate::query::search_index::Query;
