@@ -75,6 +75,7 @@ fn operations() -> io::Result<()> {
         ChannelOp::Edit { target, body: "hello again" },
         ChannelOp::Unreact { target, emoji: "+1", seen: vec![target] },
         ChannelOp::Pin { target },
+        ChannelOp::Delete { target, moderates: true },
     ];
     for (n, op) in ops.iter().enumerate() {
         put("channel_op", &n.to_string(), &op.encode())?;

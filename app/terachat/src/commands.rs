@@ -64,6 +64,7 @@ fn on_home(home: &Home, global: &Global, command: Command, printer: &Printer) ->
             Request::Send { place, body: ask::body(body)?, reply_to: Some(message) }
         }
         Command::Edit { message, body } => Request::Edit { place, message, body: ask::body(body)? },
+        Command::Delete { message } => Request::Delete { place, message },
         Command::React { message, emoji, remove } => Request::React { place, message, emoji, remove },
         Command::Pin { message, remove } => Request::Pin { place, message, remove },
         Command::Search { query, limit } => Request::Search { place, query, limit: ask::count(limit) },

@@ -78,6 +78,14 @@ pub enum Request {
         /// The new body, as in [`Request::Send`].
         body: String,
     },
+    /// Deletes a message, one's own or, from rank 50, anybody's: its place stays, its text is shown no more. Answer:
+    /// [`Answer::Sent`].
+    Delete {
+        /// The channel.
+        place: Place,
+        /// The message's id.
+        message: String,
+    },
     /// Adds or takes back a reaction. Answer: [`Answer::Sent`].
     React {
         /// The channel.
@@ -262,7 +270,7 @@ pub enum Answer {
         /// Whether the space's content is already here.
         ready: bool,
     },
-    /// A message, edit, reaction or pin that is durable on this device.
+    /// A message, edit, reaction, pin or deletion that is durable on this device.
     Sent {
         /// The event's id, for replies, edits and reactions.
         id: String,
@@ -414,6 +422,8 @@ pub struct Message {
     pub reactions: Vec<(String, usize)>,
     /// Whether it is pinned.
     pub pinned: bool,
+    /// Whether it was deleted; then it has no text, reactions or pin.
+    pub deleted: bool,
     /// Whether it came by import (then `user` is the importer).
     pub imported: bool,
     /// Depth below the thread's root; 0 outside thread views.
@@ -556,7 +566,7 @@ pub struct MemberStatus {
 pub enum Notice {
     /// A message arrived, or one's own was sent.
     Message(Message),
-    /// A message's text, reactions or pin changed.
+    /// A message's text, reactions or pin changed, or it was deleted.
     Changed(Message),
     /// A space's members, roles or channels changed.
     Space {

@@ -138,6 +138,7 @@ impl Client {
             Request::Send { place, body, reply_to } => self.send(&place, &body, reply_to.as_deref()),
             Request::Edit { place, message, body } => self.edit(&place, &message, &body),
             Request::React { place, message, emoji, remove } => self.react(&place, &message, &emoji, remove),
+            Request::Delete { place, message } => self.delete(&place, &message),
             Request::Pin { place, message, remove } => self.pin(&place, &message, remove),
             Request::Read { place, limit, before, after, around, thread, pinned } => {
                 let start = [before.as_deref(), after.as_deref(), around.as_deref()];

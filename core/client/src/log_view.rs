@@ -76,6 +76,7 @@ fn said(payload: &[u8]) -> String {
         Ok(ChannelOp::Unreact { target, emoji, .. }) => format!("took {emoji} back from {target}"),
         Ok(ChannelOp::Pin { target }) => format!("pinned {target}"),
         Ok(ChannelOp::Unpin { target, .. }) => format!("unpinned {target}"),
+        Ok(ChannelOp::Delete { target, .. }) => format!("deleted {target}"),
         Err(_) => "something this version does not know".to_owned(),
     }
 }

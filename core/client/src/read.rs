@@ -110,6 +110,7 @@ impl Client {
             reply_to: view.reply_to.map(|event| event.to_string()),
             reactions: reactions.into_iter().map(|(emoji, users)| (emoji, users.len())).collect(),
             pinned: view.pinned,
+            deleted: view.deleted,
             imported,
             depth: 0,
         }

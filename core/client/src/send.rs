@@ -21,13 +21,22 @@ impl Client {
         check_body(body)?;
         let log = self.place(place)?;
         let target = self.event(&log, message)?;
-        let state = self.store.space(&log.space);
-        let author = state.and_then(|state| state.devices.get(&target.author));
-        if author != Some(&self.identity.user_id()) {
+        if !self.is_own(&log, &target) {
             return Err(Error::NotAllowed("only its author edits a message"));
         }
-        self.store.message(&log, &target)?;
+        self.standing(&log, &target)?;
         self.post(log, &ChannelOp::Edit { target, body })
+    }
+
+    pub(crate) fn delete(&mut self, place: &Place, message: &str) -> Result<Answer, Error> {
+        let log = self.place(place)?;
+        let target = self.event(&log, message)?;
+        let moderates = !self.is_own(&log, &target);
+        if moderates {
+            self.require(&log.space, Right::Delete, "deleting what others wrote takes rank 50")?;
+        }
+        self.standing(&log, &target)?;
+        self.post(log, &ChannelOp::Delete { target, moderates })
     }
 
     pub(crate) fn react(
@@ -42,7 +51,7 @@ impl Client {
         }
         let log = self.place(place)?;
         let target = self.event(&log, message)?;
-        self.store.message(&log, &target)?;
+        self.standing(&log, &target)?;
         if !remove {
             return self.post(log, &ChannelOp::React { target, emoji });
         }
@@ -57,7 +66,7 @@ impl Client {
         let log = self.place(place)?;
         self.require(&log.space, Right::Pin, "pinning takes rank 30")?;
         let target = self.event(&log, message)?;
-        self.store.message(&log, &target)?;
+        self.standing(&log, &target)?;
         if !remove {
             return self.post(log, &ChannelOp::Pin { target });
         }
@@ -66,6 +75,19 @@ impl Client {
             return Err(Error::Input("that message is not pinned"));
         }
         self.post(log, &ChannelOp::Unpin { target, seen })
+    }
+
+    /// Whether a device of this user made the event.
+    fn is_own(&self, log: &LogId, event: &EventRef) -> bool {
+        let state = self.store.space(&log.space);
+        let author = state.and_then(|state| state.devices.get(&event.author));
+        author == Some(&self.identity.user_id())
+    }
+
+    /// Refuses what is no message, or none any more.
+    fn standing(&self, log: &LogId, target: &EventRef) -> Result<(), Error> {
+        let view = self.store.message(log, target)?;
+        (!view.deleted).then_some(()).ok_or(Error::Input("that message was deleted"))
     }
 
     fn post(&mut self, log: LogId, op: &ChannelOp<'_>) -> Result<Answer, Error> {

@@ -256,6 +256,30 @@ fn a_team_talks() {
 }
 
 #[test]
+fn a_message_is_deleted_by_its_author_or_a_moderator() {
+    let mut world = club(&["ada", "bob", "eve"]);
+    world.ask("ada", Request::RoleSet { space: None, member: "eve".into(), rank: 10 });
+    let (hello, oops) = (world.say("ada", "hello"), world.say("eve", "oops"));
+    let answer = Request::Send { place: place(), body: "what?".into(), reply_to: Some(oops.clone()) };
+    world.ask("ada", answer);
+    let delete = |message: &String| Request::Delete { place: place(), message: message.clone() };
+    assert!(matches!(world.try_ask("eve", delete(&hello)), Err(Error::NotAllowed(_))));
+    world.ask("eve", delete(&oops));
+    world.ask("bob", delete(&hello));
+    for name in ["ada", "bob", "eve"] {
+        assert_eq!(world.bodies(name), ["", "", "what?"], "{name}");
+        let told = |notice: &Notice| matches!(notice, Notice::Changed(m) if m.id == oops && m.deleted);
+        assert!(world.seen[name].iter().any(told), "{name}");
+        world.sound(name);
+    }
+    world.same(&["ada", "bob", "eve"]);
+    let edit = Request::Edit { place: place(), message: oops.clone(), body: "again".into() };
+    for request in [edit, delete(&oops)] {
+        assert!(matches!(world.try_ask("eve", request), Err(Error::Input(_))));
+    }
+}
+
+#[test]
 fn a_newcomer_reads_what_was_said_before_and_a_removed_member_nothing_after() {
     let mut world = club(&["ada", "bob", "eve"]);
     world.say("ada", "before eve was removed");

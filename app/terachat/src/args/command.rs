@@ -56,6 +56,14 @@ pub(crate) enum Command {
         /// The new text; `-` takes it from standard input
         body: String,
     },
+    /// Delete a message of your own or, from rank 50, anybody's
+    ///
+    /// Its place stays, and so do its answers. It is shown no more, but not erased: `terachat log`, backups and
+    /// devices that have not heard of it keep the text.
+    Delete {
+        /// Its id, as `terachat read` shows it
+        message: String,
+    },
     /// React to a message
     React {
         /// Its id, as `terachat read` shows it

@@ -126,6 +126,7 @@ mod tests {
             reply_to: record.reply_to.map(|to| to.to_string()),
             reactions: vec![],
             pinned: false,
+            deleted: false,
             imported: true,
             depth: 0,
         }

@@ -42,6 +42,9 @@ fn rows(table: &mut Table, message: &Message, look: &Look) {
 
 /// The text as it is to be read, for each kind of message.
 fn body(message: &Message) -> String {
+    if message.deleted {
+        return "(deleted message)".to_owned();
+    }
     let text = plain(&message.body);
     let text = text.trim_end_matches('\n');
     match message.style {
@@ -87,6 +90,7 @@ pub(super) mod tests {
             reply_to: None,
             reactions: vec![],
             pinned: false,
+            deleted: false,
             imported: false,
             depth: 0,
         }
@@ -100,12 +104,16 @@ pub(super) mod tests {
         second.edited = true;
         let mut third = message("bo", "");
         (third.style, third.ts_ms) = (Style::Leave, third.ts_ms + 86_400_000);
-        let page = [message("ada", "hello"), second, third];
+        let mut first = message("ada", "");
+        (first.deleted, first.reply_to) = (true, Some("eeeeeeeeeeeeeeee".into()));
+        let page = [message("ada", "hello"), first, second, third];
         let mut since = None;
         assert_eq!(
             messages(&page, &Look::bare(), &mut since),
             "Saturday, 25 December 2004\n\
              \x20 09:14  0123456789  ada     hello\n\
+             \x20 09:14  0123456789  ada     (deleted message)\n\
+             \x20                              (answers eeeeeeeeee)\n\
              \x20 09:14  0123456789  名無し  two\n\
              \x20                            lines\n\
              \x20                              (answers ffffffffff, edited, 👍 2)\n\

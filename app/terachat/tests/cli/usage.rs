@@ -18,6 +18,7 @@ fn help_goes_to_stdout_for_every_command() {
         "send",
         "reply",
         "edit",
+        "delete",
         "react",
         "pin",
         "read",

@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use terachat_event::{DeviceId, EventRef};
 
-/// A channel's messages with their edits, replies, reactions and pins.
+/// A channel's messages with their edits, replies, reactions, pins and deletions.
 ///
 /// Messages are named by the position of their event in the log's index; texts stay in the store.
 #[derive(Debug, Clone, Default)]
@@ -19,6 +19,8 @@ pub struct ChannelState {
     edits: BTreeMap<u32, LwwRegister<u32>>,
     reactions: BTreeMap<u32, OrSet<(String, DeviceId)>>,
     pins: BTreeMap<u32, OrSet<()>>,
+    /// Only grows: what is deleted stays so, whatever else is said of it before or after.
+    deleted: BTreeSet<u32>,
     imports: BTreeMap<(DeviceId, u64), Vec<(u64, u32)>>,
 }
 
@@ -33,6 +35,8 @@ pub struct MessageState<'a> {
     pub reactions: Vec<(&'a str, &'a DeviceId)>,
     /// Whether it is pinned.
     pub pinned: bool,
+    /// Whether it was deleted; then nothing but what it answers is left of it.
+    pub deleted: bool,
 }
 
 /// What an operation needs to know of the log it is applied in.
@@ -84,6 +88,13 @@ impl ChannelState {
                     set.apply(OrSetOp::Remove((), seen));
                 }
             }
+            ChannelOp::Delete { target, moderates } => {
+                let by_right = moderates || log.same_user(&stamp.event(), &target);
+                let is_message = |at: &u32| self.timeline.contains(*at, |a, b| log.order(a, b));
+                if let Some(message) = message(&target).filter(is_message).filter(|_| by_right) {
+                    self.deleted.insert(message);
+                }
+            }
         }
     }
 
@@ -105,13 +116,23 @@ impl ChannelState {
 
     /// What is known of the message at this position.
     pub fn message(&self, at: u32) -> MessageState<'_> {
+        let reply_to = self.reply_to.get(&at).copied();
+        if self.is_deleted(at) {
+            return MessageState { reply_to, deleted: true, ..MessageState::default() };
+        }
         let reactions = self.reactions.get(&at).into_iter().flat_map(OrSet::iter);
         MessageState {
             edited_by: self.edits.get(&at).map(|register| *register.value()),
-            reply_to: self.reply_to.get(&at).copied(),
+            reply_to,
             reactions: reactions.map(|((emoji, device), _)| (emoji.as_str(), device)).collect(),
             pinned: self.pins.get(&at).is_some_and(|set| !set.is_empty()),
+            deleted: false,
         }
+    }
+
+    /// Whether the message at this position was deleted.
+    pub fn is_deleted(&self, at: u32) -> bool {
+        self.deleted.contains(&at)
     }
 
     /// Direct answers to the message at this position, in order of arrival.
@@ -119,9 +140,10 @@ impl ChannelState {
         self.replies.range((at, 0)..=(at, u32::MAX)).map(|(_, reply)| *reply)
     }
 
-    /// The pinned messages.
+    /// The pinned messages; a deleted one is none of them.
     pub fn pinned(&self) -> impl Iterator<Item = u32> + '_ {
-        self.pins.iter().filter(|(_, set)| !set.is_empty()).map(|(at, _)| *at)
+        let pinned = self.pins.iter().filter(|(_, set)| !set.is_empty()).map(|(at, _)| *at);
+        pinned.filter(|at| !self.is_deleted(*at))
     }
 
     /// The dots by which `device` holds this reaction: what taking it back names.

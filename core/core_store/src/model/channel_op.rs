@@ -49,6 +49,14 @@ pub enum ChannelOp<'a> {
         /// The pins that were seen.
         seen: Vec<EventRef>,
     },
+    /// Takes a message away for good: its place stays, its text does not.
+    Delete {
+        /// The message.
+        target: EventRef,
+        /// By the right to delete what others wrote; otherwise it counts for a message of one's own only. Said here, so
+        /// that the right it takes follows from the operation alone.
+        moderates: bool,
+    },
 }
 
 /// A message.
@@ -92,7 +100,8 @@ impl<'a> ChannelOp<'a> {
             | ChannelOp::React { target, .. }
             | ChannelOp::Unreact { target, .. }
             | ChannelOp::Pin { target }
-            | ChannelOp::Unpin { target, .. } => Some(target),
+            | ChannelOp::Unpin { target, .. }
+            | ChannelOp::Delete { target, .. } => Some(target),
         }
     }
 
@@ -108,7 +117,7 @@ impl<'a> ChannelOp<'a> {
             ChannelOp::React { emoji, .. } | ChannelOp::Unreact { emoji, .. } => {
                 (1..=EMOJI_LEN_MAX).contains(&emoji.len())
             }
-            ChannelOp::Pin { .. } | ChannelOp::Unpin { .. } => true,
+            ChannelOp::Pin { .. } | ChannelOp::Unpin { .. } | ChannelOp::Delete { .. } => true,
         };
         (fits && rest.is_empty()).then_some(op).ok_or(Error::Payload("a channel operation out of bounds"))
     }

@@ -18,11 +18,15 @@ pub enum Right {
     Govern,
     /// Create channels.
     CreateChannel,
+    /// Delete what others wrote.
+    Delete,
 }
 
 impl Right {
     /// What a removal or demotion takes back from a chain's pin on; the rest is the control log's own to judge.
-    pub(crate) const IN_CHANNELS: [Self; 2] = [Self::Send, Self::Pin];
+    pub(crate) const IN_CHANNELS: [Self; 3] = [Self::Send, Self::Pin, Self::Delete];
+    /// Those of them that somebody may lose who goes on writing.
+    pub(crate) const BEYOND_WRITING: [Self; 2] = [Self::Pin, Self::Delete];
 }
 
 impl Rank {
@@ -30,7 +34,7 @@ impl Rank {
     pub const GUEST: Self = Self(0);
     /// Writes.
     pub const MEMBER: Self = Self(10);
-    /// Invites, removes, pins, creates channels.
+    /// Invites, removes, pins, deletes what others wrote, creates channels.
     pub const MODERATOR: Self = Self(50);
     /// Governs moderators.
     pub const ADMIN: Self = Self(80);
@@ -52,7 +56,7 @@ impl Rank {
         self >= match right {
             Right::Send => Self(1),
             Right::Pin => Self(30),
-            Right::Invite | Right::Govern | Right::CreateChannel => Self::MODERATOR,
+            Right::Invite | Right::Govern | Right::CreateChannel | Right::Delete => Self::MODERATOR,
         }
     }
 }

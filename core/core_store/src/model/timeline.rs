@@ -65,6 +65,12 @@ impl Timeline {
         before + self.chunks.get(at).map_or(0, |chunk| chunk.partition_point(|other| is_before(*other)))
     }
 
+    /// Whether `item` was inserted.
+    pub fn contains(&self, item: u32, order: impl Fn(u32, u32) -> Ordering) -> bool {
+        let at = self.chunks.partition_point(|chunk| order(chunk[chunk.len() - 1], item).is_lt());
+        self.chunks.get(at).is_some_and(|chunk| chunk.binary_search_by(|other| order(*other, item)).is_ok())
+    }
+
     /// The positions from rank `from` (inclusive) on, in order.
     pub fn iter_from(&self, from: usize) -> impl Iterator<Item = u32> + '_ {
         let mut skip = from;
@@ -90,7 +96,11 @@ mod tests {
             if !sorted { keys.sort_by_key(|key| key.wrapping_mul(0x9e37_79b9)); }
             let order = |a: u32, b: u32| keys[a as usize].cmp(&keys[b as usize]);
             let mut timeline = Timeline::default();
-            for item in 0..keys.len() as u32 { timeline.insert(item, order); }
+            for item in 0..keys.len() as u32 {
+                prop_assert!(!timeline.contains(item, order));
+                timeline.insert(item, order);
+                prop_assert!(timeline.contains(item, order));
+            }
             let mut naive: Vec<u32> = (0..keys.len() as u32).collect();
             naive.sort_by(|a, b| order(*a, *b));
             prop_assert_eq!(timeline.len(), naive.len());

@@ -38,6 +38,8 @@ pub struct MessageView {
     pub reactions: Vec<(String, DeviceId)>,
     /// Whether it is pinned.
     pub pinned: bool,
+    /// Whether it was deleted: its place, author and time are left, and what it answers.
+    pub deleted: bool,
     /// Original author and time in milliseconds since 1970, for a record of a foreign log.
     pub imported: Option<(String, i64)>,
 }
@@ -150,7 +152,7 @@ impl LocalStore {
         self.view(channel, channel.index.find(event).ok_or(Error::Unknown("that message"))?)
     }
 
-    /// The message that an event posted, edited, reacted to or pinned.
+    /// The message that an event posted, edited, reacted to, pinned or deleted.
     ///
     /// # Errors
     /// As [`LocalStore::page`]; `None` for an event that concerns no message that counts.
@@ -221,11 +223,14 @@ impl LocalStore {
 
     pub(crate) fn view(&self, channel: &ChannelLog, at: u32) -> Result<MessageView, Error> {
         let index = &channel.index;
+        let state = channel.state.message(at);
+        if state.deleted {
+            return Ok(deleted(index, at, state.reply_to));
+        }
         let payload = self.payload(index, at)?;
         let Ok(ChannelOp::Post(post)) = ChannelOp::decode(&payload) else {
             return Err(Error::Unknown("that message"));
         };
-        let state = channel.state.message(at);
         let body = match state.edited_by {
             Some(edit) => self.text(channel, edit)?,
             None => post.body.to_owned(),
@@ -244,6 +249,7 @@ impl LocalStore {
                 .map(|(emoji, device)| ((*emoji).to_owned(), **device))
                 .collect(),
             pinned: state.pinned,
+            deleted: false,
             imported: post.imported.map(|imported| (imported.author.to_owned(), imported.ts_ms)),
         })
     }
@@ -256,5 +262,21 @@ impl LocalStore {
             Ok(ChannelOp::Edit { body, .. }) => body.to_owned(),
             _ => String::new(),
         })
+    }
+}
+
+/// What is shown in a deleted message's place. Nothing of it is from the payload, which may not be there any more.
+fn deleted(index: &LogIndex, at: u32, reply_to: Option<u32>) -> MessageView {
+    MessageView {
+        event: index.event_ref(at),
+        wall_ms: index.event(at).wall_ms,
+        style: Style::Message,
+        body: String::new(),
+        edited: false,
+        reply_to: reply_to.map(|at| index.event_ref(at)),
+        reactions: Vec::new(),
+        pinned: false,
+        deleted: true,
+        imported: None,
     }
 }

@@ -153,7 +153,9 @@ pub(crate) fn hash_message(message: &MessageView) -> [u8; 32] {
 fn put_message(out: &mut Vec<u8>, message: &MessageView) {
     put_event(out, &message.event);
     out.extend_from_slice(&message.wall_ms.to_le_bytes());
-    out.extend_from_slice(&[message.style as u8, u8::from(message.edited), u8::from(message.pinned)]);
+    let flags = [message.edited, message.pinned, message.deleted].map(u8::from);
+    out.push(message.style as u8);
+    out.extend_from_slice(&flags);
     put_text(out, &message.body);
     out.push(u8::from(message.reply_to.is_some()));
     message.reply_to.iter().for_each(|event| put_event(out, event));

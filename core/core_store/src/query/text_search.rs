@@ -153,7 +153,10 @@ fn current_message(store: &LocalStore, channel: &ChannelLog, at: u32) -> Option<
     }
     let payload = store.payload(&channel.index, at).ok()?;
     match ChannelOp::decode(&payload).ok()? {
-        ChannelOp::Post(_) => channel.state.message(at).edited_by.is_none().then_some(at),
+        ChannelOp::Post(_) => {
+            let state = channel.state.message(at);
+            (state.edited_by.is_none() && !state.deleted).then_some(at)
+        }
         ChannelOp::Edit { target, .. } => channel
             .index
             .find(&target)

@@ -166,13 +166,17 @@ impl SpaceLogs {
         payload: impl Fn(&LogIndex, u32) -> Result<Vec<u8>, E>,
     ) -> Result<Vec<ChannelId>, E> {
         let mut changed = Vec::new();
-        let pinners = self.control.history().map(|log| log.ever_had(Right::Pin)).unwrap_or_default();
+        let ever_had =
+            |right| (right, self.control.history().map(|log| log.ever_had(right)).unwrap_or_default());
+        let havers = Right::BEYOND_WRITING.map(ever_had);
         for (id, channel) in &mut self.channels {
             let mut cut = channel.cut_off(self.control.state(), id);
-            for at in channel.stale_pins(&mut self.control, &pinners, id) {
-                let bytes = payload(&channel.index, at)?;
-                if right_for(ChannelOp::decode(&bytes).ok().as_ref()) == Right::Pin {
-                    cut.entry(at).or_insert(CUT);
+            for (right, havers) in &havers {
+                for at in channel.beyond_writing(&mut self.control, *right, havers, id) {
+                    let bytes = payload(&channel.index, at)?;
+                    if right_for(ChannelOp::decode(&bytes).ok().as_ref()) == *right {
+                        cut.entry(at).or_insert(CUT);
+                    }
                 }
             }
             if cut != channel.void_by_cut {
@@ -248,6 +252,7 @@ impl SpaceLogs {
 fn right_for(op: Option<&ChannelOp<'_>>) -> Right {
     match op {
         Some(ChannelOp::Pin { .. } | ChannelOp::Unpin { .. }) => Right::Pin,
+        Some(ChannelOp::Delete { moderates: true, .. }) => Right::Delete,
         _ => Right::Send,
     }
 }
@@ -294,19 +299,25 @@ impl ChannelLog {
         }
     }
 
-    /// Events behind the pins of demotions that left their author the right to write, but not to pin, and made under
-    /// control events that still gave it: whichever of them pin something count for nothing.
-    fn stale_pins(&self, control: &mut Control, pinners: &BTreeSet<DeviceId>, id: &ChannelId) -> Vec<u32> {
+    /// Events behind the pins of demotions that left their author the right to write, but not this one, and made under
+    /// control events that still gave it: whichever of them take it count for nothing.
+    fn beyond_writing(
+        &self,
+        control: &mut Control,
+        right: Right,
+        havers: &BTreeSet<DeviceId>,
+        id: &ChannelId,
+    ) -> Vec<u32> {
         let mut stale = Vec::new();
-        for chain in self.index.chains.iter().filter(|chain| pinners.contains(&chain.device)) {
-            let Some(last) = control.state().cut(id, &chain.device, Right::Pin) else { continue };
+        for chain in self.index.chains.iter().filter(|chain| havers.contains(&chain.device)) {
+            let Some(last) = control.state().cut(id, &chain.device, right) else { continue };
             if control.state().cut(id, &chain.device, Right::Send).is_some() {
                 continue;
             }
             let mut gave = HashMap::new();
             for at in self.index.positions_from(&chain.device, last + 1) {
                 let cited = self.index.control_heads(*at);
-                let verdict = || control.verdict(&chain.device, id, cited, Right::Pin);
+                let verdict = || control.verdict(&chain.device, id, cited, right);
                 let had = gave.entry(self.index.event(*at).control).or_insert_with(verdict);
                 if *had == Some(Verdict::Counts) {
                     stale.push(*at);

@@ -75,7 +75,7 @@ impl World {
         let known = self.page(at, &log);
         let target = self.random.pick(&known);
         let body = self.text(at);
-        match (self.random.below(10), target) {
+        match (self.random.below(11), target) {
             (0..5, _) | (_, None) => {
                 self.send(at, &log, body, None);
             }
@@ -99,6 +99,11 @@ impl World {
                 let remove = self.random.one_in(3);
                 let _ = self.ask(at, Request::React { place, message: target.id, emoji, remove });
             }
+            (9, Some(target)) => {
+                let deleted = self.said.iter_mut().filter(|said| said.id == target.id && said.log == log);
+                deleted.for_each(|said| said.deleted = true);
+                let _ = self.ask(at, Request::Delete { place, message: target.id });
+            }
             (_, Some(target)) => {
                 let remove = self.random.one_in(3);
                 let _ = self.ask(at, Request::Pin { place, message: target.id, remove });
@@ -111,7 +116,7 @@ impl World {
         let request = Request::Send { place: Self::place(log), body: body.clone(), reply_to };
         let Ok(Answer::Sent { id }) = self.ask(at, request) else { return false };
         if !self.lies(at) {
-            self.said.push(Said { id, author: at, log: *log, bodies: vec![body] });
+            self.said.push(Said { id, author: at, log: *log, bodies: vec![body], deleted: false });
         }
         true
     }
@@ -147,7 +152,7 @@ impl World {
             if let Ok(Answer::Sent { id }) = answer
                 && !self.lies(at)
             {
-                self.said.push(Said { id, author: at, log, bodies: vec![body] });
+                self.said.push(Said { id, author: at, log, bodies: vec![body], deleted: false });
             }
         }
         self.after(at, fault);

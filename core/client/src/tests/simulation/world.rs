@@ -34,6 +34,8 @@ pub(super) struct Said {
     pub(super) log: LogId,
     /// Its text as last acknowledged, and what it may be if an edit whose outcome is unknown happened after all.
     pub(super) bodies: Vec<String>,
+    /// Whether somebody deleted it, or tried to: by a right that counts or one that does not.
+    pub(super) deleted: bool,
 }
 
 /// One direction of a link.

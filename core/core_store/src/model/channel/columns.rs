@@ -19,7 +19,7 @@ impl ChannelState {
             put(out, zigzag((*target).into(), (*at).into()));
             next = u64::from(*at) + 1;
         }
-        let few = (&self.edits, &self.reactions, &self.pins, &self.imports);
+        let few = (&self.edits, &self.reactions, &self.pins, &self.imports, &self.deleted);
         out.extend(postcard::to_allocvec(&few).expect("plain values encode into a growing buffer"));
     }
 
@@ -49,7 +49,7 @@ impl ChannelState {
             next = u64::from(at) + 1;
             answers.push((at, target));
         }
-        let (edits, reactions, pins, imports) =
+        let (edits, reactions, pins, imports, deleted) =
             postcard::from_bytes(reader.rest()).map_err(|_| Error::Malformed("a channel's state"))?;
         let state = Self {
             timeline,
@@ -59,6 +59,7 @@ impl ChannelState {
             reactions,
             pins,
             imports,
+            deleted,
         };
         state.keys().try_for_each(|at| known(at.into()).map(drop))?;
         Ok(state)
@@ -68,6 +69,7 @@ impl ChannelState {
     fn keys(&self) -> impl Iterator<Item = u32> {
         let edits = self.edits.iter().flat_map(|(at, edit)| [*at, *edit.value()]);
         let imported = self.imports.values().flatten().map(|(_, at)| *at);
-        edits.chain(self.reactions.keys().copied()).chain(self.pins.keys().copied()).chain(imported)
+        let named = self.reactions.keys().chain(self.pins.keys()).chain(&self.deleted).copied();
+        edits.chain(named).chain(imported)
     }
 }

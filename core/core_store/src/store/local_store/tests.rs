@@ -1,3 +1,4 @@
+mod deletion;
 mod fixture;
 mod power_cuts;
 
