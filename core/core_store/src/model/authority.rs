@@ -97,6 +97,11 @@ impl ControlLog {
         &self.current.state
     }
 
+    /// The same, to be kept.
+    pub(crate) fn shared_state(&self) -> Arc<SpaceState> {
+        Arc::clone(&self.current.state)
+    }
+
     /// Events nobody has built on yet, ascending.
     pub fn heads(&self) -> Vec<EventHash> {
         self.heads.iter().copied().collect()

@@ -105,6 +105,19 @@ impl<'a> ChannelOp<'a> {
         }
     }
 
+    /// The events that it says something about: those its author had before its eyes, so they belong to its causal past.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &EventRef> {
+        let seen: &[EventRef] = match self {
+            ChannelOp::Unreact { seen, .. } | ChannelOp::Unpin { seen, .. } => seen,
+            _ => &[],
+        };
+        let answered = match self {
+            ChannelOp::Post(post) => post.reply_to.as_ref(),
+            _ => None,
+        };
+        self.target().into_iter().chain(answered).chain(seen)
+    }
+
     /// Reads what was sealed.
     ///
     /// # Errors

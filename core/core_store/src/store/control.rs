@@ -34,6 +34,14 @@ impl Control {
         }
     }
 
+    /// The same, to be kept.
+    pub(crate) fn shared_state(&self) -> Arc<SpaceState> {
+        match self.parts() {
+            Ok(settled) => Arc::clone(&settled.state),
+            Err(log) => log.shared_state(),
+        }
+    }
+
     /// Events nobody has built on yet, ascending.
     pub(crate) fn heads(&self) -> Vec<EventHash> {
         self.parts().map_or_else(ControlLog::heads, |settled| settled.heads.clone())

@@ -356,8 +356,9 @@ impl LocalStore {
         match &batch.log.channel {
             Some(id) => logs.take_channel(id, from, batch, chunks, &staged.fresh),
             None => {
-                if logs.take_control(from, batch, chunks, &staged.fresh) {
-                    self.recut(batch.log.space)?;
+                let upset = logs.take_control(from, batch, chunks, &staged.fresh);
+                if upset.cuts {
+                    self.recut(batch.log.space, upset.before.as_deref())?;
                 }
                 // Of a fork one may have heard before the log it is in was here.
                 self.adopt_proofs(&batch.log.space)?;
@@ -374,21 +375,21 @@ impl LocalStore {
         result
     }
 
-    /// Judges a space's channels by what its control log says now that a chain forked.
-    pub(crate) fn rejudge(&mut self, space: SpaceId) -> Result<(), Error> {
+    /// Judges a space's channels by what its control log says now that a chain forked, and no longer as `before`.
+    pub(crate) fn rejudge(&mut self, space: SpaceId, before: &SpaceState) -> Result<(), Error> {
         self.control(&space)?;
         let Some(mut logs) = self.spaces.remove(&space) else { return Ok(()) };
         let changed = logs.rejudge(|index, at| self.payload(index, at));
         self.spaces.insert(space, logs);
         changed?.into_iter().try_for_each(|id| self.rebuild(space, &id))?;
-        self.recut(space)
+        self.recut(space, Some(before))
     }
 
     /// Cuts chains off where the control log says so now.
-    fn recut(&mut self, space: SpaceId) -> Result<(), Error> {
+    fn recut(&mut self, space: SpaceId, before: Option<&SpaceState>) -> Result<(), Error> {
         self.control(&space)?;
         let Some(mut logs) = self.spaces.remove(&space) else { return Ok(()) };
-        let changed = logs.recut(|index, at| self.payload(index, at));
+        let changed = logs.recut(before, |index, at| self.payload(index, at));
         self.spaces.insert(space, logs);
         changed?.into_iter().try_for_each(|id| self.rebuild(space, &id))
     }

@@ -12,6 +12,7 @@ use hashbrown::HashMap;
 use std::cell::{Cell, RefCell};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use terachat_event::{ChannelId, DeviceId, EventHash, EventRef, LogId, SpaceId};
 
 /// One space: its control log and its channels' logs, with the states they add up to.
@@ -19,6 +20,16 @@ pub(crate) struct SpaceLogs {
     pub(crate) control_index: LogIndex,
     pub(crate) control: Control,
     pub(crate) channels: BTreeMap<ChannelId, ChannelLog>,
+}
+
+/// What control events that were taken in may mean for the channels.
+#[derive(Default)]
+pub(crate) struct Upset {
+    /// Whether other events may count now.
+    pub(crate) cuts: bool,
+    /// The state before the first that came beside what was here: of two admissions of one device the earlier in the total
+    /// order holds, so the device may be another user's now.
+    pub(crate) before: Option<Arc<SpaceState>>,
 }
 
 /// One channel's log and state.
@@ -77,15 +88,15 @@ impl SpaceLogs {
     }
 
     /// Takes the control events from position `from` of the index on into the control log, and opens logs for the
-    /// channels they create. Gives back whether what counts in channels may have changed with them.
+    /// channels they create.
     pub(crate) fn take_control(
         &mut self,
         from: u32,
         batch: &Batch,
         chunks: &[Vec<u8>],
         fresh: &[bool],
-    ) -> bool {
-        let (mut at, mut cuts) = (from, false);
+    ) -> Upset {
+        let (mut at, mut upset) = (from, Upset::default());
         let mut payloads = Payloads::new(batch, chunks);
         for ((n, event), fresh) in batch.events.iter().enumerate().zip(fresh) {
             let payload = payloads.next(n, event);
@@ -93,8 +104,11 @@ impl SpaceLogs {
                 let event = control_event(&self.control_index, at, payload);
                 // Who is admitted or what is created takes nothing from anybody, unless it comes beside what it must
                 // give way to.
-                cuts |= self.control.heads().iter().any(|head| !event.parents.contains(head));
-                cuts |= event
+                if self.control.heads().iter().any(|head| !event.parents.contains(head)) {
+                    upset.cuts = true;
+                    upset.before.get_or_insert_with(|| self.control.shared_state());
+                }
+                upset.cuts |= event
                     .transaction
                     .0
                     .iter()
@@ -104,7 +118,7 @@ impl SpaceLogs {
             }
         }
         self.open_channels();
-        cuts
+        upset
     }
 
     pub(crate) fn open_channels(&mut self) {
@@ -157,12 +171,14 @@ impl SpaceLogs {
     }
 
     /// Finds which events removals, demotions and proofs of equivocation cut off now; gives back the channels for which
-    /// that changed, whose states have to be built anew. The control log's history is here.
+    /// that changed, or where a device is another user's than it was `before`: their states have to be built anew. The
+    /// control log's history is here.
     ///
     /// # Errors
     /// What `payload` gives.
     pub(crate) fn recut<E>(
         &mut self,
+        before: Option<&SpaceState>,
         payload: impl Fn(&LogIndex, u32) -> Result<Vec<u8>, E>,
     ) -> Result<Vec<ChannelId>, E> {
         let mut changed = Vec::new();
@@ -179,7 +195,14 @@ impl SpaceLogs {
                     }
                 }
             }
-            if cut != channel.void_by_cut {
+            let state = self.control.state();
+            let rebound = before.is_some_and(|before| {
+                channel.index.devices().any(|device| {
+                    let (then, now) = (before.devices.get(device), state.devices.get(device));
+                    then.is_some() && now.is_some() && then != now
+                })
+            });
+            if cut != channel.void_by_cut || rebound {
                 channel.void_by_cut = cut;
                 changed.push(*id);
             }

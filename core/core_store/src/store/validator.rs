@@ -1,8 +1,10 @@
 //! Decides whether a batch may be taken in: shape, causality, hashes, signatures. Changes nothing.
 use super::index::LogIndex;
-use crate::model::{Bones, ControlLog, EpochKey, Skeleton};
+use crate::model::{Bones, ChannelOp, ControlLog, EpochKey, Skeleton};
 use crate::sync::{Batch, BatchEvent, BatchStub};
 use crate::{Error, Wait};
+use hashbrown::HashMap;
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use terachat_event::{
     Branch, DeviceId, EventHash, EventRef, Header, Kind, LogId, SignedHead, Step, link, payload_hash, prefix,
@@ -124,6 +126,7 @@ pub(super) fn stage(
         offered: offered(batch)?,
         names: BTreeMap::new(),
         lacking: BTreeSet::new(),
+        entries: OnceCell::new(),
     };
     if let Some(unready) = stage.follow(chunks, key)? {
         return Ok(unready);
@@ -154,6 +157,8 @@ struct Stage<'a> {
     names: BTreeMap<EventHash, EventRef>,
     /// Skeletons that have to be taken in.
     lacking: BTreeSet<EventHash>,
+    /// Which authors of the batch have events in it, and where in `cursors`.
+    entries: OnceCell<HashMap<DeviceId, usize>>,
 }
 
 /// What the skeletons in a batch say, by hash.
@@ -184,6 +189,9 @@ impl Stage<'_> {
                 }
             }
             let payload = payloads.next(at, event);
+            if let Some(named) = self.unknown_name(payload) {
+                return Ok(Some(Staging::Waits(Wait::Event(named))));
+            }
             if let Some(unready) = self.event(at, event, lamport, payload, key)? {
                 return Ok(Some(unready));
             }
@@ -221,6 +229,30 @@ impl Stage<'_> {
                 None => Parent::NeedsHashes,
             }),
         }
+    }
+
+    /// An event that a channel operation speaks of and that is not here yet. Its author may have left it out of the
+    /// event's parents, so that some devices would hear of it first and others last; as nobody applies the operation
+    /// before it, all come to the same. What a forked author signed from the fork on counts nowhere and is not everywhere:
+    /// nobody waits for it.
+    fn unknown_name(&self, payload: &[u8]) -> Option<EventRef> {
+        if self.batch.log.channel.is_none() || self.trust != Trust::Peer {
+            return None;
+        }
+        let op = ChannelOp::decode(payload).ok()?;
+        op.names().copied().find(|named| {
+            !(self.index.find(named).is_some() || self.stands_before(named) || self.index.is_frozen(named))
+        })
+    }
+
+    /// Whether the batch has brought this event already.
+    fn stands_before(&self, named: &EventRef) -> bool {
+        let authors = || self.batch.authors.iter().enumerate().filter(|(_, author)| author.count > 0);
+        let entries =
+            self.entries.get_or_init(|| authors().map(|(at, author)| (author.device, at)).collect());
+        entries.get(&named.author).is_some_and(|at| {
+            (self.batch.authors[*at].first_seq..self.cursors[*at].next).contains(&named.seq)
+        })
     }
 
     /// Whether the causal past of an event behind a fork of a control log is known, be it by the batch's skeletons. A

@@ -4,7 +4,7 @@ use crate::store::index::LogIndex;
 use crate::store::{Staging, Trust, Write};
 use crate::{Error, LocalStore};
 use terachat_event::{
-    CONTROL_HEADS_MAX, DeviceKey, EventHash, EventRef, Header, Kind, LogId, PARENTS_MAX, SpaceId,
+    CONTROL_HEADS_MAX, DeviceId, DeviceKey, EventHash, EventRef, Header, Kind, LogId, PARENTS_MAX, SpaceId,
     genesis_start, link, payload_hash, prefix,
 };
 
@@ -48,8 +48,40 @@ impl LocalStore {
     /// name the events by their hashes), visible.
     ///
     /// # Errors
-    /// [`Error::Unknown`] for a log that is not here, [`Error::NoKey`], [`Error::Store`]; nothing changed.
+    /// [`Error::Unknown`] for a log that is not here, or an operation on an event that is not, [`Error::NoKey`],
+    /// [`Error::Store`]; nothing changed.
     pub fn apply_local(
+        &mut self,
+        signer: &DeviceKey,
+        draft: &Draft,
+        writes: impl FnOnce(&[EventHash]) -> Vec<Write>,
+    ) -> Result<Vec<EventRef>, Error> {
+        self.require_known(&signer.id(), draft)?;
+        self.apply_unchecked(signer, draft, writes)
+    }
+
+    /// Whether all that a channel draft speaks of is here or stands before it in the draft. Others wait for what an
+    /// operation names, and with it for all that this device says later.
+    fn require_known(&self, author: &DeviceId, draft: &Draft) -> Result<(), Error> {
+        let Some(index) = self.index(&draft.log).filter(|index| index.log.channel.is_some()) else {
+            return Ok(());
+        };
+        let mut next = index.chain_of(author).map_or(0, |chain| index.chain_len(chain)) + 1;
+        for payload in &draft.payloads {
+            let op = ChannelOp::decode(payload)?;
+            let known = |named: &EventRef| {
+                index.find(named).is_some() || named.author == *author && (1..next).contains(&named.seq)
+            };
+            if !op.names().all(known) {
+                return Err(Error::Unknown("an event that the operation names"));
+            }
+            next += 1;
+        }
+        Ok(())
+    }
+
+    /// [`LocalStore::apply_local`] of whatever the payloads name.
+    pub(crate) fn apply_unchecked(
         &mut self,
         signer: &DeviceKey,
         draft: &Draft,

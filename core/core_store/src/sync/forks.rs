@@ -113,11 +113,12 @@ impl LocalStore {
         *from = seq.min(*from);
         index.forget_head_sum();
         index.refresh_heads();
+        let before = logs.control.shared_state();
         if log.channel.is_none() {
             logs.control.history_mut().freeze(author, seq);
             logs.open_channels();
         }
-        self.rejudge(log.space)
+        self.rejudge(log.space, &before)
     }
 
     pub(super) fn freeze_forks(&mut self, log: &LogId, forks: Vec<Fork>) -> Result<Outcome, Error> {

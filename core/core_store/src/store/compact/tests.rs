@@ -193,6 +193,7 @@ fn a_forked_control_log_survives_compaction() {
         let target = b.say(logs[0], "what B says on top of the other branch");
         b.post(logs[0], &[ChannelOp::Pin { target }]).unwrap();
         b.control(space, vec![ControlOp::CreateChannel { name: "built on it".into() }]).unwrap();
+        c.pull(&mut b).unwrap();
         c.post(logs[0], &[ChannelOp::Pin { target }, text("what C says by a right that is void")]).unwrap();
         gossip(&mut [&mut a, &mut b, &mut c], space);
         let before = seen(&a);

@@ -1,5 +1,6 @@
 mod deletion;
 mod fixture;
+mod named_events;
 mod power_cuts;
 
 use crate::model::{ChannelOp, ControlOp, Post, Rank, Style};
