@@ -15,12 +15,14 @@ mod sync;
 mod tell;
 mod vault;
 
-use crate::args::{ChannelCommand, Cli, Command, Global, MemberCommand, RoleCommand, SpaceCommand};
+use crate::args::{
+    CategoryCommand, ChannelCommand, Cli, Command, Global, MemberCommand, RoleCommand, SpaceCommand,
+};
 use crate::demo;
 use crate::failure::Result;
 use crate::home::Home;
 use crate::printer::Printer;
-use terachat_client::api::Request;
+use terachat_client::api::{Arrangement, Request};
 
 /// Does what the command line says.
 ///
@@ -35,6 +37,16 @@ pub(crate) fn run(cli: Cli, printer: &Printer) -> Result<()> {
         Command::Vault(args) => vault::run(*args, &global, printer),
         command => on_home(&Home::find(&global)?, &global, command, printer),
     }
+}
+
+fn channel(space: Option<String>, command: ChannelCommand) -> Request {
+    let change = match command {
+        ChannelCommand::Create { name, forum } => return Request::ChannelCreate { space, name, forum },
+        ChannelCommand::Rename { channel, name } => Arrangement::RenameChannel { channel, name },
+        ChannelCommand::Topic { channel, topic } => Arrangement::Topic { channel, topic },
+        ChannelCommand::Place { channel, category, after } => Arrangement::Place { channel, category, after },
+    };
+    Request::Arrange { space, change }
 }
 
 fn on_home(home: &Home, global: &Global, command: Command, printer: &Printer) -> Result<()> {
@@ -54,7 +66,16 @@ fn on_home(home: &Home, global: &Global, command: Command, printer: &Printer) ->
         Command::Whoami => Request::WhoAmI,
         Command::Status => Request::Status,
         Command::Space(SpaceCommand::Create { name }) => Request::SpaceCreate { name },
-        Command::Channel(ChannelCommand::Create { name }) => Request::ChannelCreate { space, name },
+        Command::Space(SpaceCommand::Rename { name }) => {
+            Request::Arrange { space, change: Arrangement::RenameSpace { name } }
+        }
+        Command::Channel(command) => channel(space, command),
+        Command::Category(CategoryCommand::Create { name }) => {
+            Request::Arrange { space, change: Arrangement::CreateCategory { name } }
+        }
+        Command::Category(CategoryCommand::Rename { category, name }) => {
+            Request::Arrange { space, change: Arrangement::RenameCategory { category, name } }
+        }
         Command::Invite { card, rank } => Request::Invite { space, card, rank },
         Command::Join { invitation } => Request::Join { invitation },
         Command::Member(MemberCommand::Remove { member }) => Request::MemberRemove { space, member },

@@ -11,6 +11,52 @@ pub struct Place {
     pub channel: Option<String>,
 }
 
+/// A change of a space's layout. Channels and categories are named by name, id or unique id prefix; names are 1 to 100
+/// characters.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Arrangement {
+    /// Creates a category.
+    CreateCategory {
+        /// Its name.
+        name: String,
+    },
+    /// Renames the space: takes rank 80, all else rank 50.
+    RenameSpace {
+        /// The new name.
+        name: String,
+    },
+    /// Renames a category.
+    RenameCategory {
+        /// Which.
+        category: String,
+        /// The new name.
+        name: String,
+    },
+    /// Renames a channel.
+    RenameChannel {
+        /// Which.
+        channel: String,
+        /// The new name.
+        name: String,
+    },
+    /// Says what a channel is about.
+    Topic {
+        /// Which.
+        channel: String,
+        /// Up to 1,000 characters; empty takes the old one away.
+        topic: String,
+    },
+    /// Puts a channel elsewhere.
+    Place {
+        /// Which.
+        channel: String,
+        /// The category it stands in from now on; in none when absent.
+        category: Option<String>,
+        /// The channel behind which it stands; before all others when absent.
+        after: Option<String>,
+    },
+}
+
 /// One verb with its arguments.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
@@ -27,6 +73,15 @@ pub enum Request {
         space: Option<String>,
         /// 1 to 100 characters, unique among what the caller sees.
         name: String,
+        /// Whether it is for posts with titles.
+        forum: bool,
+    },
+    /// Changes how a space is laid out. Answer: [`Answer::Done`].
+    Arrange {
+        /// The space, as in [`Place`].
+        space: Option<String>,
+        /// How.
+        change: Arrangement,
     },
     /// Spaces, channels and members that this device knows, with state hashes and sizes. Answer: [`Answer::Status`].
     Status,
@@ -524,7 +579,9 @@ pub struct SpaceStatus {
     pub rank: Option<u8>,
     /// Hash over the whole state: equal on all devices that have the same events.
     pub state_hash: String,
-    /// Channels by name.
+    /// Names of the categories, the oldest first.
+    pub categories: Vec<String>,
+    /// Channels: those without a category, then category by category, in the order people gave them.
     pub channels: Vec<ChannelStatus>,
     /// Members by name.
     pub members: Vec<MemberStatus>,
@@ -539,6 +596,12 @@ pub struct ChannelStatus {
     pub id: String,
     /// Name.
     pub name: String,
+    /// Whether it is for posts with titles.
+    pub forum: bool,
+    /// What it is about; empty when nobody said.
+    pub topic: String,
+    /// Name of the category it stands in.
+    pub category: Option<String>,
     /// Events in its log.
     pub events: usize,
     /// Messages that count.

@@ -129,7 +129,10 @@ impl Client {
         match request {
             Request::WhoAmI => self.who_am_i(),
             Request::SpaceCreate { name } => self.space_create(&name),
-            Request::ChannelCreate { space, name } => self.channel_create(space.as_deref(), &name),
+            Request::ChannelCreate { space, name, forum } => {
+                self.channel_create(space.as_deref(), &name, forum)
+            }
+            Request::Arrange { space, change } => self.arrange(space.as_deref(), change),
             Request::Status => self.status(),
             Request::Invite { space, card, rank } => self.invite(space.as_deref(), &card, rank),
             Request::Join { invitation } => self.join(&invitation),

@@ -59,15 +59,25 @@ impl Client {
         Ok(Answer::Space { id: space.to_string(), name: name.to_owned() })
     }
 
-    pub(crate) fn channel_create(&mut self, space: Option<&str>, name: &str) -> Result<Answer, Error> {
+    pub(crate) fn channel_create(
+        &mut self,
+        space: Option<&str>,
+        name: &str,
+        forum: bool,
+    ) -> Result<Answer, Error> {
         check_name(name)?;
         let space = self.space(space)?;
-        self.require(&space, Right::CreateChannel, "creating a channel takes rank 50")?;
+        self.require(&space, Right::Arrange, "creating a channel takes rank 50")?;
         let known = self.store.space(&space).map(|state| state.channels.clone()).unwrap_or_default();
         if known.values().any(|channel| channel.name == name) {
             return Err(Error::Input("there is a channel of that name; choose another"));
         }
-        self.control(space, vec![ControlOp::CreateChannel { name: name.to_owned() }], |_| Vec::new())?;
+        let named = name.to_owned();
+        let create = match forum {
+            true => ControlOp::CreateForum { name: named },
+            false => ControlOp::CreateChannel { name: named },
+        };
+        self.control(space, vec![create], |_| Vec::new())?;
         self.follow_up(space);
         let state = self.store.space(&space);
         let created = state.and_then(|state| state.channels.keys().find(|id| !known.contains_key(*id)));
@@ -100,7 +110,7 @@ impl Client {
     }
 }
 
-fn check_name(name: &str) -> Result<(), Error> {
+pub(crate) fn check_name(name: &str) -> Result<(), Error> {
     let fits = !name.trim().is_empty() && name.chars().count() <= 100 && !name.chars().any(char::is_control);
     fits.then_some(()).ok_or(Error::Input("a name is 1 to 100 characters without control characters"))
 }

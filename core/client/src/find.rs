@@ -54,7 +54,11 @@ impl Client {
 }
 
 /// The one whose name is `name`, or whose id starts with it; the only one there is when `name` is absent.
-fn pick<T>(what: &'static str, name: Option<&str>, all: Vec<(T, String, String)>) -> Result<T, Error> {
+pub(crate) fn pick<T>(
+    what: &'static str,
+    name: Option<&str>,
+    all: Vec<(T, String, String)>,
+) -> Result<T, Error> {
     let asked = name.unwrap_or_default().to_owned();
     let fits = |(_, id, full): &(T, String, String)| {
         name.is_none_or(|name| full == name || (name.len() >= 4 && id.starts_with(name)))

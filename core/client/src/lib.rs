@@ -10,6 +10,7 @@
 #![cfg_attr(test, allow(clippy::cast_possible_truncation, reason = "tests cut numbers they made small"))]
 
 pub mod api;
+mod arrange;
 mod audit;
 mod backup;
 mod bundle_file;

@@ -1,6 +1,7 @@
 use crate::api::{Answer, EventLine, Place};
+use crate::status::hex;
 use crate::{Client, Error};
-use terachat_core_store::model::{ChannelOp, ControlOp, Style};
+use terachat_core_store::model::{ChannelOp, ControlOp, Named, Style};
 use terachat_core_store::query::EventView;
 use terachat_event::LogId;
 
@@ -51,6 +52,19 @@ impl Client {
             ControlOp::Remove { user, .. } => format!("removed {}", name(user)),
             ControlOp::SetRank { user, rank, .. } => format!("gave {} rank {rank}", name(user)),
             ControlOp::CreateChannel { name } => format!("created channel {name}"),
+            ControlOp::CreateForum { name } => format!("created forum {name}"),
+            ControlOp::CreateCategory { name } => format!("created category {name}"),
+            ControlOp::SetName { of: Named::Space, name } => format!("called the space {name}"),
+            ControlOp::SetName { of: Named::Channel(id), name } => {
+                format!("called channel {} {name}", id.short())
+            }
+            ControlOp::SetName { of: Named::Category(id), name } => {
+                format!("called category {} {name}", &hex(&id.0)[..10])
+            }
+            ControlOp::SetTopic { channel, topic } => {
+                format!("said what channel {} is about: {topic}", channel.short())
+            }
+            ControlOp::Place { channel, .. } => format!("put channel {} elsewhere", channel.short()),
             ControlOp::Commit(commit) => format!("opened epoch {}", commit.epoch),
         }
     }

@@ -309,7 +309,7 @@ impl Client {
         Ok(())
     }
 
-    fn permitted(&self, space: &SpaceId, op: &ControlOp) -> Result<(), Error> {
+    pub(crate) fn permitted(&self, space: &SpaceId, op: &ControlOp) -> Result<(), Error> {
         let state = self.store.space(space).ok_or(Error::Unknown { what: "space", name: space.short() })?;
         state.forbidden(&self.identity.device_id(), op).map_or(Ok(()), |why| Err(Error::NotAllowed(why)))
     }

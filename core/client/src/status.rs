@@ -1,5 +1,6 @@
 use crate::api::{Answer, ChannelStatus, MemberStatus, SpaceStatus, Status};
 use crate::{Client, Error};
+use terachat_core_store::model::{CategoryId, ChannelKind};
 use terachat_event::{LogId, SpaceId};
 
 impl Client {
@@ -14,21 +15,30 @@ impl Client {
 
     fn space_status(&self, space: SpaceId) -> Result<SpaceStatus, Error> {
         let state = self.store.space(&space).ok_or(Error::Unknown { what: "space", name: space.short() })?;
-        let mut channels: Vec<ChannelStatus> = state
-            .channels
-            .iter()
-            .map(|(id, channel)| {
-                let log = LogId::channel(space, *id);
-                Ok::<_, Error>(ChannelStatus {
-                    id: id.to_string(),
-                    name: channel.name.clone(),
-                    events: self.store.len(&log),
-                    messages: self.store.message_count(&log),
-                    state_hash: hex(&self.store.state_hash(&log)?),
-                })
+        let categories = state.outline.categories();
+        let category = |id: &CategoryId| categories.iter().position(|(other, _)| *other == id);
+        let mut places: Vec<_> = (0..)
+            .zip(state.outline.order())
+            .filter_map(|(nth, id)| {
+                let channel = state.channels.get(id)?;
+                Some((channel.category.as_ref().and_then(category), nth, id, channel))
             })
-            .collect::<Result<_, _>>()?;
-        channels.sort_by(|a, b| a.name.cmp(&b.name));
+            .collect();
+        places.sort_by_key(|(category, nth, ..)| (*category, *nth));
+        let channels = places.into_iter().map(|(category, _, id, channel)| {
+            let log = LogId::channel(space, *id);
+            Ok(ChannelStatus {
+                id: id.to_string(),
+                name: channel.name.clone(),
+                forum: channel.kind == ChannelKind::Forum,
+                topic: channel.topic.clone(),
+                category: category.map(|at| categories[at].1.name.clone()),
+                events: self.store.len(&log),
+                messages: self.store.message_count(&log),
+                state_hash: hex(&self.store.state_hash(&log)?),
+            })
+        });
+        let channels = channels.collect::<Result<_, Error>>()?;
         let mut members: Vec<MemberStatus> = state
             .members
             .iter()
@@ -54,6 +64,7 @@ impl Client {
             epoch: membership.and_then(|membership| membership.current).map(|key| key.epoch),
             rank: state.rank_of(&self.identity.device_id()).map(terachat_core_store::model::Rank::get),
             state_hash: hex(&self.store.space_hash(&space)?),
+            categories: categories.iter().map(|(_, category)| category.name.clone()).collect(),
             channels,
             members,
             waiting: self.waiting(&space),

@@ -1,4 +1,5 @@
 //! Stories of several devices, with a network that the tests hold in their hands.
+mod arrange;
 mod backup;
 mod guard;
 mod search;
@@ -200,7 +201,7 @@ fn place() -> Place {
 fn club(names: &[&'static str]) -> World {
     let mut world = World::new(names);
     world.ask(names[0], Request::SpaceCreate { name: "club".into() });
-    world.ask(names[0], Request::ChannelCreate { space: None, name: "general".into() });
+    world.ask(names[0], Request::ChannelCreate { space: None, name: "general".into(), forum: false });
     for name in &names[1..] {
         world.connect(names[0], name);
         world.invite(names[0], name, 50);
@@ -312,7 +313,7 @@ fn an_offline_device_catches_up_and_its_own_words_arrive() {
     for n in 0..20 {
         world.say("ada", &format!("news {n}"));
     }
-    world.ask("ada", Request::ChannelCreate { space: None, name: "second".into() });
+    world.ask("ada", Request::ChannelCreate { space: None, name: "second".into(), forum: false });
     world.connect("ada", "bob");
     world.same(&["ada", "bob"]);
     assert_eq!(world.bodies("ada").len(), 21);
@@ -369,7 +370,7 @@ fn a_join_that_a_full_disk_interrupts_is_taken_up_again() {
     for operation in 0..10 {
         let mut world = World::new(&["ada", "bob"]);
         world.ask("ada", Request::SpaceCreate { name: "club".into() });
-        world.ask("ada", Request::ChannelCreate { space: None, name: "general".into() });
+        world.ask("ada", Request::ChannelCreate { space: None, name: "general".into(), forum: false });
         world.say("ada", "welcome");
         world.invite("ada", "bob", 10);
         let storage = &world.devices["bob"].1;
@@ -495,7 +496,7 @@ fn the_passphrase_is_changed_without_touching_the_conversation() {
 fn a_space_travels_in_a_file() {
     let mut world = World::new(&["ada", "bob"]);
     world.ask("ada", Request::SpaceCreate { name: "island".into() });
-    world.ask("ada", Request::ChannelCreate { space: None, name: "general".into() });
+    world.ask("ada", Request::ChannelCreate { space: None, name: "general".into(), forum: false });
     world.say("ada", "no cable reaches this island");
     world.invite("ada", "bob", 10);
     let Answer::Bundle { bytes, .. } = world.ask("ada", Request::BundleExport { space: None }) else {

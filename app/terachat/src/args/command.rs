@@ -15,9 +15,12 @@ pub(crate) enum Command {
     /// Create spaces
     #[command(subcommand)]
     Space(SpaceCommand),
-    /// Create channels
+    /// Create channels, name and describe them, put them where they belong
     #[command(subcommand)]
     Channel(ChannelCommand),
+    /// Create and rename the categories that channels stand in
+    #[command(subcommand)]
+    Category(CategoryCommand),
     /// Admit the owner of a card to a space; prints the invitation to hand back
     Invite {
         /// What `terachat whoami` showed to the newcomer
@@ -147,6 +150,27 @@ pub(crate) enum SpaceCommand {
         /// 1 to 100 characters
         name: String,
     },
+    /// Give the space another name; takes rank 80
+    Rename {
+        /// 1 to 100 characters
+        name: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CategoryCommand {
+    /// Create a category
+    Create {
+        /// 1 to 100 characters
+        name: String,
+    },
+    /// Give a category another name
+    Rename {
+        /// Category name, id or the beginning of the id
+        category: String,
+        /// 1 to 100 characters
+        name: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -155,6 +179,34 @@ pub(crate) enum ChannelCommand {
     Create {
         /// 1 to 100 characters
         name: String,
+        /// For posts with titles and tags, each with a conversation of its own
+        #[arg(long)]
+        forum: bool,
+    },
+    /// Give a channel another name
+    Rename {
+        /// Channel name, id or the beginning of the id
+        channel: String,
+        /// 1 to 100 characters
+        name: String,
+    },
+    /// Say what a channel is about
+    Topic {
+        /// Channel name, id or the beginning of the id
+        channel: String,
+        /// Up to 1,000 characters; empty takes the old one away
+        topic: String,
+    },
+    /// Put a channel into a category and behind another channel
+    Place {
+        /// Channel name, id or the beginning of the id
+        channel: String,
+        /// The category; without it the channel stands in none
+        #[arg(long)]
+        category: Option<String>,
+        /// The channel behind which it stands; without it before all others
+        #[arg(long)]
+        after: Option<String>,
     },
 }
 

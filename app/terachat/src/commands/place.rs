@@ -43,6 +43,9 @@ mod tests {
 
     fn status() -> Status {
         let channel = |name: &str, id: &str| ChannelStatus {
+            forum: false,
+            topic: String::new(),
+            category: None,
             id: id.into(),
             name: name.into(),
             events: 0,
@@ -50,6 +53,7 @@ mod tests {
             state_hash: String::new(),
         };
         let space = |name: &str, id: &str, channels| SpaceStatus {
+            categories: Vec::new(),
             id: id.into(),
             name: name.into(),
             epoch: None,

@@ -25,10 +25,14 @@ fn space(space: &SpaceStatus, look: &Look) -> String {
     );
     let mut table = Table::indented(2);
     for channel in &space.channels {
-        table.row().cell("channel").cell(&one_line(&channel.name));
+        let name = match &channel.category {
+            Some(category) => format!("{}/{}", one_line(category), one_line(&channel.name)),
+            None => one_line(&channel.name),
+        };
+        table.row().cell(if channel.forum { "forum" } else { "channel" }).cell(&name);
         table.painted(short(&channel.id), look.paint.dim(short(&channel.id)), Align::Left);
         table.number(channel.messages).cell("messages").number(channel.events).cell("events");
-        table.cell(&format!("state {}", short(&channel.state_hash)));
+        table.cell(&format!("state {}", short(&channel.state_hash))).cell(&one_line(&channel.topic));
     }
     out.push_str(&table.render());
     out.push_str(&members(&space.members, look));
@@ -87,6 +91,7 @@ mod tests {
             epoch: None,
             rank: None,
             state_hash: "ff".into(),
+            categories: vec![],
             channels: vec![],
             members: vec![],
             waiting: vec!["no key for epoch 4".into()],

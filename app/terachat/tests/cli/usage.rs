@@ -11,6 +11,7 @@ fn help_goes_to_stdout_for_every_command() {
         "whoami",
         "space",
         "channel",
+        "category",
         "invite",
         "join",
         "member",

@@ -1,5 +1,5 @@
 use super::skeleton::Bones;
-use super::{ControlOp, ControlTransaction, GroupCommit, Rank, Right, SpaceState};
+use super::{ControlOp, ControlTransaction, GroupCommit, Named, Rank, Right, SpaceState};
 use crate::crdt::{Crdt, Stamp, VectorClock};
 use hashbrown::HashSet;
 use std::collections::{BTreeMap, BTreeSet};
@@ -523,7 +523,14 @@ fn required(op: &ControlOp) -> Rank {
     match op {
         ControlOp::Genesis { .. } | ControlOp::Commit(_) => Rank::GUEST,
         ControlOp::Admit { rank, .. } | ControlOp::SetRank { rank, .. } => Rank::MODERATOR.max(*rank),
-        ControlOp::Remove { .. } | ControlOp::CreateChannel { .. } => Rank::MODERATOR,
+        ControlOp::SetName { of: Named::Space, .. } => Rank::ADMIN,
+        ControlOp::Remove { .. }
+        | ControlOp::CreateChannel { .. }
+        | ControlOp::CreateForum { .. }
+        | ControlOp::CreateCategory { .. }
+        | ControlOp::SetName { .. }
+        | ControlOp::SetTopic { .. }
+        | ControlOp::Place { .. } => Rank::MODERATOR,
     }
 }
 

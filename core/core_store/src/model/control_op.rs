@@ -1,4 +1,5 @@
-use super::{Card, Rank};
+use super::outline::check_topic;
+use super::{Card, CategoryId, Named, Rank};
 use crate::Error;
 use serde::{Deserialize, Serialize};
 use terachat_event::{ChannelId, DeviceId, EventHash, UserId};
@@ -51,6 +52,39 @@ pub enum ControlOp {
     },
     /// Moves the space's MLS group to its next epoch.
     Commit(GroupCommit),
+    /// Creates a channel for posts with titles; its id follows as a channel's does.
+    CreateForum {
+        /// The channel's name.
+        name: String,
+    },
+    /// Creates a category; its id follows from the event and the operation's place in it.
+    CreateCategory {
+        /// The category's name.
+        name: String,
+    },
+    /// Gives something another name.
+    SetName {
+        /// What.
+        of: Named,
+        /// The name.
+        name: String,
+    },
+    /// Says what a channel is about.
+    SetTopic {
+        /// The channel.
+        channel: ChannelId,
+        /// The topic; empty, or up to 1,000 characters.
+        topic: String,
+    },
+    /// Puts a channel elsewhere.
+    Place {
+        /// The channel.
+        channel: ChannelId,
+        /// The category it stands in from now on, if any.
+        category: Option<CategoryId>,
+        /// The channel behind which it stands; before all others without one.
+        after: Option<ChannelId>,
+    },
 }
 
 /// Where a removal or demotion cuts one of the target's chains: what lies beyond is void, however it is dated.
@@ -127,8 +161,12 @@ impl ControlTransaction {
                     check_rank(*rank)?;
                 }
                 ControlOp::SetRank { rank, .. } => check_rank(*rank)?,
-                ControlOp::CreateChannel { name } => check_name(name)?,
-                ControlOp::Remove { .. } | ControlOp::Commit(_) => {}
+                ControlOp::CreateChannel { name }
+                | ControlOp::CreateForum { name }
+                | ControlOp::CreateCategory { name }
+                | ControlOp::SetName { name, .. } => check_name(name)?,
+                ControlOp::SetTopic { topic, .. } => check_topic(topic)?,
+                ControlOp::Remove { .. } | ControlOp::Commit(_) | ControlOp::Place { .. } => {}
             }
         }
         Ok(transaction)

@@ -16,8 +16,10 @@ pub enum Right {
     Invite,
     /// Remove members of lower rank and change ranks below one's own.
     Govern,
-    /// Create channels.
-    CreateChannel,
+    /// Create, name, describe and order channels and categories.
+    Arrange,
+    /// Rename the space.
+    RenameSpace,
     /// Delete what others wrote.
     Delete,
 }
@@ -34,9 +36,9 @@ impl Rank {
     pub const GUEST: Self = Self(0);
     /// Writes.
     pub const MEMBER: Self = Self(10);
-    /// Invites, removes, pins, deletes what others wrote, creates channels.
+    /// Invites, removes, pins, deletes what others wrote, creates and arranges channels.
     pub const MODERATOR: Self = Self(50);
-    /// Governs moderators.
+    /// Governs moderators, renames the space.
     pub const ADMIN: Self = Self(80);
     /// Governs everyone below.
     pub const OWNER: Self = Self(100);
@@ -56,7 +58,8 @@ impl Rank {
         self >= match right {
             Right::Send => Self(1),
             Right::Pin => Self(30),
-            Right::Invite | Right::Govern | Right::CreateChannel | Right::Delete => Self::MODERATOR,
+            Right::Invite | Right::Govern | Right::Arrange | Right::Delete => Self::MODERATOR,
+            Right::RenameSpace => Self::ADMIN,
         }
     }
 }

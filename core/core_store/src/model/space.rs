@@ -1,6 +1,7 @@
 mod columns;
 
-use super::{ControlOp, Rank, Right};
+use super::outline::category_id;
+use super::{Category, Channel, ChannelKind, ControlOp, Named, Outline, Rank, Right};
 use crate::crdt::Stamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -19,15 +20,6 @@ pub struct Member {
     pub removed: bool,
 }
 
-/// A channel.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Channel {
-    /// Its name.
-    pub name: String,
-    /// When it was created.
-    pub since: Stamp,
-}
-
 /// A space's control state: who is a member with which rank, which channels there are, and how far the chains of
 /// removed members count.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +32,8 @@ pub struct SpaceState {
     pub devices: BTreeMap<DeviceId, UserId>,
     /// Channels.
     pub channels: BTreeMap<ChannelId, Channel>,
+    /// Where they stand.
+    pub outline: Outline,
     /// Last number that counts, per channel and device, for whoever lost this right.
     cuts: BTreeMap<(Right, ChannelId, DeviceId), u64>,
 }
@@ -124,8 +118,17 @@ impl SpaceState {
                 }
                 _ => Some("no such member"),
             },
-            ControlOp::CreateChannel { .. } => {
-                (!rank.permits(Right::CreateChannel)).then_some("creating a channel takes rank 50")
+            ControlOp::SetName { of: Named::Space, .. } => {
+                (!rank.permits(Right::RenameSpace)).then_some("renaming a space takes rank 80")
+            }
+            ControlOp::CreateChannel { .. }
+            | ControlOp::CreateForum { .. }
+            | ControlOp::CreateCategory { .. }
+            | ControlOp::SetName { .. }
+            | ControlOp::SetTopic { .. }
+            | ControlOp::Place { .. } => {
+                let refused = (!rank.permits(Right::Arrange)).then_some("arranging channels takes rank 50");
+                refused.or_else(|| self.lacks(op))
             }
             // Whether its MLS content fits the members is checked where the group is known.
             ControlOp::Commit(_) => None,
@@ -159,12 +162,58 @@ impl SpaceState {
                     }
                 }
             }
-            ControlOp::CreateChannel { name } => {
-                let id = channel_id(hash, at);
-                self.channels.insert(id, Channel { name: name.clone(), since: *stamp });
+            ControlOp::CreateChannel { name } => self.create(stamp, hash, at, name, ChannelKind::Chat),
+            ControlOp::CreateForum { name } => self.create(stamp, hash, at, name, ChannelKind::Forum),
+            ControlOp::CreateCategory { name } => {
+                let category = Category { name: name.clone(), since: *stamp };
+                self.outline.categories.insert(category_id(hash, at), category);
+            }
+            ControlOp::SetName { of, name } => {
+                let old = match of {
+                    Named::Space => Some(&mut self.name),
+                    Named::Category(id) => self.outline.categories.get_mut(id).map(|found| &mut found.name),
+                    Named::Channel(id) => self.channels.get_mut(id).map(|found| &mut found.name),
+                };
+                old.into_iter().for_each(|old| old.clone_from(name));
+            }
+            ControlOp::SetTopic { channel, topic } => {
+                self.channels.get_mut(channel).into_iter().for_each(|found| found.topic.clone_from(topic));
+            }
+            ControlOp::Place { channel, category, after } => {
+                if let Some(found) = self.channels.get_mut(channel) {
+                    found.category = category.filter(|id| self.outline.categories.contains_key(id));
+                    self.outline.place(*channel, after.as_ref());
+                }
             }
             ControlOp::Commit(_) => {}
         }
+    }
+
+    /// What is not there that the operation is about, if so.
+    fn lacks(&self, op: &ControlOp) -> Option<&'static str> {
+        let (channel, category) = match op {
+            ControlOp::SetName { of: Named::Channel(channel), .. } | ControlOp::SetTopic { channel, .. } => {
+                (Some(channel), None)
+            }
+            ControlOp::SetName { of: Named::Category(category), .. } => (None, Some(category)),
+            ControlOp::Place { channel, category, .. } => (Some(channel), category.as_ref()),
+            _ => (None, None),
+        };
+        let no_channel = channel.is_some_and(|id| !self.channels.contains_key(id));
+        let no_category = category.is_some_and(|id| !self.outline.categories.contains_key(id));
+        match (no_channel, no_category) {
+            (true, _) => Some("no such channel"),
+            (_, true) => Some("no such category"),
+            _ => None,
+        }
+    }
+
+    fn create(&mut self, stamp: &Stamp, hash: &EventHash, at: usize, name: &str, kind: ChannelKind) {
+        let id = channel_id(hash, at);
+        let fresh =
+            Channel { name: name.to_owned(), since: *stamp, kind, topic: String::new(), category: None };
+        self.channels.insert(id, fresh);
+        self.outline.append(id);
     }
 
     fn admit(&mut self, stamp: &Stamp, card: &super::Card, rank: Rank) {
@@ -194,9 +243,14 @@ impl SpaceState {
 
 /// The id of the channel that operation `at` of the control event `hash` creates.
 pub(crate) fn channel_id(hash: &EventHash, at: usize) -> ChannelId {
-    let mut hasher = blake3::Hasher::new_derive_key("terachat 2026-11 channel id");
+    ChannelId(derived_id("terachat 2026-11 channel id", hash, at))
+}
+
+/// The id of what operation `at` of the control event `hash` creates.
+pub(super) fn derived_id(context: &str, hash: &EventHash, at: usize) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new_derive_key(context);
     hasher.update(&hash.0).update(&(at as u64).to_le_bytes());
-    ChannelId(*hasher.finalize().as_bytes())
+    *hasher.finalize().as_bytes()
 }
 
 /// A message's author may be another device of the same user.

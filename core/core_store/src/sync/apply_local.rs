@@ -66,8 +66,8 @@ impl LocalStore {
         let Some(index) = self.index(&draft.log).filter(|index| index.log.channel.is_some()) else {
             return Ok(());
         };
-        let mut next = index.chain_of(author).map_or(0, |chain| index.chain_len(chain)) + 1;
-        for payload in &draft.payloads {
+        let first = index.chain_of(author).map_or(0, |chain| index.chain_len(chain)) + 1;
+        for (next, payload) in (first..).zip(&draft.payloads) {
             let op = ChannelOp::decode(payload)?;
             let known = |named: &EventRef| {
                 index.find(named).is_some() || named.author == *author && (1..next).contains(&named.seq)
@@ -75,7 +75,6 @@ impl LocalStore {
             if !op.names().all(known) {
                 return Err(Error::Unknown("an event that the operation names"));
             }
-            next += 1;
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ impl World {
     pub(super) fn found(&mut self) {
         self.ask(0, Request::SpaceCreate { name: "club".into() }).unwrap();
         for name in ["general", "noise"] {
-            self.ask(0, Request::ChannelCreate { space: None, name: name.into() }).unwrap();
+            self.ask(0, Request::ChannelCreate { space: None, name: name.into(), forum: false }).unwrap();
         }
         for guest in 1..self.devices.len() {
             if !self.random.one_in(4) {
@@ -256,7 +256,7 @@ impl World {
     fn channel(&mut self, at: usize) {
         if self.devices[at].client.store.logs().len() <= CHANNELS_MAX {
             let name = format!("room{}", self.random.below(3));
-            let _ = self.ask(at, Request::ChannelCreate { space: None, name });
+            let _ = self.ask(at, Request::ChannelCreate { space: None, name, forum: false });
         }
     }
 

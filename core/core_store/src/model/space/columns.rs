@@ -13,7 +13,7 @@ const REMOVED: u8 = 0x80;
 impl SpaceState {
     /// Appends the state.
     pub(crate) fn put(&self, out: &mut Vec<u8>) {
-        let few = postcard::to_allocvec(&(&self.name, &self.channels, &self.cuts))
+        let few = postcard::to_allocvec(&(&self.name, &self.channels, &self.cuts, &self.outline))
             .expect("plain values encode into a growing buffer");
         put(out, few.len() as u64);
         out.extend(few);
@@ -50,7 +50,8 @@ impl SpaceState {
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, Error> {
         let bad = Error::Malformed("a control state");
         let len = reader.count(reader.rest().len())?;
-        let (name, channels, cuts) = postcard::from_bytes(reader.bytes(len)?).map_err(|_| bad.clone())?;
+        let (name, channels, cuts, outline) =
+            postcard::from_bytes(reader.bytes(len)?).map_err(|_| bad.clone())?;
         let count = reader.count(reader.rest().len() / 32)?;
         let users: Vec<UserId> = ids(reader, count)?.map(UserId).collect();
         let stamps = (0..reader.count(count)?).map(|_| {
@@ -76,7 +77,7 @@ impl SpaceState {
         let devices: Vec<(DeviceId, UserId)> = owners.collect::<Result<_, Error>>()?;
         // From sorted lists, each map is built in one pass.
         let (members, devices) = (members.into_iter().collect(), devices.into_iter().collect());
-        Ok(Self { name, members, devices, channels, cuts })
+        Ok(Self { name, members, devices, channels, cuts, outline })
     }
 }
 
@@ -88,8 +89,7 @@ fn ids<'a>(reader: &mut Reader<'a>, count: usize) -> Result<impl Iterator<Item =
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Channel;
-    use crate::model::Right;
+    use crate::model::{CategoryId, Channel, ChannelKind, Outline, Right};
     use proptest::prelude::*;
     use terachat_event::ChannelId;
 
@@ -132,9 +132,18 @@ mod tests {
                             (user, Member { name, rank: Rank::new(rank).unwrap(), since, removed })
                         })
                         .collect(),
+                    outline: {
+                        let mut outline = Outline::default();
+                        channels.keys().for_each(|id| outline.append(*id));
+                        outline
+                    },
                     channels: channels
                         .into_iter()
-                        .map(|(id, (name, since))| (id, Channel { name, since }))
+                        .map(|(id, (name, since))| {
+                            let (kind, topic) = (ChannelKind::Forum, name.clone());
+                            let category = Some(CategoryId(id.0));
+                            (id, Channel { name, since, kind, topic, category })
+                        })
                         .collect(),
                     cuts,
                 }

@@ -1,6 +1,7 @@
 mod deletion;
 mod fixture;
 mod named_events;
+mod outline;
 mod power_cuts;
 
 use crate::model::{ChannelOp, ControlOp, Post, Rank, Style};
