@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::{fs, io};
 use terachat_core_store::model::{
-    Card, ChannelOp, ControlOp, ControlTransaction, EpochLink, GroupCommit, Pin, Post, Rank, Style,
+    Attachment, Card, ChannelOp, ControlOp, ControlTransaction, EpochLink, Extras, GroupCommit, Heading, Mention, Named,
+    Pin, Post, Rank, Style,
 };
 use terachat_core_store::query::search_index::SearchIndex;
 use terachat_core_store::sync::{Bundle, Frontier, Limits, encode_batch};
@@ -76,6 +77,16 @@ fn operations() -> io::Result<()> {
         ChannelOp::Unreact { target, emoji: "+1", seen: vec![target] },
         ChannelOp::Pin { target },
         ChannelOp::Delete { target, moderates: true },
+        ChannelOp::PostWith(
+            Post { style: Style::Message, body: "see here", reply_to: None, imported: None },
+            Extras {
+                heading: Some(Heading { title: "title", tags: vec!["tag"] }),
+                mentions: vec![Mention::Everyone, Mention::User(UserId([1; 32]))],
+                attachments: vec![Attachment { name: "a.txt", media_type: "text/plain", len: 1, hash: [2; 32] }],
+            },
+        ),
+        ChannelOp::SetHeading { target, heading: Heading { title: "title", tags: vec![] }, moderates: true },
+        ChannelOp::Read { target },
     ];
     for (n, op) in ops.iter().enumerate() {
         put("channel_op", &n.to_string(), &op.encode())?;
@@ -100,6 +111,8 @@ fn operations() -> io::Result<()> {
         vec![
             ControlOp::Remove { user: UserId([8; 32]), pins: vec![pin] },
             ControlOp::CreateChannel { name: "general".to_owned() },
+            ControlOp::CreateCategory { name: "rooms".to_owned() },
+            ControlOp::SetName { of: Named::Space, name: "guild".to_owned() },
         ],
     ];
     for (n, ops) in transactions.into_iter().enumerate() {

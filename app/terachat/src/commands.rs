@@ -9,6 +9,7 @@ mod keys;
 mod listen;
 mod pages;
 mod place;
+mod post;
 mod read;
 mod store;
 mod sync;
@@ -80,7 +81,12 @@ fn on_home(home: &Home, global: &Global, command: Command, printer: &Printer) ->
         Command::Join { invitation } => Request::Join { invitation },
         Command::Member(MemberCommand::Remove { member }) => Request::MemberRemove { space, member },
         Command::Role(RoleCommand::Set { member, rank }) => Request::RoleSet { space, member, rank },
-        Command::Send { body } => Request::Send { place, body: ask::body(body)?, reply_to: None },
+        Command::Send(args) => Request::Post { place, post: post::new(args)? },
+        Command::Forum { tags, after, limit } => {
+            Request::Forum { place, tags, after, limit: ask::count(limit) }
+        }
+        Command::Retitle { message, title, tags } => Request::Retitle { place, message, title, tags },
+        Command::Mark { message } => Request::Mark { place, message },
         Command::Reply { message, body } => {
             Request::Send { place, body: ask::body(body)?, reply_to: Some(message) }
         }

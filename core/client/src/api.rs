@@ -124,6 +124,42 @@ pub enum Request {
         /// A message's id or unique id prefix.
         reply_to: Option<String>,
     },
+    /// Posts a message that may carry more than text. Answer: [`Answer::Sent`].
+    Post {
+        /// The channel.
+        place: Place,
+        /// The message.
+        post: NewPost,
+    },
+    /// Gives a forum's post another title and other tags; somebody else's takes rank 50. Answer: [`Answer::Sent`].
+    Retitle {
+        /// The channel.
+        place: Place,
+        /// The post: id or unique id prefix.
+        message: String,
+        /// A line of 1 to 200 characters.
+        title: String,
+        /// At most eight, each a line of 1 to 32 characters.
+        tags: Vec<String>,
+    },
+    /// A forum's posts, those with the latest answers first. Answer: [`Answer::Posts`].
+    Forum {
+        /// The channel.
+        place: Place,
+        /// Only posts with all of these.
+        tags: Vec<String>,
+        /// The last post of the page before.
+        after: Option<String>,
+        /// At most so many.
+        limit: usize,
+    },
+    /// Says that this user has read all up to a message, which the other members see. Answer: [`Answer::Sent`].
+    Mark {
+        /// The channel.
+        place: Place,
+        /// The message: id or unique id prefix; the newest when absent.
+        message: Option<String>,
+    },
     /// Replaces the body of one's own message. Answer: [`Answer::Sent`].
     Edit {
         /// The channel.
@@ -330,6 +366,11 @@ pub enum Answer {
         /// The event's id, for replies, edits and reactions.
         id: String,
     },
+    /// A forum's posts.
+    Posts {
+        /// Those with the latest answers first.
+        posts: Vec<ForumPost>,
+    },
     /// A page of messages.
     Messages {
         /// Oldest first.
@@ -483,6 +524,59 @@ pub struct Message {
     pub imported: bool,
     /// Depth below the thread's root; 0 outside thread views.
     pub depth: usize,
+    /// Its title, if it is a forum's post.
+    pub title: Option<String>,
+    /// The title's tags, ascending.
+    pub tags: Vec<String>,
+    /// Names of those it mentions; `everyone` for all.
+    pub mentions: Vec<String>,
+    /// Files that belong to it.
+    pub attachments: Vec<AttachedFile>,
+    /// Names of those who have read up to here, and not further.
+    pub read_by: Vec<String>,
+}
+
+/// A message to be posted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewPost {
+    /// Its text, 0 to 64 KiB; `@` and a member's name or `everyone` mention somebody.
+    pub body: String,
+    /// The message it answers: id or unique id prefix.
+    pub reply_to: Option<String>,
+    /// Its title; what begins a thread of a forum must have one.
+    pub title: Option<String>,
+    /// The title's tags.
+    pub tags: Vec<String>,
+    /// Files that belong to it, at most 16.
+    pub attachments: Vec<AttachedFile>,
+}
+
+/// A file that belongs to a message: what it is, not its bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttachedFile {
+    /// Its name, 1 to 255 bytes.
+    pub name: String,
+    /// Its media type; empty when nobody knows.
+    pub media_type: String,
+    /// Its length in bytes.
+    pub len: u64,
+    /// BLAKE3 of its bytes, hexadecimal.
+    pub hash: String,
+}
+
+/// A forum's post with what became of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ForumPost {
+    /// The post.
+    pub message: Message,
+    /// Answers below it, direct or not.
+    pub replies: u32,
+    /// Id of the last of the post and its answers.
+    pub last: String,
+    /// Who wrote that.
+    pub last_by: String,
+    /// When, in milliseconds since 1970, as its author claims.
+    pub last_ts_ms: i64,
 }
 
 /// One search result.
@@ -606,6 +700,10 @@ pub struct ChannelStatus {
     pub events: usize,
     /// Messages that count.
     pub messages: usize,
+    /// Messages of others that this user has not read, counted up to 1,000.
+    pub unread: usize,
+    /// Those of them that mention this user or everyone.
+    pub mentions: usize,
     /// Hash over the channel's state.
     pub state_hash: String,
 }

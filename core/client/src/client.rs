@@ -132,6 +132,12 @@ impl Client {
             Request::ChannelCreate { space, name, forum } => {
                 self.channel_create(space.as_deref(), &name, forum)
             }
+            Request::Post { place, post } => self.compose(&place, &post),
+            Request::Retitle { place, message, title, tags } => self.retitle(&place, &message, &title, &tags),
+            Request::Forum { place, tags, after, limit } => {
+                self.forum(&place, &tags, after.as_deref(), limit)
+            }
+            Request::Mark { place, message } => self.mark(&place, message.as_deref()),
             Request::Arrange { space, change } => self.arrange(space.as_deref(), change),
             Request::Status => self.status(),
             Request::Invite { space, card, rank } => self.invite(space.as_deref(), &card, rank),

@@ -72,7 +72,7 @@ impl Client {
 
 fn said(payload: &[u8]) -> String {
     match ChannelOp::decode(payload) {
-        Ok(ChannelOp::Post(post)) => {
+        Ok(ChannelOp::Post(post) | ChannelOp::PostWith(post, _)) => {
             let verb = match post.style {
                 Style::Message if post.reply_to.is_some() => "replied",
                 Style::Message => "said",
@@ -85,6 +85,8 @@ fn said(payload: &[u8]) -> String {
                 post.imported.map(|imported| format!(" (record {} by {})", imported.id, imported.author));
             format!("{verb}{}: {}", from.unwrap_or_default(), post.body)
         }
+        Ok(ChannelOp::Read { target }) => format!("read up to {target}"),
+        Ok(ChannelOp::SetHeading { target, heading, .. }) => format!("called {target}: {}", heading.title),
         Ok(ChannelOp::Edit { target, body }) => format!("edited {target}: {body}"),
         Ok(ChannelOp::React { target, emoji }) => format!("reacted {emoji} to {target}"),
         Ok(ChannelOp::Unreact { target, emoji, .. }) => format!("took {emoji} back from {target}"),

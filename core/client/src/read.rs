@@ -97,6 +97,8 @@ impl Client {
         let (author, ts_ms) = view.imported.unwrap_or_else(|| {
             (self.name_of(log, &view.event.author), i64::try_from(view.wall_ms).unwrap_or(i64::MAX))
         });
+        let (title, tags) = view.heading.unzip();
+        let readers: BTreeSet<String> = view.read_by.iter().map(|device| self.name_of(log, device)).collect();
         Message {
             id: view.event.to_string(),
             space: log.space.to_string(),
@@ -113,6 +115,11 @@ impl Client {
             deleted: view.deleted,
             imported,
             depth: 0,
+            title,
+            tags: tags.unwrap_or_default(),
+            mentions: view.mentions.iter().map(|mention| self.mentioned(log, mention)).collect(),
+            attachments: view.attachments.into_iter().map(crate::compose::attached).collect(),
+            read_by: readers.into_iter().collect(),
         }
     }
 

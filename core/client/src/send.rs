@@ -1,7 +1,7 @@
 //! A message's way out: text, operation, sealed and signed event, disk, peers.
-use crate::api::{Answer, Notice, Place};
+use crate::api::{Answer, NewPost, Notice, Place};
 use crate::{Client, Error};
-use terachat_core_store::model::{BODY_LEN_MAX, ChannelOp, EMOJI_LEN_MAX, Post, Right, Style};
+use terachat_core_store::model::{BODY_LEN_MAX, ChannelOp, EMOJI_LEN_MAX, Right};
 use terachat_event::{EventRef, LogId};
 
 impl Client {
@@ -11,10 +11,8 @@ impl Client {
         body: &str,
         reply_to: Option<&str>,
     ) -> Result<Answer, Error> {
-        check_body(body)?;
-        let log = self.place(place)?;
-        let reply_to = reply_to.map(|message| self.event(&log, message)).transpose()?;
-        self.post(log, &ChannelOp::Post(Post { style: Style::Message, body, reply_to, imported: None }))
+        let (body, reply_to) = (body.to_owned(), reply_to.map(str::to_owned));
+        self.compose(place, &NewPost { body, reply_to, ..NewPost::default() })
     }
 
     pub(crate) fn edit(&mut self, place: &Place, message: &str, body: &str) -> Result<Answer, Error> {
@@ -33,7 +31,7 @@ impl Client {
         let target = self.event(&log, message)?;
         let moderates = !self.is_own(&log, &target);
         if moderates {
-            self.require(&log.space, Right::Delete, "deleting what others wrote takes rank 50")?;
+            self.require(&log.space, Right::Moderate, "deleting what others wrote takes rank 50")?;
         }
         self.standing(&log, &target)?;
         self.post(log, &ChannelOp::Delete { target, moderates })
@@ -78,7 +76,7 @@ impl Client {
     }
 
     /// Whether a device of this user made the event.
-    fn is_own(&self, log: &LogId, event: &EventRef) -> bool {
+    pub(crate) fn is_own(&self, log: &LogId, event: &EventRef) -> bool {
         let state = self.store.space(&log.space);
         let author = state.and_then(|state| state.devices.get(&event.author));
         author == Some(&self.identity.user_id())
@@ -90,7 +88,7 @@ impl Client {
         (!view.deleted).then_some(()).ok_or(Error::Input("that message was deleted"))
     }
 
-    fn post(&mut self, log: LogId, op: &ChannelOp<'_>) -> Result<Answer, Error> {
+    pub(crate) fn post(&mut self, log: LogId, op: &ChannelOp<'_>) -> Result<Answer, Error> {
         let events = self.post_all(log, std::slice::from_ref(op))?;
         Ok(Answer::Sent { id: events[0].to_string() })
     }
@@ -123,7 +121,7 @@ impl Client {
     }
 }
 
-fn check_body(body: &str) -> Result<(), Error> {
+pub(crate) fn check_body(body: &str) -> Result<(), Error> {
     let fits = !body.is_empty() && body.len() <= BODY_LEN_MAX;
     fits.then_some(()).ok_or(Error::Input("a message is 1 byte to 64 KiB; send longer texts as several"))
 }

@@ -27,6 +27,7 @@ impl Client {
         places.sort_by_key(|(category, nth, ..)| (*category, *nth));
         let channels = places.into_iter().map(|(category, _, id, channel)| {
             let log = LogId::channel(space, *id);
+            let unread = self.store.unread(&log, &self.identity.user_id())?;
             Ok(ChannelStatus {
                 id: id.to_string(),
                 name: channel.name.clone(),
@@ -35,6 +36,8 @@ impl Client {
                 category: category.map(|at| categories[at].1.name.clone()),
                 events: self.store.len(&log),
                 messages: self.store.message_count(&log),
+                unread: unread.messages,
+                mentions: unread.mentions,
                 state_hash: hex(&self.store.state_hash(&log)?),
             })
         });

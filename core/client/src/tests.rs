@@ -2,6 +2,7 @@
 mod arrange;
 mod backup;
 mod guard;
+mod posts;
 mod search;
 mod simulation;
 

@@ -4,6 +4,7 @@ mod authority;
 mod channel;
 mod channel_op;
 mod control_op;
+mod extras;
 mod identity_meta;
 mod mls_state;
 mod outline;
@@ -15,9 +16,13 @@ mod timeline;
 
 pub use authority::{ControlEvent, ControlLog, Verdict};
 pub(crate) use channel::Surroundings;
-pub use channel::{ChannelState, MessageState};
+pub use channel::{ChannelState, MessageState, Thread};
 pub use channel_op::{BODY_LEN_MAX, ChannelOp, EMOJI_LEN_MAX, Imported, Post};
 pub use control_op::{ControlOp, ControlTransaction, EpochLink, GroupCommit, Pin};
+pub use extras::{
+    ATTACHMENTS_MAX, Attachment, Extras, Heading, MENTIONS_MAX, Mention, TAG_CHARS_MAX, TAGS_MAX,
+    TITLE_CHARS_MAX,
+};
 pub use identity_meta::Card;
 pub use mls_state::EpochKey;
 pub use outline::{Category, CategoryId, Channel, ChannelKind, Named, Outline, TOPIC_CHARS_MAX};

@@ -1,5 +1,6 @@
 //! Questions to the state: pages, threads, pins, search, and the hash of a channel's state.
 mod event_view;
+mod forum;
 mod journal;
 mod live;
 mod query_engine;
@@ -8,11 +9,14 @@ mod state_hash;
 mod state_map;
 mod state_tree;
 mod text_search;
+mod unread;
 
 pub use event_view::EventView;
+pub use forum::PostView;
 pub(crate) use journal::{Journal, Mark};
 pub use live::{Change, Live, LiveQuery};
-pub use query_engine::{MessageView, PageStart};
+pub use query_engine::{AttachmentView, MessageView, PageStart};
 pub use state_map::{Difference, Entity, StateMap};
 pub(crate) use state_tree::StateTree;
 pub use text_search::TextHit;
+pub use unread::{UNREAD_MAX, Unread};

@@ -40,10 +40,34 @@ pub(crate) enum Command {
     /// Set ranks
     #[command(subcommand)]
     Role(RoleCommand),
-    /// Post a message
-    Send {
-        /// The text; `-` takes it from standard input
-        body: String,
+    /// Post a message; `@NAME` mentions a member, `@everyone` all
+    Send(SendArgs),
+    /// List a forum's posts, those with the latest answers first
+    Forum {
+        /// Only posts with this tag; several times: with all of them
+        #[arg(long = "tag", value_name = "TAG")]
+        tags: Vec<String>,
+        /// Go on behind this post, the last of the page before
+        #[arg(long, value_name = "POST")]
+        after: Option<String>,
+        /// At most so many
+        #[arg(long, default_value_t = 25)]
+        limit: u32,
+    },
+    /// Give a forum's post another title and other tags
+    Retitle {
+        /// Id of the post, or its beginning
+        message: String,
+        /// 1 to 200 characters
+        title: String,
+        /// A tag; several times for up to eight
+        #[arg(long = "tag", value_name = "TAG")]
+        tags: Vec<String>,
+    },
+    /// Say that you have read up to a message; the other members see it
+    Mark {
+        /// Id of the message, or its beginning; the newest when left out
+        message: Option<String>,
     },
     /// Answer a message
     Reply {
@@ -171,6 +195,21 @@ pub(crate) enum CategoryCommand {
         /// 1 to 100 characters
         name: String,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SendArgs {
+    /// The text; `-` takes it from standard input
+    pub(crate) body: String,
+    /// A title, for a post in a forum
+    #[arg(long)]
+    pub(crate) title: Option<String>,
+    /// A tag of the title; several times for up to eight
+    #[arg(long = "tag", value_name = "TAG", requires = "title")]
+    pub(crate) tags: Vec<String>,
+    /// A file that belongs to the message: its name, type, length and hash are posted, its bytes stay where they are
+    #[arg(long = "attach", value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub(crate) files: Vec<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -44,6 +44,8 @@ mod tests {
     fn status() -> Status {
         let channel = |name: &str, id: &str| ChannelStatus {
             forum: false,
+            unread: 0,
+            mentions: 0,
             topic: String::new(),
             category: None,
             id: id.into(),

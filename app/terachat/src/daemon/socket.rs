@@ -103,7 +103,7 @@ async fn follow(stream: &mut UnixStream, mut events: broadcast::Receiver<Event>)
             _ = hears.read(&mut nothing) => return Ok(()),
         };
         let reply = match event {
-            Ok(Event::Notice(notice)) => Reply::Notice(*notice),
+            Ok(Event::Notice(notice)) => Reply::Notice(notice),
             Ok(_) => continue,
             Err(broadcast::error::RecvError::Lagged(count)) => Reply::Missed(count),
             Err(broadcast::error::RecvError::Closed) => return Ok(()),

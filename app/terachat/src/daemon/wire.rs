@@ -30,7 +30,7 @@ pub(super) enum Reply {
     /// What follows is being told.
     Following,
     /// Something happened.
-    Notice(Notice),
+    Notice(Box<Notice>),
     /// So many notices were lost, because the reader is slow.
     Missed(u64),
 }

@@ -129,6 +129,11 @@ mod tests {
             deleted: false,
             imported: true,
             depth: 0,
+            title: None,
+            tags: vec![],
+            mentions: vec![],
+            attachments: vec![],
+            read_by: vec![],
         }
     }
 

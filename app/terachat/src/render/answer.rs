@@ -1,4 +1,4 @@
-use super::{Look, audit, compared, events, hits, json_line, live_change, messages, short, status};
+use super::{Look, audit, compared, events, hits, json_line, live_change, messages, posts, short, status};
 use serde::Serialize;
 use serde_json::{Value, json};
 use terachat_client::api::Answer;
@@ -13,6 +13,7 @@ pub(crate) fn answer(answer: &Answer, look: &Look) -> String {
         Answer::Invitation { invitation } => format!("{invitation}\n"),
         Answer::Joined { space, .. } => format!("{space}\n"),
         Answer::Sent { id } => format!("{id}\n"),
+        Answer::Posts { posts: list } => posts(list, look),
         Answer::Messages { messages: page } => messages(page, look, &mut None),
         Answer::Hits { hits: found } => hits(found, look),
         Answer::ImportPosition { last_id } => format!("{last_id}\n"),
@@ -72,6 +73,7 @@ pub(crate) fn hint(answer: &Answer) -> Option<String> {
             format!("Space {} is there. Next: `terachat channel create NAME`.", super::one_line(name))
         }
         Answer::Channel { name, .. } => format!("Channel {} is there.", super::one_line(name)),
+        Answer::Posts { posts } if posts.is_empty() => "There are no posts here.".to_owned(),
         Answer::Messages { messages } if messages.is_empty() => "There are no messages here.".to_owned(),
         Answer::Hits { hits } if hits.is_empty() => "Nothing was found.".to_owned(),
         Answer::Invitation { .. } => "Hand this to the newcomer, for `terachat join`.".to_owned(),

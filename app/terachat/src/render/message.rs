@@ -45,7 +45,10 @@ fn body(message: &Message) -> String {
     if message.deleted {
         return "(deleted message)".to_owned();
     }
-    let text = plain(&message.body);
+    let text = match &message.title {
+        Some(title) => format!("{}\n{}", one_line(title), plain(&message.body)),
+        None => plain(&message.body),
+    };
     let text = text.trim_end_matches('\n');
     match message.style {
         Style::Message => text.to_owned(),
@@ -69,6 +72,12 @@ fn footer(message: &Message) -> Option<String> {
     parts.extend(message.edited.then(|| "edited".to_owned()));
     parts.extend(message.pinned.then(|| "pinned".to_owned()));
     parts.extend(message.reactions.iter().map(|(emoji, count)| format!("{} {count}", one_line(emoji))));
+    parts.extend(message.tags.iter().map(|tag| format!("#{}", one_line(tag))));
+    parts.extend(message.attachments.iter().map(|file| format!("{}, {} B", one_line(&file.name), file.len)));
+    if !message.read_by.is_empty() {
+        let names: Vec<_> = message.read_by.iter().map(|name| one_line(name)).collect();
+        parts.push(format!("read by {}", names.join(", ")));
+    }
     (!parts.is_empty()).then(|| format!("  ({})", parts.join(", ")))
 }
 
@@ -93,6 +102,11 @@ pub(super) mod tests {
             deleted: false,
             imported: false,
             depth: 0,
+            title: None,
+            tags: vec![],
+            mentions: vec![],
+            attachments: vec![],
+            read_by: vec![],
         }
     }
 

@@ -32,7 +32,15 @@ fn space(space: &SpaceStatus, look: &Look) -> String {
         table.row().cell(if channel.forum { "forum" } else { "channel" }).cell(&name);
         table.painted(short(&channel.id), look.paint.dim(short(&channel.id)), Align::Left);
         table.number(channel.messages).cell("messages").number(channel.events).cell("events");
-        table.cell(&format!("state {}", short(&channel.state_hash))).cell(&one_line(&channel.topic));
+        let unread = match (channel.unread, channel.mentions) {
+            (0, _) => String::new(),
+            (unread, 0) => format!("{unread} unread"),
+            (unread, mentions) => format!("{unread} unread, {mentions} for you"),
+        };
+        table
+            .cell(&unread)
+            .cell(&format!("state {}", short(&channel.state_hash)))
+            .cell(&one_line(&channel.topic));
     }
     out.push_str(&table.render());
     out.push_str(&members(&space.members, look));

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)] // A test that finds something else than it looks for is to panic.
 mod counter;
 mod damage;
+mod forum;
 #[cfg(any(feature = "tpm", feature = "pkcs11"))]
 mod hardware;
 mod import;

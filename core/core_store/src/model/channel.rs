@@ -1,12 +1,19 @@
 mod columns;
+mod marks;
+mod threads;
 
-use super::{ChannelOp, Post, Timeline};
+pub use threads::Thread;
+
+use super::{ChannelOp, Extras, Mention, Post, Timeline};
 use crate::crdt::{Crdt, LwwRegister, OrSet, OrSetOp, Stamp};
+use marks::ReadMarks;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use terachat_event::{DeviceId, EventRef};
+use threads::Threads;
 
-/// A channel's messages with their edits, replies, reactions, pins and deletions.
+/// A channel's messages with their edits, replies, reactions, pins and deletions; posts with headings, mentions, and how far
+/// people have read.
 ///
 /// Messages are named by the position of their event in the log's index; texts stay in the store.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +29,12 @@ pub struct ChannelState {
     /// Only grows: what is deleted stays so, whatever else is said of it before or after.
     deleted: BTreeSet<u32>,
     imports: BTreeMap<(DeviceId, u64), Vec<(u64, u32)>>,
+    threads: Threads,
+    /// Messages that mention somebody, in the total order.
+    mentions: BTreeMap<Mention, Vec<u32>>,
+    /// Messages with attachments.
+    attached: BTreeSet<u32>,
+    read: ReadMarks,
 }
 
 /// What is known of one message besides its first text.
@@ -37,6 +50,10 @@ pub struct MessageState<'a> {
     pub pinned: bool,
     /// Whether it was deleted; then nothing but what it answers is left of it.
     pub deleted: bool,
+    /// The event that brought its current heading, if it is a forum's post.
+    pub headed_by: Option<u32>,
+    /// Devices that have read up to here, and not further.
+    pub read_by: Vec<&'a DeviceId>,
 }
 
 /// What an operation needs to know of the log it is applied in.
@@ -52,11 +69,33 @@ pub(crate) trait Surroundings {
 }
 
 impl ChannelState {
-    /// Applies the operation of the event at position `at`. What refers to no message that counts does nothing.
-    pub(crate) fn apply(&mut self, at: u32, stamp: &Stamp, op: ChannelOp<'_>, log: &impl Surroundings) {
+    /// Applies the operation of the event at position `at`. What refers to no message that counts does nothing. Gives back a
+    /// message that changed beside the operation's own.
+    pub(crate) fn apply(
+        &mut self,
+        at: u32,
+        stamp: &Stamp,
+        op: ChannelOp<'_>,
+        log: &impl Surroundings,
+    ) -> Option<u32> {
         let message = |target: &EventRef| log.find(target).filter(|at| !log.is_void(*at));
         match op {
             ChannelOp::Post(post) => self.post(at, stamp, &post, log),
+            ChannelOp::PostWith(post, extras) => {
+                self.post(at, stamp, &post, log);
+                self.carry(at, stamp, &extras, log);
+            }
+            ChannelOp::SetHeading { target, heading, moderates } => {
+                let by_right = moderates || log.same_user(&stamp.event(), &target);
+                if let Some(post) = message(&target).filter(|_| by_right) {
+                    self.threads.retitle(post, at, stamp, &heading);
+                }
+            }
+            ChannelOp::Read { target } => {
+                let is_message = |at: &u32| self.timeline.contains(*at, |a, b| log.order(a, b));
+                let message = message(&target).filter(is_message)?;
+                return self.read.advance(stamp.author, message, log).flatten();
+            }
             ChannelOp::Edit { target, .. } => {
                 if let Some(message) = message(&target).filter(|_| log.same_user(&stamp.event(), &target)) {
                     let write = (*stamp, at);
@@ -91,11 +130,14 @@ impl ChannelState {
             ChannelOp::Delete { target, moderates } => {
                 let by_right = moderates || log.same_user(&stamp.event(), &target);
                 let is_message = |at: &u32| self.timeline.contains(*at, |a, b| log.order(a, b));
-                if let Some(message) = message(&target).filter(is_message).filter(|_| by_right) {
-                    self.deleted.insert(message);
+                if let Some(message) = message(&target).filter(is_message).filter(|_| by_right)
+                    && self.deleted.insert(message)
+                {
+                    self.threads.deleted(message);
                 }
             }
         }
+        None
     }
 
     fn post(&mut self, at: u32, stamp: &Stamp, post: &Post<'_>, log: &impl Surroundings) {
@@ -105,6 +147,7 @@ impl ChannelState {
         {
             self.reply_to.insert(at, target);
             self.replies.insert((target, at));
+            self.threads.answer(at, target, log);
         }
         if let Some(imported) = &post.imported {
             let ids = self.imports.entry((stamp.author, imported.source)).or_default();
@@ -114,11 +157,26 @@ impl ChannelState {
         }
     }
 
+    fn carry(&mut self, at: u32, stamp: &Stamp, extras: &Extras<'_>, log: &impl Surroundings) {
+        if let Some(heading) = &extras.heading {
+            self.threads.open(at, stamp, heading);
+        }
+        for mention in &extras.mentions {
+            let list = self.mentions.entry(*mention).or_default();
+            let place = list.partition_point(|other| log.order(*other, at) == Ordering::Less);
+            list.insert(place, at);
+        }
+        if !extras.attachments.is_empty() {
+            self.attached.insert(at);
+        }
+    }
+
     /// What is known of the message at this position.
     pub fn message(&self, at: u32) -> MessageState<'_> {
         let reply_to = self.reply_to.get(&at).copied();
+        let read_by = self.read.at(at).collect();
         if self.is_deleted(at) {
-            return MessageState { reply_to, deleted: true, ..MessageState::default() };
+            return MessageState { reply_to, read_by, deleted: true, ..MessageState::default() };
         }
         let reactions = self.reactions.get(&at).into_iter().flat_map(OrSet::iter);
         MessageState {
@@ -127,7 +185,34 @@ impl ChannelState {
             reactions: reactions.map(|((emoji, device), _)| (emoji.as_str(), device)).collect(),
             pinned: self.pins.get(&at).is_some_and(|set| !set.is_empty()),
             deleted: false,
+            headed_by: self.threads.post(at).map(Thread::headed_by),
+            read_by,
         }
+    }
+
+    /// A forum's posts.
+    pub fn posts(&self) -> impl Iterator<Item = (u32, &Thread)> {
+        self.threads.posts()
+    }
+
+    /// The post below which the answer at this position stands.
+    pub fn post_above(&self, at: u32) -> Option<u32> {
+        self.threads.root_of(at)
+    }
+
+    /// Messages with this mention in the total order, deleted ones too.
+    pub fn mentions(&self, mention: &Mention) -> &[u32] {
+        self.mentions.get(mention).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether the message at this position has attachments.
+    pub fn has_attachment(&self, at: u32) -> bool {
+        self.attached.contains(&at) && !self.is_deleted(at)
+    }
+
+    /// How far this device said that its user had read.
+    pub fn read_mark(&self, device: &DeviceId) -> Option<u32> {
+        self.read.of(device)
     }
 
     /// Whether the message at this position was deleted.

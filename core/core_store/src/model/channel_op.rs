@@ -1,4 +1,4 @@
-use super::Style;
+use super::{Extras, Heading, Style};
 use crate::Error;
 use serde::{Deserialize, Serialize};
 use terachat_event::EventRef;
@@ -57,6 +57,23 @@ pub enum ChannelOp<'a> {
         /// that the right it takes follows from the operation alone.
         moderates: bool,
     },
+    /// A new message with more than text.
+    PostWith(#[serde(borrow)] Post<'a>, #[serde(borrow)] Extras<'a>),
+    /// Another heading for a forum's post: one's own, or somebody else's by the right to moderate.
+    SetHeading {
+        /// The post.
+        target: EventRef,
+        /// The heading.
+        #[serde(borrow)]
+        heading: Heading<'a>,
+        /// Whether it is somebody else's.
+        moderates: bool,
+    },
+    /// All up to this message was read by the author's user.
+    Read {
+        /// The message.
+        target: EventRef,
+    },
 }
 
 /// A message.
@@ -95,13 +112,32 @@ impl<'a> ChannelOp<'a> {
     /// The message that it changes; a post changes none but makes one.
     pub fn target(&self) -> Option<&EventRef> {
         match self {
-            ChannelOp::Post(_) => None,
+            ChannelOp::Post(_) | ChannelOp::PostWith(..) => None,
             ChannelOp::Edit { target, .. }
             | ChannelOp::React { target, .. }
             | ChannelOp::Unreact { target, .. }
             | ChannelOp::Pin { target }
             | ChannelOp::Unpin { target, .. }
-            | ChannelOp::Delete { target, .. } => Some(target),
+            | ChannelOp::Delete { target, .. }
+            | ChannelOp::SetHeading { target, .. }
+            | ChannelOp::Read { target } => Some(target),
+        }
+    }
+
+    /// The message that it makes, without what it carries beside its text.
+    pub fn post(&self) -> Option<&Post<'a>> {
+        match self {
+            ChannelOp::Post(post) | ChannelOp::PostWith(post, _) => Some(post),
+            _ => None,
+        }
+    }
+
+    /// The heading that it brings.
+    pub fn heading(&self) -> Option<&Heading<'a>> {
+        match self {
+            ChannelOp::PostWith(_, extras) => extras.heading.as_ref(),
+            ChannelOp::SetHeading { heading, .. } => Some(heading),
+            _ => None,
         }
     }
 
@@ -111,10 +147,7 @@ impl<'a> ChannelOp<'a> {
             ChannelOp::Unreact { seen, .. } | ChannelOp::Unpin { seen, .. } => seen,
             _ => &[],
         };
-        let answered = match self {
-            ChannelOp::Post(post) => post.reply_to.as_ref(),
-            _ => None,
-        };
+        let answered = self.post().and_then(|post| post.reply_to.as_ref());
         self.target().into_iter().chain(answered).chain(seen)
     }
 
@@ -127,10 +160,19 @@ impl<'a> ChannelOp<'a> {
             .map_err(|_| Error::Payload("not a channel operation"))?;
         let fits = match &op {
             ChannelOp::Post(Post { body, .. }) | ChannelOp::Edit { body, .. } => body.len() <= BODY_LEN_MAX,
+            ChannelOp::PostWith(post, extras) => {
+                // An answer stands below the heading of what it answers.
+                let headed_once = extras.heading.is_none() || post.reply_to.is_none();
+                post.body.len() <= BODY_LEN_MAX && extras.fits() && headed_once
+            }
             ChannelOp::React { emoji, .. } | ChannelOp::Unreact { emoji, .. } => {
                 (1..=EMOJI_LEN_MAX).contains(&emoji.len())
             }
-            ChannelOp::Pin { .. } | ChannelOp::Unpin { .. } | ChannelOp::Delete { .. } => true,
+            ChannelOp::SetHeading { heading, .. } => heading.fits(),
+            ChannelOp::Pin { .. }
+            | ChannelOp::Unpin { .. }
+            | ChannelOp::Delete { .. }
+            | ChannelOp::Read { .. } => true,
         };
         (fits && rest.is_empty()).then_some(op).ok_or(Error::Payload("a channel operation out of bounds"))
     }
@@ -139,7 +181,9 @@ impl<'a> ChannelOp<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{Attachment, Mention};
     use proptest::prelude::*;
+    use terachat_event::{DeviceId, UserId};
 
     proptest! {
         #[test]
@@ -154,6 +198,23 @@ mod tests {
             let bytes = post.encode();
             prop_assert_eq!(ChannelOp::decode(&bytes), Ok(post));
             prop_assert!(ChannelOp::decode(&bytes[..bytes.len() - 1]).is_err());
+        }
+
+        #[test]
+        fn posts_that_carry_more_read_what_they_wrote(title in "[a-z]{1,9}", tags in prop::collection::btree_set("[a-z]{1,9}", 0..4), name in "[a-z]{1,9}", len: u64, hash: [u8; 32], users in prop::collection::btree_set(any::<[u8; 32]>(), 0..4), everyone: bool) {
+            let mentions = everyone.then_some(Mention::Everyone).into_iter().chain(users.into_iter().map(|id| Mention::User(UserId(id)))).collect();
+            let heading = Heading { title: &title, tags: tags.iter().map(String::as_str).collect() };
+            let attachments = vec![Attachment { name: &name, media_type: "text/plain", len, hash }];
+            let extras = Extras { heading: Some(heading.clone()), mentions, attachments };
+            let post = Post { style: Style::Message, body: "text", reply_to: None, imported: None };
+            let target = EventRef { author: DeviceId([1; 32]), seq: 1 };
+            let below = ChannelOp::PostWith(Post { reply_to: Some(target), ..post.clone() }, extras.clone());
+            prop_assert!(ChannelOp::decode(&below.encode()).is_err(), "an answer with a heading");
+            for op in [ChannelOp::PostWith(post, extras), ChannelOp::SetHeading { target, heading, moderates: true }] {
+                let bytes = op.encode();
+                prop_assert_eq!(ChannelOp::decode(&bytes), Ok(op));
+                prop_assert!(ChannelOp::decode(&bytes[..bytes.len() - 1]).is_err());
+            }
         }
     }
 }

@@ -20,15 +20,15 @@ pub enum Right {
     Arrange,
     /// Rename the space.
     RenameSpace,
-    /// Delete what others wrote.
-    Delete,
+    /// Delete what others wrote, give it another heading.
+    Moderate,
 }
 
 impl Right {
     /// What a removal or demotion takes back from a chain's pin on; the rest is the control log's own to judge.
-    pub(crate) const IN_CHANNELS: [Self; 3] = [Self::Send, Self::Pin, Self::Delete];
+    pub(crate) const IN_CHANNELS: [Self; 3] = [Self::Send, Self::Pin, Self::Moderate];
     /// Those of them that somebody may lose who goes on writing.
-    pub(crate) const BEYOND_WRITING: [Self; 2] = [Self::Pin, Self::Delete];
+    pub(crate) const BEYOND_WRITING: [Self; 2] = [Self::Pin, Self::Moderate];
 }
 
 impl Rank {
@@ -58,7 +58,7 @@ impl Rank {
         self >= match right {
             Right::Send => Self(1),
             Right::Pin => Self(30),
-            Right::Invite | Right::Govern | Right::Arrange | Right::Delete => Self::MODERATOR,
+            Right::Invite | Right::Govern | Right::Arrange | Right::Moderate => Self::MODERATOR,
             Right::RenameSpace => Self::ADMIN,
         }
     }

@@ -1,4 +1,4 @@
-use crate::model::{BODY_LEN_MAX, ChannelOp, Style};
+use crate::model::{Attachment, BODY_LEN_MAX, ChannelOp, Extras, Mention, Style};
 use crate::store::index::LogIndex;
 use crate::store::space_logs::ChannelLog;
 use crate::{Error, LocalStore};
@@ -42,6 +42,27 @@ pub struct MessageView {
     pub deleted: bool,
     /// Original author and time in milliseconds since 1970, for a record of a foreign log.
     pub imported: Option<(String, i64)>,
+    /// Its current title and tags, if it is a forum's post.
+    pub heading: Option<(String, Vec<String>)>,
+    /// Whom it mentions, ascending.
+    pub mentions: Vec<Mention>,
+    /// Files that belong to it.
+    pub attachments: Vec<AttachmentView>,
+    /// Devices whose users have read up to here, and not further.
+    pub read_by: Vec<DeviceId>,
+}
+
+/// A file that belongs to a message, by description.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttachmentView {
+    /// Its name.
+    pub name: String,
+    /// Its media type; empty when nobody knows.
+    pub media_type: String,
+    /// Its length in bytes.
+    pub len: u64,
+    /// BLAKE3 of its bytes.
+    pub hash: [u8; 32],
 }
 
 impl LocalStore {
@@ -224,12 +245,15 @@ impl LocalStore {
     pub(crate) fn view(&self, channel: &ChannelLog, at: u32) -> Result<MessageView, Error> {
         let index = &channel.index;
         let state = channel.state.message(at);
+        let read_by = state.read_by.iter().map(|device| **device).collect();
         if state.deleted {
-            return Ok(deleted(index, at, state.reply_to));
+            return Ok(MessageView { read_by, ..deleted(index, at, state.reply_to) });
         }
         let payload = self.payload(index, at)?;
-        let Ok(ChannelOp::Post(post)) = ChannelOp::decode(&payload) else {
-            return Err(Error::Unknown("that message"));
+        let (post, extras) = match ChannelOp::decode(&payload) {
+            Ok(ChannelOp::Post(post)) => (post, Extras::default()),
+            Ok(ChannelOp::PostWith(post, extras)) => (post, extras),
+            _ => return Err(Error::Unknown("that message")),
         };
         let body = match state.edited_by {
             Some(edit) => self.text(channel, edit)?,
@@ -251,14 +275,26 @@ impl LocalStore {
             pinned: state.pinned,
             deleted: false,
             imported: post.imported.map(|imported| (imported.author.to_owned(), imported.ts_ms)),
+            heading: state.headed_by.map(|by| self.heading(channel, by)).transpose()?.flatten(),
+            mentions: extras.mentions,
+            attachments: extras.attachments.iter().map(AttachmentView::from).collect(),
+            read_by,
         })
+    }
+
+    /// Title and tags that the event at this position brought.
+    fn heading(&self, channel: &ChannelLog, at: u32) -> Result<Option<(String, Vec<String>)>, Error> {
+        let payload = self.payload(&channel.index, at)?;
+        let Ok(op) = ChannelOp::decode(&payload) else { return Ok(None) };
+        let owned = |tags: &[&str]| tags.iter().map(|tag| (*tag).to_owned()).collect();
+        Ok(op.heading().map(|heading| (heading.title.to_owned(), owned(&heading.tags))))
     }
 
     /// The text that the event at this position brought; empty for events without.
     pub(crate) fn text(&self, channel: &ChannelLog, at: u32) -> Result<String, Error> {
         let payload = self.payload(&channel.index, at)?;
         Ok(match ChannelOp::decode(&payload) {
-            Ok(ChannelOp::Post(post)) => post.body.to_owned(),
+            Ok(ChannelOp::Post(post) | ChannelOp::PostWith(post, _)) => post.body.to_owned(),
             Ok(ChannelOp::Edit { body, .. }) => body.to_owned(),
             _ => String::new(),
         })
@@ -278,5 +314,16 @@ fn deleted(index: &LogIndex, at: u32, reply_to: Option<u32>) -> MessageView {
         pinned: false,
         deleted: true,
         imported: None,
+        heading: None,
+        mentions: Vec::new(),
+        attachments: Vec::new(),
+        read_by: Vec::new(),
+    }
+}
+
+impl From<&Attachment<'_>> for AttachmentView {
+    fn from(file: &Attachment<'_>) -> Self {
+        let Attachment { name, media_type, len, hash } = *file;
+        Self { name: name.to_owned(), media_type: media_type.to_owned(), len, hash }
     }
 }

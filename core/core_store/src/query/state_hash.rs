@@ -1,7 +1,7 @@
 //! Hashes of states: `docs/format/state-hash.md`.
 use super::state_map::{Entity, StateMap};
 use super::{MessageView, StateTree};
-use crate::model::SpaceState;
+use crate::model::{Mention, SpaceState};
 use crate::store::space_logs::ChannelLog;
 use crate::{Error, LocalStore};
 use std::collections::BTreeMap;
@@ -159,7 +159,7 @@ fn put_message(out: &mut Vec<u8>, message: &MessageView) {
     put_text(out, &message.body);
     out.push(u8::from(message.reply_to.is_some()));
     message.reply_to.iter().for_each(|event| put_event(out, event));
-    out.extend_from_slice(&(message.reactions.len() as u64).to_le_bytes());
+    put_len(out, message.reactions.len());
     for (emoji, device) in &message.reactions {
         put_text(out, emoji);
         out.extend_from_slice(&device.0);
@@ -169,6 +169,35 @@ fn put_message(out: &mut Vec<u8>, message: &MessageView) {
         put_text(out, author);
         out.extend_from_slice(&ts_ms.to_le_bytes());
     }
+    out.push(u8::from(message.heading.is_some()));
+    if let Some((title, tags)) = &message.heading {
+        put_text(out, title);
+        put_len(out, tags.len());
+        tags.iter().for_each(|tag| put_text(out, tag));
+    }
+    put_len(out, message.mentions.len());
+    for mention in &message.mentions {
+        match mention {
+            Mention::Everyone => out.push(0),
+            Mention::User(user) => {
+                out.push(1);
+                out.extend_from_slice(&user.0);
+            }
+        }
+    }
+    put_len(out, message.attachments.len());
+    for file in &message.attachments {
+        put_text(out, &file.name);
+        put_text(out, &file.media_type);
+        out.extend_from_slice(&file.len.to_le_bytes());
+        out.extend_from_slice(&file.hash);
+    }
+    put_len(out, message.read_by.len());
+    message.read_by.iter().for_each(|device| out.extend_from_slice(&device.0));
+}
+
+fn put_len(out: &mut Vec<u8>, len: usize) {
+    out.extend_from_slice(&(len as u64).to_le_bytes());
 }
 
 fn put_event(out: &mut Vec<u8>, event: &EventRef) {

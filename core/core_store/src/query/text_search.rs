@@ -113,10 +113,18 @@ impl LocalStore {
             let chunk = self.chunk(channel.index.chunks[event.chunk as usize])?;
             let payload =
                 chunk.get(event.offset as usize..(event.offset + event.len) as usize).unwrap_or(&[]);
+            let titled;
             let text = match ChannelOp::decode(payload) {
-                Ok(ChannelOp::Post(post)) => post.body,
                 Ok(ChannelOp::Edit { body, .. }) => body,
-                _ => continue,
+                Ok(op) => match (op.heading(), op.post()) {
+                    (None, Some(post)) => post.body,
+                    (Some(heading), Some(post)) => {
+                        titled = [heading.title, post.body].join("\n");
+                        &titled
+                    }
+                    _ => continue,
+                },
+                Err(_) => continue,
             };
             if left == 0 {
                 return Ok(false);
@@ -153,7 +161,7 @@ fn current_message(store: &LocalStore, channel: &ChannelLog, at: u32) -> Option<
     }
     let payload = store.payload(&channel.index, at).ok()?;
     match ChannelOp::decode(&payload).ok()? {
-        ChannelOp::Post(_) => {
+        ChannelOp::Post(_) | ChannelOp::PostWith(..) => {
             let state = channel.state.message(at);
             (state.edited_by.is_none() && !state.deleted).then_some(at)
         }

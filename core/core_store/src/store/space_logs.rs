@@ -275,7 +275,9 @@ impl SpaceLogs {
 fn right_for(op: Option<&ChannelOp<'_>>) -> Right {
     match op {
         Some(ChannelOp::Pin { .. } | ChannelOp::Unpin { .. }) => Right::Pin,
-        Some(ChannelOp::Delete { moderates: true, .. }) => Right::Delete,
+        Some(ChannelOp::Delete { moderates: true, .. } | ChannelOp::SetHeading { moderates: true, .. }) => {
+            Right::Moderate
+        }
         _ => Right::Send,
     }
 }
@@ -315,8 +317,8 @@ impl ChannelLog {
         let log =
             Within { index: &self.index, space, by_right: &self.void_by_right, by_cut: &self.void_by_cut };
         let changed = op.target().map_or(Some(at), |target| self.index.find(target));
-        self.state.apply(at, &self.index.stamp(at), op, &log);
-        if let Some(message) = changed {
+        let beside = self.state.apply(at, &self.index.stamp(at), op, &log);
+        for message in changed.into_iter().chain(beside) {
             self.hashes.tree.get_mut().touch(self.index.event(message).lamport);
             self.journal.touch(message);
         }

@@ -3,6 +3,7 @@ use super::world::World;
 use crate::api::{Answer, Message, Place, Request};
 use std::collections::{BTreeMap, BTreeSet};
 use terachat_core_store::Wait;
+use terachat_core_store::model::ChannelKind;
 use terachat_core_store::query::PageStart;
 use terachat_event::{DeviceId, LogId};
 
@@ -96,8 +97,14 @@ impl World {
         // And it goes on from here: everybody is heard by everybody.
         for at in self.present() {
             let logs = self.devices[0].client.store.logs();
-            let log = *logs.iter().find(|log| log.channel.is_some()).unwrap();
             let space = self.space();
+            let channels = &self.devices[0].client.store.space(&space).unwrap().channels;
+            // In a forum nothing is said without a title.
+            let is_chat = |log: &&LogId| {
+                log.channel
+                    .is_some_and(|id| channels.get(&id).is_some_and(|found| found.kind == ChannelKind::Chat))
+            };
+            let log = *logs.iter().find(is_chat).unwrap();
             let rank =
                 self.devices[0].client.store.space(&space).unwrap().rank_of(&DeviceId(self.devices[at].id));
             let may = rank.is_some_and(|rank| rank.get() > 0);

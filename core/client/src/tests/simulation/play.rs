@@ -1,6 +1,6 @@
 //! What members, networks, disks and adversaries do.
 use super::world::{Said, World, key};
-use crate::api::{Answer, ImportRecord, Place, Request, Style};
+use crate::api::{Answer, Arrangement, ImportRecord, NewPost, Place, Request, Style};
 use terachat_core_store::store::storage::Fault;
 use terachat_event::{DeviceId, LogId};
 
@@ -75,7 +75,7 @@ impl World {
         let known = self.page(at, &log);
         let target = self.random.pick(&known);
         let body = self.text(at);
-        match (self.random.below(11), target) {
+        match (self.random.below(13), target) {
             (0..5, _) | (_, None) => {
                 self.send(at, &log, body, None);
             }
@@ -103,6 +103,22 @@ impl World {
                 let deleted = self.said.iter_mut().filter(|said| said.id == target.id && said.log == log);
                 deleted.for_each(|said| said.deleted = true);
                 let _ = self.ask(at, Request::Delete { place, message: target.id });
+            }
+            (10, Some(target)) => {
+                let _ = self.ask(at, Request::Mark { place, message: Some(target.id) });
+            }
+            (11, Some(target)) => {
+                let (title, tags) = (Some(body.clone()), vec!["tag".to_owned()]);
+                let body = format!("@everyone: {body}");
+                self.withhold(at, &body);
+                let post = NewPost { body: body.clone(), title, tags, ..NewPost::default() };
+                if let Ok(Answer::Sent { id }) = self.ask(at, Request::Post { place: place.clone(), post })
+                    && !self.lies(at)
+                {
+                    self.said.push(Said { id, author: at, log, bodies: vec![body], deleted: false });
+                }
+                let title = self.text(at);
+                let _ = self.ask(at, Request::Retitle { place, message: target.id, title, tags: Vec::new() });
             }
             (_, Some(target)) => {
                 let remove = self.random.one_in(3);
@@ -256,8 +272,24 @@ impl World {
     fn channel(&mut self, at: usize) {
         if self.devices[at].client.store.logs().len() <= CHANNELS_MAX {
             let name = format!("room{}", self.random.below(3));
-            let _ = self.ask(at, Request::ChannelCreate { space: None, name, forum: false });
+            let forum = self.random.one_in(3);
+            let _ = self.ask(at, Request::ChannelCreate { space: None, name, forum });
         }
+        self.arrange(at);
+    }
+
+    fn arrange(&mut self, at: usize) {
+        let Some(log) = self.anywhere(at) else { return };
+        let channel = log.channel.map(|id| id.to_string()).unwrap_or_default();
+        let name = self.text(at);
+        let other = self.anywhere(at).and_then(|log| log.channel).map(|id| id.to_string());
+        let change = match self.random.below(4) {
+            0 => Arrangement::CreateCategory { name: "rooms".to_owned() },
+            1 => Arrangement::RenameChannel { channel, name: name.chars().take(20).collect() },
+            2 => Arrangement::Topic { channel, topic: name },
+            _ => Arrangement::Place { channel, category: Some("rooms".to_owned()), after: other },
+        };
+        let _ = self.ask(at, Request::Arrange { space: None, change });
     }
 
     fn fault(&mut self, at: usize) {

@@ -20,6 +20,8 @@ impl ChannelState {
             next = u64::from(*at) + 1;
         }
         let few = (&self.edits, &self.reactions, &self.pins, &self.imports, &self.deleted);
+        let more = (&self.threads, &self.mentions, &self.attached, &self.read);
+        let few = (few, more);
         out.extend(postcard::to_allocvec(&few).expect("plain values encode into a growing buffer"));
     }
 
@@ -49,7 +51,7 @@ impl ChannelState {
             next = u64::from(at) + 1;
             answers.push((at, target));
         }
-        let (edits, reactions, pins, imports, deleted) =
+        let ((edits, reactions, pins, imports, deleted), (threads, mentions, attached, read)) =
             postcard::from_bytes(reader.rest()).map_err(|_| Error::Malformed("a channel's state"))?;
         let state = Self {
             timeline,
@@ -60,6 +62,10 @@ impl ChannelState {
             pins,
             imports,
             deleted,
+            threads,
+            mentions,
+            attached,
+            read,
         };
         state.keys().try_for_each(|at| known(at.into()).map(drop))?;
         Ok(state)
@@ -70,6 +76,8 @@ impl ChannelState {
         let edits = self.edits.iter().flat_map(|(at, edit)| [*at, *edit.value()]);
         let imported = self.imports.values().flatten().map(|(_, at)| *at);
         let named = self.reactions.keys().chain(self.pins.keys()).chain(&self.deleted).copied();
-        edits.chain(named).chain(imported)
+        let mentioned = self.mentions.values().flatten().chain(&self.attached).copied();
+        let threads = self.threads.keys().chain(self.read.keys());
+        edits.chain(named).chain(imported).chain(mentioned).chain(threads)
     }
 }

@@ -2,6 +2,7 @@ mod deletion;
 mod fixture;
 mod named_events;
 mod outline;
+mod posts;
 mod power_cuts;
 
 use crate::model::{ChannelOp, ControlOp, Post, Rank, Style};

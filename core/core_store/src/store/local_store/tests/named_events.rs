@@ -1,6 +1,6 @@
 //! A member may speak of events that it left out of its events' past: concurrent ones, or such as never come.
 use super::{club, same};
-use crate::model::{Card, ChannelOp, ControlOp, Post, Rank, Style};
+use crate::model::{Card, ChannelOp, ControlOp, Heading, Post, Rank, Style};
 use crate::sync::Outcome;
 use crate::testing::{Device, text};
 use crate::{Error, Wait};
@@ -12,7 +12,7 @@ fn answer(target: EventRef) -> ChannelOp<'static> {
 }
 
 /// Every operation that names an event, on this one.
-fn operations(target: EventRef) -> [ChannelOp<'static>; 7] {
+fn operations(target: EventRef) -> [ChannelOp<'static>; 9] {
     [
         answer(target),
         ChannelOp::Edit { target, body: "edited" },
@@ -21,6 +21,12 @@ fn operations(target: EventRef) -> [ChannelOp<'static>; 7] {
         ChannelOp::Pin { target },
         ChannelOp::Unpin { target, seen: vec![target] },
         ChannelOp::Delete { target, moderates: true },
+        ChannelOp::SetHeading {
+            target,
+            heading: Heading { title: "title", tags: Vec::new() },
+            moderates: true,
+        },
+        ChannelOp::Read { target },
     ]
 }
 
@@ -74,12 +80,12 @@ fn play(says: &[(u8, u8, u8)], log: LogId, devices: &mut [Device; 3]) {
             0 | 1 => {
                 let device = &mut devices[usize::from(who % 4)];
                 // An honest device speaks of what it sees only; the rest is small talk.
-                let op = operations(target)[usize::from(kind % 7)].clone();
+                let op = operations(target)[usize::from(kind % 9)].clone();
                 if device.post(log, &[op]).is_err() {
                     device.say(log, "small talk");
                 }
             }
-            2 => drop(devices[2].post_blindly(log, &operations(target)[usize::from(kind % 7)..][..1])),
+            2 => drop(devices[2].post_blindly(log, &operations(target)[usize::from(kind % 9)..][..1])),
             _ => {
                 let (from, to) = (usize::from(kind % 3), usize::from(kind / 3 % 3));
                 hear(devices, from, to);
