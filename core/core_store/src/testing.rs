@@ -5,6 +5,7 @@ use crate::store::Storage;
 use crate::store::storage::MemoryStorage;
 use crate::sync::{Bundle, Draft, Frontier, KeyId, Limits, Outcome};
 use crate::{Error, LocalStore};
+use std::ops::Range;
 use terachat_event::{DeviceId, DeviceKey, EventHash, EventRef, LogId, SpaceId, UserId};
 use terachat_vault::{Entropy, Secret};
 
@@ -27,7 +28,7 @@ pub(crate) struct Device {
     pub(crate) user: DeviceKey,
     pub(crate) name: String,
     pub(crate) store: LocalStore,
-    clock: u64,
+    pub(crate) clock: u64,
 }
 
 /// The key under which test stores are sealed.
@@ -170,6 +171,32 @@ pub(crate) fn key_of(space: SpaceId) -> KeyId {
 
 pub(crate) fn text(body: &str) -> ChannelOp<'_> {
     ChannelOp::Post(Post { style: Style::Message, body, reply_to: None, imported: None })
+}
+
+/// Numbers that follow from a seed.
+pub(crate) struct Dice(pub(crate) u64);
+
+impl Dice {
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        self.0 += 1;
+        let hash = blake3::hash(&self.0.to_le_bytes());
+        u64::from_le_bytes(*hash.as_bytes().first_chunk().unwrap()) % end
+    }
+
+    pub(crate) fn pick<'a, T>(&mut self, list: &'a [T]) -> Option<&'a T> {
+        (!list.is_empty()).then(|| &list[self.below(list.len() as u64) as usize])
+    }
+
+    pub(crate) fn shuffle<T>(&mut self, list: &mut [T]) {
+        (1..list.len()).for_each(|at| list.swap(at, self.below(at as u64 + 1) as usize));
+    }
+}
+
+/// The seeds that an environment variable names as `FROM..TO`, or those of each run.
+pub(crate) fn seeds(variable: &str, usual: Range<u64>) -> Range<u64> {
+    let Ok(text) = std::env::var(variable) else { return usual };
+    let (from, to) = text.split_once("..").unwrap_or_else(|| panic!("{variable} is FROM..TO"));
+    from.parse().expect("a number")..to.parse().expect("a number")
 }
 
 /// Everybody tells everybody what they have, until nobody learns anything.

@@ -4,6 +4,7 @@ mod named_events;
 mod outline;
 mod posts;
 mod power_cuts;
+mod schedules;
 
 use crate::model::{ChannelOp, ControlOp, Post, Rank, Style};
 use crate::query::PageStart;

@@ -2,7 +2,7 @@
 //! synced. `TERACHAT_CRASH_SEEDS=FROM..TO` plays others than the few hundred of each run.
 use crate::model::{ChannelOp, Rank};
 use crate::store::storage::{CrashStorage, Fault};
-use crate::testing::{Device, text};
+use crate::testing::{Device, Dice, seeds, text};
 use crate::{Error, LocalStore};
 use std::ops::Range;
 use terachat_event::{EventRef, LogId};
@@ -11,23 +11,6 @@ use terachat_vault::SecretBytes;
 const SEEDS: Range<u64> = 0..300;
 /// Power cuts in a story.
 const CUTS: u64 = 4;
-
-fn seeds() -> Range<u64> {
-    let Ok(text) = std::env::var("TERACHAT_CRASH_SEEDS") else { return SEEDS };
-    let (from, to) = text.split_once("..").expect("TERACHAT_CRASH_SEEDS is FROM..TO");
-    from.parse().expect("a number")..to.parse().expect("a number")
-}
-
-/// Numbers that follow from a seed.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 += 1;
-        let hash = blake3::hash(&self.0.to_le_bytes());
-        u64::from_le_bytes(*hash.as_bytes().first_chunk().unwrap()) % end
-    }
-}
 
 /// What a store must hold: every message's text as acknowledged, and one record.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -217,7 +200,7 @@ impl Story {
 #[test]
 fn nothing_acknowledged_is_lost_wherever_the_power_goes() {
     let mut done = [0; 6];
-    for seed in seeds() {
+    for seed in seeds("TERACHAT_CRASH_SEEDS", SEEDS) {
         let told = std::panic::catch_unwind(|| {
             let mut story = Story::begin(seed);
             for _ in 0..CUTS {
@@ -232,7 +215,7 @@ fn nothing_acknowledged_is_lost_wherever_the_power_goes() {
         });
         done.iter_mut().zip(told).for_each(|(sum, more)| *sum += more);
     }
-    if seeds() == SEEDS {
+    if seeds("TERACHAT_CRASH_SEEDS", SEEDS) == SEEDS {
         assert!(done.iter().all(|count| *count > 100), "a kind of step hardly ever succeeds: {done:?}");
     }
 }
