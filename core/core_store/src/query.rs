@@ -1,5 +1,6 @@
 //! Questions to the state: pages, threads, pins, search, and the hash of a channel's state.
 mod event_view;
+mod explain;
 mod journal;
 mod live;
 mod query_engine;

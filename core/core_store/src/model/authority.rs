@@ -1,3 +1,6 @@
+mod explain;
+mod explanation;
+
 use super::skeleton::Bones;
 use super::{ControlOp, ControlTransaction, GroupCommit, Rank, Right, SpaceState};
 use crate::crdt::{Crdt, Stamp, VectorClock};
@@ -6,11 +9,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use terachat_event::{ChannelId, DeviceId, EventHash, EventRef, UserId};
 
+pub(crate) use explain::{Forks, Written};
+pub use explanation::{Deciding, Explanation, Precedence, Reason, Role};
+
 /// How many states at past heads are kept for judging events that cite them.
 const VIEWS_MAX: usize = 32;
 
 const ORPHANED: &str = "the admission of its author counts for nothing";
 const EQUIVOCATED: &str = "its author signed two events with one number";
+const CUT_OFF: &str = "its author was removed or demoted without knowing of it";
+const UNREADABLE: &str = "this version cannot read it";
 
 /// One event of the control log, decoded.
 #[derive(Debug, Clone)]
@@ -422,19 +430,25 @@ impl ControlLog {
         resolved
     }
 
-    /// Resolves the causal past of `heads` from scratch.
-    fn resolve(&self, heads: &[EventHash]) -> Resolved {
+    /// The causal past of `heads` in total order, heads included.
+    fn inside(&self, heads: &[EventHash]) -> Vec<&Node> {
         let mut clock = VectorClock::default();
         self.ground(heads).0.into_iter().for_each(|at| clock.merge(&self.nodes[at].past));
-        let inside: Vec<&Node> = self
-            .order
-            .iter()
-            .map(|at| &self.nodes[*at])
-            .filter(|node| clock.contains(&node.event.stamp.event()))
-            .collect();
+        let all = self.order.iter().map(|at| &self.nodes[*at]);
+        all.filter(|node| clock.contains(&node.event.stamp.event())).collect()
+    }
+
+    /// Resolves the causal past of `heads` from scratch.
+    fn resolve(&self, heads: &[EventHash]) -> Resolved {
+        self.resolve_noting(heads, |_, _| {})
+    }
+
+    /// As [`ControlLog::resolve`]; `cut` is told of every event that strong removal cuts off, and by which.
+    fn resolve_noting(&self, heads: &[EventHash], cut: impl FnMut(&Node, &Node)) -> Resolved {
+        let inside = self.inside(heads);
         let mut void: BTreeMap<EventHash, &'static str> =
             inside.iter().filter_map(|node| node.authority.err().map(|why| (node.event.hash, why))).collect();
-        self.strong_removal(&inside, &mut void);
+        self.strong_removal(&inside, &mut void, cut);
         let mut state = SpaceState::default();
         for node in inside {
             let founded = !state.members.is_empty();
@@ -452,9 +466,13 @@ impl ControlLog {
     }
 
     /// Adds to `void` what removals and demotions cut off.
-    fn strong_removal(&self, inside: &[&Node], void: &mut BTreeMap<EventHash, &'static str>) {
-        let founded: BTreeMap<DeviceId, Stamp> =
-            inside.iter().flat_map(|node| admissions(&node.event)).collect();
+    fn strong_removal(
+        &self,
+        inside: &[&Node],
+        void: &mut BTreeMap<EventHash, &'static str>,
+        mut cut: impl FnMut(&Node, &Node),
+    ) {
+        let founded = founded(inside);
         let mut admitting: BTreeMap<DeviceId, Vec<EventHash>> = BTreeMap::new();
         for node in inside {
             for card in cards(&node.event) {
@@ -467,10 +485,7 @@ impl ControlLog {
             .map(|node| (*node, revocations(&node.event, inside)))
             .filter(|(_, list)| !list.is_empty())
             .collect();
-        revocations.sort_by_key(|(node, _)| {
-            let rank = node.authority.unwrap_or(Rank::GUEST);
-            (std::cmp::Reverse(rank), founded.get(&node.event.stamp.author).copied(), node.event.hash)
-        });
+        revocations.sort_by_key(|(node, _)| precedence(node, &founded));
         for (revoking, list) in revocations {
             let author = &revoking.event.stamp.author;
             let stands =
@@ -479,16 +494,36 @@ impl ControlLog {
                 continue;
             }
             for node in inside {
-                let unseen = !revoking.past.contains(&node.event.stamp.event());
-                let later = node.past.contains(&revoking.event.stamp.event());
-                let hit = list.iter().any(|revocation| revocation.hits(&node.event));
-                if unseen && !later && hit && node.event.hash != revoking.event.hash {
-                    void.entry(node.event.hash)
-                        .or_insert("its author was removed or demoted without knowing of it");
+                if cuts_off(revoking, &list, node) && !void.contains_key(&node.event.hash) {
+                    void.insert(node.event.hash, CUT_OFF);
+                    cut(node, revoking);
                 }
             }
         }
     }
+}
+
+/// Since when each device is a member, as far as these events say.
+fn founded(inside: &[&Node]) -> BTreeMap<DeviceId, Stamp> {
+    inside.iter().flat_map(|node| admissions(&node.event)).collect()
+}
+
+/// Which of two removals or demotions that cut each other off holds: the lower one, by rank, seniority and hash.
+fn precedence(
+    node: &Node,
+    founded: &BTreeMap<DeviceId, Stamp>,
+) -> (std::cmp::Reverse<Rank>, Option<Stamp>, EventHash) {
+    let rank = node.authority.unwrap_or(Rank::GUEST);
+    (std::cmp::Reverse(rank), founded.get(&node.event.stamp.author).copied(), node.event.hash)
+}
+
+/// Whether the removals and demotions of `revoking` cut `node` off: it is by one of those whom they concern, takes what they
+/// took, and neither knew of the other.
+fn cuts_off(revoking: &Node, list: &[Revocation], node: &Node) -> bool {
+    let unseen = !revoking.past.contains(&node.event.stamp.event());
+    let later = node.past.contains(&revoking.event.stamp.event());
+    let hit = || list.iter().any(|revocation| revocation.hits(&node.event));
+    unseen && !later && node.event.hash != revoking.event.hash && hit()
 }
 
 /// A removal or demotion: the devices it concerns and the rank they are left with (`None`: none at all).
@@ -556,7 +591,7 @@ fn admissions(event: &ControlEvent) -> impl Iterator<Item = (DeviceId, Stamp)> {
 /// and why not the next.
 fn act(state: &mut SpaceState, event: &ControlEvent) -> Result<(), (usize, &'static str)> {
     if event.transaction.0.is_empty() {
-        return Err((0, "this version cannot read it"));
+        return Err((0, UNREADABLE));
     }
     for (at, op) in event.transaction.0.iter().enumerate() {
         if let Some(why) = state.forbidden(&event.stamp.author, op) {
