@@ -19,3 +19,4 @@ mod swtpm;
 mod usage;
 mod vault;
 mod whole;
+mod why;
