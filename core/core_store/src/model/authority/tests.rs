@@ -1,5 +1,6 @@
 //! The control log as a pure function of the set of its events: whatever order they come in.
 mod explain;
+mod orders;
 
 use super::*;
 use crate::model::{Card, Pin};
