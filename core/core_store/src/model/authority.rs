@@ -1,5 +1,6 @@
 mod explain;
 mod explanation;
+mod strong_removal;
 
 use super::skeleton::Bones;
 use super::{ControlOp, ControlTransaction, GroupCommit, Rank, Right, SpaceState};
@@ -7,6 +8,7 @@ use crate::crdt::{Crdt, Stamp, VectorClock};
 use hashbrown::HashSet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use strong_removal::strong_removal;
 use terachat_event::{ChannelId, DeviceId, EventHash, EventRef, UserId};
 
 pub(crate) use explain::{Forks, Written};
@@ -448,7 +450,7 @@ impl ControlLog {
         let inside = self.inside(heads);
         let mut void: BTreeMap<EventHash, &'static str> =
             inside.iter().filter_map(|node| node.authority.err().map(|why| (node.event.hash, why))).collect();
-        self.strong_removal(&inside, &mut void, cut);
+        strong_removal(&inside, &mut void, cut);
         let mut state = SpaceState::default();
         for node in inside {
             let founded = !state.members.is_empty();
@@ -464,115 +466,6 @@ impl ControlLog {
         }
         Resolved { state: Arc::new(state), void: Arc::new(void) }
     }
-
-    /// Adds to `void` what removals and demotions cut off.
-    fn strong_removal(
-        &self,
-        inside: &[&Node],
-        void: &mut BTreeMap<EventHash, &'static str>,
-        mut cut: impl FnMut(&Node, &Node),
-    ) {
-        let founded = founded(inside);
-        let mut admitting: BTreeMap<DeviceId, Vec<EventHash>> = BTreeMap::new();
-        for node in inside {
-            for card in cards(&node.event) {
-                admitting.entry(card.device).or_default().push(node.event.hash);
-            }
-        }
-        let mut revocations: Vec<(&Node, Vec<Revocation>)> = inside
-            .iter()
-            .filter(|node| node.authority.is_ok())
-            .map(|node| (*node, revocations(&node.event, inside)))
-            .filter(|(_, list)| !list.is_empty())
-            .collect();
-        revocations.sort_by_key(|(node, _)| precedence(node, &founded));
-        for (revoking, list) in revocations {
-            let author = &revoking.event.stamp.author;
-            let stands =
-                admitting.get(author).is_none_or(|by| by.iter().any(|hash| !void.contains_key(hash)));
-            if !stands || void.contains_key(&revoking.event.hash) {
-                continue;
-            }
-            for node in inside {
-                if cuts_off(revoking, &list, node) && !void.contains_key(&node.event.hash) {
-                    void.insert(node.event.hash, CUT_OFF);
-                    cut(node, revoking);
-                }
-            }
-        }
-    }
-}
-
-/// Since when each device is a member, as far as these events say.
-fn founded(inside: &[&Node]) -> BTreeMap<DeviceId, Stamp> {
-    inside.iter().flat_map(|node| admissions(&node.event)).collect()
-}
-
-/// Which of two removals or demotions that cut each other off holds: the lower one, by rank, seniority and hash.
-fn precedence(
-    node: &Node,
-    founded: &BTreeMap<DeviceId, Stamp>,
-) -> (std::cmp::Reverse<Rank>, Option<Stamp>, EventHash) {
-    let rank = node.authority.unwrap_or(Rank::GUEST);
-    (std::cmp::Reverse(rank), founded.get(&node.event.stamp.author).copied(), node.event.hash)
-}
-
-/// Whether the removals and demotions of `revoking` cut `node` off: it is by one of those whom they concern, takes what they
-/// took, and neither knew of the other.
-fn cuts_off(revoking: &Node, list: &[Revocation], node: &Node) -> bool {
-    let unseen = !revoking.past.contains(&node.event.stamp.event());
-    let later = node.past.contains(&revoking.event.stamp.event());
-    let hit = || list.iter().any(|revocation| revocation.hits(&node.event));
-    unseen && !later && node.event.hash != revoking.event.hash && hit()
-}
-
-/// A removal or demotion: the devices it concerns and the rank they are left with (`None`: none at all).
-struct Revocation {
-    user: UserId,
-    devices: BTreeSet<DeviceId>,
-    left: Option<Rank>,
-}
-
-impl Revocation {
-    fn hits(&self, event: &ControlEvent) -> bool {
-        self.devices.contains(&event.stamp.author)
-            && self.left.is_none_or(|rank| event.transaction.0.iter().any(|op| self.required(op) > rank))
-    }
-
-    /// As [`required`]; but whoever is demoted may still leave.
-    fn required(&self, op: &ControlOp) -> Rank {
-        match op {
-            ControlOp::Remove { user, .. } if *user == self.user => Rank::GUEST,
-            op => required(op),
-        }
-    }
-}
-
-/// The rank below which nobody can do this, whoever the target is.
-fn required(op: &ControlOp) -> Rank {
-    match op {
-        ControlOp::Genesis { .. } | ControlOp::Commit(_) => Rank::GUEST,
-        ControlOp::Admit { rank, .. } | ControlOp::SetRank { rank, .. } => Rank::MODERATOR.max(*rank),
-        ControlOp::Remove { .. } | ControlOp::CreateChannel { .. } => Rank::MODERATOR,
-    }
-}
-
-fn revocations(event: &ControlEvent, inside: &[&Node]) -> Vec<Revocation> {
-    let devices = |user| {
-        let cards = inside.iter().flat_map(|node| cards(&node.event));
-        cards.filter(|card| card.user == user).map(|card| card.device).collect()
-    };
-    let ops = event.transaction.0.iter();
-    ops.filter_map(|op| match op {
-        ControlOp::Remove { user, .. } => {
-            Some(Revocation { user: *user, devices: devices(*user), left: None })
-        }
-        ControlOp::SetRank { user, rank, .. } => {
-            Some(Revocation { user: *user, devices: devices(*user), left: Some(*rank) })
-        }
-        _ => None,
-    })
-    .collect()
 }
 
 fn cards(event: &ControlEvent) -> impl Iterator<Item = &super::Card> {
@@ -581,10 +474,6 @@ fn cards(event: &ControlEvent) -> impl Iterator<Item = &super::Card> {
         ControlOp::Admit { card, .. } => Some(card),
         _ => None,
     })
-}
-
-fn admissions(event: &ControlEvent) -> impl Iterator<Item = (DeviceId, Stamp)> {
-    cards(event).map(|card| (card.device, event.stamp))
 }
 
 /// Carries out an event's operations one after the other, as far as its author may; else how many were carried out,

@@ -1,8 +1,8 @@
 //! Explanations on demand: the causal past is replayed and watched. Nothing here is on the way of an event that comes in.
 use super::explanation::{Deciding, Explanation, Precedence, Reason, Role};
+use super::strong_removal::{cuts_off, founded, precedence, revocations};
 use super::{
-    CUT_OFF, ControlEvent, ControlLog, EQUIVOCATED, Node, ORPHANED, Resolved, UNREADABLE, Verdict, act,
-    cards, cuts_off, founded, precedence, revocations,
+    CUT_OFF, ControlEvent, ControlLog, EQUIVOCATED, Node, ORPHANED, Resolved, UNREADABLE, Verdict, act, cards,
 };
 use crate::model::space::channel_id;
 use crate::model::{ControlOp, Pin, Right, SpaceState};
@@ -190,8 +190,7 @@ impl<'a> Explainer<'a> {
         }
         let mut deciders = career.deciding(AUTHOR);
         for rival in &view.inside {
-            if rival.authority.is_ok()
-                && view.resolved.void.contains_key(&rival.event.hash)
+            if view.cut_by.get(&rival.event.hash) == Some(&node.event.hash)
                 && let Some(precedence) = contest(node, rival, &view.inside)
             {
                 deciders.push(deciding(Role::GivesWay(precedence), &rival.event));

@@ -349,8 +349,54 @@ fn everybody_at_once() {
     story.act(2, story.set(5, 10));
     let removed = story.act(3, channel("d"));
     let demoted = ["f", "g"].map(|name| story.act(5, channel(name)));
-    ["e", "h"].map(|name| story.act(4, channel(name)));
+    ["e", "h"].into_iter().for_each(|name| _ = story.act(4, channel(name)));
     let ranks = [Some(100), None, Some(80), None, Some(60), Some(10)];
     let log = story.ends(None, &ranks, &[removes, removed, demoted[0], demoted[1]]);
     assert_eq!(channels(&log), ["a", "e", "h"]);
+}
+
+/// An administrator was removed, and in an older past made up one who made up another, who removed a moderator: nobody of them was
+/// ever a member, but all that the moderator had done since was void (ADR 0004).
+#[test]
+fn whom_only_void_events_admitted_cuts_nobody_off() {
+    let mut story = Story::new(&[80, 50], 2);
+    story.act(0, story.remove(1));
+    let admits = story.act(1, story.admit(3, 70));
+    story.hear(3, 1);
+    let admits_more = story.act(3, story.admit(4, 60));
+    story.hear(4, 3);
+    let removes = story.act(4, story.remove(2));
+    ["c", "d"].into_iter().for_each(|name| _ = story.act(2, channel(name)));
+    let ranks = [Some(100), None, Some(50), None, None];
+    let log = story.ends(Some(60), &ranks, &[admits, admits_more, removes]);
+    assert_eq!(channels(&log), ["c", "d"]);
+}
+
+/// D removes B by a rank that C, who removes D, does not know of: D's removal is cut off by that of a lower rank, and then
+/// nothing of B's may fall by it.
+#[test]
+fn a_removal_that_is_cut_off_cuts_nobody_off() {
+    let mut story = Story::new(&[70, 55, 60], 0);
+    story.act(0, story.set(2, 80));
+    story.hear(2, 0);
+    story.act(1, story.remove(2));
+    let removes = story.act(2, story.remove(3));
+    story.act(3, channel("b"));
+    let log = story.ends(Some(12), &[Some(100), Some(70), None, Some(60)], &[removes]);
+    assert_eq!(channels(&log), ["b"]);
+}
+
+/// Three remove each other in a ring, each by what it alone has heard: the highest rank holds, whom it removed removes
+/// nobody, and the third, whom nobody removes any more, holds beside it.
+#[test]
+fn a_ring_of_removals_is_opened_where_the_rank_is_highest() {
+    let mut story = Story::new(&[60, 50, 55], 0);
+    story.act(0, story.set(2, 70));
+    story.hear(2, 0);
+    story.act(0, story.set(3, 80));
+    story.hear(3, 0);
+    let lost = story.act(1, story.remove(2));
+    story.act(2, story.remove(3));
+    story.act(3, story.remove(1));
+    story.ends(Some(15), &[Some(100), None, Some(70), None], &[lost]);
 }
