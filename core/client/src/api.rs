@@ -302,7 +302,7 @@ pub enum Answer {
         events: Vec<EventLine>,
     },
     /// Why an event counts or not.
-    Why(Why),
+    Why(Box<Why>),
     /// What an audit found.
     Audit(AuditReport),
     /// What this device knows.

@@ -10,7 +10,7 @@ impl Client {
         let log = self.log_of(place)?;
         let event = self.called(&log, event, "event")?;
         let told = self.store.explain(&log, &event)?;
-        Ok(Answer::Why(self.told(&log, &told)?))
+        Ok(Answer::Why(Box::new(self.told(&log, &told)?)))
     }
 
     fn told(&mut self, log: &LogId, told: &Explanation) -> Result<Why, Error> {
