@@ -17,6 +17,7 @@ mod status;
 mod table;
 mod time;
 mod value;
+mod why;
 
 pub(crate) use answer::{answer, hint, json, json_value};
 pub(crate) use audit::audit;
@@ -35,6 +36,7 @@ pub(crate) use shares::{shares, shares_json};
 pub(crate) use status::{members, status};
 pub(crate) use table::{Align, Table};
 pub(crate) use value::value;
+pub(crate) use why::why;
 
 /// Looks shared by all views.
 #[derive(Debug, Clone)]

@@ -247,6 +247,13 @@ pub enum Request {
         /// Most events.
         limit: usize,
     },
+    /// Why an event counts or not, and which control events decide that. Answer: [`Answer::Why`].
+    Why {
+        /// The channel, or only a space for its control log.
+        place: Place,
+        /// The event's id as [`Request::Log`] gives it.
+        event: String,
+    },
     /// Replays everything from genesis, verifies every hash and signature and compares states. Answer: [`Answer::Audit`].
     Audit,
     /// Everything of a space as one file for those whom no network reaches. Answer: [`Answer::Bundle`].
@@ -398,6 +405,8 @@ pub enum Answer {
         /// In total order.
         events: Vec<EventLine>,
     },
+    /// Why an event counts or not.
+    Why(Box<Why>),
     /// What an audit found.
     Audit(AuditReport),
     /// What this device knows.
@@ -617,6 +626,52 @@ pub struct EventLine {
     pub void: Option<String>,
     /// Whether this very event carries a signature (later ones of the chain cover it otherwise).
     pub signed: bool,
+}
+
+/// Why an event counts or not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Why {
+    /// The event.
+    pub event: EventLine,
+    /// Whether it counts.
+    pub counts: bool,
+    /// `counts`, `unreadable`, `forbidden`, `no_channel`, `cut_off`, `beyond_pin`, `admission_void` or `equivocated`.
+    pub reason: String,
+    /// The same in words.
+    pub because: String,
+    /// The author's rank under the heads that it cites, where that decides.
+    pub rank: Option<u8>,
+    /// For `beyond_pin` the last number of the author's chain that counts.
+    pub last: Option<u64>,
+    /// For `equivocated` the hashes of the two events with one number, hexadecimal.
+    pub signed: Vec<String>,
+    /// The control events that decide, the weightiest first.
+    pub deciding: Vec<DecidingEvent>,
+    /// The control heads under which it was made.
+    pub cited: Vec<CitedHead>,
+}
+
+/// A control event that decides about another event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecidingEvent {
+    /// `admits`, `ranks`, `removes`, `admits_in_vain`, `admits_target`, `ranks_target`, `removes_target`, `founds`, `creates`,
+    /// `cuts_off`, `pins` or `gives_way`.
+    pub role: String,
+    /// The same in words.
+    pub because: String,
+    /// The event.
+    pub event: EventLine,
+    /// Why it counts for nothing, where the other event falls with it.
+    pub why: Option<Box<Why>>,
+}
+
+/// A control head that an event cites.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CitedHead {
+    /// The control event's id; absent for one behind a fork that is not here.
+    pub id: Option<String>,
+    /// Its hash, hexadecimal.
+    pub hash: String,
 }
 
 /// What an audit found; `alarm` empty means that everything holds.

@@ -157,6 +157,7 @@ impl Client {
             Request::ImportPosition { place, source } => self.import_position(&place, source),
             Request::Import { place, source, records } => self.import(&place, source, &records),
             Request::Log { place, limit } => self.log(&place, limit),
+            Request::Why { place, event } => self.why(&place, &event),
             Request::Audit => self.audit(),
             Request::BundleExport { space } => self.bundle_export(space.as_deref()),
             Request::BundleImport { bytes } => self.bundle_import(&bytes),

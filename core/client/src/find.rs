@@ -43,12 +43,17 @@ impl Client {
         )
     }
 
-    /// The event of this id or unique id prefix.
+    /// The message of this id or unique id prefix.
     pub(crate) fn event(&self, log: &LogId, name: &str) -> Result<EventRef, Error> {
+        self.called(log, name, "message")
+    }
+
+    /// The event of this id or unique id prefix, which is called a `what`.
+    pub(crate) fn called(&self, log: &LogId, name: &str, what: &'static str) -> Result<EventRef, Error> {
         match self.store.find_events(log, name).as_slice() {
             [event] => Ok(*event),
-            [] => Err(Error::Unknown { what: "message", name: name.to_owned() }),
-            _ => Err(Error::Ambiguous { what: "message", name: name.to_owned() }),
+            [] => Err(Error::Unknown { what, name: name.to_owned() }),
+            _ => Err(Error::Ambiguous { what, name: name.to_owned() }),
         }
     }
 }

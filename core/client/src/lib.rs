@@ -40,6 +40,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 mod watch;
+mod why;
 
 pub use backup::{BackupKeys, Exported, backup_vault, fuzz_backup};
 pub use check::check_profile;

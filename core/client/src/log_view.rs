@@ -3,20 +3,25 @@ use crate::status::hex;
 use crate::{Client, Error};
 use terachat_core_store::model::{ChannelOp, ControlOp, Named, Style};
 use terachat_core_store::query::EventView;
-use terachat_event::LogId;
+use terachat_event::{LogId, UserId};
 
 impl Client {
     /// The newest events of a log with what they did, oldest first.
     pub(crate) fn log(&mut self, place: &Place, limit: usize) -> Result<Answer, Error> {
-        let log = match &place.channel {
-            Some(_) => self.place(place)?,
-            None => LogId::control(self.space(place.space.as_deref())?),
-        };
+        let log = self.log_of(place)?;
         let events = self.store.events(&log, limit)?;
         Ok(Answer::Events { events: events.into_iter().map(|event| self.line(&log, event)).collect() })
     }
 
-    fn line(&self, log: &LogId, event: EventView) -> EventLine {
+    /// A channel's log, or the space's own where no channel is named.
+    pub(crate) fn log_of(&self, place: &Place) -> Result<LogId, Error> {
+        Ok(match &place.channel {
+            Some(_) => self.place(place)?,
+            None => LogId::control(self.space(place.space.as_deref())?),
+        })
+    }
+
+    pub(crate) fn line(&self, log: &LogId, event: EventView) -> EventLine {
         EventLine {
             id: event.event.to_string(),
             hash: event.hash.to_string(),
@@ -40,11 +45,9 @@ impl Client {
 
     fn decided(&self, log: &LogId, op: &ControlOp) -> String {
         let state = self.store.space(&log.space);
-        let name = |user| {
-            state
-                .and_then(|state| state.members.get(user))
-                .map(|member| member.name.clone())
-                .unwrap_or_default()
+        let name = |user: &UserId| {
+            let member = state.and_then(|state| state.members.get(user));
+            member.map_or_else(|| user.short(), |member| member.name.clone())
         };
         match op {
             ControlOp::Genesis { name, owner, .. } => format!("founded {name}, owner {}", owner.name),

@@ -631,3 +631,46 @@ fn a_commit_beside_a_member_that_left_is_everybodys() {
     world.say("cyd", "two of us");
     assert_eq!(world.bodies("ada"), ["two of us"]);
 }
+
+/// Bob and eve remove each other: both halves are told the same, and who held and why, in words.
+#[test]
+fn everybody_is_told_the_same_about_two_who_removed_each_other() {
+    let mut world = club(&["ada", "bob", "eve", "zed"]);
+    world.ask("ada", Request::RoleSet { space: None, member: "bob".into(), rank: 80 });
+    ["bob", "eve"].into_iter().for_each(|name| world.cut("ada", name));
+    // Of what ada does now eve alone hears.
+    world.connect("ada", "eve");
+    world.ask("ada", Request::RoleSet { space: None, member: "eve".into(), rank: 90 });
+    world.cut("ada", "eve");
+    world.ask("bob", Request::MemberRemove { space: None, member: "eve".into() });
+    world.ask("eve", Request::MemberRemove { space: None, member: "bob".into() });
+    let of = |world: &mut World, name, what: &str| {
+        let log = Request::Log { place: Place::default(), limit: 100 };
+        let Answer::Events { events } = world.ask(name, log) else { panic!() };
+        events.into_iter().rev().find(|event| event.what.contains(what)).unwrap().id
+    };
+    let (by_bob, by_eve) = (of(&mut world, "bob", "removed eve"), of(&mut world, "eve", "removed bob"));
+    for name in ["bob", "eve"] {
+        let Answer::Bundle { bytes, .. } = world.ask(name, Request::BundleExport { space: None }) else {
+            panic!()
+        };
+        world.ask("zed", Request::BundleImport { bytes: bytes.clone() });
+        world.ask("ada", Request::BundleImport { bytes });
+    }
+    for name in ["ada", "zed"] {
+        let mut why = |event: &String| {
+            let request = Request::Why { place: Place::default(), event: event.clone() };
+            let Answer::Why(why) = world.ask(name, request) else { panic!() };
+            assert_eq!(&why.event.id, event);
+            why
+        };
+        let lost = why(&by_bob);
+        assert_eq!((lost.counts, lost.reason.as_str()), (false, "cut_off"));
+        assert_eq!((lost.deciding[0].role.as_str(), &lost.deciding[0].event.id), ("cuts_off", &by_eve));
+        assert_eq!(lost.deciding[0].because, "cuts it off, and holds by rank: 90 against 80");
+        let held = why(&by_eve);
+        let last = held.deciding.last().unwrap();
+        assert_eq!((held.counts, last.role.as_str(), &last.event.id), (true, "gives_way", &by_bob));
+        assert_eq!(held.deciding[0].because, "gave the author this rank");
+    }
+}

@@ -14,7 +14,8 @@ mod space;
 mod style;
 mod timeline;
 
-pub use authority::{ControlEvent, ControlLog, Verdict};
+pub use authority::{ControlEvent, ControlLog, Deciding, Explanation, Precedence, Reason, Role, Verdict};
+pub(crate) use authority::{Forks, Written};
 pub(crate) use channel::Surroundings;
 pub use channel::{ChannelState, MessageState, Thread};
 pub use channel_op::{BODY_LEN_MAX, ChannelOp, EMOJI_LEN_MAX, Imported, Post};

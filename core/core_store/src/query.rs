@@ -1,5 +1,6 @@
 //! Questions to the state: pages, threads, pins, search, and the hash of a channel's state.
 mod event_view;
+mod explain;
 mod forum;
 mod journal;
 mod live;

@@ -130,6 +130,9 @@ pub(crate) enum Command {
         /// Most events to show
         #[arg(long, default_value_t = 50, value_parser = value_parser!(u32).range(1..=1_000_000))]
         limit: u32,
+        /// Instead of the chain, say why this event counts or not, and by which events
+        #[arg(long, value_name = "EVENT", conflicts_with = "limit")]
+        why: Option<String>,
     },
     /// Replay everything from the first event on and compare; fails with an alarm if anything differs
     ///

@@ -1,4 +1,6 @@
-use super::{Look, audit, compared, events, hits, json_line, live_change, messages, posts, short, status};
+use super::{
+    Look, audit, compared, events, hits, json_line, live_change, messages, posts, short, status, why,
+};
 use serde::Serialize;
 use serde_json::{Value, json};
 use terachat_client::api::Answer;
@@ -19,6 +21,7 @@ pub(crate) fn answer(answer: &Answer, look: &Look) -> String {
         Answer::ImportPosition { last_id } => format!("{last_id}\n"),
         Answer::Imported { added, skipped } => format!("{added} added, {skipped} already there\n"),
         Answer::Events { events: chain } => events(chain, look),
+        Answer::Why(told) => why(told, look),
         Answer::Audit(report) => audit(report, look),
         Answer::Status(all) => status(all, look),
         Answer::StateMap { bytes } => format!("{} bytes\n", bytes.len()),

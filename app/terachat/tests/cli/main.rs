@@ -20,3 +20,4 @@ mod swtpm;
 mod usage;
 mod vault;
 mod whole;
+mod why;

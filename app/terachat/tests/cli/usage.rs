@@ -59,6 +59,7 @@ fn mistakes_on_the_command_line_end_with_2() {
         &["read", "--before", "a", "--after", "b"],
         &["read", "--before", "a", "--around", "b"],
         &["read", "--after", "a", "--around", "b"],
+        &["log", "--limit", "3", "--why", "a"],
     ] {
         let ended = bare(args);
         assert_eq!((ended.code, ended.stdout.as_str()), (2, ""), "{args:?}");

@@ -1,16 +1,26 @@
+mod explain;
+mod explanation;
+mod strong_removal;
+
 use super::skeleton::Bones;
-use super::{ControlOp, ControlTransaction, GroupCommit, Named, Rank, Right, SpaceState};
+use super::{ControlOp, ControlTransaction, GroupCommit, Rank, Right, SpaceState};
 use crate::crdt::{Crdt, Stamp, VectorClock};
 use hashbrown::HashSet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use strong_removal::strong_removal;
 use terachat_event::{ChannelId, DeviceId, EventHash, EventRef, UserId};
+
+pub(crate) use explain::{Forks, Written};
+pub use explanation::{Deciding, Explanation, Precedence, Reason, Role};
 
 /// How many states at past heads are kept for judging events that cite them.
 const VIEWS_MAX: usize = 32;
 
 const ORPHANED: &str = "the admission of its author counts for nothing";
 const EQUIVOCATED: &str = "its author signed two events with one number";
+const CUT_OFF: &str = "its author was removed or demoted without knowing of it";
+const UNREADABLE: &str = "this version cannot read it";
 
 /// One event of the control log, decoded.
 #[derive(Debug, Clone)]
@@ -427,19 +437,25 @@ impl ControlLog {
         resolved
     }
 
-    /// Resolves the causal past of `heads` from scratch.
-    fn resolve(&self, heads: &[EventHash]) -> Resolved {
+    /// The causal past of `heads` in total order, heads included.
+    fn inside(&self, heads: &[EventHash]) -> Vec<&Node> {
         let mut clock = VectorClock::default();
         self.ground(heads).0.into_iter().for_each(|at| clock.merge(&self.nodes[at].past));
-        let inside: Vec<&Node> = self
-            .order
-            .iter()
-            .map(|at| &self.nodes[*at])
-            .filter(|node| clock.contains(&node.event.stamp.event()))
-            .collect();
+        let all = self.order.iter().map(|at| &self.nodes[*at]);
+        all.filter(|node| clock.contains(&node.event.stamp.event())).collect()
+    }
+
+    /// Resolves the causal past of `heads` from scratch.
+    fn resolve(&self, heads: &[EventHash]) -> Resolved {
+        self.resolve_noting(heads, |_, _| {})
+    }
+
+    /// As [`ControlLog::resolve`]; `cut` is told of every event that strong removal cuts off, and by which.
+    fn resolve_noting(&self, heads: &[EventHash], cut: impl FnMut(&Node, &Node)) -> Resolved {
+        let inside = self.inside(heads);
         let mut void: BTreeMap<EventHash, &'static str> =
             inside.iter().filter_map(|node| node.authority.err().map(|why| (node.event.hash, why))).collect();
-        self.strong_removal(&inside, &mut void);
+        strong_removal(&inside, &mut void, cut);
         let mut state = SpaceState::default();
         for node in inside {
             let founded = !state.members.is_empty();
@@ -455,101 +471,6 @@ impl ControlLog {
         }
         Resolved { state: Arc::new(state), void: Arc::new(void) }
     }
-
-    /// Adds to `void` what removals and demotions cut off.
-    fn strong_removal(&self, inside: &[&Node], void: &mut BTreeMap<EventHash, &'static str>) {
-        let founded: BTreeMap<DeviceId, Stamp> =
-            inside.iter().flat_map(|node| admissions(&node.event)).collect();
-        let mut admitting: BTreeMap<DeviceId, Vec<EventHash>> = BTreeMap::new();
-        for node in inside {
-            for card in cards(&node.event) {
-                admitting.entry(card.device).or_default().push(node.event.hash);
-            }
-        }
-        let mut revocations: Vec<(&Node, Vec<Revocation>)> = inside
-            .iter()
-            .filter(|node| node.authority.is_ok())
-            .map(|node| (*node, revocations(&node.event, inside)))
-            .filter(|(_, list)| !list.is_empty())
-            .collect();
-        revocations.sort_by_key(|(node, _)| {
-            let rank = node.authority.unwrap_or(Rank::GUEST);
-            (std::cmp::Reverse(rank), founded.get(&node.event.stamp.author).copied(), node.event.hash)
-        });
-        for (revoking, list) in revocations {
-            let author = &revoking.event.stamp.author;
-            let stands =
-                admitting.get(author).is_none_or(|by| by.iter().any(|hash| !void.contains_key(hash)));
-            if !stands || void.contains_key(&revoking.event.hash) {
-                continue;
-            }
-            for node in inside {
-                let unseen = !revoking.past.contains(&node.event.stamp.event());
-                let later = node.past.contains(&revoking.event.stamp.event());
-                let hit = list.iter().any(|revocation| revocation.hits(&node.event));
-                if unseen && !later && hit && node.event.hash != revoking.event.hash {
-                    void.entry(node.event.hash)
-                        .or_insert("its author was removed or demoted without knowing of it");
-                }
-            }
-        }
-    }
-}
-
-/// A removal or demotion: the devices it concerns and the rank they are left with (`None`: none at all).
-struct Revocation {
-    user: UserId,
-    devices: BTreeSet<DeviceId>,
-    left: Option<Rank>,
-}
-
-impl Revocation {
-    fn hits(&self, event: &ControlEvent) -> bool {
-        self.devices.contains(&event.stamp.author)
-            && self.left.is_none_or(|rank| event.transaction.0.iter().any(|op| self.required(op) > rank))
-    }
-
-    /// As [`required`]; but whoever is demoted may still leave.
-    fn required(&self, op: &ControlOp) -> Rank {
-        match op {
-            ControlOp::Remove { user, .. } if *user == self.user => Rank::GUEST,
-            op => required(op),
-        }
-    }
-}
-
-/// The rank below which nobody can do this, whoever the target is.
-fn required(op: &ControlOp) -> Rank {
-    match op {
-        ControlOp::Genesis { .. } | ControlOp::Commit(_) => Rank::GUEST,
-        ControlOp::Admit { rank, .. } | ControlOp::SetRank { rank, .. } => Rank::MODERATOR.max(*rank),
-        ControlOp::SetName { of: Named::Space, .. } => Rank::ADMIN,
-        ControlOp::Remove { .. }
-        | ControlOp::CreateChannel { .. }
-        | ControlOp::CreateForum { .. }
-        | ControlOp::CreateCategory { .. }
-        | ControlOp::SetName { .. }
-        | ControlOp::SetTopic { .. }
-        | ControlOp::Place { .. } => Rank::MODERATOR,
-    }
-}
-
-fn revocations(event: &ControlEvent, inside: &[&Node]) -> Vec<Revocation> {
-    let devices = |user| {
-        let cards = inside.iter().flat_map(|node| cards(&node.event));
-        cards.filter(|card| card.user == user).map(|card| card.device).collect()
-    };
-    let ops = event.transaction.0.iter();
-    ops.filter_map(|op| match op {
-        ControlOp::Remove { user, .. } => {
-            Some(Revocation { user: *user, devices: devices(*user), left: None })
-        }
-        ControlOp::SetRank { user, rank, .. } => {
-            Some(Revocation { user: *user, devices: devices(*user), left: Some(*rank) })
-        }
-        _ => None,
-    })
-    .collect()
 }
 
 fn cards(event: &ControlEvent) -> impl Iterator<Item = &super::Card> {
@@ -560,15 +481,11 @@ fn cards(event: &ControlEvent) -> impl Iterator<Item = &super::Card> {
     })
 }
 
-fn admissions(event: &ControlEvent) -> impl Iterator<Item = (DeviceId, Stamp)> {
-    cards(event).map(|card| (card.device, event.stamp))
-}
-
 /// Carries out an event's operations one after the other, as far as its author may; else how many were carried out,
 /// and why not the next.
 fn act(state: &mut SpaceState, event: &ControlEvent) -> Result<(), (usize, &'static str)> {
     if event.transaction.0.is_empty() {
-        return Err((0, "this version cannot read it"));
+        return Err((0, UNREADABLE));
     }
     for (at, op) in event.transaction.0.iter().enumerate() {
         if let Some(why) = state.forbidden(&event.stamp.author, op) {

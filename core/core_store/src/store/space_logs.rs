@@ -272,7 +272,7 @@ impl SpaceLogs {
 }
 
 /// The right that a channel operation takes.
-fn right_for(op: Option<&ChannelOp<'_>>) -> Right {
+pub(crate) fn right_for(op: Option<&ChannelOp<'_>>) -> Right {
     match op {
         Some(ChannelOp::Pin { .. } | ChannelOp::Unpin { .. }) => Right::Pin,
         Some(ChannelOp::Delete { moderates: true, .. } | ChannelOp::SetHeading { moderates: true, .. }) => {

@@ -1,4 +1,7 @@
 //! The control log as a pure function of the set of its events: whatever order they come in.
+mod explain;
+mod orders;
+
 use super::*;
 use crate::model::{Card, Pin};
 use proptest::prelude::*;
@@ -192,6 +195,10 @@ proptest! {
         all.merge(&replicas[1]);
         all.merge(&replicas[2]);
         let expected = all.log();
+        for (event, verdict) in expected.events() {
+            let told = expected.explain(&event.hash, &BTreeMap::new()).expect("it is here");
+            prop_assert_eq!(told.verdict, verdict, "an explanation explains what is so");
+        }
         for seed in shuffles {
             // A random topological order: of those whose parents are in, one by the seed.
             let (mut left, mut log, mut state) = (all.events.clone(), ControlLog::default(), seed);

@@ -1,0 +1,389 @@
+//! Explanations on demand: the causal past is replayed and watched. Nothing here is on the way of an event that comes in.
+use super::explanation::{Deciding, Explanation, Precedence, Reason, Role};
+use super::strong_removal::{cuts_off, founded, precedence, revocations};
+use super::{
+    CUT_OFF, ControlEvent, ControlLog, EQUIVOCATED, Node, ORPHANED, Resolved, UNREADABLE, Verdict, act, cards,
+};
+use crate::model::space::channel_id;
+use crate::model::{ControlOp, Pin, Right, SpaceState};
+use std::collections::BTreeMap;
+use terachat_event::{ChannelId, DeviceId, EventHash, EventRef, UserId};
+
+/// How many explanations one explanation may hold, one inside the other or side by side.
+const NESTED_MAX: usize = 16;
+
+/// For each device that equivocated in the control log the hashes of the two events that it signed with one number.
+pub(crate) type Forks = BTreeMap<DeviceId, [EventHash; 2]>;
+
+/// What there is to know of a channel event for explaining it.
+pub(crate) struct Written<'a> {
+    pub(crate) event: EventRef,
+    pub(crate) hash: EventHash,
+    pub(crate) channel: &'a ChannelId,
+    /// The control heads that it cites.
+    pub(crate) cited: &'a [EventHash],
+    /// What it takes.
+    pub(crate) right: Right,
+    /// Whether it counts, as the channel has it.
+    pub(crate) verdict: Verdict,
+    /// The number from which on the author's chain in the channel counts for nothing, and the two events that prove it.
+    pub(crate) fork: Option<(u64, Option<[EventHash; 2]>)>,
+}
+
+impl ControlLog {
+    /// Why the control event with this hash counts or not; `None` for one that is not here, or as a skeleton only.
+    pub(crate) fn explain(&self, hash: &EventHash, forks: &Forks) -> Option<Explanation> {
+        let node = &self.nodes[*self.by_hash.get(hash)?];
+        Some(Explainer { log: self, forks, nested: 0 }.control(node, &self.heads()))
+    }
+
+    /// Why a channel event counts or not. Its control heads are known here.
+    pub(crate) fn explain_written(&self, written: &Written<'_>, forks: &Forks) -> Explanation {
+        Explainer { log: self, forks, nested: 0 }.written(written)
+    }
+}
+
+/// A causal past, replayed.
+struct View<'a> {
+    /// In total order.
+    inside: Vec<&'a Node>,
+    resolved: Resolved,
+    /// Which removal or demotion cut an event off.
+    cut_by: BTreeMap<EventHash, EventHash>,
+}
+
+impl View<'_> {
+    fn state(&self) -> &SpaceState {
+        &self.resolved.state
+    }
+
+    /// Events that count here, in total order, with their operations.
+    fn counting(&self) -> impl Iterator<Item = (&ControlEvent, &[ControlOp])> {
+        let counting = self.inside.iter().filter(|node| !self.resolved.void.contains_key(&node.event.hash));
+        counting.map(|node| (&node.event, node.event.transaction.0.as_slice()))
+    }
+}
+
+/// Which events made a user what it is.
+#[derive(Default)]
+struct Career<'a> {
+    /// Admitted the device that is asked about; without one, the user's first.
+    admitted: Option<&'a ControlEvent>,
+    /// Gave it the rank it has.
+    ranked: Option<&'a ControlEvent>,
+    removed: Option<&'a ControlEvent>,
+}
+
+impl<'a> Career<'a> {
+    fn of(
+        events: impl Iterator<Item = (&'a ControlEvent, &'a [ControlOp])>,
+        user: &UserId,
+        device: Option<&DeviceId>,
+    ) -> Self {
+        let mut career = Self::default();
+        for (event, ops) in events {
+            for op in ops {
+                match op {
+                    ControlOp::Genesis { owner: card, .. } | ControlOp::Admit { card, .. }
+                        if card.user == *user =>
+                    {
+                        career.ranked.get_or_insert(event);
+                        if device.is_none_or(|device| card.device == *device) {
+                            career.admitted.get_or_insert(event);
+                        }
+                    }
+                    ControlOp::SetRank { user: target, .. } if target == user && career.removed.is_none() => {
+                        career.ranked = Some(event);
+                    }
+                    ControlOp::Remove { user: target, .. } if target == user => {
+                        career.removed.get_or_insert(event);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        career
+    }
+
+    /// What decides of it: the removal, or else rank and admission.
+    fn deciding(&self, [admits, ranks, removes]: [Role; 3]) -> Vec<Deciding> {
+        let same = |a: &ControlEvent, b: &ControlEvent| a.hash == b.hash;
+        let ranked =
+            self.ranked.filter(|ranked| !self.admitted.is_some_and(|admitted| same(admitted, ranked)));
+        match self.removed {
+            Some(event) => vec![deciding(removes, event)],
+            None => [(ranks, ranked), (admits, self.admitted)]
+                .into_iter()
+                .filter_map(|(role, event)| Some(deciding(role, event?)))
+                .collect(),
+        }
+    }
+}
+
+const AUTHOR: [Role; 3] = [Role::Admits, Role::Ranks, Role::Removes];
+const TARGET: [Role; 3] = [Role::AdmitsTarget, Role::RanksTarget, Role::RemovesTarget];
+
+struct Explainer<'a> {
+    log: &'a ControlLog,
+    forks: &'a Forks,
+    /// Explanations made so far inside the first.
+    nested: usize,
+}
+
+impl<'a> Explainer<'a> {
+    fn view(&self, heads: &[EventHash]) -> View<'a> {
+        let mut cut_by = BTreeMap::new();
+        let resolved = self.log.resolve_noting(heads, |cut, by| {
+            cut_by.insert(cut.event.hash, by.event.hash);
+        });
+        View { inside: self.log.inside(heads), resolved, cut_by }
+    }
+
+    /// Explains a control event by what counts among `heads` and all they build on; it is one of these, or behind a fork.
+    fn control(&mut self, node: &'a Node, heads: &[EventHash]) -> Explanation {
+        let event = &node.event;
+        let from = self.log.frozen.get(&event.stamp.author).copied();
+        let (verdict, reason, deciding) = match from.filter(|from| event.stamp.seq >= *from) {
+            Some(from) => {
+                let signed = self.forks.get(&event.stamp.author).copied();
+                (Verdict::Void(EQUIVOCATED), Reason::Equivocated { from, signed }, Vec::new())
+            }
+            None => self.judged(node, &self.view(heads)),
+        };
+        let (cited, hash) = (event.parents.clone(), event.hash);
+        Explanation { event: event.stamp.event(), hash, verdict, reason, deciding, cited }
+    }
+
+    fn judged(&mut self, node: &'a Node, view: &View<'a>) -> (Verdict, Reason, Vec<Deciding>) {
+        let void = view.resolved.void.get(&node.event.hash).copied();
+        if let Err(why) = node.authority {
+            let (reason, deciding) = self.forbidden(&node.event);
+            return (Verdict::Void(why), reason, deciding);
+        }
+        let Some(why) = void else {
+            let (reason, deciding) = self.counts(node, view);
+            return (Verdict::Counts, reason, deciding);
+        };
+        let by = view.cut_by.get(&node.event.hash).and_then(|hash| self.log.by_hash.get(hash));
+        let (reason, deciding) = match by.map(|at| &self.log.nodes[*at]) {
+            Some(by) => {
+                let held_by = contest(by, node, &view.inside);
+                (Reason::CutOff { held_by }, vec![deciding(Role::CutsOff, &by.event)])
+            }
+            None => (Reason::AdmissionVoid, self.admissions(&node.event.stamp.author, view)),
+        };
+        debug_assert_eq!(why, if by.is_some() { CUT_OFF } else { ORPHANED });
+        (Verdict::Void(why), reason, deciding)
+    }
+
+    /// What an event that counts rests on, and what gave way to it.
+    fn counts(&self, node: &Node, view: &View<'a>) -> (Reason, Vec<Deciding>) {
+        let author = &node.event.stamp.author;
+        let before = self.view(&node.event.parents);
+        let user = before.state().devices.get(author);
+        let mut career =
+            user.map(|user| Career::of(before.counting(), user, Some(author))).unwrap_or_default();
+        // What it rested on then may be void by now, and another admission stand.
+        if career.admitted.is_some_and(|event| view.resolved.void.contains_key(&event.hash)) {
+            let stands = |event: &&ControlEvent| cards(event).any(|card| card.device == *author);
+            career.admitted = view.counting().map(|(event, _)| event).find(stands);
+        }
+        let mut deciders = career.deciding(AUTHOR);
+        for rival in &view.inside {
+            if view.cut_by.get(&rival.event.hash) == Some(&node.event.hash)
+                && let Some(precedence) = contest(node, rival, &view.inside)
+            {
+                deciders.push(deciding(Role::GivesWay(precedence), &rival.event));
+            }
+        }
+        (Reason::Counts { rank: before.state().rank_of(author) }, deciders)
+    }
+
+    /// What forbade an event in the state that it was made under.
+    fn forbidden(&mut self, event: &'a ControlEvent) -> (Reason, Vec<Deciding>) {
+        let before = self.view(&event.parents);
+        let mut state = before.state().clone();
+        let Err((operation, why)) = act(&mut state, event) else {
+            return (Reason::Unreadable, Vec::new());
+        };
+        if why == UNREADABLE {
+            return (Reason::Unreadable, Vec::new());
+        }
+        let author = &event.stamp.author;
+        let done = &event.transaction.0[..operation];
+        let events = || before.counting().chain((!done.is_empty()).then_some((event, done)));
+        let career = |user: &UserId, device| Career::of(events(), user, device);
+        let reason = Reason::Forbidden { rank: state.rank_of(author), operation };
+        let Some(user) = state.devices.get(author) else {
+            let founder = before.inside.first().map(|node| deciding(Role::Founds, &node.event));
+            let op = event.transaction.0.get(operation);
+            let founds = founder.filter(|_| matches!(op, Some(ControlOp::Genesis { .. })));
+            return (reason, self.admissions(author, &before).into_iter().chain(founds).collect());
+        };
+        let mut deciders = career(user, Some(author)).deciding(AUTHOR);
+        if state.rank_of(author).is_some() {
+            let target = match &event.transaction.0[operation] {
+                ControlOp::Genesis { .. } => {
+                    deciders.extend(before.inside.first().map(|node| deciding(Role::Founds, &node.event)));
+                    None
+                }
+                ControlOp::Admit { card, .. } => state.devices.get(&card.device).or(Some(&card.user)),
+                ControlOp::Remove { user, .. } | ControlOp::SetRank { user, .. } => Some(user),
+                ControlOp::CreateChannel { .. }
+                | ControlOp::CreateForum { .. }
+                | ControlOp::CreateCategory { .. }
+                | ControlOp::SetName { .. }
+                | ControlOp::SetTopic { .. }
+                | ControlOp::Place { .. }
+                | ControlOp::Commit(_) => None,
+            };
+            if let Some(target) = target.filter(|target| *target != user) {
+                deciders.extend(career(target, None).deciding(TARGET));
+            }
+        }
+        (reason, deciders)
+    }
+
+    /// The events that would have admitted a device, with why they did not.
+    fn admissions(&mut self, device: &DeviceId, view: &View<'a>) -> Vec<Deciding> {
+        let names = |node: &&Node| cards(&node.event).any(|card| card.device == *device);
+        let frozen = self.log.nodes.iter().filter(|node| self.log.is_frozen(&node.event.stamp.event()));
+        let inside = view.inside.iter().copied();
+        let found: Vec<&Node> = inside.chain(frozen).filter(names).collect();
+        found
+            .into_iter()
+            .map(|node| Deciding {
+                why: self.nested(node, view),
+                ..deciding(Role::AdmitsInVain, &node.event)
+            })
+            .collect()
+    }
+
+    /// Why an event of a view, or one behind a fork, is void there; nothing once there are enough explanations.
+    fn nested(&mut self, node: &'a Node, view: &View<'a>) -> Option<Box<Explanation>> {
+        self.nested += 1;
+        let heads: Vec<EventHash> = view.inside.iter().map(|node| node.event.hash).collect();
+        (self.nested <= NESTED_MAX).then(|| Box::new(self.control(node, &heads)))
+    }
+
+    fn written(&mut self, written: &Written<'_>) -> Explanation {
+        let author = &written.event.author;
+        let then = self.view(written.cited);
+        let career = || {
+            let user = then.state().devices.get(author);
+            user.map(|user| Career::of(then.counting(), user, Some(author)).deciding(AUTHOR))
+        };
+        let rank = then.state().rank_of(author);
+        let had = Verdict::on(then.state(), author, written.channel, written.right);
+        let fork = written.fork.filter(|(from, _)| written.event.seq >= *from);
+        let (reason, deciding) = match (written.verdict, had, fork) {
+            (Verdict::Counts, ..) => (Reason::Counts { rank }, career().unwrap_or_default()),
+            (_, Verdict::Void(_), _) if then.state().permits(author, written.right) => {
+                (Reason::NoChannel, self.creation(written.channel, &then))
+            }
+            (_, Verdict::Void(_), _) => {
+                let found = career().unwrap_or_else(|| self.admissions(author, &then));
+                (Reason::Forbidden { rank, operation: 0 }, found)
+            }
+            (_, _, Some((from, signed))) => (Reason::Equivocated { from, signed }, Vec::new()),
+            _ => self.cut(written),
+        };
+        Explanation {
+            event: written.event,
+            hash: written.hash,
+            verdict: written.verdict,
+            reason,
+            deciding,
+            cited: written.cited.to_vec(),
+        }
+    }
+
+    /// The event that created a channel, with why it did not if the author knew of it.
+    fn creation(&mut self, channel: &ChannelId, then: &View<'a>) -> Vec<Deciding> {
+        let creates = |node: &&Node| {
+            let ops = node.event.transaction.0.iter().enumerate();
+            ops.filter(|(_, op)| {
+                matches!(op, ControlOp::CreateChannel { .. } | ControlOp::CreateForum { .. })
+            })
+            .any(|(at, _)| channel_id(&node.event.hash, at) == *channel)
+        };
+        let Some(node) = self.log.nodes.iter().find(creates) else { return Vec::new() };
+        let frozen = self.log.is_frozen(&node.event.stamp.event());
+        let known = frozen || then.inside.iter().any(|inside| inside.event.hash == node.event.hash);
+        let why = known.then(|| self.nested(node, then)).flatten();
+        vec![Deciding { why, ..deciding(Role::Creates, &node.event) }]
+    }
+
+    /// Which removal or demotion cuts off a channel event that was made by right.
+    fn cut(&mut self, written: &Written<'_>) -> (Reason, Vec<Deciding>) {
+        let now = self.view(&self.log.heads());
+        let author = &written.event.author;
+        let Some(user) = now.state().devices.get(author) else {
+            return (Reason::AdmissionVoid, self.admissions(author, &now));
+        };
+        let cuts = [Right::Send, written.right].into_iter().filter_map(|right| {
+            let last = now.state().cut(written.channel, author, right)?;
+            (written.event.seq > last).then_some((right, last))
+        });
+        let Some((right, last)) = cuts.min_by_key(|(_, last)| *last) else {
+            return (Reason::BeyondPin { right: written.right, last: 0 }, Vec::new());
+        };
+        let taken = taken(&now, user, right);
+        let pinned = taken.iter().find(|(_, pins)| {
+            let mut own =
+                pins.iter().filter(|pin| pin.channel == Some(*written.channel) && pin.device == *author);
+            own.any(|pin| pin.seq == last)
+        });
+        let by = pinned.or(taken.first()).map(|(event, _)| deciding(Role::Pins, event));
+        (Reason::BeyondPin { right, last }, by.into_iter().collect())
+    }
+}
+
+/// The removals and demotions that took this right from a user since it was last given, with their pins.
+fn taken<'v>(view: &'v View<'_>, user: &UserId, right: Right) -> Vec<(&'v ControlEvent, &'v [Pin])> {
+    let (mut taken, mut state) = (Vec::new(), SpaceState::default());
+    for (event, ops) in view.counting() {
+        for (at, op) in ops.iter().enumerate() {
+            let permitted = |state: &SpaceState| {
+                let member = state.members.get(user);
+                member.is_some_and(|member| !member.removed && member.rank.permits(right))
+            };
+            let before = permitted(&state);
+            state.apply(&event.stamp, &event.hash, at, op);
+            match op {
+                ControlOp::Remove { user: target, pins } | ControlOp::SetRank { user: target, pins, .. }
+                    if target == user =>
+                {
+                    match (before, permitted(&state)) {
+                        (_, false) => taken.push((event, pins.as_slice())),
+                        (false, true) => taken.clear(),
+                        (true, true) => {}
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    taken
+}
+
+/// Why `held` holds against `other`, if each of the two cuts the other off.
+fn contest(held: &Node, other: &Node, inside: &[&Node]) -> Option<Precedence> {
+    let cut = |by: &Node, node: &Node| cuts_off(by, &revocations(&by.event, inside), node);
+    if !cut(held, other) || !cut(other, held) {
+        return None;
+    }
+    let since = founded(inside);
+    let (a, b) = (precedence(held, &since), precedence(other, &since));
+    Some(if a.0 != b.0 {
+        Precedence::Rank { held: a.0.0, gave_way: b.0.0 }
+    } else if a.1 != b.1 {
+        Precedence::Seniority { held: a.1, gave_way: b.1 }
+    } else {
+        Precedence::Hash
+    })
+}
+
+fn deciding(role: Role, event: &ControlEvent) -> Deciding {
+    Deciding { role, event: event.stamp.event(), hash: event.hash, why: None }
+}
