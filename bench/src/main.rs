@@ -4,12 +4,14 @@
 #![allow(clippy::print_stdout, reason = "the figures are the program's output")]
 mod catchup;
 mod counting;
+mod crdt;
 mod identify;
 mod live;
 mod open;
 mod search;
 mod sender;
 mod signatures;
+mod talk;
 mod workload;
 
 use anyhow::Result;
@@ -59,8 +61,12 @@ enum Measure {
     Identify(identify::Options),
     /// Signatures are verified together.
     Signatures,
+    /// A talk with edits, reactions and pins, beside other CRDTs.
+    Crdt(crdt::Options),
     #[command(hide = true)]
     OpenChild(open::Child),
+    #[command(hide = true)]
+    CrdtChild(crdt::Child),
 }
 
 fn main() -> Result<()> {
@@ -76,6 +82,10 @@ fn main() -> Result<()> {
     match cli.measure {
         Measure::OpenChild(child) => {
             println!("{}", open::run_child(&child)?);
+            return Ok(());
+        }
+        Measure::CrdtChild(child) => {
+            println!("{}", crdt::run_child(&child)?);
             return Ok(());
         }
         Measure::Identify(options) => show(on_one_core(|| identify::run(runs, options))?),
@@ -104,6 +114,7 @@ fn on_the_log(
     );
     let catchup = |options| on_one_core(|| catchup::run(workload, runs, options));
     let open = |options: open::Options| on_one_core(|| open::run(workload, runs, &options));
+    let crdt = |options| on_one_core(|| crdt::run(workload, runs, options));
     let search = || on_one_core(|| search::run(workload, runs));
     // Two devices: both cores.
     let live = || live::run(workload);
@@ -120,7 +131,8 @@ fn on_the_log(
         Measure::Open(options) => show(open(options)?),
         Measure::Live => show(live()?),
         Measure::Search => show(search()?),
-        Measure::Identify(_) | Measure::Signatures | Measure::OpenChild(_) => {}
+        Measure::Crdt(options) => show(crdt(options)?),
+        Measure::Identify(_) | Measure::Signatures | Measure::OpenChild(_) | Measure::CrdtChild(_) => {}
     }
     Ok(())
 }

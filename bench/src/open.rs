@@ -186,7 +186,11 @@ fn payloads_len(prepared: &Prepared) -> Result<u64> {
     Ok(len)
 }
 
-fn files(folder: &Path) -> Result<Vec<(String, u64)>> {
+/// The files of a folder with their lengths, by name.
+///
+/// # Errors
+/// The disk's.
+pub(crate) fn files(folder: &Path) -> Result<Vec<(String, u64)>> {
     let mut files = std::fs::read_dir(folder)?
         .map(|entry| {
             let entry = entry?;
