@@ -25,7 +25,7 @@ const AIM: f64 = 500_000.0;
 pub(crate) struct Options {
     /// Leave out automerge, loro and yrs.
     #[arg(long)]
-    no_peers: bool,
+    pub(crate) no_peers: bool,
     /// Apply once and stop, for a profiler.
     #[arg(long)]
     once: bool,

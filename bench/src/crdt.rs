@@ -34,6 +34,13 @@ pub(crate) struct Options {
     no_peers: bool,
 }
 
+impl Options {
+    /// The whole, without peers if they are left out.
+    pub(crate) fn whole(no_peers: bool) -> Self {
+        Self { posts: POSTS, no_peers }
+    }
+}
+
 /// Measures.
 ///
 /// # Errors

@@ -5,6 +5,7 @@
 mod catchup;
 mod counting;
 mod crdt;
+mod growth;
 mod identify;
 mod live;
 mod open;
@@ -48,6 +49,8 @@ enum Measure {
         open: open::Options,
         #[command(flatten)]
         identify: identify::Options,
+        #[command(flatten)]
+        growth: growth::Options,
     },
     /// A fresh device takes in the whole conversation.
     Catchup(catchup::Options),
@@ -63,6 +66,8 @@ enum Measure {
     Signatures,
     /// A talk with edits, reactions and pins, beside other CRDTs.
     Crdt(crdt::Options),
+    /// Stores of ten thousand to a million events.
+    Growth(growth::Options),
     #[command(hide = true)]
     OpenChild(open::Child),
     #[command(hide = true)]
@@ -115,15 +120,18 @@ fn on_the_log(
     let catchup = |options| on_one_core(|| catchup::run(workload, runs, options));
     let open = |options: open::Options| on_one_core(|| open::run(workload, runs, &options));
     let crdt = |options| on_one_core(|| crdt::run(workload, runs, options));
+    let growth = |options| on_one_core(|| growth::run(workload, runs, options));
     let search = || on_one_core(|| search::run(workload, runs));
     // Two devices: both cores.
     let live = || live::run(workload);
     match measure {
-        Measure::All { catchup: first, open: second, identify: last } => {
+        Measure::All { catchup: first, open: second, identify: last, growth: sizes } => {
             show(catchup(first)?);
             show(open(second)?);
             show(live()?);
             show(search()?);
+            show(crdt(crdt::Options::whole(first.no_peers))?);
+            show(growth(sizes)?);
             show(on_one_core(|| signatures::run(runs))?);
             show(on_one_core(|| identify::run(runs, last))?);
         }
@@ -132,6 +140,7 @@ fn on_the_log(
         Measure::Live => show(live()?),
         Measure::Search => show(search()?),
         Measure::Crdt(options) => show(crdt(options)?),
+        Measure::Growth(options) => show(growth(options)?),
         Measure::Identify(_) | Measure::Signatures | Measure::OpenChild(_) | Measure::CrdtChild(_) => {}
     }
     Ok(())

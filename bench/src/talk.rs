@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use terachat_core_store::LocalStore;
 use terachat_core_store::model::{ChannelOp, Post, Style};
+use terachat_core_store::query::PageStart;
 use terachat_core_store::store::Storage;
 use terachat_core_store::sync::KeyId;
 use terachat_event::{DeviceKey, EventRef, LogId};
@@ -107,8 +108,8 @@ impl Talk {
             let size = sizes.start() + draw(sizes.end() - sizes.start() + 1);
             let (_, _, wall_ms) = text(workload, talk.posts);
             let mut acts = Vec::new();
-            let mut pin = None;
-            while acts.len() < size && talk.posts < posts && pin.is_none() {
+            let mut pins = Vec::new();
+            while acts.len() < size && talk.posts < posts {
                 if talk.posts / POSTS_A_CHANGE > changes {
                     let kind = MIX[changes % MIX.len()];
                     changes += 1;
@@ -122,7 +123,7 @@ impl Talk {
                         Kind::React => {
                             acts.push(Act::React { target: recent, emoji: EMOJIS[draw(EMOJIS.len())] });
                         }
-                        Kind::Pin => pin = Some(recent),
+                        Kind::Pin => pins.push(Act::Pin { target: recent }),
                     }
                 } else {
                     let (body, reply_to, _) = text(workload, talk.posts);
@@ -132,7 +133,6 @@ impl Talk {
                 }
             }
             talk.push(Flush { author, wall_ms, acts });
-            let pins = pin.map(|target| Act::Pin { target }).into_iter().collect();
             talk.push(Flush { author: OWNER, wall_ms, acts: pins });
         }
         talk
@@ -248,6 +248,24 @@ impl Speakers {
         })
     }
 
+    /// The channel's number of events.
+    pub(crate) fn len(&self) -> usize {
+        self.store.len(&self.log)
+    }
+
+    /// The messages in the order in which they were made.
+    pub(crate) fn messages(&self) -> &[EventRef] {
+        &self.messages
+    }
+
+    /// Shows a page and gives how many messages are on it.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) fn page(&self, start: PageStart, limit: usize) -> Result<usize> {
+        Ok(self.store.page(&self.log, start, limit)?.len())
+    }
+
     /// Does what the flush says: one signature, one commit.
     ///
     /// # Errors
@@ -303,7 +321,6 @@ fn draw() -> impl FnMut(usize) -> usize {
 mod tests {
     use super::*;
     use crate::workload::made_up;
-    use terachat_core_store::query::PageStart;
     use terachat_core_store::store::storage::MemoryStorage;
 
     #[test]

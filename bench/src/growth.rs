@@ -1,0 +1,173 @@
+//! What things cost in stores of ten thousand, a hundred thousand and a million events.
+use crate::measure::{percentile, time};
+use crate::open::{files, open_again};
+use crate::report::Figure;
+use crate::search::queries::queries;
+use crate::talk::{Act, Flush, Speakers, Talk};
+use crate::workload::Workload;
+use anyhow::{Context, Result, ensure};
+use terachat_core_store::query::PageStart;
+use terachat_core_store::query::search_index::Query;
+use terachat_host::Disk;
+
+const NAME: &str = "growth";
+/// Events in the smallest store.
+const FIRST: usize = 10_000;
+/// Events inserted at once.
+const TOGETHER: usize = 256;
+/// Events inserted one by one at each size, the last ones before it is reached.
+const SINGLY: usize = 1_000;
+/// Messages on a page.
+const PAGE: usize = 50;
+/// Pages and searches at each size.
+const QUESTIONS: usize = 200;
+/// Most that a whole may grow by: its exponent from size to size.
+const TOTAL_AIM: f64 = 1.1;
+/// Most that what is one event's, or one page's, may grow by.
+const EACH_AIM: f64 = 0.1;
+
+/// What to run.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(crate) struct Options {
+    /// Events of the largest store.
+    #[arg(long, default_value_t = 1_000_000)]
+    most: usize,
+}
+
+/// What was measured at one size: name, unit, value, aim of its exponent.
+type Line = (&'static str, &'static str, f64, Option<f64>);
+
+/// Measures.
+///
+/// # Errors
+/// The store's, the disk's, the child's.
+pub(crate) fn run(workload: &Workload, runs: usize, options: Options) -> Result<Vec<Figure>> {
+    let folder = tempfile::tempdir()?;
+    let mut speakers = Speakers::new(Box::new(Disk::open(folder.path())?))?;
+    // Some more than are needed: a change comes for every ten messages.
+    let talk = Talk::new(workload, options.most, TOGETHER..=TOGETHER);
+    let mut flushes = talk.flushes.into_iter();
+    let mut together = 0.0;
+    let mut figures = Vec::new();
+    let mut before: Option<(f64, Vec<Line>)> = None;
+    let sizes = std::iter::successors(Some(FIRST), |size| size.checked_mul(10));
+    for size in sizes.take_while(|size| *size <= options.most) {
+        let mut next = || flushes.next().context("the talk is too short");
+        while speakers.len() + SINGLY + TOGETHER < size {
+            let flush = next()?;
+            let (result, took) = time(|| speakers.flush(&flush));
+            result?;
+            together += took.cpu;
+        }
+        let together_each = together / speakers.len() as f64;
+        let mut singles = Vec::new();
+        while singles.len() + speakers.len() < size {
+            singles.extend(singly(next()?));
+        }
+        speakers.store.defer();
+        let (result, took) = time(|| singles.iter().try_for_each(|flush| speakers.flush(flush)));
+        result?;
+        speakers.store.flush()?;
+        let mut lines: Vec<Line> = vec![
+            ("insert by 256, each durable, CPU time an event", "us", together_each * 1e6, Some(EACH_AIM)),
+            (
+                "insert singly without a sync, CPU time an event",
+                "us",
+                took.cpu / singles.len() as f64 * 1e6,
+                Some(EACH_AIM),
+            ),
+        ];
+        lines.extend(at(&mut speakers, workload, runs, folder.path())?);
+        let events = speakers.len() as f64;
+        for (n, (what, unit, value, aim)) in lines.iter().enumerate() {
+            figures.push(Figure::once(NAME, format!("{size} events: {what}"), unit, *value));
+            let Some((fewer, smaller)) = &before else { continue };
+            let exponent = (value / smaller[n].2).log10() / (events / fewer).log10();
+            let figure = Figure::once(NAME, format!("exponent from {}: {what}", size / 10), "", exponent);
+            figures.push(match aim {
+                Some(aim) => figure.at_most(*aim),
+                None => figure,
+            });
+        }
+        before = Some((events, lines));
+    }
+    Ok(figures)
+}
+
+/// What the store as it is takes.
+fn at(
+    speakers: &mut Speakers,
+    workload: &Workload,
+    runs: usize,
+    folder: &std::path::Path,
+) -> Result<Vec<Line>> {
+    let log = speakers.log;
+    // Of what came since the last size: the whole is its sum.
+    let (result, texts) = time(|| speakers.store.index_texts());
+    result?;
+    let (result, snapshot) = time(|| speakers.store.snapshot());
+    result?;
+    let newest = pages(QUESTIONS, |_| speakers.page(PageStart::Newest, PAGE))?;
+    let middle = speakers.messages().len() / 2;
+    let middle = pages(QUESTIONS, |n| {
+        let messages = speakers.messages();
+        speakers.page(PageStart::Before(messages[(middle + n * PAGE / 4) % messages.len()]), PAGE)
+    })?;
+    let bodies: Vec<&str> = workload.records.iter().take(20_000).map(|record| record.body.as_str()).collect();
+    let wanted: Vec<String> = queries(&bodies).into_iter().flat_map(|(_, texts)| texts).collect();
+    let mut found = Vec::new();
+    for text in wanted.iter().step_by((wanted.len() / QUESTIONS).max(1)) {
+        let query = Query::parse(text);
+        let (result, took) = time(|| speakers.store.search(&log, &query, PAGE, |_| true));
+        result?;
+        found.push(took.wall * 1e3);
+    }
+    found.sort_by(f64::total_cmp);
+    let seen = (0..runs).map(|_| open_again(folder)).collect::<Result<Vec<_>>>()?;
+    ensure!(seen.iter().all(|seen| seen.messages == speakers.messages().len()), "messages are missing");
+    let of = |value: fn(&crate::open::Seen) -> f64| {
+        let mut values: Vec<f64> = seen.iter().map(value).collect();
+        values.sort_by(f64::total_cmp);
+        percentile(&values, 0.5)
+    };
+    let disk: u64 = files(folder)?.iter().map(|(_, len)| len).sum();
+    Ok(vec![
+        ("index the texts that are new", "ms", texts.wall * 1e3, Some(TOTAL_AIM)),
+        ("write the snapshot", "ms", snapshot.wall * 1e3, Some(TOTAL_AIM)),
+        ("newest page of 50", "us", newest, Some(EACH_AIM)),
+        ("a page of 50 behind the middle", "us", middle, Some(EACH_AIM)),
+        ("search, p50", "ms", percentile(&found, 0.5), Some(TOTAL_AIM)),
+        ("search, p99", "ms", percentile(&found, 0.99), Some(TOTAL_AIM)),
+        (
+            "open and first page, fresh process",
+            "ms",
+            of(|seen| (seen.open_s + seen.page_s) * 1e3),
+            Some(TOTAL_AIM),
+        ),
+        (
+            "most memory while opening",
+            "MB",
+            of(|seen| seen.memory_most.map_or(f64::NAN, |bytes| bytes as f64 / 1e6)),
+            Some(TOTAL_AIM),
+        ),
+        ("bytes on disk", "MB", disk as f64 / 1e6, Some(TOTAL_AIM)),
+    ])
+}
+
+/// The median of so many pages, in microseconds.
+fn pages(count: usize, page: impl Fn(usize) -> Result<usize>) -> Result<f64> {
+    let mut times = Vec::with_capacity(count);
+    for n in 0..count {
+        let (len, took) = time(|| page(n));
+        ensure!(len? == PAGE, "a page is not full");
+        times.push(took.wall * 1e6);
+    }
+    times.sort_by(f64::total_cmp);
+    Ok(percentile(&times, 0.5))
+}
+
+/// A flush act by act.
+fn singly(flush: Flush) -> impl Iterator<Item = Flush> {
+    let Flush { author, wall_ms, acts } = flush;
+    acts.into_iter().map(move |act: Act| Flush { author, wall_ms, acts: vec![act] })
+}
