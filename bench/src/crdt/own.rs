@@ -94,7 +94,7 @@ pub(super) fn receive(talk: &Talk, sent: &Sent, came: Came, runs: usize) -> Resu
     drop(store);
     let len = crate::open::files(folder.path())?.iter().map(|(_, len)| len).sum();
     let save = vec![Took::default(); applied.len()];
-    let kept = Kept::new((OWN, OWN), talk, (applied, save), (folder.path(), len))?;
+    let kept = Kept::new((OWN, OWN), talk, (applied, save), (folder.path(), len), runs)?;
     let together = (!together.is_empty()).then(|| Spread::of(together));
     Ok(Received { kept, texts, together, log_len })
 }

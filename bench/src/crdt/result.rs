@@ -6,6 +6,10 @@ use crate::talk::Talk;
 use anyhow::{Result, ensure};
 use std::path::Path;
 
+/// A peer's run that takes more seconds than this is not repeated.
+#[cfg(feature = "peers")]
+const PATIENCE_S: f64 = 60.0;
+
 /// How a talk comes to a second replica.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Came {
@@ -44,9 +48,10 @@ impl Kept {
         talk: &Talk,
         (apply, save): (Vec<Took>, Vec<Took>),
         (path, len): (&Path, u64),
+        runs: usize,
     ) -> Result<Self> {
         let digest = super::child::digest(&talk.last(super::PAGE));
-        let seen = (0..apply.len()).map(|_| open_again(program, path)).collect::<Result<Vec<_>>>()?;
+        let seen = (0..runs).map(|_| open_again(program, path)).collect::<Result<Vec<_>>>()?;
         ensure!(seen.iter().all(|seen| seen.digest == digest), "{name} does not show what was said");
         ensure!(seen.iter().all(|seen| seen.count == talk.posts), "{name} lost messages");
         Ok(Self { name, apply, save, len, seen })
@@ -97,9 +102,13 @@ pub(super) fn of_peer<P: Peer>(talk: &Talk, came: Came, runs: usize) -> Result<K
         let (saved, took) = time(|| P::save(&mut document));
         bytes = saved?;
         save.push(took);
+        if apply.last().is_some_and(|took| took.wall > PATIENCE_S) {
+            eprintln!("{}, {}: too slow to be repeated", P::NAME, came.name());
+            break;
+        }
     }
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("saved");
     std::fs::write(&path, &bytes)?;
-    Kept::new((P::NAME, P::NAME), talk, (apply, save), (&path, bytes.len() as u64))
+    Kept::new((P::NAME, P::NAME), talk, (apply, save), (&path, bytes.len() as u64), runs)
 }
