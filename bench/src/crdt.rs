@@ -15,6 +15,7 @@ use crate::report::Figure;
 use crate::talk::Talk;
 use crate::workload::Workload;
 use anyhow::Result;
+use metadata::Sizes;
 use result::{Came, Kept};
 
 pub(crate) const NAME: &str = "crdt";
@@ -49,23 +50,24 @@ pub(crate) fn run(workload: &Workload, runs: usize, options: Options) -> Result<
     let talk = Talk::new(workload, options.posts, 1..=16);
     eprintln!("{} events in {} flushes, {} bytes of text", talk.events, talk.flushes.len(), talk.text_len());
     let sent = own::send(&talk)?;
+    let sizes = Sizes::of(&talk, &sent)?;
     let mut figures = Vec::new();
     for came in [Came::Whole, Came::Flushes] {
         let peers = if options.no_peers { Vec::new() } else { peers(&talk, came, runs)? };
         let ours = own::receive(&talk, &sent, came, runs)?;
-        figures.extend(beside(came, &talk, &ours, &peers));
+        figures.extend(beside(came, &talk, &sizes, &ours, &peers));
     }
-    figures.extend(metadata::run(&talk, &sent)?);
+    figures.extend(sizes.figures());
     Ok(figures)
 }
 
 #[cfg(feature = "peers")]
 fn peers(talk: &Talk, came: Came, runs: usize) -> Result<Vec<Kept>> {
-    let mut all = Vec::new();
-    all.push(result::of_peer::<peers::Automerge>(talk, came, runs)?);
-    all.push(result::of_peer::<peers::Loro>(talk, came, runs)?);
-    all.push(result::of_peer::<peers::Yrs>(talk, came, runs)?);
-    Ok(all)
+    Ok(vec![
+        result::of_peer::<peers::Automerge>(talk, came, runs)?,
+        result::of_peer::<peers::Loro>(talk, came, runs)?,
+        result::of_peer::<peers::Yrs>(talk, came, runs)?,
+    ])
 }
 
 #[cfg(not(feature = "peers"))]
@@ -75,7 +77,7 @@ fn peers(_: &Talk, _: Came, _: usize) -> Result<Vec<Kept>> {
 }
 
 /// The figures of one way to come, each ahead of all peers or a miss.
-fn beside(came: Came, talk: &Talk, ours: &own::Received, peers: &[Kept]) -> Vec<Figure> {
+fn beside(came: Came, talk: &Talk, sizes: &Sizes, ours: &own::Received, peers: &[Kept]) -> Vec<Figure> {
     let events = talk.events as f64;
     let rate = |what: &str, spread: Spread| {
         Figure::new(NAME, format!("{}: {what}", came.name()), "events/s", spread.rate(events))
@@ -97,12 +99,13 @@ fn beside(came: Came, talk: &Talk, ours: &own::Received, peers: &[Kept]) -> Vec<
     ];
     if let Some(together) = &ours.together {
         let what = format!("all but full text, {} flushes a sync, by CPU time", own::TOGETHER);
-        figures.push(more(rate(&what, together.clone().per(1.0)), &peers_rate));
+        figures.push(more(rate(&what, *together), &peers_rate));
     }
+    let disk = |len: u64| Spread::of([len as f64]);
+    let saved = |peer: &Kept| peer.len as f64;
     figures.extend([
-        less(value("bytes on disk, full text included", "bytes", Spread::of([kept.len as f64])), &|peer| {
-            peer.len as f64
-        }),
+        less(value("bytes on disk but full text", "bytes", disk(kept.len - sizes.full_text)), &saved),
+        less(value("bytes on disk, full text included", "bytes", disk(kept.len)), &saved),
         Figure::once(NAME, format!("{}: of that the commit log", came.name()), "bytes", ours.log_len as f64),
         less(value("opened and last 50 messages", "ms", kept.opened()), &|peer| peer.opened().median),
         less(value("most memory by then", "MB", kept.memory()), &|peer| peer.memory().median),

@@ -1,6 +1,6 @@
 //! Bytes that are not what people said: everything that travels or is kept of an event besides its payload.
+use super::NAME;
 use super::own::{Sent, send, snapshot_len};
-use super::{NAME, own};
 use crate::report::Figure;
 use crate::talk::Talk;
 use anyhow::{Context, Result, ensure};
@@ -13,35 +13,62 @@ const HEAD_LEN: usize = 17;
 /// The flag and the seal's tag around a chunk of payloads.
 const AROUND_CHUNK: usize = 17;
 
-/// Counts.
-///
-/// # Errors
-/// The store's; a bundle of another format.
-pub(super) fn run(talk: &Talk, sent: &Sent) -> Result<Vec<Figure>> {
-    let events = talk.events as f64;
-    let each = |len: usize| len as f64 / events;
-    let figure = |what: &str, value| Figure::once(NAME, what, "bytes", value);
-    let whole = around_payloads(&sent.whole.channel)?;
-    let flushes = around_payloads(&sent.flushes)?;
-    // A snapshot holds no payload, but the words of all texts: of blank ones there are none.
-    let blank = talk.blank();
-    let of_blank = send(&blank)?;
-    let folder = tempfile::tempdir()?;
-    let snapshot = own::snapshot_len(&of_blank, folder.path())?;
-    let folder = tempfile::tempdir()?;
-    let with_texts = snapshot_len(sent, folder.path())?;
-    let packed: usize = of_blank.whole.channel.iter().map(Vec::len).sum();
-    let travelled = sent.whole.channel.iter().map(Vec::len).sum::<usize>();
-    Ok(vec![
-        figure("metadata an event, one bundle", each(whole.outside)).at_most(AIM),
-        figure("metadata an event, snapshot", snapshot as f64 / events).at_most(AIM),
-        figure("metadata an event, flush by flush", each(flushes.outside)),
-        figure("metadata and whatever of payloads is not text, one bundle", each(packed)),
-        figure("the whole bundle, an event", each(travelled)),
-        figure("the whole snapshot with its full text, an event", with_texts as f64 / events),
-        figure("payloads an event, before compression", each(whole.payloads)),
-        figure("text an event", each(talk.text_len())),
-    ])
+/// What the bytes of a talk consist of.
+pub(super) struct Sizes {
+    events: f64,
+    text: usize,
+    /// Bytes of the full text in the snapshot.
+    pub(super) full_text: u64,
+    snapshot: u64,
+    whole: Around,
+    flushes: Around,
+    travelled: usize,
+    /// Of the same talk with blanks for text.
+    blank: usize,
+}
+
+impl Sizes {
+    /// Counts.
+    ///
+    /// # Errors
+    /// The store's; a bundle of another format.
+    pub(super) fn of(talk: &Talk, sent: &Sent) -> Result<Self> {
+        // A snapshot holds no payload, but the words of all texts: of blank ones there are none.
+        let of_blank = send(&talk.blank())?;
+        let snapshot = snapshot_len(&of_blank)?;
+        let len = |sent: &Sent| sent.whole.channel.iter().map(Vec::len).sum();
+        Ok(Self {
+            events: talk.events as f64,
+            text: talk.text_len(),
+            full_text: snapshot_len(sent)?.saturating_sub(snapshot),
+            snapshot,
+            whole: around_payloads(&sent.whole.channel)?,
+            flushes: around_payloads(&sent.flushes)?,
+            travelled: len(sent),
+            blank: len(&of_blank),
+        })
+    }
+
+    /// Bytes an event.
+    pub(super) fn figures(&self) -> Vec<Figure> {
+        let figure = |what: &str, len: usize| Figure::once(NAME, what, "bytes", len as f64 / self.events);
+        let snapshot = self.snapshot as f64 / self.events;
+        vec![
+            figure("metadata an event, one bundle", self.whole.outside).at_most(AIM),
+            Figure::once(NAME, "metadata an event, snapshot", "bytes", snapshot).at_most(AIM),
+            figure("metadata an event, flush by flush", self.flushes.outside),
+            figure("metadata and whatever of payloads is not text, one bundle", self.blank),
+            figure("the whole bundle, an event", self.travelled),
+            Figure::once(
+                NAME,
+                "full text in the snapshot, an event",
+                "bytes",
+                self.full_text as f64 / self.events,
+            ),
+            figure("payloads an event, before compression", self.whole.payloads),
+            figure("text an event", self.text),
+        ]
+    }
 }
 
 struct Around {

@@ -5,7 +5,6 @@ use crate::measure::{Spread, Took, time};
 use crate::sender::{Prepared, all_bundles};
 use crate::talk::{Speakers, Talk};
 use anyhow::{Result, ensure};
-use std::path::Path;
 use terachat_core_store::LocalStore;
 use terachat_core_store::store::storage::MemoryStorage;
 use terachat_core_store::sync::{Bundle, Limits, Standing};
@@ -122,9 +121,10 @@ fn take_flushes(store: &mut LocalStore, sent: &Sent, share: usize) -> Result<()>
 ///
 /// # Errors
 /// The store's and the disk's.
-pub(super) fn snapshot_len(sent: &Sent, folder: &Path) -> Result<u64> {
-    let mut store = store_over(&sent.whole, Box::new(Disk::open(folder)?))?;
+pub(super) fn snapshot_len(sent: &Sent) -> Result<u64> {
+    let folder = tempfile::tempdir()?;
+    let mut store = store_over(&sent.whole, Box::new(Disk::open(folder.path())?))?;
     apply_all(&mut store, &sent.whole)?;
     store.snapshot()?;
-    Ok(std::fs::metadata(folder.join("snapshot"))?.len())
+    Ok(std::fs::metadata(folder.path().join("snapshot"))?.len())
 }
