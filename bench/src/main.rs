@@ -72,6 +72,8 @@ enum Measure {
     OpenChild(open::Child),
     #[command(hide = true)]
     CrdtChild(crdt::Child),
+    #[command(hide = true)]
+    GrowthChild(growth::Child),
 }
 
 fn main() -> Result<()> {
@@ -91,6 +93,10 @@ fn main() -> Result<()> {
         }
         Measure::CrdtChild(child) => {
             println!("{}", crdt::run_child(&child)?);
+            return Ok(());
+        }
+        Measure::GrowthChild(child) => {
+            println!("{}", growth::run_child(&child)?);
             return Ok(());
         }
         Measure::Identify(options) => show(on_one_core(|| identify::run(runs, options))?),
@@ -141,7 +147,8 @@ fn on_the_log(
         Measure::Search => show(search()?),
         Measure::Crdt(options) => show(crdt(options)?),
         Measure::Growth(options) => show(growth(options)?),
-        Measure::Identify(_) | Measure::Signatures | Measure::OpenChild(_) | Measure::CrdtChild(_) => {}
+        Measure::Identify(_) | Measure::Signatures => {}
+        Measure::OpenChild(_) | Measure::CrdtChild(_) | Measure::GrowthChild(_) => {}
     }
     Ok(())
 }

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use terachat_core_store::LocalStore;
 use terachat_core_store::model::{ChannelOp, Post, Style};
-use terachat_core_store::query::PageStart;
 use terachat_core_store::store::Storage;
 use terachat_core_store::sync::KeyId;
 use terachat_event::{DeviceKey, EventRef, LogId};
@@ -258,14 +257,6 @@ impl Speakers {
         &self.messages
     }
 
-    /// Shows a page and gives how many messages are on it.
-    ///
-    /// # Errors
-    /// The store's.
-    pub(crate) fn page(&self, start: PageStart, limit: usize) -> Result<usize> {
-        Ok(self.store.page(&self.log, start, limit)?.len())
-    }
-
     /// Does what the flush says: one signature, one commit.
     ///
     /// # Errors
@@ -321,6 +312,7 @@ fn draw() -> impl FnMut(usize) -> usize {
 mod tests {
     use super::*;
     use crate::workload::made_up;
+    use terachat_core_store::query::PageStart;
     use terachat_core_store::store::storage::MemoryStorage;
 
     #[test]
