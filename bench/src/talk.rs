@@ -318,14 +318,15 @@ mod tests {
     #[test]
     fn the_store_shows_what_was_done() {
         let workload = made_up(3000, 30);
-        let talk = Talk::new(&workload, 1500, 1..=16);
+        let talk = Talk::new(&workload, 1501, 1..=16);
         let count = |wanted: fn(&Act) -> bool| {
             talk.flushes.iter().flat_map(|flush| &flush.acts).filter(|act| wanted(act)).count()
         };
-        assert_eq!(count(|act| matches!(act, Act::Post { .. })), 1500);
+        assert_eq!(count(|act| matches!(act, Act::Post { .. })), 1501);
         assert_eq!(count(|act| matches!(act, Act::React { .. })), 75);
         assert_eq!(count(|act| matches!(act, Act::Pin { .. })), 15);
-        assert!((55..=60).contains(&count(|act| matches!(act, Act::Edit { .. }))));
+        // Who has said nothing yet edits nothing.
+        assert!((45..=60).contains(&count(|act| matches!(act, Act::Edit { .. }))));
         assert!(talk.flushes.iter().all(|flush| (1..=16).contains(&flush.acts.len())));
         let mut speakers = Speakers::new(Box::new(MemoryStorage::new())).unwrap();
         talk.flushes.iter().for_each(|flush| speakers.flush(flush).unwrap());
