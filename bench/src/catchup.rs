@@ -25,7 +25,7 @@ const AIM: f64 = 500_000.0;
 pub(crate) struct Options {
     /// Leave out automerge, loro and yrs.
     #[arg(long)]
-    no_peers: bool,
+    pub(crate) no_peers: bool,
     /// Apply once and stop, for a profiler.
     #[arg(long)]
     once: bool,
@@ -165,7 +165,11 @@ pub(crate) fn apply_all(store: &mut LocalStore, prepared: &Prepared) -> Result<(
     bundles.try_for_each(|bytes| apply(store, &Bundle::decode(bytes, Limits::PEER)?))
 }
 
-fn apply(store: &mut LocalStore, bundle: &Bundle) -> Result<()> {
+/// Takes in a bundle of which nothing is here.
+///
+/// # Errors
+/// The store's, and a bundle that was not taken whole.
+pub(crate) fn apply(store: &mut LocalStore, bundle: &Bundle) -> Result<()> {
     match store.apply_remote(bundle)? {
         Outcome::Applied { new, known: 0 } if new.len() == bundle.batch.events.len() => Ok(()),
         other => bail!("a bundle was not taken whole: {other:?}"),

@@ -1,5 +1,6 @@
 //! A message on its way: durable on the sender, across loopback, durable and visible on the reader.
 mod delivery;
+mod flushes;
 
 use crate::catchup::{apply_all, store_over};
 use crate::counting::{Counting, Counts};
@@ -14,6 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 use terachat_core_store::LocalStore;
 use terachat_core_store::model::{ChannelOp, Post};
+use terachat_core_store::store::Storage;
 use terachat_event::DeviceKey;
 use terachat_host::Disk;
 
@@ -36,10 +38,11 @@ pub(crate) fn run(workload: &Workload) -> Result<Vec<Figure>> {
     let mut figures = Vec::new();
     for (kind, prepared) in [("few chains", &few), ("all chains", &all)] {
         let folder = tempfile::tempdir()?;
-        let mut sender = Sender::new(prepared, workload, folder.path())?;
+        let mut sender = Sender::over(prepared, workload, Disk::open(folder.path())?)?;
         figures.extend(durable(kind, &mut sender, folder.path())?);
         figures.extend(together(kind, &mut sender)?);
         figures.extend(delivery::run(kind, sender, prepared)?);
+        figures.extend(flushes::run(kind, prepared, workload)?);
     }
     Ok(figures)
 }
@@ -54,9 +57,9 @@ pub(crate) struct Sender<'a> {
 }
 
 impl<'a> Sender<'a> {
-    fn new(prepared: &'a Prepared, workload: &'a Workload, folder: &Path) -> Result<Self> {
-        let (disk, counts) = Counting::over(Disk::open(folder)?);
-        let mut store = store_over(prepared, Box::new(disk))?;
+    fn over(prepared: &'a Prepared, workload: &'a Workload, storage: impl Storage + 'static) -> Result<Self> {
+        let (storage, counts) = Counting::over(storage);
+        let mut store = store_over(prepared, Box::new(storage))?;
         apply_all(&mut store, prepared)?;
         let records = workload.records.iter().cycle();
         Ok(Self { store, counts, key: device(0), prepared, records })

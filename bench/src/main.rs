@@ -4,12 +4,15 @@
 #![allow(clippy::print_stdout, reason = "the figures are the program's output")]
 mod catchup;
 mod counting;
+mod crdt;
+mod growth;
 mod identify;
 mod live;
 mod open;
 mod search;
 mod sender;
 mod signatures;
+mod talk;
 mod workload;
 
 use anyhow::Result;
@@ -46,6 +49,8 @@ enum Measure {
         open: open::Options,
         #[command(flatten)]
         identify: identify::Options,
+        #[command(flatten)]
+        growth: growth::Options,
     },
     /// A fresh device takes in the whole conversation.
     Catchup(catchup::Options),
@@ -59,8 +64,16 @@ enum Measure {
     Identify(identify::Options),
     /// Signatures are verified together.
     Signatures,
+    /// A talk with edits, reactions and pins, beside other CRDTs.
+    Crdt(crdt::Options),
+    /// Stores of ten thousand to a million events.
+    Growth(growth::Options),
     #[command(hide = true)]
     OpenChild(open::Child),
+    #[command(hide = true)]
+    CrdtChild(crdt::Child),
+    #[command(hide = true)]
+    GrowthChild(growth::Child),
 }
 
 fn main() -> Result<()> {
@@ -76,6 +89,14 @@ fn main() -> Result<()> {
     match cli.measure {
         Measure::OpenChild(child) => {
             println!("{}", open::run_child(&child)?);
+            return Ok(());
+        }
+        Measure::CrdtChild(child) => {
+            println!("{}", crdt::run_child(&child)?);
+            return Ok(());
+        }
+        Measure::GrowthChild(child) => {
+            println!("{}", growth::run_child(&child)?);
             return Ok(());
         }
         Measure::Identify(options) => show(on_one_core(|| identify::run(runs, options))?),
@@ -104,15 +125,19 @@ fn on_the_log(
     );
     let catchup = |options| on_one_core(|| catchup::run(workload, runs, options));
     let open = |options: open::Options| on_one_core(|| open::run(workload, runs, &options));
+    let crdt = |options| on_one_core(|| crdt::run(workload, runs, options));
+    let growth = |options| on_one_core(|| growth::run(workload, runs, options));
     let search = || on_one_core(|| search::run(workload, runs));
     // Two devices: both cores.
     let live = || live::run(workload);
     match measure {
-        Measure::All { catchup: first, open: second, identify: last } => {
+        Measure::All { catchup: first, open: second, identify: last, growth: sizes } => {
             show(catchup(first)?);
             show(open(second)?);
             show(live()?);
             show(search()?);
+            show(crdt(crdt::Options::whole(first.no_peers))?);
+            show(growth(sizes)?);
             show(on_one_core(|| signatures::run(runs))?);
             show(on_one_core(|| identify::run(runs, last))?);
         }
@@ -120,7 +145,10 @@ fn on_the_log(
         Measure::Open(options) => show(open(options)?),
         Measure::Live => show(live()?),
         Measure::Search => show(search()?),
-        Measure::Identify(_) | Measure::Signatures | Measure::OpenChild(_) => {}
+        Measure::Crdt(options) => show(crdt(options)?),
+        Measure::Growth(options) => show(growth(options)?),
+        Measure::Identify(_) | Measure::Signatures => {}
+        Measure::OpenChild(_) | Measure::CrdtChild(_) | Measure::GrowthChild(_) => {}
     }
     Ok(())
 }

@@ -57,14 +57,14 @@ pub(crate) struct Child {
 
 /// What the child saw.
 #[derive(Debug, Serialize, Deserialize)]
-struct Seen {
-    open_s: f64,
-    page_s: f64,
-    cpu_s: f64,
-    messages: usize,
-    memory_before: Option<u64>,
-    memory_most: Option<u64>,
-    memory_after: Option<u64>,
+pub(crate) struct Seen {
+    pub(crate) open_s: f64,
+    pub(crate) page_s: f64,
+    pub(crate) cpu_s: f64,
+    pub(crate) messages: usize,
+    pub(crate) memory_before: Option<u64>,
+    pub(crate) memory_most: Option<u64>,
+    pub(crate) memory_after: Option<u64>,
 }
 
 /// Measures.
@@ -105,7 +105,7 @@ pub(crate) fn run(workload: &Workload, runs: usize, options: &Options) -> Result
 
 /// What opening the store in `folder` takes, each time in a fresh process.
 fn reopen(kind: &str, folder: &Path, workload: &Workload, runs: usize, payloads: u64) -> Result<Vec<Figure>> {
-    let children = (0..runs).map(|_| child(folder)).collect::<Result<Vec<_>>>()?;
+    let children = (0..runs).map(|_| open_again(folder)).collect::<Result<Vec<_>>>()?;
     ensure!(
         children.iter().all(|seen| seen.messages == workload.records.len()),
         "messages are missing after opening"
@@ -145,7 +145,11 @@ fn reopen(kind: &str, folder: &Path, workload: &Workload, runs: usize, payloads:
     Ok(figures)
 }
 
-fn child(folder: &Path) -> Result<Seen> {
+/// Opens the store in this folder in a fresh process.
+///
+/// # Errors
+/// The child's.
+pub(crate) fn open_again(folder: &Path) -> Result<Seen> {
     let output = Command::new(std::env::current_exe()?).arg("open-child").arg(folder).output()?;
     if !output.status.success() {
         bail!("opening failed: {}", String::from_utf8_lossy(&output.stderr));
@@ -186,7 +190,11 @@ fn payloads_len(prepared: &Prepared) -> Result<u64> {
     Ok(len)
 }
 
-fn files(folder: &Path) -> Result<Vec<(String, u64)>> {
+/// The files of a folder with their lengths, by name.
+///
+/// # Errors
+/// The disk's.
+pub(crate) fn files(folder: &Path) -> Result<Vec<(String, u64)>> {
     let mut files = std::fs::read_dir(folder)?
         .map(|entry| {
             let entry = entry?;

@@ -1,7 +1,7 @@
 //! Full text: time to add, size of segments, time to find.
 #[cfg(feature = "oracles")]
 mod oracles;
-mod queries;
+pub(crate) mod queries;
 
 use crate::measure::{Spread, percentile, time};
 use crate::report::Figure;

@@ -152,7 +152,7 @@ fn parse_ts(ts: &str) -> Option<i64> {
 }
 
 /// A log whose authors, lengths, answers and word frequencies fall about as the real one's.
-fn made_up(records: usize, authors: usize) -> Workload {
+pub(crate) fn made_up(records: usize, authors: usize) -> Workload {
     let mut state = 4711u64;
     let mut draw = move |below: usize| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

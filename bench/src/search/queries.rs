@@ -2,7 +2,7 @@
 const EACH: usize = 300;
 
 /// Queries drawn from the log: what people search for is what people wrote. In the order of the kinds' names.
-pub(super) fn queries(bodies: &[&str]) -> Vec<(&'static str, Vec<String>)> {
+pub(crate) fn queries(bodies: &[&str]) -> Vec<(&'static str, Vec<String>)> {
     let mut random = 4711u64;
     let mut draw = move |below: usize| {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

@@ -4,7 +4,7 @@ use super::commit_log::{Blocks, StoredBlock};
 use super::index::{Moved, Places};
 use super::local_store::{CHUNK, LocalStore, META, RECORDS};
 use super::records::{self, Write};
-use super::{Block, BlockRef, Error as StoreError, compress};
+use super::{Block, BlockRef, Error as StoreError, compress, level_for};
 use crate::Error;
 use crate::sync::{Batch, Limits, decode_batch, encode_batch};
 use hashbrown::HashMap;
@@ -22,7 +22,8 @@ const SMALL_DUE: usize = 4 * 1024;
 const EVENTS_MAX: usize = 2048;
 /// Most bytes of payloads put together, but for a single event that is larger.
 const PAYLOADS_MAX: usize = 512 << 10;
-/// How hard payloads are compressed (Zstandard): harder than what somebody waits for, since it is done once.
+/// How hard what was put together is compressed (Zstandard): harder than what somebody waits for, since it is done once. What
+/// stays as it came stays as small as it was: a segment may be full of it, and seconds would go to save a few hundredths.
 const LEVEL: i32 = 9;
 /// Most bytes of records put together, but for a single one that is larger.
 const RECORDS_MAX: usize = 1 << 20;
@@ -192,8 +193,8 @@ impl Plan<'_> {
         if positions.len() >= SMALL || !index.frozen.is_empty() {
             self.close(&log)?;
             let places = Places::Same { first_chunk };
-            let bodies = std::iter::once(Body::new(META, block.body))
-                .chain(chunks.into_iter().map(|chunk| Body::new(CHUNK, chunk)));
+            let bodies = std::iter::once(Body::as_it_was(META, block.body))
+                .chain(chunks.into_iter().map(|chunk| Body::as_it_was(CHUNK, chunk)));
             self.out.batches.push((self.out.commits.len(), log, positions.end, places));
             self.out.commits.push(bodies.collect());
             return Ok(());
@@ -323,7 +324,16 @@ fn put_together(writes: Vec<Write>) -> Vec<Vec<Body>> {
 
 impl Body {
     fn new(kind: u8, bytes: Vec<u8>) -> Self {
-        let packed = compress(&bytes, LEVEL);
+        Self::packed(kind, bytes, LEVEL)
+    }
+
+    fn as_it_was(kind: u8, bytes: Vec<u8>) -> Self {
+        let level = level_for(bytes.len());
+        Self::packed(kind, bytes, level)
+    }
+
+    fn packed(kind: u8, bytes: Vec<u8>, level: i32) -> Self {
+        let packed = compress(&bytes, level);
         let is_packed = packed.len() < bytes.len();
         Self { kind, bytes: SecretBytes::take(if is_packed { packed } else { bytes }), is_packed }
     }

@@ -20,8 +20,10 @@ pub(super) const META: u8 = 1;
 pub(super) const CHUNK: u8 = 2;
 pub(super) const RECORDS: u8 = 3;
 
-/// Payload chunks kept unpacked: about 2 MiB.
-const CACHE_LEN: usize = 32;
+/// Bytes of payload chunks kept unpacked, besides the last one that was asked for.
+const CACHE_BYTES: usize = 2 << 20;
+/// Chunks kept at most. A message that came alone is a chunk of its own: a page shows more of them than large chunks are kept.
+const CACHE_LEN: usize = 128;
 
 /// Everything a device knows, on its own disk: the spaces' logs with their states, and the device's own records.
 ///
@@ -412,8 +414,9 @@ impl LocalStore {
             cache.push(entry);
         } else {
             let chunk = Arc::new(self.log.read(at)?);
-            if cache.len() == CACHE_LEN {
-                cache.remove(0);
+            let mut held = cache.iter().map(|(_, chunk)| chunk.len()).sum::<usize>();
+            while !cache.is_empty() && (cache.len() >= CACHE_LEN || held + chunk.len() > CACHE_BYTES) {
+                held -= cache.remove(0).1.len();
             }
             cache.push((at, chunk));
         }

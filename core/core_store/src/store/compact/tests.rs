@@ -132,6 +132,29 @@ fn small_commits_are_put_together_and_nothing_is_lost() {
     serves_everybody(&mut a, logs);
 }
 
+/// A batch that is large enough as it came is not compressed anew: its blocks have the lengths they had.
+#[test]
+fn what_stays_as_it_came_stays_as_small_as_it_was() {
+    let (mut a, _, logs) = conversation(Box::new(MemoryStorage::new()));
+    let bodies: Vec<String> = (0..600).map(|n: u32| format!("{} and {}", n * 7919, n * n % 977)).collect();
+    let large: Vec<ChannelOp<'_>> = bodies.iter().map(|body| text(body)).collect();
+    let first = a.post(logs[0], &large).unwrap()[0];
+    let second = a.post(logs[0], &large).unwrap()[0];
+    // From the first batch's payloads to the description of the second, which stands right behind them.
+    let len = |a: &Device| {
+        let index = a.store.index(&logs[0]).unwrap();
+        let [first, second] = [first, second].map(|event| index.find(&event).unwrap());
+        let chunk = index.chunks[index.event(first).chunk as usize];
+        let meta = index.metas[index.batch_of(second)];
+        assert_eq!(chunk.segment(), meta.segment());
+        meta.fields()[1] - chunk.fields()[1]
+    };
+    let before = len(&a);
+    a.store.compact().unwrap();
+    assert!(a.store.log.is_rewritten(1));
+    assert_eq!(len(&a), before);
+}
+
 fn payloads_len(device: &Device) -> u64 {
     let indexes = device.store.logs().into_iter().map(|log| device.store.index(&log).unwrap());
     indexes.flat_map(|index| &index.events).map(|event| u64::from(event.len)).sum()

@@ -708,3 +708,27 @@ fn a_wrong_key_is_told_apart_from_damage() {
     let error = crate::LocalStore::open(Box::new(storage), &wrong, entropy).err();
     assert_eq!(error, Some(Error::Store(crate::store::Error::WrongKey)));
 }
+
+/// Of small chunks the cache once kept as few as of large ones, so that showing a page of messages that came one by one read
+/// all of them from the disk again each time.
+#[test]
+fn a_page_of_single_messages_stays_in_memory_and_large_ones_do_not_fill_it() {
+    let mut a = Device::new(1);
+    let space = a.found();
+    let log = a.create_channel(space, "general");
+    let held = |a: &Device| {
+        let cache = a.store.cache.borrow();
+        (cache.len(), cache.iter().map(|(_, chunk)| chunk.len()).sum::<usize>())
+    };
+    (0..200).for_each(|n| _ = a.say(log, &format!("message {n}")));
+    a.store.page(&log, PageStart::Newest, 50).unwrap();
+    assert_eq!(held(&a).0, 50);
+    a.store.page(&log, PageStart::Newest, 200).unwrap();
+    assert_eq!(held(&a).0, super::CACHE_LEN);
+    let large = "x".repeat(60_000);
+    (0..50).for_each(|_| _ = a.say(log, &large));
+    let page = a.store.page(&log, PageStart::Newest, 50).unwrap();
+    assert!(page.iter().all(|message| message.body == large));
+    let (chunks, bytes) = held(&a);
+    assert!((30..=35).contains(&chunks) && bytes <= super::CACHE_BYTES, "{chunks} chunks, {bytes} bytes");
+}
