@@ -9,6 +9,7 @@ pub mod suite;
 
 pub use error::BoardError;
 pub use memory::MemoryBoard;
+pub(crate) use record::FRAME_LEN;
 pub use record::{BoardRecord, DHT_RECORD_LEN, RECORD_LEN_MAX, RECORD_LIFETIME_MS_MAX, RecordKey};
 
 /// Longest [`Cursor`] in bytes.
