@@ -405,6 +405,10 @@ pub enum Answer {
         /// One by one.
         changes: Vec<LiveChange>,
     },
+    /// What was left on a board.
+    BoardPublished(BoardPublished),
+    /// What a board brought.
+    BoardFetched(BoardFetched),
     /// What putting small commits together saved.
     Compacted {
         /// Bytes of the commit log before.
@@ -412,6 +416,40 @@ pub enum Answer {
         /// Bytes after.
         after: u64,
     },
+}
+
+/// What one call left on a board.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BoardPublished {
+    /// Events.
+    pub events: usize,
+    /// Records that hold them, padded.
+    pub records: usize,
+    /// Their bytes.
+    pub len: u64,
+    /// Spaces of which nothing was left, with the reason.
+    pub skipped: Vec<String>,
+    /// Whether there is more: call again.
+    pub more: bool,
+}
+
+/// What one call took from a board.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BoardFetched {
+    /// New events.
+    pub added: usize,
+    /// Events that were here already.
+    pub known: usize,
+    /// Parcels that were opened for the first time.
+    pub parcels: usize,
+    /// What waits (for a key, a parent, an author, a record), with the reason: the first 100. It is read again at each call.
+    pub waiting: Vec<String>,
+    /// How many records, parcels and parts of them were left aside: damaged, forged, or nothing a member would write.
+    pub left: usize,
+    /// Why, of the first 100.
+    pub reasons: Vec<String>,
+    /// Whether there is more: call again.
+    pub more: bool,
 }
 
 /// One change of an answer that is followed.

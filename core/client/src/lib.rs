@@ -13,6 +13,7 @@ pub mod api;
 mod arrange;
 mod audit;
 mod backup;
+mod board;
 mod bundle_file;
 mod card;
 mod check;

@@ -30,10 +30,10 @@ pub struct Piece {
 }
 
 impl BoardStream {
-    /// The stream of `device` for whoever knows `root`, in its `generation`-th attempt.
-    pub fn derive(root: &Secret<32>, log: &LogId, device: &DeviceId, generation: u64) -> Self {
+    /// The stream of `device` for whoever knows `root`, in a span of time (`docs/format/board.md`).
+    pub fn derive(root: &Secret<32>, log: &LogId, device: &DeviceId, bucket: u64) -> Self {
         let channel = log.channel.map_or([0; 32], |channel| channel.0);
-        let parts: [&[u8]; 4] = [&log.space.0, &channel, &device.0, &generation.to_le_bytes()];
+        let parts: [&[u8]; 4] = [&log.space.0, &channel, &device.0, &bucket.to_le_bytes()];
         Self { secret: derive_key("terachat 2026-11 board stream", root, &parts) }
     }
 
@@ -81,11 +81,6 @@ impl BoardStream {
             .map_err(|_| BoardError::Content("it does not open"))?;
         plain.truncate(len);
         piece_of(plain)
-    }
-
-    /// The same record with a later end. Whoever can read it can do so.
-    pub fn renew(&self, number: u64, record: &BoardRecord, expires_ms: u64) -> BoardRecord {
-        BoardRecord::sign(&DeviceKey::from_seed(&self.seed(number)), expires_ms, record.content())
     }
 
     fn seed(&self, number: u64) -> Secret<32> {
@@ -187,8 +182,8 @@ mod tests {
 
     const END: u64 = 1_000;
 
-    fn stream(root: u8, log: &LogId, device: u8, generation: u64) -> BoardStream {
-        BoardStream::derive(&Secret::take(&mut [root; 32]), log, &DeviceId([device; 32]), generation)
+    fn stream(root: u8, log: &LogId, device: u8, bucket: u64) -> BoardStream {
+        BoardStream::derive(&Secret::take(&mut [root; 32]), log, &DeviceId([device; 32]), bucket)
     }
 
     fn log() -> LogId {
@@ -218,15 +213,6 @@ mod tests {
             assert_ne!(stream.key(number), record.key());
             assert_eq!(stream.open(number, &record), Err(BoardError::Content("it belongs elsewhere")));
         }
-    }
-
-    #[test]
-    fn a_renewed_record_holds_the_same_for_longer() {
-        let stream = stream(1, &log(), 1, 0);
-        let record = stream.seal(3, &piece(b"words"), END, &mut Counter::default());
-        let renewed = stream.renew(3, &record, 2 * END);
-        assert_eq!((renewed.content(), renewed.expires_ms()), (record.content(), 2 * END));
-        assert_eq!(stream.open(3, &renewed), Ok(piece(b"words")));
     }
 
     /// What a member who lies can sign: content of any kind.
