@@ -12,6 +12,12 @@ mod root;
 mod ticket;
 
 pub(crate) use fetch::Round;
+#[cfg(test)]
+pub(crate) use {
+    book::Shelf,
+    parcel::{Budget, Parcel, Stream},
+    root::RootId,
+};
 
 /// How long the records of one bucket are written, in milliseconds: 30 days. They are kept for as long again.
 pub(crate) const BUCKET_MS: u64 = 30 * 24 * 3600 * 1000;

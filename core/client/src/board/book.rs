@@ -1,5 +1,5 @@
-use super::root::RootId;
 use super::bucket;
+use super::root::RootId;
 use crate::{Client, Error};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,11 +16,11 @@ const WAITING_MAX: usize = 64;
 /// What one book is about: the records of one log on one board in one bucket. The ticket's id where they are for whoever
 /// holds a ticket, zeros where they are for an epoch's members.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Shelf {
-    pub(super) board: [u8; ID_LEN],
-    pub(super) bucket: u64,
-    pub(super) log: LogId,
-    pub(super) ticket: RootId,
+pub(crate) struct Shelf {
+    pub(crate) board: [u8; ID_LEN],
+    pub(crate) bucket: u64,
+    pub(crate) log: LogId,
+    pub(crate) ticket: RootId,
 }
 
 impl Shelf {

@@ -15,7 +15,7 @@ use terachat_event::{DeviceId, Equivocation, EventHash, LogId, SpaceId};
 use terachat_group::Group;
 
 /// What one call reads at most, beside the parcel it is in.
-const BUDGET: Budget = Budget { records: 1 << 14, len: 64 << 20 };
+pub(super) const BUDGET: Budget = Budget { records: 1 << 14, len: 64 << 20 };
 /// Epochs beyond the control log that are looked into, per round.
 const AHEAD_MAX: usize = 64;
 /// Reasons that are told one by one.
@@ -27,8 +27,10 @@ type At = (Shelf, RootId, DeviceId);
 /// Reading a board until nothing more follows from anything: as many calls as it takes.
 #[derive(Default)]
 pub(crate) struct Round {
-    /// Where the last call stopped.
-    after: Option<At>,
+    /// All streams.
+    streams: Vec<At>,
+    /// Which of them was read last.
+    after: Option<usize>,
     /// Streams in a row that had nothing new.
     quiet: usize,
     /// Epochs of which the commit is known and its event is not, to read on in: nothing else is done with them.
@@ -41,15 +43,15 @@ pub(crate) struct Round {
 pub(super) struct Visit<'a> {
     board: &'a dyn Board,
     pub(super) budget: Budget,
-    pub(super) told: BoardFetched,
+    told: BoardFetched,
     /// Whether what waits is read again.
-    pub(super) again: bool,
-    pub(super) books: BTreeMap<Shelf, Book>,
+    again: bool,
+    books: BTreeMap<Shelf, Book>,
 }
 
 impl<'a> Visit<'a> {
-    pub(super) fn new(board: &'a dyn Board) -> Self {
-        Self { board, budget: BUDGET, told: BoardFetched::default(), again: true, books: BTreeMap::new() }
+    pub(super) fn new(board: &'a dyn Board, budget: Budget, again: bool) -> Self {
+        Self { board, budget, told: BoardFetched::default(), again, books: BTreeMap::new() }
     }
 
     fn leave(&mut self, why: String) {
@@ -79,12 +81,21 @@ impl Client {
     /// # Errors
     /// [`Error::Board`] when the board cannot be read, [`Error::Store`]; what was taken in before stays.
     pub fn board_fetch(&mut self, board: &dyn Board, now_ms: u64) -> Result<BoardFetched, Error> {
+        self.board_fetch_within(board, now_ms, BUDGET)
+    }
+
+    pub(crate) fn board_fetch_within(
+        &mut self,
+        board: &dyn Board,
+        now_ms: u64,
+        budget: Budget,
+    ) -> Result<BoardFetched, Error> {
         self.now_ms = now_ms;
         self.resume();
         self.drop_old_books()?;
         let id = board.id();
         let mut round = self.boards.remove(&id).unwrap_or_default();
-        let mut visit = Visit::new(board);
+        let mut visit = Visit::new(board, budget, true);
         visit.told.more = !self.go_round(&mut visit, &mut round)?;
         visit.told.waiting = round.waiting.values().take(REASONS_MAX).cloned().collect();
         if visit.told.more {
@@ -96,23 +107,31 @@ impl Client {
     /// Reads until nothing moves any more, or the budget is spent. Gives back whether it came to the end.
     fn go_round(&mut self, visit: &mut Visit<'_>, round: &mut Round) -> Result<bool, Error> {
         loop {
-            let plan = self.plan(visit.board, round)?;
-            let from = round.after.and_then(|after| plan.streams.iter().position(|at| *at == after));
-            let from = from.map_or(0, |at| at + 1);
-            let all = plan.streams.len();
-            for at in plan.streams.iter().cycle().skip(from).take(all) {
+            let Plan { roots, streams } = self.plan(visit.board, round)?;
+            if streams != round.streams {
+                // Another epoch, member or channel: a round is one of all that there is.
+                let after = round.after.and_then(|after| round.streams.get(after));
+                round.after = after.and_then(|after| streams.iter().position(|at| at == after));
+                (round.streams, round.quiet) = (streams, 0);
+            }
+            let all = round.streams.len();
+            for _ in 0..all {
                 if visit.budget.is_spent() {
                     return Ok(false);
                 }
-                let Some(root) = plan.roots.get(&at.1) else { continue };
-                let moved = self.visit(visit, round, at, root)?;
+                let next = round.after.map_or(0, |after| after + 1) % all;
+                let at = round.streams[next];
+                let moved = match roots.get(&at.1) {
+                    Some(root) => self.visit(visit, round, &at, root)?,
+                    None => false,
+                };
                 round.quiet = if moved { 0 } else { round.quiet + 1 };
-                round.after = Some(*at);
+                round.after = Some(next);
                 if round.quiet >= all {
-                    return Ok(true);
+                    break;
                 }
             }
-            if all == 0 {
+            if round.quiet >= all {
                 return Ok(true);
             }
         }
@@ -197,10 +216,6 @@ impl Client {
                     if again {
                         reading.wait(from);
                         round.waiting.insert((*at, from), why.clone());
-                        if *device == self.identity.device_id() {
-                            // What it left is not there any more, so it is to be left again.
-                            book.forget();
-                        }
                     }
                     visit.leave(why);
                 }
@@ -213,7 +228,9 @@ impl Client {
                 break;
             }
             let taken = match stream.read(visit.board, number, self.now_ms, &mut visit.budget)? {
-                Found::Parcel { bytes, .. } => self.take_parcel(visit, round, (at, root), &mut book, &bytes, false)?,
+                Found::Parcel { bytes, .. } => {
+                    self.take_parcel(visit, round, (at, root), &mut book, &bytes, false)?
+                }
                 Found::Broken { again: false, .. } => Taken::Done,
                 Found::Broken { why, .. } => Taken::Waits(why),
                 Found::End => Taken::Waits("a record is missing; it may still come".to_owned()),
@@ -312,17 +329,22 @@ impl Client {
                         return Ok(Taken::Waits(format!("{}: {why}", self.channel_name(&log))));
                     }
                     // Its sender may stand on another branch of a chain that forked.
-                    Err(Error::Store(error)) if is_doubtful(&error) => return Ok(Taken::Waits(error.to_string())),
+                    Err(Error::Store(error)) if is_doubtful(&error) => {
+                        return Ok(Taken::Waits(error.to_string()));
+                    }
                     Err(error) => return Err(error),
                 }
             }
             Frame::Tree { space, bytes } if space == log.space => {
-                let joined = self.memberships.get(&space).is_some_and(|membership| membership.current.is_some());
+                let joined =
+                    self.memberships.get(&space).is_some_and(|membership| membership.current.is_some());
                 let is_wanted = self.wanted_tree(&space) == Some(*blake3::hash(&bytes).as_bytes());
                 if is_wanted && self.take_tree(space, bytes)? {
                     self.opened(space)?;
                 } else if !joined && !is_wanted {
-                    return Ok(Taken::Waits("a ratchet tree waits for the event that it belongs to".to_owned()));
+                    return Ok(Taken::Waits(
+                        "a ratchet tree waits for the event that it belongs to".to_owned(),
+                    ));
                 }
             }
             Frame::Proof { bytes } => {

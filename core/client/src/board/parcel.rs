@@ -15,7 +15,7 @@ const GAP: u64 = 2;
 
 /// What one device leaves for others in one piece.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Parcel<'a> {
+pub(crate) enum Parcel<'a> {
     /// Frames as in a bundle file.
     Frames(&'a [u8]),
     /// An MLS commit of the epoch whose members the parcel is for: it leads them to the next epoch's records.
@@ -23,13 +23,13 @@ pub(super) enum Parcel<'a> {
 }
 
 impl<'a> Parcel<'a> {
-    pub(super) fn frames(frames: &[Frame]) -> Vec<u8> {
+    pub(crate) fn frames(frames: &[Frame]) -> Vec<u8> {
         let mut bytes = vec![VERSION, FRAMES];
         frames.iter().for_each(|frame| crate::bundle_file::put(&mut bytes, frame));
         bytes
     }
 
-    pub(super) fn step(commit: &[u8]) -> Vec<u8> {
+    pub(crate) fn step(commit: &[u8]) -> Vec<u8> {
         [&[VERSION, STEP], commit].concat()
     }
 
@@ -47,11 +47,11 @@ impl<'a> Parcel<'a> {
 
 /// How much one call may read, so that no board decides how long it takes.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Budget {
+pub(crate) struct Budget {
     /// Records to be asked for.
-    pub(super) records: u32,
+    pub(crate) records: u32,
     /// Bytes to be read.
-    pub(super) len: usize,
+    pub(crate) len: usize,
 }
 
 impl Budget {
@@ -77,14 +77,14 @@ pub(super) enum Found {
 }
 
 /// One device's records of a shelf, for those who know a root.
-pub(super) struct Stream(BoardStream);
+pub(crate) struct Stream(BoardStream);
 
 impl Stream {
-    pub(super) fn of(shelf: &Shelf, root: &Root, device: &DeviceId) -> Self {
+    pub(crate) fn of(shelf: &Shelf, root: &Root, device: &DeviceId) -> Self {
         Self(BoardStream::derive(&root.secret, &shelf.log, device, shelf.bucket))
     }
 
-    pub(super) fn inner(&self) -> &BoardStream {
+    pub(crate) fn inner(&self) -> &BoardStream {
         &self.0
     }
 

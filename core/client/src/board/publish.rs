@@ -1,5 +1,5 @@
 use super::book::{Shelf, thing};
-use super::fetch::{Round, Visit, is_own};
+use super::fetch::{BUDGET, Round, Visit, is_own};
 use super::parcel::{Parcel, Stream};
 use super::root::{Root, RootId};
 use super::{BUCKET_MS, bucket};
@@ -96,7 +96,8 @@ impl Client {
             let parcel = Parcel::frames(&[Frame::Proof { bytes: bytes.clone() }]);
             self.publish_thing(leaving, control, &tip, &bytes, parcel)?;
         }
-        let channels = self.store.logs().into_iter().filter(|log| log.space == space && log.channel.is_some());
+        let channels =
+            self.store.logs().into_iter().filter(|log| log.space == space && log.channel.is_some());
         for log in channels.collect::<Vec<_>>() {
             self.publish_log(leaving, log, &tip, &recent)?;
         }
@@ -104,7 +105,11 @@ impl Client {
     }
 
     /// The commits that lead on from recent epochs, for those who are still in one.
-    fn steps(&self, space: &SpaceId, recent: &BTreeSet<EventHash>) -> Result<Vec<(EventHash, Vec<u8>)>, Error> {
+    fn steps(
+        &self,
+        space: &SpaceId,
+        recent: &BTreeSet<EventHash>,
+    ) -> Result<Vec<(EventHash, Vec<u8>)>, Error> {
         let Some(control) = self.store.control(space)? else { return Ok(Vec::new()) };
         let commits = control.events().filter_map(|(event, _)| commit_of(event));
         let recent = commits.filter(|commit| recent.contains(&commit.previous));
@@ -178,7 +183,7 @@ impl Client {
     fn find_end(&mut self, leaving: &Leaving<'_>, shelf: &Shelf, root: &Root) -> Result<(), Error> {
         let at = (*shelf, root.id, self.identity.device_id());
         loop {
-            let mut visit = Visit { again: false, ..Visit::new(leaving.board) };
+            let mut visit = Visit::new(leaving.board, BUDGET, false);
             self.visit(&mut visit, &mut Round::default(), &at, root)?;
             if !visit.budget.is_spent() {
                 return Ok(());

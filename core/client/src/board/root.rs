@@ -10,16 +10,16 @@ const EPOCHS_READ: usize = 64;
 const EPOCHS_COUNTED: usize = 32;
 
 /// Names a root without telling it.
-pub(super) type RootId = [u8; 16];
+pub(crate) type RootId = [u8; 16];
 
 /// The secret that a set of streams is derived from: an epoch's, or a ticket's.
-pub(super) struct Root {
-    pub(super) id: RootId,
-    pub(super) secret: Secret<32>,
+pub(crate) struct Root {
+    pub(crate) id: RootId,
+    pub(crate) secret: Secret<32>,
     /// The event that made the epoch, if it is known here.
-    pub(super) commit: Option<EventHash>,
+    pub(crate) commit: Option<EventHash>,
     /// Whether what stands under it counts as being there for everybody.
-    pub(super) counts: bool,
+    pub(crate) counts: bool,
 }
 
 impl Root {
@@ -32,7 +32,7 @@ impl Root {
 
 impl Client {
     /// The epochs of a space whose secrets are here: the newest first, then those of commits that do not count.
-    pub(super) fn roots(&self, space: &SpaceId) -> Result<Vec<Root>, Error> {
+    pub(crate) fn roots(&self, space: &SpaceId) -> Result<Vec<Root>, Error> {
         let chain = self.epochs(space)?;
         let counted = self.counted(&chain);
         let newest = chain.iter().rev().take(EPOCHS_READ);

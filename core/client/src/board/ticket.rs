@@ -1,6 +1,6 @@
 //! What an invitation carries so that its holder can read the board before it is in any epoch.
-use super::root::Root;
 use super::bucket;
+use super::root::Root;
 use crate::{Client, Error};
 use terachat_event::{DeviceId, SpaceId};
 use terachat_vault::{Secret, SecretBytes};
@@ -37,7 +37,9 @@ impl Client {
         let (mut roots, mut done) = (Vec::new(), Vec::new());
         for (name, value) in self.store.records(&prefix) {
             let invited = name[prefix.len()..].try_into().ok().map(DeviceId);
-            let (Some(invited), Some((at, secret))) = (invited, value.split_first_chunk::<8>()) else { continue };
+            let (Some(invited), Some((at, secret))) = (invited, value.split_first_chunk::<8>()) else {
+                continue;
+            };
             let Ok(mut secret) = secret.try_into() else { continue };
             let is_old = now.saturating_sub(u64::from_le_bytes(*at)) >= BUCKETS_MAX;
             if is_old || !self.is_member(space, &invited) || self.has_spoken(space, &invited) {
@@ -69,7 +71,9 @@ impl Client {
         let (mut held, mut done) = (Vec::new(), Vec::new());
         for (name, value) in self.store.records(HELD) {
             let space = name[HELD.len()..].try_into().ok().map(SpaceId);
-            let (Some(space), Some((inviter, secret))) = (space, value.split_first_chunk::<32>()) else { continue };
+            let (Some(space), Some((inviter, secret))) = (space, value.split_first_chunk::<32>()) else {
+                continue;
+            };
             let Ok(mut secret) = secret.try_into() else { continue };
             if self.memberships.get(&space).is_some_and(|membership| membership.current.is_some()) {
                 done.push((name.to_vec(), None));

@@ -145,7 +145,7 @@ fn padded(piece: &Piece) -> Vec<u8> {
     let record_len =
         record_lens().find(|record_len| *record_len >= len + OVERHEAD).expect("it was cut to fit");
     let mut plain = Vec::with_capacity(record_len);
-    plain.push(u8::from(piece.first) * FIRST | u8::from(piece.last) * LAST);
+    plain.push((u8::from(piece.first) * FIRST) | (u8::from(piece.last) * LAST));
     plain.extend_from_slice(&u32::try_from(len).expect("it fits a record").to_le_bytes());
     plain.extend_from_slice(&piece.bytes);
     plain.resize(record_len - OVERHEAD + PIECE_HEAD_LEN, 0);

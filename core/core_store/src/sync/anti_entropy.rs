@@ -51,10 +51,14 @@ impl LocalStore {
         let Some(index) = self.index(log) else { return Ok((Vec::new(), false)) };
         let known = |device: &DeviceId| theirs.get(device).copied().unwrap_or(0);
         // Most of the time there is nothing new, which the heads tell.
-        if index.devices().all(|device| index.standing_of(device).is_none_or(|head| head.seq <= known(device))) {
+        if index
+            .devices()
+            .all(|device| index.standing_of(device).is_none_or(|head| head.seq <= known(device)))
+        {
             return Ok((Vec::new(), false));
         }
-        let beyond = |event: &EventRef| index.frozen.get(&event.author).is_some_and(|from| event.seq >= *from);
+        let beyond =
+            |event: &EventRef| index.frozen.get(&event.author).is_some_and(|from| event.seq >= *from);
         let lacks = |event: EventRef| event.seq > known(&event.author) && !beyond(&event);
         let missing: Vec<u32> = (0..index.len()).filter(|at| lacks(index.event_ref(*at))).collect();
         if !index.frozen.is_empty() && (0..index.len()).any(|at| index.hash(at).is_none()) {
