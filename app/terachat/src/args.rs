@@ -6,7 +6,7 @@ mod store;
 mod vault;
 
 pub(crate) use command::{
-    BundleCommand, CategoryCommand, ChannelCommand, Command, DemoArgs, ImportArgs, KeysCommand, ListenArgs,
+    BoardCommand, BundleCommand, CategoryCommand, ChannelCommand, Command, DemoArgs, ImportArgs, KeysCommand, ListenArgs,
     MemberCommand, ReadArgs, RoleCommand, SpaceCommand, SyncArgs,
 };
 pub(crate) use global::Global;

@@ -433,6 +433,16 @@ pub struct BoardPublished {
     pub more: bool,
 }
 
+impl BoardPublished {
+    /// Adds what the next call left.
+    pub fn add(&mut self, next: Self) {
+        self.events += next.events;
+        self.records += next.records;
+        self.len += next.len;
+        (self.skipped, self.more) = (next.skipped, next.more);
+    }
+}
+
 /// What one call took from a board.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BoardFetched {
@@ -450,6 +460,22 @@ pub struct BoardFetched {
     pub reasons: Vec<String>,
     /// Whether there is more: call again.
     pub more: bool,
+}
+
+impl BoardFetched {
+    /// Adds what the next call took.
+    pub fn add(&mut self, mut next: Self) {
+        self.added += next.added;
+        self.known += next.known;
+        self.parcels += next.parcels;
+        self.left += next.left;
+        self.reasons.append(&mut next.reasons);
+        self.reasons.truncate(Self::REASONS_MAX);
+        (self.waiting, self.more) = (next.waiting, next.more);
+    }
+
+    /// Reasons that are told one by one.
+    pub const REASONS_MAX: usize = 100;
 }
 
 /// One change of an answer that is followed.

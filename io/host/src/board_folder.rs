@@ -33,6 +33,11 @@ pub struct FolderBoard {
 }
 
 impl FolderBoard {
+    /// Whether there is a board in `folder`.
+    pub fn is_in(folder: &Path) -> bool {
+        folder.join(NAME).is_file()
+    }
+
     /// Opens the board in `folder`, or begins one there.
     ///
     /// # Errors

@@ -18,8 +18,6 @@ use terachat_group::Group;
 pub(super) const BUDGET: Budget = Budget { records: 1 << 14, len: 64 << 20 };
 /// Epochs beyond the control log that are looked into, per round.
 const AHEAD_MAX: usize = 64;
-/// Reasons that are told one by one.
-const REASONS_MAX: usize = 100;
 
 /// One stream of a round.
 type At = (Shelf, RootId, DeviceId);
@@ -56,7 +54,7 @@ impl<'a> Visit<'a> {
 
     fn leave(&mut self, why: String) {
         self.told.left += 1;
-        if self.told.reasons.len() < REASONS_MAX {
+        if self.told.reasons.len() < BoardFetched::REASONS_MAX {
             self.told.reasons.push(why);
         }
     }
@@ -97,7 +95,7 @@ impl Client {
         let mut round = self.boards.remove(&id).unwrap_or_default();
         let mut visit = Visit::new(board, budget, true);
         visit.told.more = !self.go_round(&mut visit, &mut round)?;
-        visit.told.waiting = round.waiting.values().take(REASONS_MAX).cloned().collect();
+        visit.told.waiting = round.waiting.values().take(BoardFetched::REASONS_MAX).cloned().collect();
         if visit.told.more {
             self.boards.insert(id, round);
         }

@@ -18,10 +18,9 @@ impl World {
             assert!(call < 100, "publishing never ends");
             let now = self.now;
             let told = self.of(name).board_publish(board, now).unwrap();
-            all.events += told.events;
-            all.records += told.records;
-            all.skipped = told.skipped;
-            if !told.more {
+            let more = told.more;
+            all.add(told);
+            if !more {
                 break;
             }
         }
@@ -40,13 +39,10 @@ impl World {
         for call in 0.. {
             assert!(call < 10_000, "fetching never ends");
             let now = self.now;
-            let mut told = self.of(name).board_fetch_within(board, now, budget).unwrap();
-            all.added += told.added;
-            all.known += told.known;
-            all.left += told.left;
-            all.reasons.append(&mut told.reasons);
-            all.waiting = told.waiting;
-            if !told.more {
+            let told = self.of(name).board_fetch_within(board, now, budget).unwrap();
+            let more = told.more;
+            all.add(told);
+            if !more {
                 break;
             }
         }

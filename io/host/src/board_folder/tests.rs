@@ -36,6 +36,7 @@ fn a_board_outlives_its_value_and_keeps_its_name() {
 #[test]
 fn what_is_no_board_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
+    assert!(!FolderBoard::is_in(folder.path()));
     fs::write(folder.path().join("letter.txt"), "dear").unwrap();
     assert!(matches!(FolderBoard::open(folder.path()), Err(Error::Board(_))));
     let folder = tempfile::tempdir().unwrap();
@@ -99,7 +100,7 @@ fn a_journal_of_what_is_gone_is_rewritten() {
     let mut board = FolderBoard::open(folder.path()).unwrap();
     let lasting = suite::record(1, NOW + DAY, b"lasting");
     board.publish(&lasting, NOW).unwrap();
-    let filler: Vec<u8> = (0..JOURNAL_KEYS_MIN * KEY_LEN).map(|at| (at % 251) as u8).collect();
+    let filler: Vec<u8> = (0..251).cycle().take(JOURNAL_KEYS_MIN * KEY_LEN).collect();
     let mut journal = OpenOptions::new().append(true).open(folder.path().join(JOURNAL)).unwrap();
     journal.write_all(&filler).unwrap();
     let cursor = board.list(&Cursor::default(), usize::MAX).unwrap().next;
