@@ -427,7 +427,7 @@ pub struct BoardPublished {
     pub records: usize,
     /// Their bytes.
     pub len: u64,
-    /// Spaces of which nothing was left, with the reason.
+    /// Spaces and channels of which not everything was left, with the reason.
     pub skipped: Vec<String>,
     /// Whether there is more: call again.
     pub more: bool,

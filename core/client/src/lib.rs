@@ -41,6 +41,7 @@ mod tests;
 mod watch;
 
 pub use backup::{BackupKeys, Exported, backup_vault, fuzz_backup};
+pub use board::fuzz_parcel;
 pub use check::check_profile;
 pub use client::Client;
 pub use error::Error;

@@ -73,7 +73,7 @@ impl Client {
         }
         let name = [INVITATIONS, &invitation.space.0].concat();
         let ticket = Secret::take(&mut invitation.ticket);
-        let ticket = Self::ticket_record(&invitation.space, &invitation.inviter, &ticket);
+        let ticket = self.ticket_record(&invitation.space, &invitation.inviter, &ticket);
         let accepted = (name, Some(SecretBytes::take(invitation.name.into_bytes())));
         self.store.write_records(vec![accepted, ticket])?;
         let ready = self.store.space(&invitation.space).is_some();

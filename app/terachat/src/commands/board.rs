@@ -79,6 +79,6 @@ fn publish(session: &mut Session, folder: &Path, printer: &Printer) -> Result<Bo
         printer.talk(&format!("{} events left so far, {} bytes.", all.events, all.len));
     }
     session.board(BoardCall { folder: folder.to_owned(), turn: Turn::Collect })?;
-    all.skipped.iter().for_each(|line| printer.warn(&format!("Nothing was left of {line}.")));
+    all.skipped.iter().for_each(|line| printer.warn(&format!("Not everything was left of {line}")));
     Ok(all)
 }

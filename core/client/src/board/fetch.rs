@@ -9,6 +9,7 @@ use crate::protocol::Frame;
 use crate::receive::is_doubtful;
 use crate::{Client, Error};
 use std::collections::{BTreeMap, BTreeSet};
+use terachat_core_store::Wait;
 use terachat_core_store::sync::board::Board;
 use terachat_core_store::sync::{Bundle, Limits, Outcome};
 use terachat_event::{DeviceId, Equivocation, EventHash, LogId, SpaceId};
@@ -279,7 +280,8 @@ impl Client {
         };
         let mut waits = None;
         while !rest.is_empty() {
-            let taken = take(&mut rest).and_then(|frame| self.take_left(visit, (at, root), book, frame));
+            let taken =
+                take(&mut rest).and_then(|frame| self.take_left(visit, (at, root), book, frame, first));
             match taken {
                 Ok(Taken::Done) => {}
                 Ok(Taken::Waits(why)) => waits = Some(why),
@@ -302,6 +304,7 @@ impl Client {
         (at, root): (&At, &Root),
         book: &mut Book,
         frame: Frame,
+        first: bool,
     ) -> Result<Taken, Error> {
         let log = at.0.log;
         match frame {
@@ -319,6 +322,9 @@ impl Client {
                             book.note(&bundle.batch);
                         }
                     }
+                    // Nobody needs that chain. The rest of the bundle is left again without it.
+                    Ok(Outcome::Waits(wait @ Wait::Frozen(_))) if first => visit.leave(wait.to_string()),
+                    Ok(Outcome::Waits(Wait::Frozen(_))) => {}
                     Ok(Outcome::Waits(wait)) => {
                         return Ok(Taken::Waits(format!("{}: {wait}", self.channel_name(&log))));
                     }

@@ -99,7 +99,14 @@ impl Client {
         let channels =
             self.store.logs().into_iter().filter(|log| log.space == space && log.channel.is_some());
         for log in channels.collect::<Vec<_>>() {
-            self.publish_log(leaving, log, &tip, &recent)?;
+            match self.publish_log(leaving, log, &tip, &recent) {
+                // As of an epoch whose secret is not here: the other channels do without.
+                Err(error) if !is_own(&error) => {
+                    let line = format!("{}: {error}", self.channel_name(&log));
+                    leaving.told.skipped.push(line);
+                }
+                left => left?,
+            }
         }
         Ok(())
     }
@@ -131,10 +138,19 @@ impl Client {
     ) -> Result<(), Error> {
         let shelf = self.shelf(leaving.board, log, root);
         self.find_end(leaving, &shelf, root)?;
-        let mut book = self.book(&shelf);
+        let known = self.book(&shelf);
+        let mut book = known.clone();
         if !book.under.is_subset(recent) {
             // It stands where newcomers do not look any more.
             book.forget();
+        }
+        for proof in self.store.proofs(&log.space).iter().filter(|proof| proof.log == log) {
+            // Whoever has the proof takes nothing that holds the chain behind the fork: the rest is left again without it.
+            if book.things.insert(thing(&[&b"left without it"[..], &proof.encode()].concat())) {
+                book.chains.clear();
+            }
+        }
+        if book != known {
             self.keep_book(&shelf, &book)?;
         }
         while !leaving.is_spent() {

@@ -2,14 +2,15 @@
 use super::bucket;
 use super::root::Root;
 use crate::{Client, Error};
+use terachat_core_store::store::Write;
 use terachat_event::{DeviceId, SpaceId};
 use terachat_vault::{Secret, SecretBytes};
 
 /// Records of tickets that this device gave, by space and invited device: the bucket it was in, and the secret.
 const GIVEN: &[u8] = b"ticket-given/";
-/// Records of tickets that this device holds, by space: the inviting device, and the secret.
+/// Records of tickets that this device holds, by space: the bucket it was in, the inviting device, and the secret.
 const HELD: &[u8] = b"ticket-held/";
-/// Buckets after which a ticket that nobody used is given up.
+/// Buckets after which a ticket is given up.
 const BUCKETS_MAX: u64 = 3;
 
 impl Client {
@@ -53,29 +54,26 @@ impl Client {
     }
 
     /// Keeps the ticket of an accepted invitation.
-    pub(crate) fn ticket_record(
-        space: &SpaceId,
-        inviter: &DeviceId,
-        secret: &Secret<32>,
-    ) -> terachat_core_store::store::Write {
-        let value = SecretBytes::generate(64, |out| {
-            let (device, rest) = out.split_at_mut(32);
+    pub(crate) fn ticket_record(&self, space: &SpaceId, inviter: &DeviceId, secret: &Secret<32>) -> Write {
+        let value = SecretBytes::generate(72, |out| {
+            let (at, rest) = out.split_at_mut(8);
+            let (device, rest) = rest.split_at_mut(32);
+            at.copy_from_slice(&bucket(self.now_ms).to_le_bytes());
             device.copy_from_slice(&inviter.0);
             rest.copy_from_slice(secret.expose_secret());
         });
         ([HELD, &space.0].concat(), Some(value))
     }
 
-    /// The tickets this device holds of spaces in whose group it is not yet. Others are dropped.
+    /// The tickets this device holds. They are read for as long as they may be written.
     pub(super) fn tickets_held(&mut self) -> Result<Vec<(SpaceId, DeviceId, Root)>, Error> {
         let (mut held, mut done) = (Vec::new(), Vec::new());
         for (name, value) in self.store.records(HELD) {
             let space = name[HELD.len()..].try_into().ok().map(SpaceId);
-            let (Some(space), Some((inviter, secret))) = (space, value.split_first_chunk::<32>()) else {
-                continue;
-            };
+            let (Some(space), Some((at, rest))) = (space, value.split_first_chunk::<8>()) else { continue };
+            let Some((inviter, secret)) = rest.split_first_chunk::<32>() else { continue };
             let Ok(mut secret) = secret.try_into() else { continue };
-            if self.memberships.get(&space).is_some_and(|membership| membership.current.is_some()) {
+            if bucket(self.now_ms).saturating_sub(u64::from_le_bytes(*at)) >= BUCKETS_MAX {
                 done.push((name.to_vec(), None));
             } else {
                 held.push((space, DeviceId(*inviter), Root::of(Secret::take(&mut secret), None, true)));

@@ -201,6 +201,63 @@ fn whoever_was_away_for_several_epochs_catches_up() {
     world.same(&["ada", "bob", "cleo", "dan"]);
 }
 
+/// The same files on another disk.
+fn twin_of(disk: &CrashStorage) -> CrashStorage {
+    let mut twin = CrashStorage::new(70);
+    for name in disk.list().unwrap() {
+        let len = usize::try_from(disk.size(&name).unwrap().unwrap()).unwrap();
+        twin.replace(&name, &disk.read(&name, 0, len).unwrap()).unwrap();
+    }
+    twin
+}
+
+/// A device that signs two events with one number: two branches come to two members, who learn of each other by a board.
+#[test]
+fn a_fork_is_proven_by_the_board() {
+    let mut board = MemoryBoard::new();
+    let mut world = apart(&["ada", "bob", "eve"], &mut board);
+    let disk = twin_of(&world.devices["eve"].1);
+    let boxed: Box<dyn Storage> = Box::new(disk.clone());
+    let twin = Client::open(boxed, &mut passphrase("secret"), Box::new(Counter(78 << 32))).unwrap();
+    world.devices.insert("twin", (twin, disk));
+    let (mut here, mut there) = (board.clone().renamed([1; 16]), board.clone().renamed([2; 16]));
+    world.say("eve", "one word");
+    world.publish("eve", &mut here);
+    world.fetch("ada", &here);
+    world.say("twin", "another word");
+    world.publish("twin", &mut there);
+    world.fetch("bob", &there);
+    assert_eq!(
+        (world.bodies("ada"), world.bodies("bob")),
+        (vec!["one word".into()], vec!["another word".into()])
+    );
+    // In one parcel with the word that is to count for nothing.
+    world.say("ada", "I heard one word");
+    for _ in 0..2 {
+        for name in ["ada", "bob"] {
+            world.fetch(name, &board);
+            world.publish(name, &mut board);
+        }
+    }
+    world.same(&["ada", "bob"]);
+    for name in ["ada", "bob"] {
+        world.say(name, &format!("{name} has seen both"));
+        world.publish(name, &mut board);
+        let alarms = world.seen[name].iter().filter(|notice| matches!(notice, Notice::Alarm { .. }));
+        assert_eq!(alarms.count(), 1, "{name}");
+    }
+    let told = world.fetch("ada", &board);
+    assert_eq!((told.left, told.waiting.len()), (0, 0), "{told:#?}");
+    world.fetch("bob", &board);
+    let said: BTreeSet<String> = world.bodies("bob").into_iter().collect();
+    assert_eq!(
+        said,
+        ["I heard one word", "ada has seen both", "bob has seen both"].map(str::to_owned).into()
+    );
+    world.same(&["ada", "bob"]);
+    assert_eq!(world.publish("ada", &mut board).records, 0);
+}
+
 /// Two members change the group without knowing of each other: one commit loses, and its maker makes good.
 #[test]
 fn commits_that_race_come_together() {

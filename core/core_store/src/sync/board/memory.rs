@@ -2,8 +2,9 @@ use super::{Board, BoardError, BoardRecord, Cursor, DHT_RECORD_LEN, Listing, Pub
 use std::collections::BTreeMap;
 
 /// A board in memory with a DHT's limit: for tests and simulations. Nothing outlives the value.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct MemoryBoard {
+    id: [u8; 16],
     records: BTreeMap<RecordKey, BoardRecord>,
     came: Vec<RecordKey>,
 }
@@ -12,6 +13,11 @@ impl MemoryBoard {
     /// No records.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The same under another name: another board.
+    pub fn renamed(self, id: [u8; 16]) -> Self {
+        Self { id, ..self }
     }
 
     /// Keys of the records here, ascending.
@@ -25,9 +31,15 @@ impl MemoryBoard {
     }
 }
 
+impl Default for MemoryBoard {
+    fn default() -> Self {
+        Self { id: *b"board in memory.", records: BTreeMap::new(), came: Vec::new() }
+    }
+}
+
 impl Board for MemoryBoard {
     fn id(&self) -> [u8; 16] {
-        *b"board in memory."
+        self.id
     }
 
     fn record_len_max(&self) -> usize {
