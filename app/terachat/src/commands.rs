@@ -1,6 +1,7 @@
 //! What each verb does: ask the profile, show the answer.
 mod ask;
 mod audit;
+mod board;
 mod bundle;
 mod file;
 mod import;
@@ -62,6 +63,7 @@ fn on_home(home: &Home, global: &Global, command: Command, printer: &Printer) ->
         Command::Store(command) => return store::run(home, command, printer),
         Command::Listen(args) => return listen::run(home, args, printer),
         Command::Sync(args) => return sync::run(home, args, printer),
+        Command::Board(command) => return board::run(home, &command, printer),
         Command::Bundle(command) => return bundle::run(home, space, command, printer),
         Command::Member(MemberCommand::List) => return ask::members(home, space, printer),
         Command::Whoami => Request::WhoAmI,

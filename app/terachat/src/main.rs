@@ -1,5 +1,6 @@
 //! What people hold: one binary. It parses, asks the client, shows the answer; it decides nothing about messages.
 mod args;
+mod board;
 mod commands;
 mod counter;
 mod daemon;

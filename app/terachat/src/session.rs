@@ -1,3 +1,4 @@
+use crate::board::{self, BoardCall};
 use crate::daemon::Remote;
 use crate::failure::{Failure, Result};
 use crate::home::{Home, Profile};
@@ -64,6 +65,17 @@ impl Session {
                 profile.client.execute(request, clock::now_ms()).map_err(Failure::from_text)
             }
             Self::Remote(remote) => remote.execute(request),
+        }
+    }
+
+    /// Carries out a part of an exchange by a board.
+    ///
+    /// # Errors
+    /// As [`Session::execute`].
+    pub(crate) fn board(&mut self, call: BoardCall) -> Result<Answer> {
+        match self {
+            Self::Local(profile) => board::carry_out(&mut profile.client, &call),
+            Self::Remote(remote) => remote.board(call),
         }
     }
 

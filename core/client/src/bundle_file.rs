@@ -102,12 +102,18 @@ impl Client {
                 "it is of a space this device was not invited to; `terachat join` comes first",
             ));
         }
-        let mut outcome = self.store.apply_remote(&bundle)?;
+        self.take_left_bundle(&bundle)
+    }
+
+    /// Takes in a bundle that nobody waits for an answer to.
+    pub(crate) fn take_left_bundle(&mut self, bundle: &Bundle) -> Result<Outcome, Error> {
+        let log = bundle.batch.log;
+        let mut outcome = self.store.apply_remote(bundle)?;
         if let Outcome::Equivocated { proofs, is_news: true } = &outcome {
             proofs.iter().for_each(|proof| self.accuse(proof));
             self.proven(log)?;
             // With the proof here the rest of it may fit.
-            outcome = self.store.apply_remote(&bundle)?;
+            outcome = self.store.apply_remote(bundle)?;
         }
         if let Outcome::Applied { new, .. } = &outcome {
             self.waits_no_more(&log);
@@ -117,7 +123,8 @@ impl Client {
     }
 }
 
-fn put(out: &mut Vec<u8>, frame: &Frame) {
+/// Appends a frame after its length.
+pub(crate) fn put(out: &mut Vec<u8>, frame: &Frame) {
     let frame = frame.encode();
     out.extend_from_slice(&(frame.len() as u64).to_le_bytes());
     out.extend_from_slice(&frame);

@@ -23,6 +23,8 @@ pub(crate) struct Invitation {
     pub(crate) name: String,
     pub(crate) inviter: DeviceId,
     pub(crate) invited: DeviceId,
+    /// What the newcomer reads a board with before it is in the group.
+    pub(crate) ticket: [u8; 32],
 }
 
 pub(crate) trait Text: Serialize + DeserializeOwned {

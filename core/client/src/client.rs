@@ -1,5 +1,6 @@
 use crate::Error;
 use crate::api::{Answer, Notice, Request};
+use crate::board::Round;
 use crate::guard::{Guard, NewCounter};
 use crate::identity::Identity;
 use crate::live::{Asked, Lives};
@@ -31,6 +32,8 @@ pub struct Client {
     pub(crate) watch: Watch,
     pub(crate) guard: Guard,
     pub(crate) lives: Lives,
+    /// Boards that are being read, by name.
+    pub(crate) boards: BTreeMap<[u8; 16], Round>,
 }
 
 impl Client {
@@ -106,6 +109,7 @@ impl Client {
             watch: Watch::default(),
             guard,
             lives: Lives::default(),
+            boards: BTreeMap::new(),
         };
         // A crash may have come between a commit's event and its processing: the event is there, so go on from it.
         for space in client.store.spaces().collect::<Vec<_>>() {

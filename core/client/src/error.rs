@@ -53,6 +53,9 @@ pub enum Error {
     /// The caller's: a file that is no backup, or not a whole one. Nothing changed.
     #[error("the backup cannot be used: {0}; copy it again, or take another one")]
     Backup(&'static str),
+    /// The board's: it cannot be read or written. What was exchanged before stays.
+    #[error(transparent)]
+    Board(#[from] terachat_core_store::sync::board::BoardError),
     /// The state layer's.
     #[error(transparent)]
     Store(#[from] terachat_core_store::Error),

@@ -13,6 +13,7 @@ pub mod api;
 mod arrange;
 mod audit;
 mod backup;
+mod board;
 mod bundle_file;
 mod card;
 mod check;
@@ -43,6 +44,7 @@ mod watch;
 mod why;
 
 pub use backup::{BackupKeys, Exported, backup_vault, fuzz_backup};
+pub use board::fuzz_parcel;
 pub use check::check_profile;
 pub use client::Client;
 pub use error::Error;

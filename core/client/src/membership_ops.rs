@@ -9,7 +9,7 @@ use terachat_core_store::model::{ControlOp, GroupCommit, Pin, Rank, Right, Verdi
 use terachat_core_store::store::Write;
 use terachat_event::{DeviceId, EventHash, LogId, SpaceId, UserId};
 use terachat_group::{Change, Group, KeyPackage};
-use terachat_vault::SecretBytes;
+use terachat_vault::{Secret, SecretBytes};
 
 const INVITATIONS: &[u8] = b"invitation/";
 
@@ -42,10 +42,9 @@ impl Client {
         let state = self.store.space(&space).ok_or(Error::Unknown { what: "space", name: space.short() })?;
         let user = state.member_of(&invited).map(|(user, _)| *user);
         let inviter = self.identity.device_id();
-        let invitation = Invitation { space, name: self.space_name(&space), inviter, invited };
         if user == Some(invitable.card.user) && invited != inviter {
             // Admitted already, and the invitation was lost on the way: it says nothing that does not follow from that.
-            return Ok(Answer::Invitation { invitation: invitation.to_text() });
+            return self.invitation(space, invited);
         }
         let admit = ControlOp::Admit { card: invitable.card, rank, key_package: invitable.key_package };
         if let Some(why) = state.forbidden(&self.identity.device_id(), &admit) {
@@ -55,18 +54,28 @@ impl Client {
         self.publish(space, vec![admit], prepared)?;
         self.notices
             .push_back(Notice::Space { space: space.to_string(), what: format!("{name} was invited") });
+        self.invitation(space, invited)
+    }
+
+    fn invitation(&mut self, space: SpaceId, invited: DeviceId) -> Result<Answer, Error> {
+        let ticket = *self.give_ticket(&space, &invited)?.expose_secret();
+        let (name, inviter) = (self.space_name(&space), self.identity.device_id());
+        let invitation = Invitation { space, name, inviter, invited, ticket };
         Ok(Answer::Invitation { invitation: invitation.to_text() })
     }
 
     pub(crate) fn join(&mut self, invitation: &str) -> Result<Answer, Error> {
-        let invitation = Invitation::from_text(invitation)?;
+        let mut invitation = Invitation::from_text(invitation)?;
         if invitation.invited != self.identity.device_id() {
             return Err(Error::Input(
                 "this invitation is for another device; show your own card with `terachat whoami`",
             ));
         }
         let name = [INVITATIONS, &invitation.space.0].concat();
-        self.store.write_records(vec![(name, Some(SecretBytes::take(invitation.name.into_bytes())))])?;
+        let ticket = Secret::take(&mut invitation.ticket);
+        let ticket = self.ticket_record(&invitation.space, &invitation.inviter, &ticket);
+        let accepted = (name, Some(SecretBytes::take(invitation.name.into_bytes())));
+        self.store.write_records(vec![accepted, ticket])?;
         let ready = self.store.space(&invitation.space).is_some();
         self.greet_all(invitation.space)?;
         Ok(Answer::Joined { space: invitation.space.to_string(), ready })

@@ -383,7 +383,7 @@ impl Client {
 
 /// Whether an honest peer can seem to say this: the hashes of what was built on another branch of a forked chain do not fit
 /// here, nor do the times.
-fn is_doubtful(error: &terachat_core_store::Error) -> bool {
+pub(crate) fn is_doubtful(error: &terachat_core_store::Error) -> bool {
     use terachat_core_store::Error;
     matches!(error, Error::Event(_) | Error::Lamport(_) | Error::Replay(_))
 }

@@ -1,6 +1,7 @@
 //! Stories of several devices, with a network that the tests hold in their hands.
 mod arrange;
 mod backup;
+mod board;
 mod guard;
 mod posts;
 mod search;

@@ -6,6 +6,7 @@ pub mod commit_log;
 mod compact;
 pub mod compress;
 mod control;
+pub mod dht_adapter;
 mod epoch_secrets;
 mod errors;
 pub(crate) mod index;

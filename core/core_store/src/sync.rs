@@ -3,6 +3,7 @@ mod anti_entropy;
 mod apply_local;
 mod apply_remote;
 mod batch;
+pub mod board;
 mod bundle;
 mod delta_decoder;
 mod delta_encoder;

@@ -22,6 +22,9 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The folder that should hold a board holds something else.
+    #[error("{} is neither empty nor a board; choose another folder, or check what its file `board` should be", .0.display())]
+    Board(PathBuf),
     /// The system gives no random bytes, without which no key can be made.
     #[error("the system gives no random bytes ({0}); nothing secret can be made without them")]
     Entropy(String),

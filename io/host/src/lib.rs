@@ -11,7 +11,8 @@
 //! # Ok(()) }
 //! ```
 //!
-//! It decides nothing and knows no format but the key file's and the counter's.
+//! It decides nothing and knows no format but the key file's, the counter's and the folder's of a board.
+mod board_folder;
 pub mod clock;
 mod counter_file;
 mod disk;
@@ -20,6 +21,7 @@ mod error;
 mod key_file;
 mod lock;
 
+pub use board_folder::FolderBoard;
 pub use counter_file::CounterFile;
 pub use disk::Disk;
 pub use entropy::OsEntropy;

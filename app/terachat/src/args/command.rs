@@ -147,6 +147,9 @@ pub(crate) enum Command {
     /// Carry a space by file where no network reaches
     #[command(subcommand)]
     Bundle(BundleCommand),
+    /// Exchange with devices that are online at other times, by a folder that all can reach
+    #[command(subcommand)]
+    Board(BoardCommand),
     /// Check, compact, back up or restore everything that is kept
     #[command(subcommand)]
     Store(super::StoreCommand),
@@ -355,6 +358,30 @@ pub(crate) enum BundleCommand {
     Import {
         /// The file
         file: PathBuf,
+    },
+}
+
+/// The folder is a board: on a common disk, kept in step by any program, or on a stick that is carried around. It holds
+/// sealed records and is trusted with nothing.
+#[derive(Debug, Subcommand)]
+pub(crate) enum BoardCommand {
+    /// Leave there what is not there yet, without looking at what others left
+    Publish {
+        /// The board's folder; one that is empty or not there becomes a board
+        #[arg(long, value_name = "DIR")]
+        folder: PathBuf,
+    },
+    /// Take in what others left there
+    Fetch {
+        /// The board's folder
+        #[arg(long, value_name = "DIR")]
+        folder: PathBuf,
+    },
+    /// Both: fetch, then publish
+    Sync {
+        /// The board's folder; one that is empty or not there becomes a board
+        #[arg(long, value_name = "DIR")]
+        folder: PathBuf,
     },
 }
 

@@ -1,5 +1,6 @@
 use super::outbox::Outbox;
 use super::service::Event;
+use crate::board::{self, BoardCall};
 use crate::failure::{Failure, Result};
 use crate::home::Profile;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ const IDLE: Duration = Duration::from_secs(10);
 /// One thing for the client to do.
 enum Job {
     Execute { request: Request, reply: oneshot::Sender<Result<Answer>> },
+    Board { call: BoardCall, reply: oneshot::Sender<Result<Answer>> },
     Connected(PeerKey),
     Disconnected(PeerKey),
     Frame { peer: PeerKey, bytes: Vec<u8> },
@@ -49,9 +51,21 @@ impl Desk {
     /// # Errors
     /// [`Failure::Told`] by the client, or because the process is ending.
     pub(super) async fn execute(&self, request: Request) -> Result<Answer> {
+        self.answered(|reply| Job::Execute { request, reply }).await
+    }
+
+    /// Has a part of an exchange by a board carried out. It holds up everything else for as long as the folder takes.
+    ///
+    /// # Errors
+    /// As [`Desk::execute`].
+    pub(super) async fn board(&self, call: BoardCall) -> Result<Answer> {
+        self.answered(|reply| Job::Board { call, reply }).await
+    }
+
+    async fn answered(&self, job: impl FnOnce(oneshot::Sender<Result<Answer>>) -> Job) -> Result<Answer> {
         let ending = || Failure::new("the running terachat is about to end", "run the command again");
         let (reply, answer) = oneshot::channel();
-        self.jobs.send(Job::Execute { request, reply }).await.map_err(|_| ending())?;
+        self.jobs.send(job(reply)).await.map_err(|_| ending())?;
         answer.await.map_err(|_| ending())?
     }
 
@@ -146,6 +160,12 @@ impl Work {
                         }
                     }
                     self.execute(asked)?;
+                }
+                Job::Board { call, reply } => {
+                    let answer = board::carry_out(&mut self.profile.client, &call);
+                    self.drain();
+                    // Whoever asked may have gone; the answer is then of no use.
+                    let _ = reply.send(answer);
                 }
                 Job::Connected(peer) => self.profile.client.connected(peer.0),
                 Job::Disconnected(peer) => self.profile.client.disconnected(peer.0),

@@ -1,4 +1,5 @@
 use super::wire::{Call, Reply, announced, pack, unpack};
+use crate::board::BoardCall;
 use crate::failure::{Failure, Result};
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -41,7 +42,19 @@ impl Remote {
     /// # Errors
     /// [`Failure::Told`], by that process or by the connection to it.
     pub(crate) fn execute(&mut self, request: Request) -> Result<Answer> {
-        self.tell(&Call::Execute(request))?;
+        self.answered(&Call::Execute(request))
+    }
+
+    /// Has a part of an exchange by a board carried out there.
+    ///
+    /// # Errors
+    /// As [`Remote::execute`].
+    pub(crate) fn board(&mut self, call: BoardCall) -> Result<Answer> {
+        self.answered(&Call::Board(call))
+    }
+
+    fn answered(&mut self, call: &Call) -> Result<Answer> {
+        self.tell(call)?;
         match self.hear()? {
             Some(Reply::Answer(answer)) => Ok(answer),
             Some(Reply::Failed { what, next }) => Err(Failure::Told { what, next }),

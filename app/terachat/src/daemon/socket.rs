@@ -82,6 +82,10 @@ async fn converse(stream: &mut UnixStream, desk: &Desk, events: &broadcast::Send
                 let reply = desk.execute(request).await.map_or_else(Reply::from, Reply::Answer);
                 stream.write_all(&pack(&reply)?).await?;
             }
+            Ok(Call::Board(call)) => {
+                let reply = desk.board(call).await.map_or_else(Reply::from, Reply::Answer);
+                stream.write_all(&pack(&reply)?).await?;
+            }
             Ok(Call::Follow) => return follow(stream, events.subscribe()).await,
             Err(_) => {
                 let what = "the running terachat does not know this request".to_owned();

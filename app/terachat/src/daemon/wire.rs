@@ -1,3 +1,4 @@
+use crate::board::BoardCall;
 use crate::failure::Failure;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::io;
@@ -11,6 +12,8 @@ pub(super) const MESSAGE_LEN_MAX: u32 = 256 * 1024 * 1024;
 pub(super) enum Call {
     /// Answer this.
     Execute(Request),
+    /// Exchange by a board.
+    Board(BoardCall),
     /// From now on tell what happens, until the connection ends.
     Follow,
 }

@@ -3,7 +3,7 @@ use super::{
 };
 use serde::Serialize;
 use serde_json::{Value, json};
-use terachat_client::api::Answer;
+use terachat_client::api::{Answer, BoardFetched};
 
 /// An answer as a person reads it. Secrets that are to be handed on (cards, invitations) and new ids stand alone on
 /// their line, so that a script can take them.
@@ -32,6 +32,17 @@ pub(crate) fn answer(answer: &Answer, look: &Look) -> String {
         }
         Answer::Compacted { before, after } => format!("{before} bytes before, {after} after\n"),
         Answer::Bundle { bytes, events } => format!("{events} events, {} bytes\n", bytes.len()),
+        Answer::BoardPublished(left) => {
+            format!("{} events left in {} records, {} bytes\n", left.events, left.records, left.len)
+        }
+        Answer::BoardFetched(BoardFetched { added, known, waiting, left, reasons, .. }) => {
+            let mut out =
+                format!("{added} new, {known} known, {} waiting, {left} left aside\n", waiting.len());
+            let line = |what: &str, reason: &String| format!("  {what}  {}\n", super::one_line(reason));
+            waiting.iter().for_each(|reason| out.push_str(&line("waiting", reason)));
+            reasons.iter().for_each(|reason| out.push_str(&line("left aside", reason)));
+            out
+        }
         Answer::BundleApplied { added, known, waiting, refused } => {
             let mut out =
                 format!("{added} new, {known} known, {} waiting, {} refused\n", waiting.len(), refused.len());
@@ -81,7 +92,7 @@ pub(crate) fn hint(answer: &Answer) -> Option<String> {
         Answer::Hits { hits } if hits.is_empty() => "Nothing was found.".to_owned(),
         Answer::Invitation { .. } => "Hand this to the newcomer, for `terachat join`.".to_owned(),
         Answer::Joined { ready: false, .. } => {
-            "Accepted. The space fills at the next `terachat sync --peer ADDR` or `terachat listen --peer ADDR`.".to_owned()
+            "Accepted. The space fills at the next `terachat sync --peer ADDR`, `terachat listen --peer ADDR` or `terachat board fetch --folder DIR`.".to_owned()
         }
         _ => return None,
     })

@@ -3,7 +3,7 @@ use crate::store::index::LogIndex;
 use crate::{Error, LocalStore};
 use hashbrown::HashMap;
 use std::collections::BTreeMap;
-use terachat_event::{EventRef, LogId};
+use terachat_event::{DeviceId, EventRef, LogId};
 
 /// How far back a chain is sent again to a peer that holds another hash: as far as a proof reaches.
 const OVERLAP: u64 = terachat_event::STEPS_MAX as u64;
@@ -35,6 +35,38 @@ impl LocalStore {
         let all = sent == missing.len();
         theirs.level = self.index(&theirs.log).filter(|_| all).map(LogIndex::len);
         Ok((bundles, !all))
+    }
+
+    /// What readers who answer nothing lack of a log, if of each chain they have everything up to this number: as
+    /// [`LocalStore::bundles_to`], without what is behind a fork. The caller keeps the numbers.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn bundles_beyond(
+        &mut self,
+        log: &LogId,
+        theirs: &BTreeMap<DeviceId, u64>,
+        limits: Limits,
+    ) -> Result<(Vec<Bundle>, bool), Error> {
+        let Some(index) = self.index(log) else { return Ok((Vec::new(), false)) };
+        let known = |device: &DeviceId| theirs.get(device).copied().unwrap_or(0);
+        // Most of the time there is nothing new, which the heads tell.
+        if index
+            .devices()
+            .all(|device| index.standing_of(device).is_none_or(|head| head.seq <= known(device)))
+        {
+            return Ok((Vec::new(), false));
+        }
+        let beyond =
+            |event: &EventRef| index.frozen.get(&event.author).is_some_and(|from| event.seq >= *from);
+        let lacks = |event: EventRef| event.seq > known(&event.author) && !beyond(&event);
+        let missing: Vec<u32> = (0..index.len()).filter(|at| lacks(index.event_ref(*at))).collect();
+        if !index.frozen.is_empty() && (0..index.len()).any(|at| index.hash(at).is_none()) {
+            self.recompute_hashes(log)?;
+        }
+        let bundles = self.bundles_of(log, &missing, limits)?;
+        let sent: usize = bundles.iter().map(|bundle| bundle.batch.events.len()).sum();
+        Ok((bundles, sent < missing.len()))
     }
 
     /// A peer has the events of this batch: it sent them, or they were sent to it.

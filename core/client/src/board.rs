@@ -1,0 +1,36 @@
+//! Exchange with devices that are never online at the same time, by a board: `docs/format/board.md`.
+//!
+//! ```text
+//! publish.rs  what a log has and the board has not -> parcels -> sealed records in this device's streams
+//! fetch.rs    everybody's streams from where they were last read -> parcels -> the way of a peer's bundles
+//! ```
+mod book;
+mod fetch;
+mod parcel;
+mod publish;
+mod root;
+mod ticket;
+
+pub(crate) use fetch::Round;
+#[cfg(test)]
+pub(crate) use {
+    book::Shelf,
+    parcel::{Budget, Parcel, Stream},
+    root::RootId,
+};
+
+/// Reads a parcel's shape: for the fuzzer, who has no stream that opens.
+#[doc(hidden)]
+pub fn fuzz_parcel(bytes: &[u8]) {
+    if let Ok(parcel::Parcel::Frames(mut rest)) = parcel::Parcel::decode(bytes) {
+        while !rest.is_empty() && crate::bundle_file::take(&mut rest).is_ok() {}
+    }
+}
+
+/// How long the records of one bucket are written, in milliseconds: 30 days. They are kept for as long again.
+pub(crate) const BUCKET_MS: u64 = 30 * 24 * 3600 * 1000;
+
+/// The bucket of a time.
+pub(crate) fn bucket(now_ms: u64) -> u64 {
+    now_ms / BUCKET_MS
+}

@@ -1,0 +1,240 @@
+use super::book::{Shelf, thing};
+use super::fetch::{BUDGET, Round, Visit, is_own};
+use super::parcel::{Parcel, Stream};
+use super::root::{Root, RootId};
+use super::{BUCKET_MS, bucket};
+use crate::api::BoardPublished;
+use crate::membership::commit_of;
+use crate::protocol::Frame;
+use crate::{Client, Error};
+use std::collections::BTreeSet;
+use terachat_core_store::store::dht_adapter::cut;
+use terachat_core_store::sync::Limits;
+use terachat_core_store::sync::board::{Board, BoardError};
+use terachat_event::{EventHash, LogId, SpaceId};
+
+/// What a parcel holds of events, unless a stored batch is larger.
+const PARCEL: Limits = Limits { events: 1 << 14, payload_len: 1 << 20 };
+/// What one call publishes at most, beside the parcel it is in, in bytes.
+const LEN_MAX: u64 = 32 << 20;
+/// How often a parcel is begun anew where somebody else's records stand in its way.
+const TRIES: usize = 16;
+
+/// One call's work.
+struct Leaving<'a> {
+    board: &'a mut dyn Board,
+    told: BoardPublished,
+}
+
+impl Leaving<'_> {
+    fn is_spent(&self) -> bool {
+        self.told.len >= LEN_MAX
+    }
+}
+
+impl Client {
+    /// Leaves on a board what is not known to stand there, of every space that this device is a member of: the control log and
+    /// every channel. Bounded; while the answer says that there is more, call again. What it left is durable there, and
+    /// noted here, when this returns.
+    ///
+    /// It does not look at what others left: [`Client::board_fetch`] first spares publishing that again, and lets no member
+    /// read on who was removed by others.
+    ///
+    /// # Errors
+    /// [`Error::Board`] when the board cannot be written, [`Error::Store`]; what was left before stays, and is noted.
+    pub fn board_publish(&mut self, board: &mut dyn Board, now_ms: u64) -> Result<BoardPublished, Error> {
+        self.now_ms = now_ms;
+        self.resume();
+        self.drop_old_books()?;
+        let mut leaving = Leaving { board, told: BoardPublished::default() };
+        for space in self.store.spaces().collect::<Vec<_>>() {
+            match self.publish_space(&mut leaving, space) {
+                Err(error) if is_own(&error) => return Err(error),
+                Err(error) => {
+                    let line = format!("{}: {error}", self.space_name(&space));
+                    leaving.told.skipped.push(line);
+                }
+                Ok(()) => {}
+            }
+        }
+        leaving.told.more = leaving.is_spent();
+        Ok(leaving.told)
+    }
+
+    fn publish_space(&mut self, leaving: &mut Leaving<'_>, space: SpaceId) -> Result<(), Error> {
+        self.epoch(&space)?;
+        // Nothing is to be left where somebody who was removed can still look.
+        self.see_out(space)?;
+        let epoch = self.epoch(&space)?;
+        let chain = self.epochs(&space)?;
+        let recent = self.counted(&chain);
+        let root = |client: &Self, commit: &EventHash| {
+            let secret = client.store.epoch_secret(&space, commit)?;
+            Some(Root::of(secret, Some(*commit), recent.contains(commit)))
+        };
+        let tip = root(self, &epoch.commit).ok_or_else(|| Error::NotInGroup(self.space_name(&space)))?;
+        let control = LogId::control(space);
+        for (commit, message) in self.steps(&space, &recent)? {
+            if let Some(root) = root(self, &commit) {
+                self.publish_thing(leaving, control, &root, &message, Parcel::step(&message))?;
+            }
+        }
+        let proofs: Vec<Vec<u8>> = self.store.proofs(&space).iter().map(|proof| proof.encode()).collect();
+        for ticket in self.tickets_given(&space)? {
+            self.publish_log(leaving, control, &ticket, &recent)?;
+            for bytes in &proofs {
+                let parcel = Parcel::frames(&[Frame::Proof { bytes: bytes.clone() }]);
+                self.publish_thing(leaving, control, &ticket, bytes, parcel)?;
+            }
+            for bytes in self.trees(&space) {
+                let parcel = Parcel::frames(&[Frame::Tree { space, bytes: bytes.clone() }]);
+                self.publish_thing(leaving, control, &ticket, &bytes, parcel)?;
+            }
+        }
+        self.publish_log(leaving, control, &tip, &recent)?;
+        for bytes in proofs {
+            let parcel = Parcel::frames(&[Frame::Proof { bytes: bytes.clone() }]);
+            self.publish_thing(leaving, control, &tip, &bytes, parcel)?;
+        }
+        let channels =
+            self.store.logs().into_iter().filter(|log| log.space == space && log.channel.is_some());
+        for log in channels.collect::<Vec<_>>() {
+            match self.publish_log(leaving, log, &tip, &recent) {
+                // As of an epoch whose secret is not here: the other channels do without.
+                Err(error) if !is_own(&error) => {
+                    let line = format!("{}: {error}", self.channel_name(&log));
+                    leaving.told.skipped.push(line);
+                }
+                left => left?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The commits that lead on from recent epochs, for those who are still in one.
+    fn steps(
+        &self,
+        space: &SpaceId,
+        recent: &BTreeSet<EventHash>,
+    ) -> Result<Vec<(EventHash, Vec<u8>)>, Error> {
+        let Some(control) = self.store.control(space)? else { return Ok(Vec::new()) };
+        let commits = control.events().filter_map(|(event, _)| commit_of(event));
+        let recent = commits.filter(|commit| recent.contains(&commit.previous));
+        Ok(recent.map(|commit| (commit.previous, commit.message.clone())).collect())
+    }
+
+    fn shelf(&self, board: &dyn Board, log: LogId, root: &Root) -> Shelf {
+        let ticket = if root.commit.is_some() { RootId::default() } else { root.id };
+        Shelf { board: board.id(), bucket: bucket(self.now_ms), log, ticket }
+    }
+
+    /// Leaves what of a log is not known to stand on the board.
+    fn publish_log(
+        &mut self,
+        leaving: &mut Leaving<'_>,
+        log: LogId,
+        root: &Root,
+        recent: &BTreeSet<EventHash>,
+    ) -> Result<(), Error> {
+        let shelf = self.shelf(leaving.board, log, root);
+        self.find_end(leaving, &shelf, root)?;
+        let known = self.book(&shelf);
+        let mut book = known.clone();
+        if !book.under.is_subset(recent) {
+            // It stands where newcomers do not look any more.
+            book.forget();
+        }
+        for proof in self.store.proofs(&log.space).iter().filter(|proof| proof.log == log) {
+            // Whoever has the proof takes nothing that holds the chain behind the fork: the rest is left again without it.
+            if book.things.insert(thing(&[&b"left without it"[..], &proof.encode()].concat())) {
+                book.chains.clear();
+            }
+        }
+        if book != known {
+            self.keep_book(&shelf, &book)?;
+        }
+        while !leaving.is_spent() {
+            let (bundles, more) = self.store.bundles_beyond(&log, &book.chains, PARCEL)?;
+            for bundle in &bundles {
+                let frame = Frame::Bundle { more: false, bytes: bundle.encode() };
+                let next = self.leave(leaving, &shelf, root, &Parcel::frames(&[frame]))?;
+                book.note(&bundle.batch);
+                book.under.extend(root.commit);
+                book.streams.entry((root.id, self.identity.device_id())).or_default().next = next;
+                self.keep_book(&shelf, &book)?;
+                leaving.told.events += bundle.batch.events.len();
+            }
+            if !more {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Leaves something besides events, unless it stands there already.
+    fn publish_thing(
+        &mut self,
+        leaving: &mut Leaving<'_>,
+        log: LogId,
+        root: &Root,
+        bytes: &[u8],
+        parcel: Vec<u8>,
+    ) -> Result<(), Error> {
+        let shelf = self.shelf(leaving.board, log, root);
+        if leaving.is_spent() || self.book(&shelf).things.contains(&thing(bytes)) {
+            return Ok(());
+        }
+        self.find_end(leaving, &shelf, root)?;
+        let mut book = self.book(&shelf);
+        if book.things.insert(thing(bytes)) {
+            let next = self.leave(leaving, &shelf, root, &parcel)?;
+            book.streams.entry((root.id, self.identity.device_id())).or_default().next = next;
+            self.keep_book(&shelf, &book)?;
+        }
+        Ok(())
+    }
+
+    /// Reads this device's own stream to its end: a crash may have come between leaving and noting, or the profile may be an
+    /// older copy.
+    fn find_end(&mut self, leaving: &Leaving<'_>, shelf: &Shelf, root: &Root) -> Result<(), Error> {
+        let at = (*shelf, root.id, self.identity.device_id());
+        loop {
+            let mut visit = Visit::new(leaving.board, BUDGET, false);
+            self.visit(&mut visit, &mut Round::default(), &at, root)?;
+            if !visit.budget.is_spent() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Leaves a parcel at the end of this device's stream; gives back where that is then.
+    fn leave(
+        &mut self,
+        leaving: &mut Leaving<'_>,
+        shelf: &Shelf,
+        root: &Root,
+        parcel: &[u8],
+    ) -> Result<u64, Error> {
+        let me = self.identity.device_id();
+        let stream = Stream::of(shelf, root, &me);
+        let expires_ms = shelf.bucket.saturating_add(2).saturating_mul(BUCKET_MS);
+        let mut next = self.book(shelf).streams.get(&(root.id, me)).map_or(0, |reading| reading.next);
+        let pieces = cut(parcel, leaving.board.record_len_max());
+        let (mut at, mut tries) = (0, 0);
+        while let Some(piece) = pieces.get(at) {
+            let record = stream.inner().seal(next, piece, expires_ms, self.store.entropy());
+            match leaving.board.publish(&record, self.now_ms) {
+                Ok(_) => {
+                    leaving.told.records += 1;
+                    leaving.told.len += record.bytes().len() as u64;
+                    at += 1;
+                }
+                // Whoever knows the epoch's secret can stand in the way. Readers drop what was begun.
+                Err(BoardError::Taken) if tries < TRIES => (at, tries) = (0, tries + 1),
+                Err(error) => return Err(error.into()),
+            }
+            next += 1;
+        }
+        Ok(next)
+    }
+}
