@@ -3,6 +3,7 @@
 //! `terachat-bench all`; `README.md` says what each figure means.
 #![allow(clippy::print_stdout, reason = "the figures are the program's output")]
 mod catchup;
+mod control;
 mod counting;
 mod crdt;
 mod growth;
@@ -64,6 +65,8 @@ enum Measure {
     Identify(identify::Options),
     /// Signatures are verified together.
     Signatures,
+    /// Control events are judged, in a row and at once.
+    Control,
     /// A talk with edits, reactions and pins, beside other CRDTs.
     Crdt(crdt::Options),
     /// Stores of ten thousand to a million events.
@@ -101,6 +104,7 @@ fn main() -> Result<()> {
         }
         Measure::Identify(options) => show(on_one_core(|| identify::run(runs, options))?),
         Measure::Signatures => show(on_one_core(|| signatures::run(runs))?),
+        Measure::Control => show(on_one_core(|| control::run(runs))?),
         measure => on_the_log(measure, &Workload::load(cli.records)?, runs, &mut show)?,
     }
     if cli.json {
@@ -139,6 +143,7 @@ fn on_the_log(
             show(crdt(crdt::Options::whole(first.no_peers))?);
             show(growth(sizes)?);
             show(on_one_core(|| signatures::run(runs))?);
+            show(on_one_core(|| control::run(runs))?);
             show(on_one_core(|| identify::run(runs, last))?);
         }
         Measure::Catchup(options) => show(catchup(options)?),
@@ -147,7 +152,7 @@ fn on_the_log(
         Measure::Search => show(search()?),
         Measure::Crdt(options) => show(crdt(options)?),
         Measure::Growth(options) => show(growth(options)?),
-        Measure::Identify(_) | Measure::Signatures => {}
+        Measure::Identify(_) | Measure::Signatures | Measure::Control => {}
         Measure::OpenChild(_) | Measure::CrdtChild(_) | Measure::GrowthChild(_) => {}
     }
     Ok(())
