@@ -1,6 +1,7 @@
 //! Attacks on who said what, in which order, and when.
 use super::*;
 use crate::query::PageStart;
+use crate::store::storage::CrashStorage;
 use crate::testing::gossip;
 use terachat_event::Error as EventError;
 
@@ -121,6 +122,36 @@ fn an_equivocation_is_proven_once_and_takes_no_more_room() {
     assert_eq!(Held::by(&b, log), before);
     gossip(&mut [&mut a, &mut b], log.space);
     assert_eq!(b.store.proofs(&log.space), proofs);
+}
+
+/// The own branch of a fork was taken apart without asking whether its parents' hashes were at hand: long after, on a store
+/// opened from a snapshot, the second branch raised an alarm instead of proving anything.
+#[test]
+fn an_equivocation_is_proven_long_after_its_first_branch_came() {
+    let storage = CrashStorage::new(3);
+    let mut a = Device::over(1, Box::new(storage.clone())).unwrap();
+    let space = a.found();
+    let (mut c, mut twin) = (Device::new(3), Device::new(3));
+    a.admit(space, &c, crate::model::Rank::MEMBER);
+    let log = a.create_channel(space, "general");
+    for other in [&mut c, &mut twin] {
+        other.learn_epoch(space);
+        other.pull_control(&mut a, space);
+    }
+    a.say(log, "hello");
+    c.pull(&mut a).unwrap();
+    c.say(log, "pay Ann");
+    twin.say(log, "pay Bob");
+    a.pull(&mut c).unwrap();
+    a.post(log, &vec![text("meanwhile"); 1100]).unwrap();
+    let bundle = twin.bundles_for(&a, log).remove(0);
+    a.store.snapshot().unwrap();
+    drop(a);
+    let mut a = Device::over(1, Box::new(storage.crash())).unwrap();
+    let outcome = a.take(&bundle);
+    assert!(matches!(&outcome, Ok(Outcome::Equivocated { is_news: true, .. })), "{outcome:?}");
+    assert_eq!(a.store.proofs(&space).len(), 1);
+    assert!(!a.bodies(log).contains(&"pay Ann".to_owned()));
 }
 
 #[test]
