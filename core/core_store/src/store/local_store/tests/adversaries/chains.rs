@@ -234,6 +234,40 @@ fn huge_clocks_and_gaps_are_refused() {
     comes_to(&mut a, log, &forged.bundle(), Err(refused.into()));
 }
 
+/// A parent behind a proven fork is known by its hash and its time alone, and the time was believed: one event on such a
+/// parent carried the log's clock to its end, where nobody could write any more, or made it overflow.
+#[test]
+fn a_parent_behind_a_fork_does_not_carry_the_clock_away() {
+    let (mut a, mut b, mut c, log) = club();
+    let mut twin = Device::new(3);
+    twin.learn_epoch(log.space);
+    twin.pull(&mut a).unwrap();
+    c.say(log, "one");
+    twin.say(log, "other");
+    a.pull(&mut c).unwrap();
+    let bundle = twin.bundles_for(&a, log).remove(0);
+    assert!(matches!(a.take(&bundle), Ok(Outcome::Equivocated { .. })));
+    gossip(&mut [&mut a, &mut b], log.space);
+    // B, who is in league with C, builds on an event of C's that nobody has seen.
+    let unseen = EventRef { author: c.id(), seq: 7 };
+    let forge = |lamport: u64| {
+        let hash = EventHash([5; 32]);
+        let forged = Forgery::next(&b, log, &text("far ahead"));
+        let stubs = vec![BatchStub { author: 1, seq: 7, hash, lamport }];
+        let lamport = lamport.saturating_add(1);
+        Forgery { parents: vec![(unseen, hash)], stubs, lamport, ..forged }.bundle()
+    };
+    for lamport in [1 << 25, 1 << 40, (u64::from(u32::MAX) << 16) - 1, 1 << 48, u64::MAX] {
+        comes_to(&mut a, log, &forge(lamport), Ok(Outcome::Waits(Wait::Event(unseen))));
+    }
+    // As far as a branch that was hidden can be long, it is taken; there is room for the next word, and for many more.
+    let applied = a.take(&forge(1 << 20));
+    assert!(matches!(applied, Ok(Outcome::Applied { known: 0, .. })), "{applied:?}");
+    a.say(log, "an answer");
+    assert_eq!(a.bodies(log), ["far ahead", "an answer"]);
+    assert_eq!(a.store.audit_state_integrity().unwrap().alarm, Vec::<String>::new());
+}
+
 /// A wall clock decides nothing: it is shown as its author claims, whatever that is.
 #[test]
 fn a_future_dated_wall_clock_changes_nothing_but_what_is_shown() {
