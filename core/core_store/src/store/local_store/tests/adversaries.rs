@@ -149,7 +149,7 @@ impl<'a> Forgery<'a> {
 
     /// The bytes that travel.
     fn bundle(&self) -> Vec<u8> {
-        self.pack(self.batch().1, &[self.payload.clone()])
+        self.pack(self.batch().1, std::slice::from_ref(&self.payload))
     }
 
     fn pack(&self, batch: Batch, chunks: &[Vec<u8>]) -> Vec<u8> {
@@ -181,4 +181,24 @@ fn join(head: &[u8], parts: &[Vec<u8>]) -> Vec<u8> {
 fn void(device: &Device, log: LogId, event: &EventRef) -> Option<&'static str> {
     let channel = device.store.channel(&log).unwrap();
     channel.void(channel.index.find(event).unwrap())
+}
+
+/// The table and the suite speak of the same tests.
+#[test]
+fn every_attack_stands_in_the_table() {
+    let table = include_str!("../../../../../../docs/adversaries.md");
+    let files = [
+        include_str!("adversaries/bytes.rs"),
+        include_str!("adversaries/chains.rs"),
+        include_str!("adversaries/ranks.rs"),
+        include_str!("adversaries/scale.rs"),
+    ];
+    let tests = files.iter().flat_map(|file| file.split("#[test]\nfn ").skip(1));
+    let mut tests: Vec<&str> = tests.filter_map(|test| test.split('(').next()).collect();
+    let rows = table.lines().filter_map(|row| row.strip_suffix("` |")?.rsplit('`').next());
+    let mut rows: Vec<&str> = rows.collect();
+    tests.sort_unstable();
+    rows.sort_unstable();
+    assert_eq!(tests, rows);
+    assert!(!tests.is_empty());
 }

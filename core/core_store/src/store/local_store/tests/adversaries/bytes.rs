@@ -73,7 +73,7 @@ fn batches_that_announce_too_much_are_refused_before_room_is_made() {
     // One event as large as an event can be said to be, and one beyond; 65 of the largest in one batch.
     let mut large = batch.clone();
     large.events[0].payload_len = 1 << 20;
-    let bytes = honest.pack(large.clone(), &[honest.payload.clone()]);
+    let bytes = honest.pack(large.clone(), std::slice::from_ref(&honest.payload));
     comes_to(&mut a, log, &bytes, malformed("a chunk's length is not what its events say"));
     large.events = vec![large.events[0]; 65];
     large.authors[0].count = 65;

@@ -37,11 +37,11 @@ fn a_signature_by_another_key_or_for_another_log_is_refused() {
     let forged = Forgery::next(&b, log, &text("signed elsewhere"));
     let (hash, mut batch) = forged.batch();
     batch.authors[0].signature = b.key.sign_head(&LogId::control(log.space), 1, hash).signature;
-    comes_to(&mut a, log, &forged.pack(batch, &[forged.payload.clone()]), unsigned(name));
+    comes_to(&mut a, log, &forged.pack(batch, std::slice::from_ref(&forged.payload)), unsigned(name));
     // On no event at all, and on the right one, to show what made the difference.
     let (hash, mut batch) = forged.batch();
     batch.authors[0].signature = b.key.sign_head(&log, 2, hash).signature;
-    comes_to(&mut a, log, &forged.pack(batch, &[forged.payload.clone()]), unsigned(name));
+    comes_to(&mut a, log, &forged.pack(batch, std::slice::from_ref(&forged.payload)), unsigned(name));
     assert_eq!(a.take(&forged.bundle()), Ok(Outcome::Applied { new: 0..1, known: 0 }));
 }
 
