@@ -319,6 +319,13 @@ impl LogIndex {
         self.chain_events(chain).last().copied()
     }
 
+    /// The largest Lamport time here; 0 without events.
+    pub(crate) fn latest(&self) -> u64 {
+        let chains = 0..u32::try_from(self.chains.len()).unwrap_or(u32::MAX);
+        let last = chains.filter_map(|chain| self.position_of_last(chain));
+        last.map(|at| self.event(at).lamport).max().unwrap_or(0)
+    }
+
     /// Devices that have chains here.
     pub(crate) fn devices(&self) -> impl Iterator<Item = &DeviceId> {
         self.chains.iter().map(|chain| &chain.device)

@@ -11,6 +11,10 @@ use terachat_event::{
     verify_heads,
 };
 
+/// How far ahead of all times that are known a fork's hidden branch may lead: more events than any holds. What lies further
+/// ahead is waited for, so that nobody carries a log's clock to its end.
+const LEAP_MAX: u64 = 1 << 24;
+
 /// What a batch turned out to be.
 pub(crate) enum Staging {
     /// Valid, from the first event to the last.
@@ -127,6 +131,7 @@ pub(super) fn stage(
         names: BTreeMap::new(),
         lacking: BTreeSet::new(),
         entries: OnceCell::new(),
+        latest: if batch.stubs.is_empty() { 0 } else { index.latest() },
     };
     if let Some(unready) = stage.follow(chunks, key)? {
         return Ok(unready);
@@ -159,6 +164,8 @@ struct Stage<'a> {
     lacking: BTreeSet<EventHash>,
     /// Which authors of the batch have events in it, and where in `cursors`.
     entries: OnceCell<HashMap<DeviceId, usize>>,
+    /// The largest Lamport time here or in the batch so far, if the batch has stubs.
+    latest: u64,
 }
 
 /// What the skeletons in a batch say, by hash.
@@ -211,7 +218,9 @@ impl Stage<'_> {
             // Only where the fork is proven does anybody take a parent at its word; what it says is under the signature
             // of the event that names it.
             let (hash, lamport) = (stub.hash, stub.lamport);
-            let proven = self.trust != Trust::Peer || self.index.is_frozen(&name) && self.traces(&name, stub);
+            let is_near = lamport <= self.latest.saturating_add(LEAP_MAX);
+            let proven = self.trust != Trust::Peer
+                || is_near && self.index.is_frozen(&name) && self.traces(&name, stub);
             return Ok(if proven { Parent::Known(hash, lamport) } else { Parent::Missing(name) });
         }
         let cursor = &self.cursors[author as usize];
@@ -285,7 +294,7 @@ impl Stage<'_> {
         let cursor = &mut self.cursors[event.author as usize];
         let seq = cursor.next;
         let name = EventRef { author: author.device, seq };
-        if event.lamport != parents_lamport.max(cursor.lamport) + 1 {
+        if Some(event.lamport) != parents_lamport.max(cursor.lamport).checked_add(1) {
             return Err(Error::Lamport(name));
         }
         self.parents.sort_unstable();
@@ -334,6 +343,7 @@ impl Stage<'_> {
         }
         cursor.hash = hash;
         cursor.lamport = event.lamport;
+        self.latest = self.latest.max(event.lamport);
         cursor.next += 1;
         let slot = cursor.slots + usize::try_from(seq - author.first_seq).expect("below a count");
         self.slots[slot] = u32::try_from(at).expect("a batch's events are counted in 32 bits");

@@ -123,6 +123,8 @@ impl LocalStore {
 
     pub(super) fn freeze_forks(&mut self, log: &LogId, forks: Vec<Fork>) -> Result<Outcome, Error> {
         let (mut proofs, mut is_news) = (Vec::new(), false);
+        // The own branch may be old, and its events' parents older.
+        self.recompute_hashes(log)?;
         for fork in forks {
             let event = EventRef { author: fork.author, seq: fork.seq };
             let own = self.own_branch(log, &fork)?;

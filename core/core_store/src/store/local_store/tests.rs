@@ -1,3 +1,4 @@
+mod adversaries;
 mod deletion;
 mod fixture;
 mod named_events;
