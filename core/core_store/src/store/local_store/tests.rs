@@ -1,4 +1,5 @@
 mod deletion;
+mod filters;
 mod fixture;
 mod named_events;
 mod outline;
