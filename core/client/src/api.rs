@@ -57,8 +57,8 @@ pub enum Arrangement {
     },
 }
 
-/// Conditions on the messages of a page; all that are set must be met. A deleted message meets those on its author and time
-/// only.
+/// Conditions on the messages of a page; all that are set must be met. A deleted message meets those on its author and
+/// time only.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct MessageFilter {
@@ -66,14 +66,15 @@ pub struct MessageFilter {
     pub from: Option<String>,
     /// Signed by a present member who has at least this rank today: 0 to 100.
     pub min_rank: Option<u8>,
-    /// Written at this time or later: a day, or a minute or second of it, in UTC (2004-12-25T09:14). For an imported message
-    /// this is when it was imported.
+    /// Written at this time or later: a day, or a minute or second of it, in UTC (2004-12-25T09:14). For an imported
+    /// message this is when it was imported.
     pub since: Option<String>,
     /// Written before this time; as above.
     pub until: Option<String>,
     /// With an attachment.
     pub has_attachment: bool,
-    /// Mentions this user, by name or with everyone: name, id or unique id prefix, or `me`. `everyone`: what mentions all.
+    /// Mentions this user, by name or with everyone: name, id or unique id prefix, or `me`. `everyone`: what mentions
+    /// all.
     pub mentions: Option<String>,
 }
 
@@ -235,7 +236,7 @@ pub enum Request {
         pinned: bool,
         /// Only what meets these conditions; neither with `thread` nor with `pinned`.
         #[serde(default)]
-        filter: MessageFilter,
+        filter: Box<MessageFilter>,
     },
     /// Full-text search, best first. Answer: [`Answer::Hits`].
     Search {

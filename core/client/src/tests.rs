@@ -8,7 +8,7 @@ mod posts;
 mod search;
 mod simulation;
 
-use crate::api::{Answer, ImportRecord, MessageFilter, Notice, Place, Request, Status, Style};
+use crate::api::{Answer, ImportRecord, Notice, Place, Request, Status, Style};
 use crate::card::{InvitableCard, Text};
 use crate::{Client, Error, change_profile_keys};
 use std::collections::{BTreeMap, BTreeSet};
@@ -164,7 +164,7 @@ impl World {
             around: None,
             thread: None,
             pinned: false,
-            filter: MessageFilter::default(),
+            filter: Box::default(),
         };
         match self.ask(name, read) {
             Answer::Messages { messages } => messages.into_iter().map(|message| message.body).collect(),
@@ -250,7 +250,7 @@ fn a_team_talks() {
         around: None,
         thread: Some(hello),
         pinned: false,
-        filter: MessageFilter::default(),
+        filter: Box::default(),
     };
     let Answer::Messages { messages } = world.ask("eve", thread) else { panic!() };
     assert_eq!(
@@ -431,7 +431,7 @@ fn an_import_goes_on_where_a_crash_cut_it_off() {
         around: None,
         thread: None,
         pinned: false,
-        filter: MessageFilter::default(),
+        filter: Box::default(),
     };
     let Answer::Messages { messages } = world.ask("bob", read) else { panic!() };
     assert_eq!(messages.len(), 150);
@@ -493,7 +493,7 @@ fn the_passphrase_is_changed_without_touching_the_conversation() {
         around: None,
         thread: None,
         pinned: false,
-        filter: MessageFilter::default(),
+        filter: Box::default(),
     };
     let Answer::Messages { messages } = ada.execute(read, 2_000_000).unwrap() else { panic!() };
     assert_eq!(messages.last().unwrap().body, "written under the old one");

@@ -114,9 +114,10 @@ pub(crate) enum Command {
     /// Find messages by their words
     ///
     /// Words must all occur. "quoted words" stand side by side, word* matches the beginning, -word excludes,
-    /// author:name narrows to one author, in:channel to one channel, after:2004-12-25 and before:2005-01-01 to a time (UTC, a
-    /// day or a moment like 2004-12-25T09:14), has:attachment to files, mentions:name to who is mentioned, by name or with
-    /// everyone (mentions:me, mentions:everyone), rank:50 to authors who have that rank today, or a higher one.
+    /// author:name narrows to one author, in:channel to one channel, after:2004-12-25 and before:2005-01-01 to a time
+    /// (UTC, a day or a moment like 2004-12-25T09:14), has:attachment to files, mentions:name to who is mentioned, by
+    /// name or with everyone (mentions:me, mentions:everyone), rank:50 to authors who have that rank today, or a higher
+    /// one.
     Search {
         /// What to look for
         query: String,

@@ -20,7 +20,7 @@ fn request(place: Place, args: ReadArgs) -> Request {
     let ReadArgs { thread, before, after, around, pinned, filter, limit, .. } = args;
     let FilterArgs { from, min_rank, since, until, has, mentions } = filter;
     let has_attachment = has == Some(Carried::Attachment);
-    let filter = MessageFilter { from, min_rank, since, until, has_attachment, mentions };
+    let filter = Box::new(MessageFilter { from, min_rank, since, until, has_attachment, mentions });
     Request::Read { place, limit: ask::count(limit), before, after, around, thread, pinned, filter }
 }
 

@@ -1,6 +1,6 @@
 //! Conditions on a page's and a search's messages, as people name them.
 use super::*;
-use crate::api::{AttachedFile, NewPost};
+use crate::api::{AttachedFile, MessageFilter, NewPost};
 
 /// Ada (100), Bob (50) and Eve (10) have written; Eve is removed.
 fn talk() -> World {
@@ -22,6 +22,7 @@ fn talk() -> World {
 
 fn read(filter: MessageFilter, before: Option<String>, limit: usize) -> Request {
     let (after, around, thread, pinned) = (None, None, None, false);
+    let filter = Box::new(filter);
     Request::Read { place: place(), limit, before, after, around, thread, pinned, filter }
 }
 
@@ -103,7 +104,7 @@ fn conditions_go_with_places_and_bounds_and_are_refused_in_words() {
         assert!(error.to_string().contains(told), "{error}");
     }
     for (thread, pinned) in [(Some(messages[0].id.clone()), false), (None, true)] {
-        let (before, after, around, filter) = (None, None, None, bob.clone());
+        let (before, after, around, filter) = (None, None, None, Box::new(bob.clone()));
         let read = Request::Read { place: place(), limit: 9, before, after, around, thread, pinned, filter };
         assert!(matches!(world.try_ask("ada", read), Err(Error::Input(_))));
     }

@@ -1,6 +1,6 @@
 use super::{World, club, place};
 use crate::Error;
-use crate::api::{Answer, AttachedFile, ForumPost, Message, MessageFilter, NewPost, Place, Request};
+use crate::api::{Answer, AttachedFile, ForumPost, Message, NewPost, Place, Request};
 
 fn forum() -> Place {
     Place { space: None, channel: Some("questions".into()) }
@@ -40,7 +40,7 @@ fn newest(world: &mut World, who: &str) -> Message {
         around,
         thread,
         pinned: false,
-        filter: MessageFilter::default(),
+        filter: Box::default(),
     };
     match world.ask(who, read) {
         Answer::Messages { mut messages } => messages.remove(0),
@@ -142,7 +142,7 @@ fn who_is_mentioned_sees_so_until_it_is_read() {
         around,
         thread,
         pinned: false,
-        filter: MessageFilter::default(),
+        filter: Box::default(),
     };
     let Answer::Messages { messages } = world.ask("bob", read) else { panic!("a page") };
     let mentions: Vec<_> = messages.iter().map(|message| message.mentions.as_slice()).collect();

@@ -40,11 +40,11 @@ pub enum MessageKind {
 }
 
 impl LocalStore {
-    /// A page of at most `limit` messages that the filter lets through, oldest first: what [`LocalStore::page`] would give
-    /// if there were no others. The message that the page starts from need not be one of them.
+    /// A page of at most `limit` messages that the filter lets through, oldest first: what [`LocalStore::page`] would
+    /// give if there were no others. The message that the page starts from need not be one of them.
     ///
-    /// Looks at messages one after the other from the start on, in memory, until the page is full; where the named authors
-    /// or mentions have fewer, at theirs only. Reads what it gives from disk, and nothing else.
+    /// Looks at messages one after the other from the start on, in memory, until the page is full; where the named
+    /// authors or mentions have fewer, at theirs only. Reads what it gives from disk, and nothing else.
     ///
     /// # Errors
     /// As [`LocalStore::page`].
@@ -194,8 +194,8 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Lists in one, by the largest key first; `take` takes the one of a list whose key is the largest. What stands in several
-/// is given once.
+/// Lists in one, by the largest key first; `take` takes the one of a list whose key is the largest. What stands in
+/// several is given once.
 fn merged<'a, K: Ord + 'a>(
     mut lists: Vec<&'a [u32]>,
     take: impl Fn(&mut &'a [u32]) -> Option<u32> + 'a,

@@ -7,9 +7,10 @@ pub(super) const TERMS_MAX: usize = 64;
 /// What a person typed into the search field.
 ///
 /// Words must all occur; `"several words"` must stand next to each other; `word*` is the beginning of a word; a
-/// minus excludes what follows it. `author:`, `in:`, `before:`, `after:`, `has:`, `mentions:` and `rank:` are not searched
-/// for here but handed back by [`Query::filters`], for only the caller knows authors, channels and dates. What is none of
-/// these is a word, so any input is a query. A word that the index knows by its parts (`paste.ubuntu.com`) is a phrase.
+/// minus excludes what follows it. `author:`, `in:`, `before:`, `after:`, `has:`, `mentions:` and `rank:` are not
+/// searched for here but handed back by [`Query::filters`], for only the caller knows authors, channels and dates. What
+/// is none of these is a word, so any input is a query. A word that the index knows by its parts (`paste.ubuntu.com`) is
+/// a phrase.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Query {
     pub(super) required: Vec<Phrase>,
