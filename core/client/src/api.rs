@@ -57,6 +57,27 @@ pub enum Arrangement {
     },
 }
 
+/// Conditions on the messages of a page; all that are set must be met. A deleted message meets those on its author and
+/// time only.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MessageFilter {
+    /// Signed by this user, present or former: name, id or unique id prefix.
+    pub from: Option<String>,
+    /// Signed by a present member who has at least this rank today: 0 to 100.
+    pub min_rank: Option<u8>,
+    /// Written at this time or later: a day, or a minute or second of it, in UTC (2004-12-25T09:14). For an imported
+    /// message this is when it was imported.
+    pub since: Option<String>,
+    /// Written before this time; as above.
+    pub until: Option<String>,
+    /// With an attachment.
+    pub has_attachment: bool,
+    /// Mentions this user, by name or with everyone: name, id or unique id prefix, or `me`. `everyone`: what mentions
+    /// all.
+    pub mentions: Option<String>,
+}
+
 /// One verb with its arguments.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
@@ -213,12 +234,16 @@ pub enum Request {
         thread: Option<String>,
         /// Only pinned messages.
         pinned: bool,
+        /// Only what meets these conditions; neither with `thread` nor with `pinned`.
+        #[serde(default)]
+        filter: Box<MessageFilter>,
     },
     /// Full-text search, best first. Answer: [`Answer::Hits`].
     Search {
         /// Where; all channels of all spaces when empty.
         place: Place,
-        /// Words, "phrases", prefix*, -word, author:name, in:channel, after:2004-12-25, before:2004-12-25T09:14 (UTC).
+        /// Words, "phrases", prefix*, -word, author:name, in:channel, after:2004-12-25, before:2004-12-25T09:14 (UTC),
+        /// has:attachment, mentions:name (or me, everyone), rank:50 (that or more).
         query: String,
         /// Most hits.
         limit: usize,

@@ -153,9 +153,9 @@ impl Client {
             Request::React { place, message, emoji, remove } => self.react(&place, &message, &emoji, remove),
             Request::Delete { place, message } => self.delete(&place, &message),
             Request::Pin { place, message, remove } => self.pin(&place, &message, remove),
-            Request::Read { place, limit, before, after, around, thread, pinned } => {
+            Request::Read { place, limit, before, after, around, thread, pinned, filter } => {
                 let start = [before.as_deref(), after.as_deref(), around.as_deref()];
-                self.read(&place, limit, start, thread.as_deref(), pinned)
+                self.read(&place, limit, start, thread.as_deref(), pinned, &filter)
             }
             Request::Search { place, query, limit } => self.search(&place, &query, limit),
             Request::ImportPosition { place, source } => self.import_position(&place, source),

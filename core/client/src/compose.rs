@@ -9,7 +9,7 @@ use terachat_core_store::model::{
 use terachat_core_store::query::AttachmentView;
 use terachat_event::LogId;
 
-const EVERYONE: &str = "everyone";
+pub(crate) const EVERYONE: &str = "everyone";
 const BAD_HEADING: &str =
     "a title is a line of 1 to 200 characters, with at most eight tags, each a line of 1 to 32 characters";
 

@@ -1,34 +1,123 @@
-//! A search's conditions on messages: author, channel, time.
-use std::collections::BTreeMap;
-use terachat_core_store::query::MessageView;
+//! Conditions on messages: those of a page, and a search's operators.
+use crate::api::MessageFilter;
+use crate::compose::EVERYONE;
+use crate::{Client, Error};
+use std::collections::{BTreeMap, BTreeSet};
+use terachat_core_store::model::{Mention, Rank};
 use terachat_core_store::query::search_index::{Filter, FilterKind, Query};
-use terachat_event::DeviceId;
+use terachat_core_store::query::{self, MessageView};
+use terachat_event::{DeviceId, LogId, UserId};
 
-/// Whether a message meets all of a query's conditions. Those that this version does not know are not met.
-pub(crate) fn filters_accept(
-    query: &Query,
-    view: &MessageView,
-    names: &BTreeMap<DeviceId, String>,
-    channel: &str,
-) -> bool {
-    query.filters().iter().all(|filter| meets(filter, view, names, channel) != filter.is_excluded)
+/// The user who asks, where users are named.
+const ME: &str = "me";
+/// What `has` asks for.
+const ATTACHMENT: &str = "attachment";
+const BAD_TIME: &str =
+    "a time is a day or a moment of it in UTC, like 2004-12-25, 2004-12-25T09:14 or 2004-12-25T09:14:30";
+
+/// What a search's conditions on messages of one log are judged by.
+pub(crate) struct Known {
+    me: UserId,
+    channel: String,
+    /// Of the users of all devices, present or former.
+    names: BTreeMap<DeviceId, String>,
+    users: BTreeMap<UserId, String>,
+    /// Of the users of present members' devices.
+    ranks: BTreeMap<DeviceId, Rank>,
 }
 
-fn meets(filter: &Filter, view: &MessageView, names: &BTreeMap<DeviceId, String>, channel: &str) -> bool {
-    let time = || match &view.imported {
-        Some((_, ts_ms)) => *ts_ms,
-        None => i64::try_from(view.wall_ms).unwrap_or(i64::MAX),
-    };
-    match filter.kind {
-        FilterKind::Author => {
-            let signed = names.get(&view.event.author).map(String::as_str);
-            let author = view.imported.as_ref().map(|(author, _)| author.as_str()).or(signed);
-            author.is_some_and(|author| author.eq_ignore_ascii_case(&filter.value))
+impl Client {
+    /// What a page's conditions say to the store.
+    pub(crate) fn filter(&self, log: &LogId, asked: &MessageFilter) -> Result<query::Filter, Error> {
+        let MessageFilter { from, min_rank, since, until, has_attachment, mentions } = asked;
+        let time = |text: &String| {
+            let ms = time_of(text).ok_or(Error::Input(BAD_TIME))?;
+            Ok::<_, Error>(u64::try_from(ms).unwrap_or(0))
+        };
+        let rank = |rank: u8| Rank::new(rank).ok_or(Error::Input("a rank is a number from 0 to 100"));
+        let by = |name: &String| {
+            let user = self.anyone(&log.space, name)?;
+            Ok::<_, Error>(self.devices_of(&log.space, &user).into_iter().collect())
+        };
+        Ok(query::Filter {
+            authors: from.as_ref().map(by).transpose()?,
+            min_rank: min_rank.map(rank).transpose()?,
+            since_ms: since.as_ref().map(time).transpose()?,
+            until_ms: until.as_ref().map(time).transpose()?,
+            has_attachment: *has_attachment,
+            mentions: mentions.as_ref().map(|name| self.mentions_of(log, name)).transpose()?,
+            kind: None,
+        })
+    }
+
+    /// The mentions by which somebody is meant: the user's own and everyone's, as they are counted while unread.
+    fn mentions_of(&self, log: &LogId, name: &str) -> Result<BTreeSet<Mention>, Error> {
+        let user = match name {
+            EVERYONE => return Ok([Mention::Everyone].into()),
+            ME => self.identity.user_id(),
+            name => self.anyone(&log.space, name)?,
+        };
+        Ok([Mention::Everyone, Mention::User(user)].into())
+    }
+
+    /// What a search's conditions on this log's messages are judged by.
+    pub(crate) fn known(&self, log: &LogId) -> Known {
+        let state = self.store.space(&log.space);
+        let members = state.into_iter().flat_map(|state| &state.members);
+        let devices = state.into_iter().flat_map(|state| state.devices.keys());
+        let rank = |device: &DeviceId| Some((*device, state?.rank_of(device)?));
+        Known {
+            me: self.identity.user_id(),
+            channel: self.channel_name(log),
+            names: self.names(log),
+            users: members.map(|(user, member)| (*user, member.name.clone())).collect(),
+            ranks: devices.filter_map(rank).collect(),
         }
-        FilterKind::In => channel.eq_ignore_ascii_case(filter.value.trim_start_matches('#')),
-        FilterKind::After => time_of(&filter.value).is_some_and(|from| time() >= from),
-        FilterKind::Before => time_of(&filter.value).is_some_and(|end| time() < end),
-        _ => false,
+    }
+}
+
+impl Known {
+    /// Whether a message meets all of a query's conditions. Those that this version does not know are not met.
+    pub(crate) fn meets(&self, query: &Query, view: &MessageView) -> bool {
+        query.filters().iter().all(|filter| self.meets_one(filter, view) != filter.is_excluded)
+    }
+
+    fn meets_one(&self, filter: &Filter, view: &MessageView) -> bool {
+        let time = || match &view.imported {
+            Some((_, ts_ms)) => *ts_ms,
+            None => i64::try_from(view.wall_ms).unwrap_or(i64::MAX),
+        };
+        match filter.kind {
+            FilterKind::Author => {
+                let signed = self.names.get(&view.event.author).map(String::as_str);
+                let author = view.imported.as_ref().map(|(author, _)| author.as_str()).or(signed);
+                author.is_some_and(|author| author.eq_ignore_ascii_case(&filter.value))
+            }
+            FilterKind::In => self.channel.eq_ignore_ascii_case(filter.value.trim_start_matches('#')),
+            FilterKind::After => time_of(&filter.value).is_some_and(|from| time() >= from),
+            FilterKind::Before => time_of(&filter.value).is_some_and(|end| time() < end),
+            FilterKind::Has => filter.value.eq_ignore_ascii_case(ATTACHMENT) && !view.attachments.is_empty(),
+            FilterKind::Mentions => self.are_meant(&filter.value, &view.mentions),
+            FilterKind::Rank => {
+                let least = filter.value.parse().ok().and_then(Rank::new);
+                let rank = self.ranks.get(&view.event.author);
+                least.zip(rank).is_some_and(|(least, rank)| *rank >= least)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether one of these mentions means whoever is called `name`: by name, or with everyone.
+    fn are_meant(&self, name: &str, mentions: &[Mention]) -> bool {
+        let everyone = mentions.contains(&Mention::Everyone);
+        if name.eq_ignore_ascii_case(EVERYONE) {
+            return everyone;
+        }
+        let is_me = name.eq_ignore_ascii_case(ME);
+        let mut called = self.users.iter().filter(|(user, called)| {
+            if is_me { **user == self.me } else { called.eq_ignore_ascii_case(name) }
+        });
+        called.any(|(user, _)| everyone || mentions.contains(&Mention::User(*user)))
     }
 }
 

@@ -43,6 +43,17 @@ impl Client {
         )
     }
 
+    /// The member of this name, id or id prefix, a former one where no present one is called that.
+    pub(crate) fn anyone(&self, space: &SpaceId, name: &str) -> Result<UserId, Error> {
+        match self.member(space, name) {
+            Err(Error::Unknown { .. }) => {}
+            found => return found,
+        }
+        let members = self.store.space(space).into_iter().flat_map(|state| &state.members);
+        let all = members.map(|(id, member)| (*id, id.to_string(), member.name.clone()));
+        pick("member", Some(name), all.collect())
+    }
+
     /// The message of this id or unique id prefix.
     pub(crate) fn event(&self, log: &LogId, name: &str) -> Result<EventRef, Error> {
         self.called(log, name, "message")

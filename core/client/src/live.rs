@@ -1,11 +1,10 @@
 //! Questions that stay, for those who follow: what has come, changed or gone since they last asked.
 use crate::api::{Answer, LiveChange, Message, Place};
-use crate::filters::filters_accept;
 use crate::{Client, Error};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use terachat_core_store::query::search_index::Query;
 use terachat_core_store::query::{Change, Live, LiveQuery, MessageView};
-use terachat_event::{LogId, UserId};
+use terachat_event::{DeviceId, LogId};
 
 /// Questions that stay at once; the one that was begun first gives way to a new one.
 const LIVES_MAX: usize = 64;
@@ -83,9 +82,9 @@ impl Client {
 
     fn changes_of(&self, live: &mut Live, wanted: &Wanted) -> Result<Vec<LiveChange>, Error> {
         let log = *live.log();
-        let (names, channel) = (self.names(&log), self.channel_name(&log));
+        let known = self.known(&log);
         let accept = |message: &MessageView| {
-            (!wanted.pinned || message.pinned) && filters_accept(&wanted.search, message, &names, &channel)
+            (!wanted.pinned || message.pinned) && known.meets(&wanted.search, message)
         };
         let changes = self.store.changes(live, accept)?;
         let shown = changes.into_iter().map(|change| match change {
@@ -99,9 +98,7 @@ impl Client {
         Ok(shown.collect())
     }
 
-    fn own_devices(&self, log: &LogId) -> std::collections::BTreeSet<terachat_event::DeviceId> {
-        let me: UserId = self.identity.user_id();
-        let devices = self.store.space(&log.space).into_iter().flat_map(|state| &state.devices);
-        devices.filter(|(_, user)| **user == me).map(|(device, _)| *device).collect()
+    fn own_devices(&self, log: &LogId) -> BTreeSet<DeviceId> {
+        self.devices_of(&log.space, &self.identity.user_id()).into_iter().collect()
     }
 }

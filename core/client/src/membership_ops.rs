@@ -337,7 +337,7 @@ impl Client {
         Ok(())
     }
 
-    fn devices_of(&self, space: &SpaceId, user: &UserId) -> Vec<DeviceId> {
+    pub(crate) fn devices_of(&self, space: &SpaceId, user: &UserId) -> Vec<DeviceId> {
         let state = self.store.space(space);
         let devices = state.into_iter().flat_map(|state| &state.devices);
         devices.filter(|(_, owner)| *owner == user).map(|(device, _)| *device).collect()

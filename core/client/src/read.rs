@@ -1,6 +1,5 @@
 //! From the store's values to what people are shown.
-use crate::api::{Answer, Hit, Message, Place};
-use crate::filters::filters_accept;
+use crate::api::{Answer, Hit, Message, MessageFilter, Place};
 use crate::{Client, Error};
 use std::collections::{BTreeMap, BTreeSet};
 use terachat_core_store::query::search_index::Query;
@@ -19,16 +18,21 @@ impl Client {
         start: [Option<&str>; 3],
         thread: Option<&str>,
         pinned: bool,
+        filter: &MessageFilter,
     ) -> Result<Answer, Error> {
         let log = self.place(place)?;
         let limit = limit.min(PAGE_LEN_MAX);
+        if *filter != MessageFilter::default() && (thread.is_some() || pinned) {
+            return Err(Error::Input("a thread and pinned messages are shown whole; ask without conditions"));
+        }
         let views = if let Some(root) = thread {
             self.store.thread(&log, &self.event(&log, root)?, limit)?
         } else if pinned {
             self.store.pinned(&log, limit)?.into_iter().map(|view| (0, view)).collect()
         } else {
             let start = self.page_start(&log, start)?;
-            self.store.page(&log, start, limit)?.into_iter().map(|view| (0, view)).collect()
+            let filter = self.filter(&log, filter)?;
+            self.store.page_where(&log, start, limit, &filter)?.into_iter().map(|view| (0, view)).collect()
         };
         let messages =
             views.into_iter().map(|(depth, view)| Message { depth, ..self.shown(&log, view) }).collect();
@@ -61,9 +65,8 @@ impl Client {
         let query = Query::parse(query);
         let mut hits = Vec::new();
         for log in logs {
-            let names = self.names(&log);
-            let channel = self.channel_name(&log);
-            let accept = |view: &MessageView| filters_accept(&query, view, &names, &channel);
+            let known = self.known(&log);
+            let accept = |view: &MessageView| known.meets(&query, view);
             hits.extend(self.store.search(&log, &query, limit.min(PAGE_LEN_MAX), accept)?);
         }
         hits.sort_by_key(|hit| std::cmp::Reverse(hit.score));

@@ -2,6 +2,7 @@
 mod arrange;
 mod backup;
 mod board;
+mod filters;
 mod guard;
 mod posts;
 mod search;
@@ -163,6 +164,7 @@ impl World {
             around: None,
             thread: None,
             pinned: false,
+            filter: Box::default(),
         };
         match self.ask(name, read) {
             Answer::Messages { messages } => messages.into_iter().map(|message| message.body).collect(),
@@ -248,6 +250,7 @@ fn a_team_talks() {
         around: None,
         thread: Some(hello),
         pinned: false,
+        filter: Box::default(),
     };
     let Answer::Messages { messages } = world.ask("eve", thread) else { panic!() };
     assert_eq!(
@@ -428,6 +431,7 @@ fn an_import_goes_on_where_a_crash_cut_it_off() {
         around: None,
         thread: None,
         pinned: false,
+        filter: Box::default(),
     };
     let Answer::Messages { messages } = world.ask("bob", read) else { panic!() };
     assert_eq!(messages.len(), 150);
@@ -489,6 +493,7 @@ fn the_passphrase_is_changed_without_touching_the_conversation() {
         around: None,
         thread: None,
         pinned: false,
+        filter: Box::default(),
     };
     let Answer::Messages { messages } = ada.execute(read, 2_000_000).unwrap() else { panic!() };
     assert_eq!(messages.last().unwrap().body, "written under the old one");

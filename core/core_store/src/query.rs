@@ -1,6 +1,7 @@
-//! Questions to the state: pages, threads, pins, search, and the hash of a channel's state.
+//! Questions to the state: pages, filters, threads, pins, search, and the hash of a channel's state.
 mod event_view;
 mod explain;
+mod filter;
 mod forum;
 mod journal;
 mod live;
@@ -13,6 +14,7 @@ mod text_search;
 mod unread;
 
 pub use event_view::EventView;
+pub use filter::{Filter, MessageKind};
 pub use forum::PostView;
 pub(crate) use journal::{Journal, Mark};
 pub use live::{Change, Live, LiveQuery};

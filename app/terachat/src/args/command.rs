@@ -114,8 +114,10 @@ pub(crate) enum Command {
     /// Find messages by their words
     ///
     /// Words must all occur. "quoted words" stand side by side, word* matches the beginning, -word excludes,
-    /// author:name narrows to one author, in:channel to one channel, after:2004-12-25 and before:2005-01-01 to a time (UTC, a
-    /// day or a moment like 2004-12-25T09:14).
+    /// author:name narrows to one author, in:channel to one channel, after:2004-12-25 and before:2005-01-01 to a time
+    /// (UTC, a day or a moment like 2004-12-25T09:14), has:attachment to files, mentions:name to who is mentioned, by
+    /// name or with everyone (mentions:me, mentions:everyone), rank:50 to authors who have that rank today, or a higher
+    /// one.
     Search {
         /// What to look for
         query: String,
@@ -281,10 +283,10 @@ pub(crate) enum RoleCommand {
 #[derive(Debug, Args)]
 pub(crate) struct ReadArgs {
     /// Go on showing what arrives; needs a running `terachat listen`
-    #[arg(long, conflicts_with_all = ["before", "after", "around"])]
+    #[arg(long, conflicts_with_all = ["before", "after", "around", "FilterArgs"])]
     pub(crate) follow: bool,
     /// Only this message and what answers it
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", conflicts_with = "FilterArgs")]
     pub(crate) thread: Option<String>,
     /// The page that ends before this message
     #[arg(long, value_name = "ID", conflicts_with_all = ["after", "around"])]
@@ -296,11 +298,42 @@ pub(crate) struct ReadArgs {
     #[arg(long, value_name = "ID")]
     pub(crate) around: Option<String>,
     /// Only pinned messages
-    #[arg(long)]
+    #[arg(long, conflicts_with = "FilterArgs")]
     pub(crate) pinned: bool,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
     /// Most messages to show
     #[arg(long, default_value_t = 50, value_parser = value_parser!(u32).range(1..=100_000))]
     pub(crate) limit: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FilterArgs {
+    /// Only what this member wrote or imported, present or former: name, id or the beginning of the id
+    #[arg(long, value_name = "NAME")]
+    pub(crate) from: Option<String>,
+    /// Only from members who have this rank today, or a higher one
+    #[arg(long, value_name = "N", value_parser = value_parser!(u8).range(0..=100))]
+    pub(crate) min_rank: Option<u8>,
+    /// Only from this time on (UTC): a day or a moment like 2004-12-25T09:14; what was imported, since its import
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// Only before this time, likewise
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
+    /// Only messages that carry this
+    #[arg(long, value_name = "WHAT")]
+    pub(crate) has: Option<Carried>,
+    /// Only messages that mention this member, by name or with everyone; `me` for you, `everyone` for all
+    #[arg(long, value_name = "NAME")]
+    pub(crate) mentions: Option<String>,
+}
+
+/// What a message may carry besides its text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Carried {
+    /// A file
+    Attachment,
 }
 
 /// A log is one JSON object a line: id (ascending), ts (RFC 3339), type (message, action, join, leave, rename), author,

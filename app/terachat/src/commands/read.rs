@@ -1,12 +1,12 @@
 use super::{ask, place};
-use crate::args::ReadArgs;
+use crate::args::{Carried, FilterArgs, ReadArgs};
 use crate::daemon::{Remote, Update};
 use crate::failure::{Failure, Result};
 use crate::home::Home;
 use crate::printer::Printer;
 use crate::render;
 use crate::session::Session;
-use terachat_client::api::{Answer, LiveChange, Message, Place, Request};
+use terachat_client::api::{Answer, LiveChange, Message, MessageFilter, Place, Request};
 
 /// A page of messages, and with `--follow` what comes after.
 pub(super) fn run(home: &Home, place: Place, args: ReadArgs, printer: &Printer) -> Result<()> {
@@ -17,8 +17,11 @@ pub(super) fn run(home: &Home, place: Place, args: ReadArgs, printer: &Printer) 
 }
 
 fn request(place: Place, args: ReadArgs) -> Request {
-    let ReadArgs { thread, before, after, around, pinned, limit, .. } = args;
-    Request::Read { place, limit: ask::count(limit), before, after, around, thread, pinned }
+    let ReadArgs { thread, before, after, around, pinned, filter, limit, .. } = args;
+    let FilterArgs { from, min_rank, since, until, has, mentions } = filter;
+    let has_attachment = has == Some(Carried::Attachment);
+    let filter = Box::new(MessageFilter { from, min_rank, since, until, has_attachment, mentions });
+    Request::Read { place, limit: ask::count(limit), before, after, around, thread, pinned, filter }
 }
 
 fn follow(home: &Home, place: Place, args: &ReadArgs, printer: &Printer) -> Result<()> {

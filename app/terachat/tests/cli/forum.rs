@@ -1,6 +1,31 @@
 use crate::support::Place;
 
 #[test]
+fn a_page_is_narrowed_to_what_meets_conditions() {
+    let place = Place::crew();
+    place.ok("ada", &["send", "one"]);
+    let file = place.file("plan.pdf", "a plan");
+    let two = place.json("ada", &["send", "two, @Ada", "--attach", file.to_str().unwrap()]);
+    place.ok("ada", &["send", "three, @everyone"]);
+    let case = |args: &[&str], expected: &[&str]| {
+        let page = place.json("ada", &[&["read"], args].concat());
+        let messages = page["messages"].as_array().unwrap().iter();
+        let bodies: Vec<_> = messages.map(|message| message["body"].as_str().unwrap()).collect();
+        assert_eq!(bodies, expected, "{args:?}");
+    };
+    case(&["--has", "attachment", "--from", "Ada", "--min-rank", "100"], &["two, @Ada"]);
+    case(&["--mentions", "me"], &["two, @Ada", "three, @everyone"]);
+    case(&["--mentions", "me", "--before", two["id"].as_str().unwrap()], &[]);
+    case(&["--mentions", "me", "--limit", "1"], &["three, @everyone"]);
+    case(&["--mentions", "everyone", "--since", "2004-12-25"], &["three, @everyone"]);
+    case(&["--until", "2004-12-25T09:14"], &[]);
+    let hits = place.json("ada", &["search", "mentions:me has:attachment rank:100"]);
+    assert_eq!(hits["hits"].as_array().unwrap().len(), 1);
+    let refused = place.run("ada", &["read", "--since", "yesterday"]);
+    assert!(refused.pair().0.contains("a time is a day"), "{}", refused.stderr);
+}
+
+#[test]
 fn a_forum_a_mention_and_what_was_read() {
     let place = Place::crew();
     place.ok("ada", &["category", "create", "help"]);

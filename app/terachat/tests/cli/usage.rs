@@ -60,6 +60,11 @@ fn mistakes_on_the_command_line_end_with_2() {
         &["read", "--before", "a", "--around", "b"],
         &["read", "--after", "a", "--around", "b"],
         &["log", "--limit", "3", "--why", "a"],
+        &["read", "--from", "a", "--thread", "b"],
+        &["read", "--since", "2004-12-25", "--pinned"],
+        &["read", "--has", "attachment", "--follow"],
+        &["read", "--has", "wings"],
+        &["read", "--min-rank", "101"],
     ] {
         let ended = bare(args);
         assert_eq!((ended.code, ended.stdout.as_str()), (2, ""), "{args:?}");

@@ -176,6 +176,7 @@ fn a_full_disk_can_be_read_and_signs_nothing() {
         around: None,
         thread: None,
         pinned: false,
+        filter: Box::default(),
     };
     let Answer::Messages { messages } = client.execute(read, 9).unwrap() else { panic!("not messages") };
     assert_eq!(messages.len(), 1);

@@ -32,7 +32,16 @@ fn posts(world: &mut World, who: &str, tags: &[&str]) -> Vec<ForumPost> {
 
 fn newest(world: &mut World, who: &str) -> Message {
     let (before, after, around, thread) = (None, None, None, None);
-    let read = Request::Read { place: general(), limit: 1, before, after, around, thread, pinned: false };
+    let read = Request::Read {
+        place: general(),
+        limit: 1,
+        before,
+        after,
+        around,
+        thread,
+        pinned: false,
+        filter: Box::default(),
+    };
     match world.ask(who, read) {
         Answer::Messages { mut messages } => messages.remove(0),
         other => panic!("{other:?}"),
@@ -125,7 +134,16 @@ fn who_is_mentioned_sees_so_until_it_is_read() {
     world.say("ada", "one more");
     assert_eq!(unread(&mut world, "bob"), (1, 0));
     let (before, after, around, thread) = (None, None, None, None);
-    let read = Request::Read { place: general(), limit: 9, before, after, around, thread, pinned: false };
+    let read = Request::Read {
+        place: general(),
+        limit: 9,
+        before,
+        after,
+        around,
+        thread,
+        pinned: false,
+        filter: Box::default(),
+    };
     let Answer::Messages { messages } = world.ask("bob", read) else { panic!("a page") };
     let mentions: Vec<_> = messages.iter().map(|message| message.mentions.as_slice()).collect();
     assert_eq!(mentions, [&[][..], &["bob".to_owned()], &["everyone".to_owned()], &[], &[]]);

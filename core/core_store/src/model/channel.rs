@@ -195,6 +195,16 @@ impl ChannelState {
         self.threads.posts()
     }
 
+    /// Whether the message at this position is a forum's post.
+    pub fn is_post(&self, at: u32) -> bool {
+        self.threads.post(at).is_some()
+    }
+
+    /// Whether the message at this position answers another one.
+    pub fn is_answer(&self, at: u32) -> bool {
+        self.reply_to.contains_key(&at)
+    }
+
     /// The post below which the answer at this position stands.
     pub fn post_above(&self, at: u32) -> Option<u32> {
         self.threads.root_of(at)

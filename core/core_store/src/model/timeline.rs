@@ -81,6 +81,19 @@ impl Timeline {
         });
         self.chunks[at.unwrap_or(self.chunks.len())..].iter().flatten().copied().skip(skip)
     }
+
+    /// The positions below rank `end` (exclusive), the last first.
+    pub fn iter_before(&self, end: usize) -> impl Iterator<Item = u32> + '_ {
+        let mut left = end;
+        let at = self.chunks.iter().position(|chunk| {
+            let here = left < chunk.len();
+            left -= if here { 0 } else { chunk.len() };
+            here
+        });
+        let part = at.map_or(&[][..], |at| &self.chunks[at][..left]);
+        let whole = self.chunks[..at.unwrap_or(self.chunks.len())].iter().rev();
+        part.iter().rev().chain(whole.flat_map(|chunk| chunk.iter().rev())).copied()
+    }
 }
 
 #[cfg(test)]
@@ -108,6 +121,9 @@ mod tests {
             prop_assert_eq!(Timeline::from_ordered(&naive).iter_from(0).collect::<Vec<_>>(), naive.clone());
             let from = from.index(keys.len() + 1);
             prop_assert_eq!(timeline.iter_from(from).collect::<Vec<_>>(), &naive[from..]);
+            let mut before: Vec<u32> = timeline.iter_before(from).collect();
+            before.reverse();
+            prop_assert_eq!(before, &naive[..from]);
             for (rank, item) in naive.iter().enumerate().step_by(97) { prop_assert_eq!(timeline.rank(*item, order), rank); }
             prop_assert!(timeline.chunks.iter().all(|chunk| !chunk.is_empty() && chunk.len() <= CHUNK_LEN_MAX));
         }

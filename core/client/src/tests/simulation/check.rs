@@ -1,6 +1,6 @@
 //! What must hold, whatever happened.
 use super::world::World;
-use crate::api::{Answer, Message, Place, Request};
+use crate::api::{Answer, Message, MessageFilter, Place, Request};
 use std::collections::{BTreeMap, BTreeSet};
 use terachat_core_store::Wait;
 use terachat_core_store::model::ChannelKind;
@@ -11,7 +11,8 @@ impl World {
     /// All that a device can read of a channel.
     pub(super) fn page(&self, at: usize, log: &LogId) -> Vec<Message> {
         let place = Place { space: None, channel: log.channel.map(|id| id.to_string()) };
-        match self.devices[at].client.read(&place, 10_000, [None; 3], None, false) {
+        match self.devices[at].client.read(&place, 10_000, [None; 3], None, false, &MessageFilter::default())
+        {
             Ok(Answer::Messages { messages }) => messages,
             other => panic!("d{at} cannot read: {other:?}"),
         }

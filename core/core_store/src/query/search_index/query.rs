@@ -7,9 +7,10 @@ pub(super) const TERMS_MAX: usize = 64;
 /// What a person typed into the search field.
 ///
 /// Words must all occur; `"several words"` must stand next to each other; `word*` is the beginning of a word; a
-/// minus excludes what follows it. `author:`, `in:`, `before:`, `after:` and `has:` are not searched for here but
-/// handed back by [`Query::filters`], for only the caller knows authors, channels and dates. What is none of these
-/// is a word, so any input is a query. A word that the index knows by its parts (`paste.ubuntu.com`) is a phrase.
+/// minus excludes what follows it. `author:`, `in:`, `before:`, `after:`, `has:`, `mentions:` and `rank:` are not
+/// searched for here but handed back by [`Query::filters`], for only the caller knows authors, channels and dates. What
+/// is none of these is a word, so any input is a query. A word that the index knows by its parts (`paste.ubuntu.com`) is
+/// a phrase.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Query {
     pub(super) required: Vec<Phrase>,
@@ -58,6 +59,10 @@ pub enum FilterKind {
     After,
     /// `has:`: an attachment, a link, …
     Has,
+    /// `mentions:`: a user.
+    Mentions,
+    /// `rank:`: the least rank of who wrote it.
+    Rank,
 }
 
 impl Term {
@@ -172,6 +177,8 @@ fn take_filter(rest: &mut &str, is_excluded: bool) -> Option<Filter> {
         ("before", FilterKind::Before),
         ("after", FilterKind::After),
         ("has", FilterKind::Has),
+        ("mentions", FilterKind::Mentions),
+        ("rank", FilterKind::Rank),
     ];
     let (_, kind) = kinds.into_iter().find(|(known, _)| name.eq_ignore_ascii_case(known))?;
     let (value, _) = take_value(&mut after);
@@ -221,6 +228,10 @@ mod tests {
         case(
             "author:Bob in:\"the lounge\" -author:eve before:2020-01-01 AFTER:x has:link hi",
             "hi Author=Bob In=the lounge -Author=eve Before=2020-01-01 After=x Has=link",
+        );
+        case(
+            "mentions:me -Mentions:\"ann marie\" rank:50 mention:x ranks:1",
+            "mention+x ranks+1 Mentions=me -Mentions=ann marie Rank=50",
         );
         case("日本語 猫", "日本+本語 猫*");
     }

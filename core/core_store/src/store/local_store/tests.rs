@@ -1,5 +1,6 @@
 mod adversaries;
 mod deletion;
+mod filters;
 mod fixture;
 mod named_events;
 mod outline;

@@ -8,7 +8,7 @@ use crate::testing::{Device, gossip, text};
 use proptest::prelude::*;
 use terachat_event::{EventRef, LogId, UserId};
 
-fn post(body: &str, reply_to: Option<EventRef>) -> Post<'_> {
+pub(super) fn post(body: &str, reply_to: Option<EventRef>) -> Post<'_> {
     Post { style: Style::Message, body, reply_to, imported: None }
 }
 
@@ -16,16 +16,16 @@ fn heading<'a>(title: &'a str, tags: &[&'a str]) -> Heading<'a> {
     Heading { title, tags: tags.to_vec() }
 }
 
-fn titled<'a>(title: &'a str, tags: &[&'a str], body: &'a str) -> ChannelOp<'a> {
+pub(super) fn titled<'a>(title: &'a str, tags: &[&'a str], body: &'a str) -> ChannelOp<'a> {
     let extras = Extras { heading: Some(heading(title, tags)), ..Extras::default() };
     ChannelOp::PostWith(post(body, None), extras)
 }
 
-fn mentioning(body: &str, mentions: Vec<Mention>) -> ChannelOp<'_> {
+pub(super) fn mentioning(body: &str, mentions: Vec<Mention>) -> ChannelOp<'_> {
     ChannelOp::PostWith(post(body, None), Extras { mentions, ..Extras::default() })
 }
 
-fn answer(body: &str, to: EventRef) -> ChannelOp<'_> {
+pub(super) fn answer(body: &str, to: EventRef) -> ChannelOp<'_> {
     ChannelOp::Post(post(body, Some(to)))
 }
 
