@@ -211,6 +211,13 @@ proptest! {
             let verdicts = |log: &ControlLog| log.events().map(|(event, verdict)| (event.hash, verdict)).collect::<Vec<_>>();
             prop_assert_eq!(verdicts(&log), verdicts(&expected));
             prop_assert_eq!(log.epochs(&BTreeSet::new()), expected.epochs(&BTreeSet::new()));
+            // What checkpoints and views led to is what all events lead to from the beginning.
+            for heads in log.nodes.iter().map(|node| vec![node.event.hash]).chain([log.heads()]).collect::<Vec<_>>() {
+                let (kept, anew) = (log.resolve_at(&heads), log.resolve_noting(&heads, |_, _| {}));
+                prop_assert_eq!((&kept.state, &kept.void), (&anew.state, &anew.void));
+                let grounds = |resolved: &Resolved| (resolved.grounds.admitted.clone(), resolved.grounds.cards.clone(), resolved.grounds.since.clone());
+                prop_assert_eq!(grounds(&kept), grounds(&anew));
+            }
         }
     }
 }
