@@ -17,8 +17,7 @@ pub use explanation::{Deciding, Explanation, Precedence, Reason, Role};
 
 /// How many states at past heads are kept for judging events that cite them.
 const VIEWS_MAX: usize = 32;
-/// A checkpoint is kept every so many events, and at most so many; fewer in tests, whose stories are short.
-const CHECKPOINT_EVERY: usize = if cfg!(test) { 2 } else { 1_024 };
+/// How many checkpoints are kept; few in tests, whose stories are short.
 const CHECKPOINTS_MAX: usize = if cfg!(test) { 4 } else { 64 };
 
 const ORPHANED: &str = "the admission of its author counts for nothing";
@@ -190,11 +189,9 @@ impl ControlLog {
         let follows_all = self.heads.iter().all(|head| event.parents.contains(head));
         let (authority, resolved) =
             if follows_all { self.follow(&event) } else { (self.judge(&event), None) };
-        let stamp = event.stamp;
         self.place(event, authority);
         if let Some(resolved) = resolved {
             self.current = resolved;
-            self.keep_checkpoint(stamp.event());
             return;
         }
         self.drop_checkpoints();
@@ -207,16 +204,6 @@ impl ControlLog {
         {
             self.push_checkpoint(fork);
         }
-    }
-
-    /// Now and then, when an event has everything before it in its past.
-    fn keep_checkpoint(&mut self, tip: EventRef) {
-        let len = self.nodes.len();
-        let last = self.checkpoints.last().map_or(0, |checkpoint| checkpoint.len);
-        if !self.frozen.is_empty() || len < last + CHECKPOINT_EVERY {
-            return;
-        }
-        self.push_checkpoint(Checkpoint { len, tip, resolved: self.current.clone() });
     }
 
     fn push_checkpoint(&mut self, checkpoint: Checkpoint) {
@@ -423,7 +410,6 @@ impl ControlLog {
         for (event, rank) in events.into_iter().zip(ranks) {
             log.place(event, Ok(*rank));
         }
-        log.nodes.iter().for_each(|node| log.current.grounds.note(&node.event, true));
         log.current.state = state;
         log
     }

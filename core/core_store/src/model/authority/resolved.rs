@@ -15,6 +15,7 @@ pub(super) struct Resolved {
     pub(super) state: Arc<SpaceState>,
     /// The events of the set that count for nothing, with the reason.
     pub(super) void: OrdMap<EventHash, &'static str>,
+    /// Kept up by [`Resolved::take`] alone, so it is of use only where all came by that.
     pub(super) grounds: Grounds,
 }
 
@@ -31,7 +32,7 @@ pub(super) struct Grounds {
 
 impl Grounds {
     /// Adds the cards of an event, and whether strong removal left it.
-    pub(super) fn note(&mut self, event: &ControlEvent, is_left: bool) {
+    fn note(&mut self, event: &ControlEvent, is_left: bool) {
         for card in cards(event) {
             self.cards.insert((card.user, card.device));
             self.since.insert(card.device, event.stamp);
@@ -47,7 +48,6 @@ impl Resolved {
     /// the next: then it counts for nothing, and the state is spoilt if any was.
     pub(super) fn follow(&mut self, event: &ControlEvent) -> Result<(), (usize, &'static str)> {
         let done = act(Arc::make_mut(&mut self.state), event);
-        self.grounds.note(event, done.is_ok());
         if let Err((_, why)) = done {
             self.void.insert(event.hash, why);
         }
