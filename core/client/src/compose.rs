@@ -164,7 +164,8 @@ mod tests {
         let member =
             |name: &str| Member { name: name.into(), rank: Rank::MEMBER, since, removed: name == "eve" };
         let names = ["ann", "ann marie", "bob", "eve", "bob"];
-        let members = (1..).zip(names).map(|(n, name)| (UserId([n; 32]), member(name))).collect();
+        let members =
+            (1..).zip(names).map(|(n, name)| (UserId([n; 32]), std::sync::Arc::new(member(name)))).collect();
         let mut state = SpaceState::default();
         state.members = members;
         state

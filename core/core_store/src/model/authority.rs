@@ -1,14 +1,15 @@
 mod explain;
 mod explanation;
+mod resolved;
 mod strong_removal;
 
 use super::skeleton::Bones;
 use super::{ControlOp, ControlTransaction, GroupCommit, Rank, Right, SpaceState};
 use crate::crdt::{Crdt, Stamp, VectorClock};
 use hashbrown::HashSet;
+use resolved::{Resolved, segments};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use strong_removal::strong_removal;
 use terachat_event::{ChannelId, DeviceId, EventHash, EventRef, UserId};
 
 pub(crate) use explain::{Forks, Written};
@@ -16,6 +17,8 @@ pub use explanation::{Deciding, Explanation, Precedence, Reason, Role};
 
 /// How many states at past heads are kept for judging events that cite them.
 const VIEWS_MAX: usize = 32;
+/// How many checkpoints are kept; few in tests, whose stories are short.
+const CHECKPOINTS_MAX: usize = if cfg!(test) { 4 } else { 64 };
 
 const ORPHANED: &str = "the admission of its author counts for nothing";
 const EQUIVOCATED: &str = "its author signed two events with one number";
@@ -93,12 +96,18 @@ pub struct ControlLog {
     /// Events behind a fork that others built on, of branches that are not here whole.
     skeletons: BTreeMap<EventHash, Bones>,
     views: Vec<(Vec<EventHash>, Resolved)>,
+    /// From the oldest to the newest; none while somebody forked.
+    checkpoints: Vec<Checkpoint>,
 }
 
-#[derive(Clone, Default)]
-struct Resolved {
-    state: Arc<SpaceState>,
-    void: Arc<BTreeMap<EventHash, &'static str>>,
+/// What the events up to one add up to that is comparable with all others: it has everything before it in its past, and is in
+/// the past of everything after it. Whatever comes that builds on it can go on from there.
+struct Checkpoint {
+    /// How many events these are: the first in the total order.
+    len: usize,
+    /// The last of them.
+    tip: EventRef,
+    resolved: Resolved,
 }
 
 impl ControlLog {
@@ -181,10 +190,40 @@ impl ControlLog {
         let (authority, resolved) =
             if follows_all { self.follow(&event) } else { (self.judge(&event), None) };
         self.place(event, authority);
-        self.current = resolved.unwrap_or_else(|| {
-            let everything: Vec<_> = self.heads.iter().copied().collect();
-            self.resolve(&everything)
-        });
+        if let Some(resolved) = resolved {
+            self.current = resolved;
+            return;
+        }
+        self.drop_checkpoints();
+        let everything: Vec<_> = self.heads.iter().copied().collect();
+        let (resolved, fork) = self.resolve_to_fork(&everything);
+        self.current = resolved;
+        // What comes next most likely stands beside the same events, so it is to go on from where they part.
+        if let Some(fork) = fork
+            && self.frozen.is_empty()
+        {
+            self.push_checkpoint(fork);
+        }
+    }
+
+    fn push_checkpoint(&mut self, checkpoint: Checkpoint) {
+        if self.checkpoints.len() == CHECKPOINTS_MAX {
+            // The older, the fewer: every second of the older half goes.
+            let mut nth = 0;
+            self.checkpoints.retain(|_| {
+                nth += 1;
+                nth > CHECKPOINTS_MAX / 2 || nth % 2 == 0
+            });
+        }
+        self.checkpoints.push(checkpoint);
+    }
+
+    /// Forgets the checkpoints that the newest event does not build on.
+    fn drop_checkpoints(&mut self) {
+        let past = self.nodes.last().map(|node| &node.past);
+        let valid = past
+            .map_or(0, |past| self.checkpoints.partition_point(|checkpoint| past.contains(&checkpoint.tip)));
+        self.checkpoints.truncate(valid);
     }
 
     /// Puts a judged event in its places.
@@ -254,21 +293,28 @@ impl ControlLog {
         let mut resolved = std::mem::take(&mut self.current);
         let author = &event.stamp.author;
         let rank = resolved.state.rank_of(author).unwrap_or(Rank::OWNER);
-        let refused = act(Arc::make_mut(&mut resolved.state), event);
-        let Err((done, why)) = refused else { return (Ok(rank), Some(resolved)) };
-        if done > 0 {
-            // Part of it was carried out before the rest was found forbidden: it counts as a whole or not at all.
-            resolved = self.resolve(&event.parents);
+        match resolved.follow(event) {
+            Ok(()) => (Ok(rank), Some(resolved)),
+            Err((done, why)) => {
+                if done > 0 {
+                    // Part of it was carried out before the rest was found forbidden: it counts as a whole or not at all.
+                    resolved.state = self.resolve(&event.parents).state;
+                }
+                (Err(why), Some(resolved))
+            }
         }
-        Arc::make_mut(&mut resolved.void).insert(event.hash, why);
-        (Err(why), Some(resolved))
     }
 
     /// The author's rank if it may do all that the event does, in the state that it was made under.
     fn judge(&mut self, event: &ControlEvent) -> Result<Rank, &'static str> {
-        let before = self.resolve_at(&event.parents);
-        let rank = before.state.rank_of(&event.stamp.author).unwrap_or(Rank::OWNER);
-        act(&mut SpaceState::clone(&before.state), event).map(|()| rank).map_err(|(_, why)| why)
+        let mut view = self.resolve_at(&event.parents);
+        let rank = view.state.rank_of(&event.stamp.author).unwrap_or(Rank::OWNER);
+        let done = view.follow(event);
+        if !matches!(done, Err((1.., _))) {
+            // Whoever acts beside others goes on to do so.
+            self.remember(vec![event.hash], view);
+        }
+        done.map(|()| rank).map_err(|(_, why)| why)
     }
 
     /// Lets the events of `device` from number `seq` on count for nothing: it signed two with one number.
@@ -430,46 +476,74 @@ impl ControlLog {
             return known.clone();
         }
         let resolved = self.resolve(heads);
+        self.remember(heads.to_vec(), resolved.clone());
+        resolved
+    }
+
+    fn remember(&mut self, heads: Vec<EventHash>, resolved: Resolved) {
         if self.views.len() == VIEWS_MAX {
             self.views.remove(0);
         }
-        self.views.push((heads.to_vec(), resolved.clone()));
-        resolved
+        self.views.push((heads, resolved));
     }
 
     /// The causal past of `heads` in total order, heads included.
     fn inside(&self, heads: &[EventHash]) -> Vec<&Node> {
-        let mut clock = VectorClock::default();
-        self.ground(heads).0.into_iter().for_each(|at| clock.merge(&self.nodes[at].past));
-        let all = self.order.iter().map(|at| &self.nodes[*at]);
-        all.filter(|node| clock.contains(&node.event.stamp.event())).collect()
+        self.inside_from(0, &self.past_of(heads))
     }
 
-    /// Resolves the causal past of `heads` from scratch.
+    fn past_of(&self, heads: &[EventHash]) -> VectorClock {
+        let mut past = VectorClock::default();
+        self.ground(heads).0.into_iter().for_each(|at| past.merge(&self.nodes[at].past));
+        past
+    }
+
+    fn inside_from(&self, from: usize, past: &VectorClock) -> Vec<&Node> {
+        let all = self.order[from..].iter().map(|at| &self.nodes[*at]);
+        all.filter(|node| past.contains(&node.event.stamp.event())).collect()
+    }
+
+    /// Resolves the causal past of `heads`, from the last checkpoint in it.
     fn resolve(&self, heads: &[EventHash]) -> Resolved {
-        self.resolve_noting(heads, |_, _| {})
+        self.resolve_to_fork(heads).0
     }
 
-    /// As [`ControlLog::resolve`]; `cut` is told of every event that strong removal cuts off, and by which.
+    /// As [`ControlLog::resolve`], with a checkpoint behind the last event that is comparable with all, if there is a later
+    /// one than is kept.
+    fn resolve_to_fork(&self, heads: &[EventHash]) -> (Resolved, Option<Checkpoint>) {
+        let past = self.past_of(heads);
+        let known = self.checkpoints.iter().rev().find(|checkpoint| past.contains(&checkpoint.tip));
+        let (from, start) = known.map_or_else(Default::default, |known| (known.len, known.resolved.clone()));
+        let inside = self.inside_from(from, &past);
+        let comparable = segments(&inside).take_while(|segment| segment.len() == 1).count();
+        let Some(tip) = comparable.checked_sub(1).filter(|_| self.frozen.is_empty()) else {
+            return (self.resolve_from(start, &inside, |_, _| {}), None);
+        };
+        let resolved = self.resolve_from(start, &inside[..comparable], |_, _| {});
+        let tip = inside[tip].event.stamp.event();
+        let fork = Checkpoint { len: from + comparable, tip, resolved: resolved.clone() };
+        (self.resolve_from(resolved, &inside[comparable..], |_, _| {}), Some(fork))
+    }
+
+    /// As [`ControlLog::resolve`], from the beginning; `cut` is told of every event that strong removal cuts off, and by
+    /// which.
     fn resolve_noting(&self, heads: &[EventHash], cut: impl FnMut(&Node, &Node)) -> Resolved {
-        let inside = self.inside(heads);
-        let mut void: BTreeMap<EventHash, &'static str> =
-            inside.iter().filter_map(|node| node.authority.err().map(|why| (node.event.hash, why))).collect();
-        strong_removal(&inside, &mut void, cut);
-        let mut state = SpaceState::default();
-        for node in inside {
-            let founded = !state.members.is_empty();
-            if void.contains_key(&node.event.hash) {
-                continue;
-            }
-            // Its admission comes before it in the total order, so by now it is known whether that counts.
-            if founded && !state.devices.contains_key(&node.event.stamp.author) {
-                void.insert(node.event.hash, ORPHANED);
-            } else {
-                apply(&mut state, &node.event);
-            }
+        self.resolve_from(Resolved::default(), &self.inside(heads), cut)
+    }
+
+    fn resolve_from(
+        &self,
+        mut resolved: Resolved,
+        inside: &[&Node],
+        mut cut: impl FnMut(&Node, &Node),
+    ) -> Resolved {
+        if self.frozen.is_empty() {
+            segments(inside).for_each(|segment| resolved.take(segment, &mut cut));
+        } else {
+            // What lies behind forks is in nobody's past, so nothing is known to be comparable with all.
+            resolved.take(inside, cut);
         }
-        Resolved { state: Arc::new(state), void: Arc::new(void) }
+        resolved
     }
 }
 

@@ -3,8 +3,10 @@ mod columns;
 use super::outline::category_id;
 use super::{Category, Channel, ChannelKind, ControlOp, Named, Outline, Rank, Right};
 use crate::crdt::Stamp;
+use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use terachat_event::{ChannelId, DeviceId, EventHash, EventRef, UserId};
 
 /// A member, present or former.
@@ -27,9 +29,9 @@ pub struct SpaceState {
     /// The space's name.
     pub name: String,
     /// Members, present and former.
-    pub members: BTreeMap<UserId, Member>,
+    pub members: OrdMap<UserId, Arc<Member>>,
     /// Whose each device is.
-    pub devices: BTreeMap<DeviceId, UserId>,
+    pub devices: OrdMap<DeviceId, UserId>,
     /// Channels.
     pub channels: BTreeMap<ChannelId, Channel>,
     /// Where they stand.
@@ -43,7 +45,7 @@ impl SpaceState {
     pub fn member_of(&self, device: &DeviceId) -> Option<(&UserId, &Member)> {
         let user = self.devices.get(device)?;
         let member = self.members.get(user)?;
-        (!member.removed).then_some((user, member))
+        (!member.removed).then_some((user, &**member))
     }
 
     /// The rank of the present member who owns `device`.
@@ -146,13 +148,13 @@ impl SpaceState {
             ControlOp::Admit { card, rank, .. } => self.admit(stamp, card, *rank),
             ControlOp::Remove { user, pins } => {
                 if let Some(member) = self.members.get_mut(user) {
-                    member.removed = true;
+                    Arc::make_mut(member).removed = true;
                     Right::IN_CHANNELS.into_iter().for_each(|right| self.cut_off(user, pins, right));
                 }
             }
             ControlOp::SetRank { user, rank, pins } => {
                 if let Some(member) = self.members.get_mut(user).filter(|member| !member.removed) {
-                    let before = std::mem::replace(&mut member.rank, *rank);
+                    let before = std::mem::replace(&mut Arc::make_mut(member).rank, *rank);
                     for right in Right::IN_CHANNELS {
                         match (before.permits(right), rank.permits(right)) {
                             (_, false) => self.cut_off(user, pins, right),
@@ -218,7 +220,7 @@ impl SpaceState {
 
     fn admit(&mut self, stamp: &Stamp, card: &super::Card, rank: Rank) {
         let fresh = Member { name: card.name.clone(), rank, since: *stamp, removed: false };
-        let member = self.members.entry(card.user).or_insert(fresh);
+        let member = self.members.entry(card.user).or_insert_with(|| Arc::new(fresh));
         if !member.removed {
             self.devices.entry(card.device).or_insert(card.user);
         }

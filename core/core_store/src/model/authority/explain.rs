@@ -1,5 +1,6 @@
 //! Explanations on demand: the causal past is replayed and watched. Nothing here is on the way of an event that comes in.
 use super::explanation::{Deciding, Explanation, Precedence, Reason, Role};
+use super::resolved::Grounds;
 use super::strong_removal::{cuts_off, founded, precedence, revocations};
 use super::{
     CUT_OFF, ControlEvent, ControlLog, EQUIVOCATED, Node, ORPHANED, Resolved, UNREADABLE, Verdict, act, cards,
@@ -369,11 +370,12 @@ fn taken<'v>(view: &'v View<'_>, user: &UserId, right: Right) -> Vec<(&'v Contro
 
 /// Why `held` holds against `other`, if each of the two cuts the other off.
 fn contest(held: &Node, other: &Node, inside: &[&Node]) -> Option<Precedence> {
-    let cut = |by: &Node, node: &Node| cuts_off(by, &revocations(&by.event, inside), node);
+    let cut =
+        |by: &Node, node: &Node| cuts_off(by, &revocations(&by.event, &Grounds::default(), inside), node);
     if !cut(held, other) || !cut(other, held) {
         return None;
     }
-    let since = founded(inside);
+    let since = founded(&Grounds::default(), inside);
     let (a, b) = (precedence(held, &since), precedence(other, &since));
     Some(if a.0 != b.0 {
         Precedence::Rank { held: a.0.0, gave_way: b.0.0 }

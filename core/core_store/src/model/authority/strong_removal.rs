@@ -1,21 +1,29 @@
 //! Strong removal: which events removals and demotions cut off, and which of these hold against each other (ADR 0004).
+use super::resolved::Grounds;
 use super::{CUT_OFF, ControlEvent, Node, ORPHANED, cards};
 use crate::crdt::Stamp;
 use crate::model::{ControlOp, Named, Rank};
 use hashbrown::HashSet;
+use imbl::OrdMap;
 use std::collections::{BTreeMap, BTreeSet};
 use terachat_event::{DeviceId, EventHash, UserId};
 
 type Void = BTreeMap<EventHash, &'static str>;
 
 /// Adds to `void` what removals and demotions cut off, and what falls with the admissions among it; `cut` is told of each
-/// event that is cut off, and by which. `inside` is a causal past in total order.
+/// event that is cut off, and by which. `inside` are events in total order; what is before them is in the past of each, so it
+/// neither cuts any of them off nor is cut off by any.
 ///
 /// Only what counts cuts anything off. So each removal or demotion is decided after all that may cut it off, or an admission
 /// that its author rests on; where those wait for each other in turn, the one that takes precedence holds.
-pub(super) fn strong_removal(inside: &[&Node], void: &mut Void, mut cut: impl FnMut(&Node, &Node)) {
-    orphan(inside, void);
-    let revoking = Revoking::all(inside, void);
+pub(super) fn strong_removal(
+    inside: &[&Node],
+    grounds: &Grounds,
+    void: &mut Void,
+    mut cut: impl FnMut(&Node, &Node),
+) {
+    orphan(inside, grounds, void);
+    let revoking = Revoking::all(inside, grounds, void);
     let supports = supports(&revoking, inside, void);
     let mut turns = Turns::of(&revoking, &supports);
     let (mut held, mut rested_on) = (HashSet::new(), HashSet::new());
@@ -35,21 +43,22 @@ pub(super) fn strong_removal(inside: &[&Node], void: &mut Void, mut cut: impl Fn
             }
         }
         if admits {
-            orphan(inside, void);
+            orphan(inside, grounds, void);
         }
         turns.drop_void(|other| void.contains_key(&revoking[other].node.event.hash));
     }
 }
 
 /// Adds to `void` the events of authors whom no event admits that still may count.
-fn orphan(inside: &[&Node], void: &mut Void) {
+fn orphan(inside: &[&Node], grounds: &Grounds, void: &mut Void) {
     let mut admitted = HashSet::new();
     for node in inside {
         if void.contains_key(&node.event.hash) {
             continue;
         }
         let founds = matches!(node.event.transaction.0.first(), Some(ControlOp::Genesis { .. }));
-        if founds || admitted.contains(&node.event.stamp.author) {
+        let author = &node.event.stamp.author;
+        if founds || admitted.contains(author) || grounds.admitted.contains(author) {
             admitted.extend(cards(&node.event).map(|card| card.device));
         } else {
             void.insert(node.event.hash, ORPHANED);
@@ -91,13 +100,16 @@ struct Revoking<'a> {
 
 impl<'a> Revoking<'a> {
     /// All that are not void yet, by precedence.
-    fn all(inside: &[&'a Node], void: &Void) -> Vec<Self> {
+    fn all(inside: &[&'a Node], grounds: &Grounds, void: &Void) -> Vec<Self> {
         let standing = inside.iter().filter(|node| !void.contains_key(&node.event.hash));
         let mut all: Vec<Self> = standing
-            .map(|node| Self { node, list: revocations(&node.event, inside) })
+            .map(|node| Self { node, list: revocations(&node.event, grounds, inside) })
             .filter(|revoking| !revoking.list.is_empty())
             .collect();
-        let since = founded(inside);
+        if all.len() < 2 {
+            return all;
+        }
+        let since = founded(grounds, inside);
         all.sort_by_key(|revoking| precedence(revoking.node, &since));
         all
     }
@@ -199,14 +211,16 @@ fn reach(arrows: &[Vec<usize>], from: usize) -> BTreeSet<usize> {
 }
 
 /// Since when each device is a member, as far as these events say.
-pub(super) fn founded(inside: &[&Node]) -> BTreeMap<DeviceId, Stamp> {
-    inside.iter().flat_map(|node| admissions(&node.event)).collect()
+pub(super) fn founded(grounds: &Grounds, inside: &[&Node]) -> OrdMap<DeviceId, Stamp> {
+    let mut since = grounds.since.clone();
+    since.extend(inside.iter().flat_map(|node| admissions(&node.event)));
+    since
 }
 
 /// Which of two removals or demotions that cut each other off holds: the lower one, by rank, seniority and hash.
 pub(super) fn precedence(
     node: &Node,
-    founded: &BTreeMap<DeviceId, Stamp>,
+    founded: &OrdMap<DeviceId, Stamp>,
 ) -> (std::cmp::Reverse<Rank>, Option<Stamp>, EventHash) {
     let rank = node.authority.unwrap_or(Rank::GUEST);
     (std::cmp::Reverse(rank), founded.get(&node.event.stamp.author).copied(), node.event.hash)
@@ -259,10 +273,12 @@ fn required(op: &ControlOp) -> Rank {
     }
 }
 
-pub(super) fn revocations(event: &ControlEvent, inside: &[&Node]) -> Vec<Revocation> {
+pub(super) fn revocations(event: &ControlEvent, grounds: &Grounds, inside: &[&Node]) -> Vec<Revocation> {
     let devices = |user| {
+        let range = (user, DeviceId([0; 32]))..=(user, DeviceId([0xff; 32]));
+        let before = grounds.cards.range(range).map(|(_, device)| *device);
         let cards = inside.iter().flat_map(|node| cards(&node.event));
-        cards.filter(|card| card.user == user).map(|card| card.device).collect()
+        cards.filter(|card| card.user == user).map(|card| card.device).chain(before).collect()
     };
     let ops = event.transaction.0.iter();
     ops.filter_map(|op| match op {

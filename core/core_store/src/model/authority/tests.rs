@@ -211,6 +211,19 @@ proptest! {
             let verdicts = |log: &ControlLog| log.events().map(|(event, verdict)| (event.hash, verdict)).collect::<Vec<_>>();
             prop_assert_eq!(verdicts(&log), verdicts(&expected));
             prop_assert_eq!(log.epochs(&BTreeSet::new()), expected.epochs(&BTreeSet::new()));
+            for checkpoint in &log.checkpoints {
+                let tip = log.nodes.iter().find(|node| node.event.stamp.event() == checkpoint.tip).unwrap();
+                let anew = log.resolve_noting(&[tip.event.hash], |_, _| {});
+                let parts = |of: &Resolved| (of.void.clone(), of.grounds.admitted.clone(), of.grounds.cards.clone(), of.grounds.since.clone());
+                prop_assert_eq!(&checkpoint.resolved.state, &anew.state);
+                prop_assert_eq!(parts(&checkpoint.resolved), parts(&anew));
+                prop_assert_eq!(checkpoint.len, log.inside(&[tip.event.hash]).len());
+            }
+            // What checkpoints and views led to is what all events lead to from the beginning.
+            for heads in log.nodes.iter().map(|node| vec![node.event.hash]).chain([log.heads()]).collect::<Vec<_>>() {
+                let (kept, anew) = (log.resolve_at(&heads), log.resolve_noting(&heads, |_, _| {}));
+                prop_assert_eq!((&kept.state, &kept.void), (&anew.state, &anew.void));
+            }
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::crdt::Stamp;
 use crate::model::Rank;
 use crate::wire::{Reader, put};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use terachat_event::{DeviceId, UserId};
 
 const REMOVED: u8 = 0x80;
@@ -69,7 +70,7 @@ impl SpaceState {
             let rank = Rank::new(ranks[at] & !REMOVED).ok_or(bad.clone())?;
             let member =
                 Member { name, rank, since: stamps[since[at] as usize], removed: ranks[at] & REMOVED != 0 };
-            members.push((users[at], member));
+            members.push((users[at], Arc::new(member)));
         }
         let count = reader.count(reader.rest().len() / 32)?;
         let ids: Vec<DeviceId> = ids(reader, count)?.map(DeviceId).collect();
@@ -129,7 +130,7 @@ mod tests {
                     members: members
                         .into_iter()
                         .map(|(user, (name, rank, since, removed))| {
-                            (user, Member { name, rank: Rank::new(rank).unwrap(), since, removed })
+                            (user, Arc::new(Member { name, rank: Rank::new(rank).unwrap(), since, removed }))
                         })
                         .collect(),
                     outline: {
