@@ -3,6 +3,7 @@ mod arrange;
 mod backup;
 mod board;
 mod guard;
+mod heads;
 mod posts;
 mod search;
 mod simulation;
