@@ -2,8 +2,8 @@
 use crate::protocol::{Frame, log_tag, session_key};
 use crate::{Client, Error};
 use terachat_core_store::sync::rateless::{
-    Decoder, Difference, Encoder, HeadKey, HeadSet, Lack, RatelessError, Symbol, first_symbols, next_symbols,
-    symbols_max,
+    Decoder, Difference, Encoder, HeadKey, HeadSet, Lack, RatelessError, SYMBOLS_STEP, Symbol, first_symbols,
+    next_symbols, symbols_max,
 };
 use terachat_core_store::sync::{Frontier, Standing};
 use terachat_event::{DeviceId, LogId};
@@ -115,41 +115,36 @@ impl Client {
         let symbols = Symbol::decode(bytes).map_err(|_| Error::Frame("malformed symbols"))?;
         let Some(log) = self.log_called(peer, tag) else { return Ok(()) };
         self.stands_at(peer, log, root);
-        let frontier = self.whole(log);
-        let key = self.head_key(peer, &log);
         let Some(comparison) = self.comparison(peer, log).filter(|comparison| comparison.told.is_some())
         else {
             return Ok(());
         };
         let decoding = match comparison.decoding.take() {
             Some(decoding) => Ok(decoding),
-            None => Decoding::new(key, frontier, chains),
+            None => Decoding::new(self.head_key(peer, &log), self.whole(log), chains),
         };
         let taken = decoding.and_then(|mut decoding| {
             let difference = decoding.decoder.take(&symbols)?;
             Ok((decoding, difference))
         });
-        match taken {
-            Ok((decoding, Some(difference))) => {
-                comparison.told = None;
-                self.take_difference(peer, log, &decoding.set, &difference)
-            }
-            Ok((decoding, None)) => {
-                let taken = u32::try_from(decoding.decoder.taken()).unwrap_or(u32::MAX);
-                match next_symbols(taken, decoding.max) {
-                    Some(count) => {
-                        comparison.decoding = Some(decoding);
-                        self.tell(peer, &Frame::MoreSymbols { log: tag, count });
-                    }
-                    None => self.give_up(peer, log),
-                }
-                Ok(())
-            }
-            Err(_) => {
-                self.give_up(peer, log);
-                Ok(())
-            }
+        // Whatever a peer's symbols lack, its frontier tells.
+        let Ok((decoding, difference)) = taken else {
+            self.give_up(peer, log);
+            return Ok(());
+        };
+        if let Some(difference) = difference {
+            return self.take_difference(peer, log, &decoding.set, &difference);
         }
+        let taken = u32::try_from(decoding.decoder.taken()).unwrap_or(u32::MAX);
+        let Some(count) = next_symbols(taken, decoding.max) else {
+            self.give_up(peer, log);
+            return Ok(());
+        };
+        if let Some(comparison) = self.comparison(peer, log) {
+            comparison.decoding = Some(decoding);
+        }
+        self.tell(peer, &Frame::MoreSymbols { log: tag, count });
+        Ok(())
     }
 
     /// A peer needs more symbols.
@@ -162,11 +157,12 @@ impl Client {
             return self.tell(peer, &Frame::NoSymbols { log: tag });
         };
         let left = (offer.max as usize).saturating_sub(offer.encoder.given());
-        if left == 0 || count == 0 {
+        if left == 0 {
             comparison.offer = None;
             return self.ask_whole(peer, log);
         }
-        let symbols = offer.encoder.symbols(left.min(count as usize));
+        // Each request costs a look at every chain, so there are not to be many.
+        let symbols = offer.encoder.symbols((count as usize).max(SYMBOLS_STEP).min(left));
         let (root, chains) = (offer.set.frontier().root(), count_of(&offer.set.frontier().chains));
         self.tell(peer, &Frame::Symbols { log: tag, root, chains, bytes: Symbol::encode(&symbols) });
     }
@@ -228,6 +224,9 @@ impl Client {
             self.give_up(peer, log);
             return Ok(());
         };
+        if let Some(comparison) = self.comparison(peer, log) {
+            comparison.told = None;
+        }
         let standing = self.store.standing_by_difference(set, difference)?;
         let tag = self.tag_of(peer, &log);
         self.tell(peer, &Frame::Lacks { log: tag, chains });

@@ -21,6 +21,11 @@ pub use symbol::Symbol;
 /// Most symbols of one comparison, whatever the peers say of their logs: 1.25 MiB.
 pub const SYMBOLS_MAX: u32 = 1 << 16;
 
+/// Fewest symbols that are sent or asked for at once, unless fewer are left.
+pub const SYMBOLS_STEP: usize = STEP as usize;
+
+const STEP: u32 = 32;
+
 /// Symbols below which no comparison is given up.
 const SYMBOLS_MIN: u32 = 64;
 
@@ -35,13 +40,13 @@ pub fn symbols_max(ours: u32, theirs: u32) -> u32 {
 /// one chain, which is two items: the most that it can be if one side is behind.
 pub fn first_symbols(events_apart: u64, chains_apart: u32, max: u32) -> u32 {
     let likely = events_apart.max(u64::from(chains_apart)).saturating_mul(3) / 2;
-    u32::try_from(likely).unwrap_or(u32::MAX).saturating_add(16).clamp(32, max.max(32))
+    u32::try_from(likely).unwrap_or(u32::MAX).saturating_add(16).clamp(STEP, max.max(STEP))
 }
 
 /// How many symbols to ask for next, after so many did not do; at most `max` in all. Nothing: give up.
 pub fn next_symbols(taken: u32, max: u32) -> Option<u32> {
     let left = max.checked_sub(taken).filter(|left| *left > 0)?;
-    Some((taken / 2).max(32).min(left))
+    Some((taken / 2).max(STEP).min(left))
 }
 
 /// Why heads cannot be compared by symbols. Nothing is lost: the whole frontier tells the same.
