@@ -2,6 +2,7 @@ use crate::Error;
 use crate::api::{Answer, Notice, Request};
 use crate::board::Round;
 use crate::guard::{Guard, NewCounter};
+use crate::heads::PLAIN_MAX;
 use crate::identity::Identity;
 use crate::live::{Asked, Lives};
 use crate::membership::Membership;
@@ -24,6 +25,8 @@ pub struct Client {
     pub(crate) store: LocalStore,
     pub(crate) memberships: BTreeMap<SpaceId, Membership>,
     pub(crate) peers: BTreeMap<DeviceId, Peer>,
+    /// Most chains of a log that peers are told one by one.
+    pub(crate) plain_max: usize,
     /// Spaces in which following the control log was interrupted, as by a full disk: taken up with the next call.
     pub(crate) unsettled: BTreeSet<SpaceId>,
     pub(crate) frames: VecDeque<(DeviceId, Vec<u8>)>,
@@ -102,6 +105,7 @@ impl Client {
             store,
             memberships: BTreeMap::new(),
             peers: BTreeMap::new(),
+            plain_max: PLAIN_MAX,
             unsettled: BTreeSet::new(),
             frames: VecDeque::new(),
             notices: VecDeque::new(),

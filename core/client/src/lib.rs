@@ -26,6 +26,7 @@ mod filters;
 mod find;
 mod forum;
 mod guard;
+mod heads;
 mod identity;
 mod import;
 mod live;

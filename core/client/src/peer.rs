@@ -1,10 +1,11 @@
 //! One connected device, and what it is told.
 use crate::api::Notice;
+use crate::heads::Comparison;
 use crate::protocol::{Frame, VERSION, space_tag};
 use crate::{Client, Error};
 use std::collections::{BTreeMap, BTreeSet};
 use terachat_core_store::Wait;
-use terachat_core_store::sync::{Frontier, Limits, Standing};
+use terachat_core_store::sync::{Limits, Standing};
 use terachat_event::{DeviceId, LogId, SpaceId};
 
 /// How much is sent ahead of a peer's answer.
@@ -13,12 +14,14 @@ const WINDOW: Limits = Limits { events: 1 << 16, payload_len: 8 << 20 };
 /// What is known of a connected peer.
 #[derive(Default)]
 pub(crate) struct Peer {
-    nonce: [u8; 16],
-    their_nonce: Option<[u8; 16]>,
+    pub(crate) nonce: [u8; 16],
+    pub(crate) their_nonce: Option<[u8; 16]>,
     /// Spaces both are in.
     pub(crate) common: BTreeSet<SpaceId>,
     /// What it has, or will have once what was sent arrives.
     pub(crate) theirs: BTreeMap<LogId, Standing>,
+    /// Comparisons by root and symbols.
+    pub(crate) comparisons: BTreeMap<LogId, Comparison>,
     /// Roots it reported last.
     pub(crate) roots: BTreeMap<LogId, [u8; 32]>,
     /// Logs of which it has to answer before more is sent.
@@ -141,12 +144,6 @@ impl Client {
         if let Some(hash) = self.wanted_tree(&space) {
             self.tell(peer, &Frame::WantTree { space, hash });
         }
-    }
-
-    /// Asks a peer for what this device lacks of a log, by telling what it has.
-    pub(crate) fn ask(&mut self, peer: DeviceId, log: LogId) {
-        let frontier = self.store.frontier(&log).unwrap_or(Frontier { log, chains: Vec::new() });
-        self.tell(peer, &Frame::Frontier(frontier));
     }
 
     /// Asks all peers of a space for its logs again: something that was missing has come.

@@ -2,6 +2,7 @@
 use crate::Error;
 use serde::{Deserialize, Serialize};
 use terachat_core_store::sync::Frontier;
+use terachat_core_store::sync::rateless::Lack;
 use terachat_event::{DeviceId, LogId, SpaceId};
 
 pub(crate) const VERSION: u8 = 1;
@@ -29,6 +30,16 @@ pub(crate) enum Frame {
     Proof { bytes: Vec<u8> },
     /// The receiver is no member of that space as far as the sender knows.
     NotMember { space: SpaceId },
+    /// Where the sender stands in a log of many chains; asks for what it lacks, or answers that this is the same.
+    Root { log: [u8; 16], root: [u8; 32], chains: u32, events: u64, answers: bool },
+    /// The next symbols of the sender's heads, with the root and the number of them all.
+    Symbols { log: [u8; 16], root: [u8; 32], chains: u32, bytes: Vec<u8> },
+    /// Asks for so many more.
+    MoreSymbols { log: [u8; 16], count: u32 },
+    /// What the sender lacks of what the symbols told; what else they told it has.
+    Lacks { log: [u8; 16], chains: Vec<Lack> },
+    /// There is no answer: the sender knows no such log, or no symbols of it.
+    NoSymbols { log: [u8; 16] },
 }
 
 impl Frame {
@@ -68,6 +79,25 @@ pub(crate) fn space_tag(
         .update(&to.0.0)
         .update(to.1);
     *hasher.finalize().as_bytes()
+}
+
+/// What one conversation is known by: the same for both sides, whoever computes it.
+pub(crate) fn session_key(one: (&DeviceId, &[u8; 16]), other: (&DeviceId, &[u8; 16])) -> [u8; 32] {
+    let (low, high) = if one.0 < other.0 { (one, other) } else { (other, one) };
+    let mut hasher = blake3::Hasher::new_derive_key("terachat 2026-11 heads session");
+    hasher.update(&low.0.0).update(low.1).update(&high.0.0).update(high.1);
+    *hasher.finalize().as_bytes()
+}
+
+/// What a log is called in one conversation, in short.
+pub(crate) fn log_tag(session: &[u8; 32], log: &LogId) -> [u8; 16] {
+    let mut hasher = blake3::Hasher::new_keyed(session);
+    hasher.update(b"terachat 2026-11 heads log").update(&log.space.0);
+    if let Some(channel) = &log.channel {
+        hasher.update(&channel.0);
+    }
+    let hash = hasher.finalize();
+    std::array::from_fn(|at| hash.as_bytes()[at])
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! A message's way in: frame, bundle, judgement, disk, state, keys, notices, and on to other peers.
 use crate::api::Notice;
+use crate::heads::{Comparison, Told};
 use crate::protocol::Frame;
 use crate::{Client, Error};
 use std::collections::BTreeSet;
@@ -76,6 +77,15 @@ impl Client {
                 }
             }
             Frame::Proof { bytes } => self.take_proof(peer, &bytes)?,
+            Frame::Root { log, root, chains, events, answers } => {
+                self.take_root(peer, log, &Told { root, chains, events, answers })?;
+            }
+            Frame::Symbols { log, root, chains, bytes } => {
+                self.take_symbols(peer, log, root, chains, &bytes)?;
+            }
+            Frame::MoreSymbols { log, count } => self.take_more(peer, log, count),
+            Frame::Lacks { log, chains } => self.take_lacks(peer, log, &chains)?,
+            Frame::NoSymbols { log } => self.take_no_symbols(peer, log),
             Frame::NotMember { space } => {
                 if self.store.space(&space).is_some() {
                     self.notices
@@ -87,7 +97,7 @@ impl Client {
     }
 
     /// Whether a peer may speak about a space; whoever is not a member (any more) is told so.
-    fn is_common(&mut self, peer: DeviceId, space: &SpaceId) -> bool {
+    pub(crate) fn is_common(&mut self, peer: DeviceId, space: &SpaceId) -> bool {
         let known = self.store.space(space).is_some() || self.invited().contains(space);
         if !known {
             return false;
@@ -103,7 +113,7 @@ impl Client {
     }
 
     /// Notes where a peer stands in a log; gives back whether that is its first word on it.
-    fn stands_at(&mut self, peer: DeviceId, log: LogId, root: [u8; 32]) -> bool {
+    pub(crate) fn stands_at(&mut self, peer: DeviceId, log: LogId, root: [u8; 32]) -> bool {
         let ours = self.store.frontier_root(&log);
         let Some(state) = self.peers.get_mut(&peer) else { return false };
         if log.channel.is_none() && ours == Some(root) {
@@ -131,10 +141,13 @@ impl Client {
         let ahead = frontier.clone();
         state.theirs.insert(log, frontier.into());
         state.awaited.remove(&log);
+        // Whoever answered a root by its frontier does not know yet where this device stands.
+        let answer = state.comparisons.get_mut(&log).is_some_and(Comparison::end);
         self.push_to(peer, log)?;
         let lacking = self.store.frontier(&log).is_some_and(|ours| lacks(&ours, &ahead));
-        if first || lacking && self.peers.get_mut(&peer).is_some_and(|state| state.asked.insert(log)) {
-            self.ask(peer, log);
+        let asks = lacking && self.peers.get_mut(&peer).is_some_and(|state| state.asked.insert(log));
+        if first || answer || asks {
+            self.ask_whole(peer, log);
         }
         Ok(())
     }
@@ -207,7 +220,7 @@ impl Client {
                 if is_news {
                     self.proven(log)?;
                 }
-                self.ask(peer, log);
+                self.ask_whole(peer, log);
             }
         }
         Ok(())
@@ -223,7 +236,7 @@ impl Client {
         match *doubts {
             1 => {
                 self.push_to(peer, log)?;
-                self.ask(peer, log);
+                self.ask_whole(peer, log);
                 Ok(())
             }
             2..=DOUBTS_MAX => Ok(()),

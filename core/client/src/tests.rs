@@ -4,6 +4,7 @@ mod backup;
 mod board;
 mod filters;
 mod guard;
+mod heads;
 mod posts;
 mod search;
 mod simulation;

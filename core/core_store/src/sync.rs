@@ -5,10 +5,12 @@ mod apply_remote;
 mod batch;
 pub mod board;
 mod bundle;
+mod compare_heads;
 mod delta_decoder;
 mod delta_encoder;
 mod forks;
 mod frontier;
+pub mod rateless;
 mod standing;
 
 pub(crate) use crate::wire::{Reader, put, unzigzag, zigzag};

@@ -163,6 +163,11 @@ impl LocalStore {
         self.index(log).map(LogIndex::frontier_root)
     }
 
+    /// How many devices wrote in a log.
+    pub fn chain_count(&self, log: &LogId) -> usize {
+        self.index(log).map_or(0, |index| index.chains.len())
+    }
+
     /// Number of events in a log.
     pub fn len(&self, log: &LogId) -> usize {
         self.index(log).map_or(0, |index| index.events.len())

@@ -31,6 +31,16 @@ impl Standing {
         Frontier { log: self.log, chains: self.chains.values().copied().collect() }
     }
 
+    /// The peer has of this chain what comes up to `head`, and no more.
+    pub(super) fn set(&mut self, head: ChainHead) {
+        self.chains.insert(head.device, head);
+    }
+
+    /// The peer has nothing of this chain.
+    pub(super) fn forget(&mut self, device: &DeviceId) {
+        self.chains.remove(device);
+    }
+
     /// Whether the peer has the event with this name, or another one in its place.
     pub(super) fn has(&self, event: &EventRef) -> bool {
         self.chains.get(&event.author).is_some_and(|chain| chain.seq >= event.seq)

@@ -2,6 +2,7 @@
 use super::random::Random;
 use super::trace::{name_of, outcome};
 use crate::api::{Answer, Request};
+use crate::heads::PLAIN_MAX;
 use crate::tests::{Counter, passphrase};
 use crate::{Client, Error};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -67,6 +68,16 @@ pub(super) fn key(a: usize, b: usize) -> (usize, usize) {
     (a.min(b), a.max(b))
 }
 
+/// In some worlds all logs are told by roots and symbols, in some all but the smallest, in some by every other device.
+fn plain_max(seed: u64, at: usize) -> usize {
+    match seed / 2 % 4 {
+        0 => PLAIN_MAX,
+        1 => 0,
+        2 => 2,
+        _ => at % 2 * PLAIN_MAX,
+    }
+}
+
 impl World {
     pub(super) fn new(seed: u64) -> Self {
         let mut random = Random::new(seed);
@@ -75,8 +86,9 @@ impl World {
             let storage = CrashStorage::new(seed << 8 | at as u64);
             let boxed: Box<dyn Storage> = Box::new(storage.clone());
             let name = format!("d{at}");
-            let client =
+            let mut client =
                 Client::create(boxed, &name, &mut passphrase("secret"), entropy(at, 0), 0, None).unwrap();
+            client.plain_max = plain_max(seed, at);
             let id = client.identity.device_id().0;
             let (fault, invitation, joined, incarnation) = (None, None, at == 0, 0);
             Device { name, client, storage, id, fault, invitation, joined, incarnation }
@@ -131,8 +143,9 @@ impl World {
             storage.replace(&file, &disk.read(&file, 0, len as usize).unwrap()).unwrap();
         }
         self.note(|| format!("d{liar} has a twin, d{twin}"));
-        let client =
+        let mut client =
             Client::open(Box::new(storage.clone()), &mut passphrase("secret"), entropy(twin, 0)).unwrap();
+        client.plain_max = self.devices[liar].client.plain_max;
         let Device { name, id, .. } = &self.devices[liar];
         let (name, id) = (name.clone(), *id);
         let (fault, invitation, joined, incarnation) = (None, None, true, 0);
@@ -201,8 +214,9 @@ impl World {
         device.incarnation += 1;
         let storage = device.storage.crash();
         let entropy = entropy(at, device.incarnation);
-        let opened = Client::open(Box::new(storage.clone()), &mut passphrase("secret"), entropy)
+        let mut opened = Client::open(Box::new(storage.clone()), &mut passphrase("secret"), entropy)
             .unwrap_or_else(|error| panic!("d{at} does not open after a power cut: {error}"));
+        opened.plain_max = device.client.plain_max;
         let old = std::mem::replace(&mut device.client, opened);
         (device.storage, device.fault) = (storage, None);
         if faithful {
