@@ -324,7 +324,7 @@ impl ChannelLog {
         }
     }
 
-    /// Events behind the pins of demotions that left their author the right to write, but not this one, and made under
+    /// Events behind the pins of demotions that took this right from their author, whatever was lost later, and made under
     /// control events that still gave it: whichever of them take it count for nothing.
     fn beyond_writing(
         &self,
@@ -336,9 +336,6 @@ impl ChannelLog {
         let mut stale = Vec::new();
         for chain in self.index.chains.iter().filter(|chain| havers.contains(&chain.device)) {
             let Some(last) = control.state().cut(id, &chain.device, right) else { continue };
-            if control.state().cut(id, &chain.device, Right::Send).is_some() {
-                continue;
-            }
             let mut gave = HashMap::new();
             for at in self.index.positions_from(&chain.device, last + 1) {
                 let cited = self.index.control_heads(*at);

@@ -207,7 +207,8 @@ fn tell(seed: u64) -> (u32, u32, usize) {
 #[test]
 fn whatever_order_a_story_is_told_in_it_comes_to_one_state() {
     let (mut removals, mut blind, mut bundles) = (0, 0, 0);
-    for seed in seeds("TERACHAT_SCHEDULE_SEEDS", SEEDS) {
+    // The last one is of a member demoted and then removed, which once parted those who heard of it early from the others.
+    for seed in seeds("TERACHAT_SCHEDULE_SEEDS", SEEDS).chain([50_117]) {
         let told = std::panic::catch_unwind(|| tell(seed)).unwrap_or_else(|_| {
             panic!("seed {seed}: run it alone by TERACHAT_SCHEDULE_SEEDS={seed}..{}", seed + 1)
         });
