@@ -1,0 +1,151 @@
+//! What it answers.
+#[expect(unused_imports, reason = "the documentation names them")]
+use super::Request;
+use super::{
+    AuditReport, BoardFetched, BoardPublished, EventLine, ForumPost, Hit, LiveChange, Message,
+    StateDifference, Status, Why,
+};
+use serde::{Deserialize, Serialize};
+
+/// What a verb gives back.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// Done; nothing more to say.
+    Done,
+    /// This device.
+    Card {
+        /// The user's name, as chosen at `init`.
+        name: String,
+        /// User id, hexadecimal.
+        user: String,
+        /// Device id, hexadecimal.
+        device: String,
+        /// The card: one line of text.
+        card: String,
+    },
+    /// A space that was created.
+    Space {
+        /// Its id, hexadecimal.
+        id: String,
+        /// Its name.
+        name: String,
+    },
+    /// A channel that was created.
+    Channel {
+        /// Its id, hexadecimal.
+        id: String,
+        /// Its name.
+        name: String,
+    },
+    /// An invitation: one line of text for the newcomer.
+    Invitation {
+        /// For [`Request::Join`].
+        invitation: String,
+    },
+    /// An accepted invitation.
+    Joined {
+        /// The space's id, hexadecimal.
+        space: String,
+        /// Whether the space's content is already here.
+        ready: bool,
+    },
+    /// A message, edit, reaction, pin or deletion that is durable on this device.
+    Sent {
+        /// The event's id, for replies, edits and reactions.
+        id: String,
+    },
+    /// A forum's posts.
+    Posts {
+        /// Those with the latest answers first.
+        posts: Vec<ForumPost>,
+    },
+    /// A page of messages.
+    Messages {
+        /// Oldest first.
+        messages: Vec<Message>,
+    },
+    /// Search results.
+    Hits {
+        /// Best first.
+        hits: Vec<Hit>,
+    },
+    /// How far an import has come.
+    ImportPosition {
+        /// The largest foreign id that is durable; 0 when none is.
+        last_id: u64,
+    },
+    /// Imported records.
+    Imported {
+        /// Newly added.
+        added: usize,
+        /// Already there.
+        skipped: usize,
+    },
+    /// Events of a chain.
+    Events {
+        /// In total order.
+        events: Vec<EventLine>,
+    },
+    /// Why an event counts or not.
+    Why(Box<Why>),
+    /// What an audit found.
+    Audit(AuditReport),
+    /// What this device knows.
+    Status(Status),
+    /// A file for [`Request::BundleImport`].
+    Bundle {
+        /// Its bytes.
+        bytes: Vec<u8>,
+        /// Events inside.
+        events: usize,
+    },
+    /// What a bundle file brought.
+    BundleApplied {
+        /// New events.
+        added: usize,
+        /// Events already here.
+        known: usize,
+        /// Events that wait (for a key, a parent, an author), with the reason.
+        waiting: Vec<String>,
+        /// Events that were refused, with the reason.
+        refused: Vec<String>,
+    },
+    /// A file for [`Request::CompareStates`].
+    StateMap {
+        /// Its bytes.
+        bytes: Vec<u8>,
+    },
+    /// What is not the same on two devices.
+    Compared {
+        /// The space's name.
+        space: String,
+        /// How many differences there are; 0 means equal states.
+        count: usize,
+        /// The first 1,000 of them.
+        differences: Vec<StateDifference>,
+    },
+    /// A question that stays, with its answer so far.
+    Live {
+        /// For [`Request::LiveChanges`].
+        id: u64,
+        /// Oldest first.
+        messages: Vec<Message>,
+    },
+    /// What happened to an answer, in the order in which it is to be applied.
+    LiveChanges {
+        /// One by one.
+        changes: Vec<LiveChange>,
+    },
+    /// What was left on a board.
+    BoardPublished(BoardPublished),
+    /// What a board brought.
+    BoardFetched(BoardFetched),
+    /// What putting small commits together saved.
+    Compacted {
+        /// Bytes of the commit log before.
+        before: u64,
+        /// Bytes after.
+        after: u64,
+    },
+}

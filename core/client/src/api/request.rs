@@ -1,0 +1,258 @@
+//! What a device can be asked.
+#[expect(unused_imports, reason = "the documentation names them")]
+use super::Answer;
+use super::{Arrangement, ImportRecord, MessageFilter, NewPost, Place};
+use serde::{Deserialize, Serialize};
+
+/// One verb with its arguments.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Request {
+    /// This device's card, to be handed to whoever invites it. Answer: [`Answer::Card`].
+    WhoAmI,
+    /// Creates a space owned by this user. Answer: [`Answer::Space`].
+    SpaceCreate {
+        /// 1 to 100 characters.
+        name: String,
+    },
+    /// Creates a channel. Answer: [`Answer::Channel`].
+    ChannelCreate {
+        /// The space, as in [`Place`].
+        space: Option<String>,
+        /// 1 to 100 characters, unique among what the caller sees.
+        name: String,
+        /// Whether it is for posts with titles.
+        forum: bool,
+    },
+    /// Changes how a space is laid out. Answer: [`Answer::Done`].
+    Arrange {
+        /// The space, as in [`Place`].
+        space: Option<String>,
+        /// How.
+        change: Arrangement,
+    },
+    /// Spaces, channels and members that this device knows, with state hashes and sizes. Answer: [`Answer::Status`].
+    Status,
+    /// Admits the user of a card. Answer: [`Answer::Invitation`].
+    Invite {
+        /// The space, as in [`Place`].
+        space: Option<String>,
+        /// What [`Request::WhoAmI`] gave the newcomer.
+        card: String,
+        /// Rank 0 to 100, below the caller's own; 10 (member) when absent.
+        rank: Option<u8>,
+    },
+    /// Accepts an invitation; the space fills at the next sync with a member. Answer: [`Answer::Joined`].
+    Join {
+        /// What [`Request::Invite`] gave.
+        invitation: String,
+    },
+    /// Removes a user with all devices. Answer: [`Answer::Done`].
+    MemberRemove {
+        /// The space, as in [`Place`].
+        space: Option<String>,
+        /// User name, id or unique id prefix.
+        member: String,
+    },
+    /// Sets a user's rank. Answer: [`Answer::Done`].
+    RoleSet {
+        /// The space, as in [`Place`].
+        space: Option<String>,
+        /// User name, id or unique id prefix.
+        member: String,
+        /// 0 (may read) to 100 (owner).
+        rank: u8,
+    },
+    /// Posts a message, or a reply when `reply_to` is given. Answer: [`Answer::Sent`].
+    Send {
+        /// The channel.
+        place: Place,
+        /// 1 byte to 64 KiB of UTF-8.
+        body: String,
+        /// A message's id or unique id prefix.
+        reply_to: Option<String>,
+    },
+    /// Posts a message that may carry more than text. Answer: [`Answer::Sent`].
+    Post {
+        /// The channel.
+        place: Place,
+        /// The message.
+        post: NewPost,
+    },
+    /// Gives a forum's post another title and other tags; somebody else's takes rank 50. Answer: [`Answer::Sent`].
+    Retitle {
+        /// The channel.
+        place: Place,
+        /// The post: id or unique id prefix.
+        message: String,
+        /// A line of 1 to 200 characters.
+        title: String,
+        /// At most eight, each a line of 1 to 32 characters.
+        tags: Vec<String>,
+    },
+    /// A forum's posts, those with the latest answers first. Answer: [`Answer::Posts`].
+    Forum {
+        /// The channel.
+        place: Place,
+        /// Only posts with all of these.
+        tags: Vec<String>,
+        /// The last post of the page before.
+        after: Option<String>,
+        /// At most so many.
+        limit: usize,
+    },
+    /// Says that this user has read all up to a message, which the other members see. Answer: [`Answer::Sent`].
+    Mark {
+        /// The channel.
+        place: Place,
+        /// The message: id or unique id prefix; the newest when absent.
+        message: Option<String>,
+    },
+    /// Replaces the body of one's own message. Answer: [`Answer::Sent`].
+    Edit {
+        /// The channel.
+        place: Place,
+        /// The message's id.
+        message: String,
+        /// The new body, as in [`Request::Send`].
+        body: String,
+    },
+    /// Deletes a message, one's own or, from rank 50, anybody's: its place stays, its text is shown no more. Answer:
+    /// [`Answer::Sent`].
+    Delete {
+        /// The channel.
+        place: Place,
+        /// The message's id.
+        message: String,
+    },
+    /// Adds or takes back a reaction. Answer: [`Answer::Sent`].
+    React {
+        /// The channel.
+        place: Place,
+        /// The message's id.
+        message: String,
+        /// 1 to 32 bytes.
+        emoji: String,
+        /// Takes one's own reaction back.
+        remove: bool,
+    },
+    /// Pins or unpins a message. Answer: [`Answer::Sent`].
+    Pin {
+        /// The channel.
+        place: Place,
+        /// The message's id.
+        message: String,
+        /// Unpins.
+        remove: bool,
+    },
+    /// A page of messages, oldest first. Answer: [`Answer::Messages`].
+    Read {
+        /// The channel.
+        place: Place,
+        /// Most messages in the page.
+        limit: usize,
+        /// Ends before this message. At most one of `before`, `after` and `around`; the newest page without any.
+        before: Option<String>,
+        /// Starts after this message.
+        after: Option<String>,
+        /// Has this message in its middle, as far as there are enough on both sides.
+        around: Option<String>,
+        /// Only this message and what replies to it, directly or not.
+        thread: Option<String>,
+        /// Only pinned messages.
+        pinned: bool,
+        /// Only what meets these conditions; neither with `thread` nor with `pinned`.
+        #[serde(default)]
+        filter: Box<MessageFilter>,
+    },
+    /// Full-text search, best first. Answer: [`Answer::Hits`].
+    Search {
+        /// Where; all channels of all spaces when empty.
+        place: Place,
+        /// Words, "phrases", prefix*, -word, author:name, in:channel, after:2004-12-25, before:2004-12-25T09:14 (UTC),
+        /// has:attachment, mentions:name (or me, everyone), rank:50 (that or more).
+        query: String,
+        /// Most hits.
+        limit: usize,
+    },
+    /// How far an import has come. Answer: [`Answer::ImportPosition`].
+    ImportPosition {
+        /// The channel.
+        place: Place,
+        /// Fingerprint of the file that is imported.
+        source: u64,
+    },
+    /// Appends records of a foreign log in one durable commit. Records up to the position are skipped, so a repeated
+    /// call adds nothing twice. Answer: [`Answer::Imported`].
+    Import {
+        /// The channel.
+        place: Place,
+        /// Fingerprint of the file that is imported.
+        source: u64,
+        /// At most 4,096, ids ascending.
+        records: Vec<ImportRecord>,
+    },
+    /// The signed event chain, newest last. Answer: [`Answer::Events`].
+    Log {
+        /// The channel, or only a space for its control log.
+        place: Place,
+        /// Most events.
+        limit: usize,
+    },
+    /// Why an event counts or not, and which control events decide that. Answer: [`Answer::Why`].
+    Why {
+        /// The channel, or only a space for its control log.
+        place: Place,
+        /// The event's id as [`Request::Log`] gives it.
+        event: String,
+    },
+    /// Replays everything from genesis, verifies every hash and signature and compares states. Answer: [`Answer::Audit`].
+    Audit,
+    /// Everything of a space as one file for those whom no network reaches. Answer: [`Answer::Bundle`].
+    BundleExport {
+        /// The space, as in [`Place`].
+        space: Option<String>,
+    },
+    /// Applies such a file. Answer: [`Answer::BundleApplied`].
+    BundleImport {
+        /// What [`Request::BundleExport`] gave.
+        bytes: Vec<u8>,
+    },
+    /// The hashes of everything in a space, for another member's device to compare. Answer: [`Answer::StateMap`].
+    StateMap {
+        /// The space, as in [`Place`].
+        space: Option<String>,
+    },
+    /// Names what is not the same here and on the device whose map it is. Answer: [`Answer::Compared`].
+    CompareStates {
+        /// What [`Request::StateMap`] gave there.
+        bytes: Vec<u8>,
+    },
+    /// Puts small commits together. Answer: [`Answer::Compacted`].
+    Compact,
+    /// Asks a question that stays: at most one of `thread`, `unread_after` and `search`; the whole channel without any.
+    /// Answer: [`Answer::Live`].
+    LiveOpen {
+        /// The channel.
+        place: Place,
+        /// This message and what replies to it, directly or not.
+        thread: Option<String>,
+        /// What others wrote behind this message, in the order; with an empty text all they wrote.
+        unread_after: Option<String>,
+        /// As in [`Request::Search`].
+        search: Option<String>,
+        /// Only pinned messages.
+        pinned: bool,
+        /// Most messages in the first answer, the newest; what comes after is told whichever it is about.
+        limit: usize,
+    },
+    /// What has come, changed and gone since the last answer. Answer: [`Answer::LiveChanges`].
+    LiveChanges {
+        /// What [`Request::LiveOpen`] gave.
+        id: u64,
+    },
+    /// Forgets a question that stayed. Of more than 64 the oldest is forgotten. Answer: [`Answer::Done`].
+    LiveClose {
+        /// What [`Request::LiveOpen`] gave.
+        id: u64,
+    },
+}

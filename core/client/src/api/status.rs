@@ -1,0 +1,74 @@
+//! What a device knows.
+use serde::{Deserialize, Serialize};
+
+/// What this device knows.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// This device's id, hexadecimal.
+    pub device: String,
+    /// Spaces by name.
+    pub spaces: Vec<SpaceStatus>,
+    /// Bytes on disk.
+    pub disk_len: u64,
+}
+
+/// One space of a [`Status`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpaceStatus {
+    /// Id, hexadecimal.
+    pub id: String,
+    /// Name.
+    pub name: String,
+    /// MLS epoch this device is in, if it is a member.
+    pub epoch: Option<u64>,
+    /// This user's rank; absent after removal.
+    pub rank: Option<u8>,
+    /// Hash over the whole state: equal on all devices that have the same events.
+    pub state_hash: String,
+    /// Names of the categories, the oldest first.
+    pub categories: Vec<String>,
+    /// Channels: those without a category, then category by category, in the order people gave them.
+    pub channels: Vec<ChannelStatus>,
+    /// Members by name.
+    pub members: Vec<MemberStatus>,
+    /// Events that wait, with the reason.
+    pub waiting: Vec<String>,
+}
+
+/// One channel of a [`SpaceStatus`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChannelStatus {
+    /// Id, hexadecimal.
+    pub id: String,
+    /// Name.
+    pub name: String,
+    /// Whether it is for posts with titles.
+    pub forum: bool,
+    /// What it is about; empty when nobody said.
+    pub topic: String,
+    /// Name of the category it stands in.
+    pub category: Option<String>,
+    /// Events in its log.
+    pub events: usize,
+    /// Messages that count.
+    pub messages: usize,
+    /// Messages of others that this user has not read, counted up to 1,000.
+    pub unread: usize,
+    /// Those of them that mention this user or everyone.
+    pub mentions: usize,
+    /// Hash over the channel's state.
+    pub state_hash: String,
+}
+
+/// One member of a [`SpaceStatus`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberStatus {
+    /// User id, hexadecimal.
+    pub user: String,
+    /// Name.
+    pub name: String,
+    /// Rank 0 to 100.
+    pub rank: u8,
+    /// Devices, hexadecimal.
+    pub devices: Vec<String>,
+}
