@@ -1,77 +1,43 @@
+mod beside;
+mod bits;
+mod checkpoints;
+mod epochs;
+mod event;
 mod explain;
 mod explanation;
+mod links;
+mod past;
 mod resolved;
+mod revocation;
+mod segments;
 mod strong_removal;
+mod turns;
+mod views;
 
 use super::skeleton::Bones;
-use super::{ControlOp, ControlTransaction, GroupCommit, Rank, Right, SpaceState};
-use crate::crdt::{Crdt, Stamp, VectorClock};
+use super::{ControlOp, Rank, Right, SpaceState};
+use crate::crdt::{Crdt, VectorClock};
+use beside::Within;
+use checkpoints::{Checkpoint, Checkpoints};
+use event::Node;
 use hashbrown::HashSet;
-use resolved::{Resolved, segments};
+use links::Links;
+use resolved::Resolved;
+use segments::segments;
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use terachat_event::{ChannelId, DeviceId, EventHash, EventRef, UserId};
+use terachat_event::{ChannelId, DeviceId, EventHash, UserId};
+use views::{View, Views};
 
+pub use event::{ControlEvent, Verdict};
 pub(crate) use explain::{Forks, Written};
 pub use explanation::{Deciding, Explanation, Precedence, Reason, Role};
-
-/// How many states at past heads are kept for judging events that cite them.
-const VIEWS_MAX: usize = 32;
-/// How many checkpoints are kept; few in tests, whose stories are short.
-const CHECKPOINTS_MAX: usize = if cfg!(test) { 4 } else { 64 };
 
 const ORPHANED: &str = "the admission of its author counts for nothing";
 const EQUIVOCATED: &str = "its author signed two events with one number";
 const CUT_OFF: &str = "its author was removed or demoted without knowing of it";
 const UNREADABLE: &str = "this version cannot read it";
-
-/// One event of the control log, decoded.
-#[derive(Debug, Clone)]
-pub struct ControlEvent {
-    /// Place in the total order.
-    pub stamp: Stamp,
-    /// Chain hash.
-    pub hash: EventHash,
-    /// Hashes of predecessor and parents: the heads its author had seen.
-    pub parents: Vec<EventHash>,
-    /// What it does.
-    pub transaction: ControlTransaction,
-    /// Wall time as claimed, for display.
-    pub wall_ms: u64,
-}
-
-/// Whether an event counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// It counts.
-    Counts,
-    /// It is valid as a record but counts for nothing, and why.
-    Void(&'static str),
-}
-
-impl Verdict {
-    /// What becomes of a channel event that was made in the state `then`.
-    pub(crate) fn on(then: &SpaceState, author: &DeviceId, channel: &ChannelId, right: Right) -> Self {
-        if !then.permits(author, right) {
-            Self::Void("its author had no right to it when it was made")
-        } else if !then.channels.contains_key(channel) {
-            Self::Void("its channel did not exist when it was made")
-        } else {
-            Self::Counts
-        }
-    }
-}
-
-struct Node {
-    event: ControlEvent,
-    /// Everything it builds on, itself included; without what forked chains say from the fork on.
-    past: VectorClock,
-    /// Whether it builds on a fork, or is behind one itself.
-    forked: bool,
-    /// The author's rank in the state it was made under, or why it may not do what it does. Depends on the past
-    /// alone, so it never changes.
-    authority: Result<Rank, &'static str>,
-}
 
 /// A space's control log: a pure function from the *set* of control events to the state, whatever order they came in.
 ///
@@ -90,35 +56,31 @@ pub struct ControlLog {
     heads: BTreeSet<EventHash>,
     /// Devices that some event admits, whether it counts or not.
     named: HashSet<DeviceId>,
-    current: Resolved,
+    links: Links,
+    /// What all events add up to. Absent when that takes settling them again and nobody asked yet: of a batch, once.
+    current: OnceCell<Resolved>,
     /// From which number on a device's events count for nothing because it equivocated.
     frozen: BTreeMap<DeviceId, u64>,
     /// Events behind a fork that others built on, of branches that are not here whole.
     skeletons: BTreeMap<EventHash, Bones>,
-    views: Vec<(Vec<EventHash>, Resolved)>,
-    /// From the oldest to the newest; none while somebody forked.
-    checkpoints: Vec<Checkpoint>,
-}
-
-/// What the events up to one add up to that is comparable with all others: it has everything before it in its past, and is in
-/// the past of everything after it. Whatever comes that builds on it can go on from there.
-struct Checkpoint {
-    /// How many events these are: the first in the total order.
-    len: usize,
-    /// The last of them.
-    tip: EventRef,
-    resolved: Resolved,
+    views: Views,
+    /// None while somebody forked.
+    checkpoints: Checkpoints,
 }
 
 impl ControlLog {
     /// The state of all events.
     pub fn state(&self) -> &SpaceState {
-        &self.current.state
+        &self.current().state
     }
 
     /// The same, to be kept.
     pub(crate) fn shared_state(&self) -> Arc<SpaceState> {
-        Arc::clone(&self.current.state)
+        Arc::clone(&self.current().state)
+    }
+
+    fn current(&self) -> &Resolved {
+        self.current.get_or_init(|| self.settle(Within::All))
     }
 
     /// Events nobody has built on yet, ascending.
@@ -148,10 +110,11 @@ impl ControlLog {
 
     /// Events in total order, each with its verdict.
     pub fn events(&self) -> impl Iterator<Item = (&ControlEvent, Verdict)> {
-        self.order.iter().map(|at| {
+        let current = self.current();
+        self.order.iter().map(move |at| {
             let event = &self.nodes[*at].event;
-            let why = self.current.void.get(&event.hash).copied();
-            let why = if self.is_frozen(&event.stamp.event()) { Some(EQUIVOCATED) } else { why };
+            let frozen = self.is_frozen(&event.stamp.event()).then_some(EQUIVOCATED);
+            let why = frozen.or_else(|| current.why_void(&event.hash));
             (event, why.map_or(Verdict::Counts, Verdict::Void))
         })
     }
@@ -174,7 +137,7 @@ impl ControlLog {
         });
         let users: BTreeSet<UserId> =
             given.filter(|(_, rank)| rank.permits(right)).map(|(user, _)| user).collect();
-        let cards = self.nodes.iter().flat_map(|node| cards(&node.event));
+        let cards = self.nodes.iter().flat_map(|node| node.event.cards());
         cards.filter(|card| users.contains(&card.user)).map(|card| card.device).collect()
     }
 
@@ -184,50 +147,52 @@ impl ControlLog {
             return;
         }
         if self.is_frozen(&event.stamp.event()) {
-            return self.place(event, Err(EQUIVOCATED));
+            self.place(event, Err(EQUIVOCATED));
+        } else if self.heads.iter().all(|head| event.parents.contains(head)) {
+            self.insert_behind(event);
+        } else {
+            self.insert_beside(event);
         }
-        let follows_all = self.heads.iter().all(|head| event.parents.contains(head));
-        let (authority, resolved) =
-            if follows_all { self.follow(&event) } else { (self.judge(&event), None) };
-        self.place(event, authority);
-        if let Some(resolved) = resolved {
-            self.current = resolved;
-            return;
+    }
+
+    /// Takes in an event that builds on everything here: the common case. The state is changed in place.
+    fn insert_behind(&mut self, event: ControlEvent) {
+        self.current();
+        let mut resolved = self.current.take().unwrap_or_default();
+        let author = &event.stamp.author;
+        let rank = resolved.state.rank_of(author).unwrap_or(Rank::OWNER);
+        let done = resolved.follow(&event);
+        if let Err((1.., _)) = done {
+            // Part of it was carried out before the rest was found forbidden: it counts as a whole or not at all.
+            resolved.state = self.view_of(&event.parents).resolved.state;
         }
-        self.drop_checkpoints();
-        let everything: Vec<_> = self.heads.iter().copied().collect();
-        let (resolved, fork) = self.resolve_to_fork(&everything);
-        self.current = resolved;
-        // What comes next most likely stands beside the same events, so it is to go on from where they part.
-        if let Some(fork) = fork
-            && self.frozen.is_empty()
+        let tip = event.stamp.event();
+        self.place(event, done.map(|()| rank).map_err(|(_, why)| why));
+        if self.frozen.is_empty() {
+            self.checkpoints.offer(self.nodes.len(), tip, &resolved);
+        }
+        self.current = OnceCell::from(resolved);
+    }
+
+    /// Takes in an event that does not know of all that is here.
+    fn insert_beside(&mut self, event: ControlEvent) {
+        if let (1, Some(head), Some(resolved)) = (self.heads.len(), self.heads.first(), self.current.get()) {
+            // Others most likely go on from there, too, and do not know of this one.
+            let (heads, past) = (vec![*head], self.past_of(&[*head]));
+            self.views.keep(View { heads, past, resolved: resolved.clone() });
+        }
+        let authority = self.judge(&event);
+        let at = self.place(event, authority);
+        self.checkpoints.drop_beside(&self.nodes[at].past);
+        if let Some(mut resolved) = self.current.take()
+            && self.add_beside(&mut resolved, Within::All, at)
         {
-            self.push_checkpoint(fork);
+            self.current = OnceCell::from(resolved);
         }
     }
 
-    fn push_checkpoint(&mut self, checkpoint: Checkpoint) {
-        if self.checkpoints.len() == CHECKPOINTS_MAX {
-            // The older, the fewer: every second of the older half goes.
-            let mut nth = 0;
-            self.checkpoints.retain(|_| {
-                nth += 1;
-                nth > CHECKPOINTS_MAX / 2 || nth % 2 == 0
-            });
-        }
-        self.checkpoints.push(checkpoint);
-    }
-
-    /// Forgets the checkpoints that the newest event does not build on.
-    fn drop_checkpoints(&mut self) {
-        let past = self.nodes.last().map(|node| &node.past);
-        let valid = past
-            .map_or(0, |past| self.checkpoints.partition_point(|checkpoint| past.contains(&checkpoint.tip)));
-        self.checkpoints.truncate(valid);
-    }
-
-    /// Puts a judged event in its places.
-    fn place(&mut self, event: ControlEvent, authority: Result<Rank, &'static str>) {
+    /// Puts a judged event in its places; gives its position among the nodes.
+    fn place(&mut self, event: ControlEvent, authority: Result<Rank, &'static str>) -> usize {
         let frozen = self.is_frozen(&event.stamp.event());
         let (below, mut forked) = self.ground(&event.parents);
         let mut past = VectorClock::default();
@@ -239,80 +204,31 @@ impl ControlLog {
                 self.heads.remove(&node.event.hash);
             }
         }
-        if !frozen {
-            past.apply(event.stamp.event());
-            self.heads.insert(event.hash);
-        }
         let at = self.nodes.len();
         let place = self.order.partition_point(|other| self.nodes[*other].event.stamp < event.stamp);
         self.order.insert(place, at);
-        self.named.extend(cards(&event).map(|card| card.device));
+        self.named.extend(event.cards().map(|card| card.device));
         self.by_hash.insert(event.hash, at);
-        self.nodes.push(Node { event, past, authority, forked: forked || frozen });
-    }
-
-    /// The newest events that are not behind a fork among these and what they build on, and whether the way there led
-    /// through a fork.
-    fn ground(&self, heads: &[EventHash]) -> (Vec<usize>, bool) {
-        let (mut below, mut forked) = (Vec::new(), false);
-        self.walk(heads, |at, _| match at {
-            Some(at) => below.push(at),
-            None => forked = true,
-        });
-        (below, forked)
-    }
-
-    /// Visits events from `heads` down, through those behind forks and as far as the first that are not.
-    fn walk(&self, heads: &[EventHash], mut visit: impl FnMut(Option<usize>, &EventHash)) {
-        let (mut seen, mut left) = (BTreeSet::new(), heads.to_vec());
-        while let Some(hash) = left.pop() {
-            let parents = match self.by_hash.get(&hash).map(|at| (*at, &self.nodes[*at].event)) {
-                Some((at, event)) if !self.is_frozen(&event.stamp.event()) => {
-                    visit(Some(at), &hash);
-                    continue;
-                }
-                Some((_, event)) => &event.parents,
-                None => match self.skeletons.get(&hash) {
-                    Some(bones) => &bones.parents,
-                    None => continue,
-                },
-            };
-            if seen.insert(hash) {
-                visit(None, &hash);
-                left.extend(parents);
-            }
+        let mut node = Node { event, past, authority, forked: forked || frozen };
+        if !frozen {
+            node.past.apply(node.event.stamp.event());
+            self.heads.insert(node.event.hash);
+            self.links.note(at, &node);
         }
-    }
-
-    fn is_frozen(&self, event: &EventRef) -> bool {
-        self.frozen.get(&event.author).is_some_and(|from| event.seq >= *from)
-    }
-
-    /// Judges an event that builds on everything here, and gives the state after it, changed in place: the common case.
-    fn follow(&mut self, event: &ControlEvent) -> (Result<Rank, &'static str>, Option<Resolved>) {
-        let mut resolved = std::mem::take(&mut self.current);
-        let author = &event.stamp.author;
-        let rank = resolved.state.rank_of(author).unwrap_or(Rank::OWNER);
-        match resolved.follow(event) {
-            Ok(()) => (Ok(rank), Some(resolved)),
-            Err((done, why)) => {
-                if done > 0 {
-                    // Part of it was carried out before the rest was found forbidden: it counts as a whole or not at all.
-                    resolved.state = self.resolve(&event.parents).state;
-                }
-                (Err(why), Some(resolved))
-            }
-        }
+        self.nodes.push(node);
+        at
     }
 
     /// The author's rank if it may do all that the event does, in the state that it was made under.
     fn judge(&mut self, event: &ControlEvent) -> Result<Rank, &'static str> {
-        let mut view = self.resolve_at(&event.parents);
-        let rank = view.state.rank_of(&event.stamp.author).unwrap_or(Rank::OWNER);
-        let done = view.follow(event);
+        let mut view = self.view_at(&event.parents);
+        let rank = view.resolved.state.rank_of(&event.stamp.author).unwrap_or(Rank::OWNER);
+        let done = view.resolved.follow(event);
         if !matches!(done, Err((1.., _))) {
             // Whoever acts beside others goes on to do so.
-            self.remember(vec![event.hash], view);
+            view.heads = vec![event.hash];
+            view.past.apply(event.stamp.event());
+            self.views.keep(view);
         }
         done.map(|()| rank).map_err(|(_, why)| why)
     }
@@ -322,11 +238,6 @@ impl ControlLog {
         let from = self.frozen.entry(device).or_insert(seq);
         *from = seq.min(*from);
         self.judge_anew();
-    }
-
-    /// Takes in skeletons: before the events that build on them, or followed by [`ControlLog::judge_anew`].
-    pub(crate) fn know(&mut self, skeletons: impl IntoIterator<Item = (EventHash, Bones)>) {
-        self.skeletons.extend(skeletons);
     }
 
     /// Judges everything again: rights that rested on what is void now fall with it.
@@ -341,76 +252,23 @@ impl ControlLog {
         self.state().member_of(device).is_some() && !self.frozen.contains_key(device)
     }
 
-    /// Whether one of these events is behind a fork, or builds on one that is.
-    pub fn builds_on_fork(&self, heads: &[EventHash]) -> bool {
-        let (below, forked) = self.ground(heads);
-        forked || below.into_iter().any(|at| self.nodes[at].forked)
-    }
-
-    /// The events behind forks through which the causal past of these leads.
-    pub(crate) fn behind_forks(&self, heads: &[EventHash]) -> Vec<EventHash> {
-        let mut found = Vec::new();
-        if !self.frozen.is_empty() {
-            self.walk(heads, |at, hash| found.extend(at.is_none().then_some(*hash)));
-        }
-        found
-    }
-
-    /// Name and Lamport time of an event that is known, be it as a skeleton.
-    pub(crate) fn place_of(&self, hash: &EventHash) -> Option<(EventRef, u64)> {
-        let held = self.event(hash).map(|event| (event.stamp.event(), event.stamp.lamport));
-        held.or_else(|| self.skeletons.get(hash).map(|bones| (bones.event, bones.lamport)))
-    }
-
-    /// Which of the offered skeletons have to be known so that the causal past of `wanted` is; `fresh` are events that are
-    /// not here yet but will be by then.
-    ///
-    /// # Errors
-    /// The first event of that past that is neither here nor offered, or offered as what it is not.
-    pub(crate) fn lacks_of(
-        &self,
-        wanted: &[EventHash],
-        offered: &BTreeMap<EventHash, Bones>,
-        fresh: &BTreeMap<EventHash, EventRef>,
-    ) -> Result<Vec<EventHash>, EventHash> {
-        let here = |hash: &EventHash| {
-            self.place_of(hash).map(|(event, _)| event).or_else(|| fresh.get(hash).copied())
-        };
-        let (mut lacking, mut seen, mut left) = (Vec::new(), BTreeSet::new(), wanted.to_vec());
-        while let Some(hash) = left.pop() {
-            if here(&hash).is_some() || !seen.insert(hash) {
-                continue;
-            }
-            let bones = offered.get(&hash).ok_or(hash)?;
-            // Step by step back to what its author is known to have signed: so nobody else's event passes for its.
-            let follows = bones.previous.is_none_or(|previous| {
-                let before = here(&previous).or_else(|| offered.get(&previous).map(|bones| bones.event));
-                before == Some(EventRef { author: bones.event.author, seq: bones.event.seq - 1 })
-            });
-            if !follows || !self.is_frozen(&bones.event) {
-                return Err(hash);
-            }
-            lacking.push(hash);
-            left.extend(&bones.parents);
-        }
-        Ok(lacking)
-    }
-
     /// What a snapshot keeps so that nothing has to be judged again: the rank of each event's author when it was made, in
     /// the order in which the events came; `None` unless every event counts and nobody forked.
     pub(crate) fn settled(&self) -> Option<Vec<Rank>> {
-        let plain = self.current.void.is_empty() && self.frozen.is_empty();
+        let current = self.current();
+        let plain = current.void.is_empty() && current.orphans.is_empty() && self.frozen.is_empty();
         let ranks: Option<Vec<Rank>> = self.nodes.iter().map(|node| node.authority.ok()).collect();
         ranks.filter(|_| plain)
     }
 
     /// A log restored from its events, what [`ControlLog::settled`] gave, and the state.
     pub(crate) fn restore(events: Vec<ControlEvent>, ranks: &[Rank], state: Arc<SpaceState>) -> Self {
-        let mut log = Self::default();
+        let (mut log, mut resolved) = (Self::default(), Resolved { state, ..Resolved::default() });
         for (event, rank) in events.into_iter().zip(ranks) {
+            resolved.grounds.note(&event, true);
             log.place(event, Ok(*rank));
         }
-        log.current.state = state;
+        log.current = OnceCell::from(resolved);
         log
     }
 
@@ -419,7 +277,10 @@ impl ControlLog {
         if !heads.iter().all(|head| self.contains(head)) {
             return None;
         }
-        Some(self.resolve_at(heads).state)
+        if self.is_current(heads) {
+            return Some(self.shared_state());
+        }
+        Some(self.view_at(heads).resolved.state)
     }
 
     /// Whether `author` had the right to write in `channel` under the control heads `cited`; `None` while one of
@@ -434,99 +295,71 @@ impl ControlLog {
         Some(Verdict::on(&*self.state_at(cited)?, author, channel, right))
     }
 
-    /// The MLS epochs in order: the genesis, then for each epoch the commit that won. Of several commits that leave
-    /// one epoch the one by the highest rank wins, then the lowest hash; `broken` names commits that do not process.
-    pub fn epochs(&self, broken: &BTreeSet<EventHash>) -> Vec<EventHash> {
-        let mut next: BTreeMap<EventHash, (std::cmp::Reverse<Rank>, EventHash)> = BTreeMap::new();
-        for (hash, commit) in self.commits() {
-            if broken.contains(&hash) {
-                continue;
-            }
-            let Ok(rank) = self.nodes[self.by_hash[&hash]].authority else { continue };
-            let candidate = (std::cmp::Reverse(rank), hash);
-            next.entry(commit.previous).and_modify(|best| *best = candidate.min(*best)).or_insert(candidate);
-        }
-        let genesis = self.order.first().map(|at| self.nodes[*at].event.hash);
-        let chain = std::iter::successors(genesis, |hash| next.get(hash).map(|(_, hash)| *hash));
-        // A commit names a predecessor that existed before it, so the chain cannot loop.
-        chain.collect()
-    }
-
-    /// The commits among the events that count, in total order.
-    pub fn commits(&self) -> impl Iterator<Item = (EventHash, &GroupCommit)> {
-        self.events().filter(|(_, verdict)| *verdict == Verdict::Counts).filter_map(|(event, _)| {
-            event.transaction.0.iter().find_map(|op| match op {
-                ControlOp::Commit(commit) => Some((event.hash, commit)),
-                _ => None,
-            })
-        })
-    }
-
     /// The event with this hash.
     pub fn event(&self, hash: &EventHash) -> Option<&ControlEvent> {
         self.by_hash.get(hash).map(|at| &self.nodes[*at].event)
     }
 
-    /// `resolve`, remembered for the heads asked last.
-    fn resolve_at(&mut self, heads: &[EventHash]) -> Resolved {
-        if self.is_current(heads) {
-            return self.current.clone();
+    /// `view_of`, remembered for the heads asked last.
+    fn view_at(&mut self, heads: &[EventHash]) -> View {
+        if let Some(view) = self.views.at(heads) {
+            return view.clone();
         }
-        if let Some((_, known)) = self.views.iter().find(|(at, _)| at == heads) {
-            return known.clone();
-        }
-        let resolved = self.resolve(heads);
-        self.remember(heads.to_vec(), resolved.clone());
-        resolved
+        let view = self.view_of(heads);
+        self.views.keep(view.clone());
+        view
     }
 
-    fn remember(&mut self, heads: Vec<EventHash>, resolved: Resolved) {
-        if self.views.len() == VIEWS_MAX {
-            self.views.remove(0);
-        }
-        self.views.push((heads, resolved));
-    }
-
-    /// The causal past of `heads` in total order, heads included.
-    fn inside(&self, heads: &[EventHash]) -> Vec<&Node> {
-        self.inside_from(0, &self.past_of(heads))
-    }
-
-    fn past_of(&self, heads: &[EventHash]) -> VectorClock {
-        let mut past = VectorClock::default();
-        self.ground(heads).0.into_iter().for_each(|at| past.merge(&self.nodes[at].past));
-        past
-    }
-
-    fn inside_from(&self, from: usize, past: &VectorClock) -> Vec<&Node> {
-        let all = self.order[from..].iter().map(|at| &self.nodes[*at]);
-        all.filter(|node| past.contains(&node.event.stamp.event())).collect()
-    }
-
-    /// Resolves the causal past of `heads`, from the last checkpoint in it.
-    fn resolve(&self, heads: &[EventHash]) -> Resolved {
-        self.resolve_to_fork(heads).0
-    }
-
-    /// As [`ControlLog::resolve`], with a checkpoint behind the last event that is comparable with all, if there is a later
-    /// one than is kept.
-    fn resolve_to_fork(&self, heads: &[EventHash]) -> (Resolved, Option<Checkpoint>) {
+    /// The state of the causal past of `heads`, from the largest part of it that is kept.
+    fn view_of(&self, heads: &[EventHash]) -> View {
         let past = self.past_of(heads);
-        let known = self.checkpoints.iter().rev().find(|checkpoint| past.contains(&checkpoint.tip));
-        let (from, start) = known.map_or_else(Default::default, |known| (known.len, known.resolved.clone()));
-        let inside = self.inside_from(from, &past);
-        let comparable = segments(&inside).take_while(|segment| segment.len() == 1).count();
-        let Some(tip) = comparable.checked_sub(1).filter(|_| self.frozen.is_empty()) else {
-            return (self.resolve_from(start, &inside, |_, _| {}), None);
-        };
-        let resolved = self.resolve_from(start, &inside[..comparable], |_, _| {});
-        let tip = inside[tip].event.stamp.event();
-        let fork = Checkpoint { len: from + comparable, tip, resolved: resolved.clone() };
-        (self.resolve_from(resolved, &inside[comparable..], |_, _| {}), Some(fork))
+        let checkpoint = self.checkpoints.last_in(&past).map(|kept| (self.past_up_to(kept), &kept.resolved));
+        let views = self.views.below(heads).map(|view| (view.past.clone(), &view.resolved));
+        let events = |past: &VectorClock| past.iter().map(|(_, seq)| seq).sum::<u64>();
+        let most = checkpoint.into_iter().chain(views).max_by_key(|(past, _)| events(past));
+        let (mut within, mut resolved) =
+            most.map_or_else(Default::default, |(past, resolved)| (past, resolved.clone()));
+        let mut more = self.links.between(&within, &past);
+        more.sort_unstable_by_key(|at| self.nodes[*at].event.stamp);
+        for at in more {
+            within.apply(self.nodes[at].event.stamp.event());
+            if !self.add_beside(&mut resolved, Within::Past(&within), at) {
+                resolved = self.settle(Within::Past(&past));
+                break;
+            }
+        }
+        View { heads: heads.to_vec(), past, resolved }
     }
 
-    /// As [`ControlLog::resolve`], from the beginning; `cut` is told of every event that strong removal cuts off, and by
-    /// which.
+    fn past_up_to(&self, checkpoint: &Checkpoint) -> VectorClock {
+        let tip = &checkpoint.tip;
+        let at = self.links.chain(&tip.author, tip.seq - 1, tip.seq);
+        at.first().map(|at| self.nodes[*at].past.clone()).unwrap_or_default()
+    }
+
+    /// The newest checkpoint that all of these build on, or are before.
+    fn checkpoint(&self, within: Within<'_>) -> Option<&Checkpoint> {
+        match within {
+            Within::Past(past) => self.checkpoints.last_in(past),
+            Within::All => self.checkpoints.last(),
+        }
+    }
+
+    /// Those of some events in total order that are behind the first `from` of the log.
+    fn behind(&self, from: usize, within: Within<'_>) -> Vec<&Node> {
+        let all = self.order[from..].iter().map(|at| &self.nodes[*at]);
+        all.filter(|node| self.holds(within, node)).collect()
+    }
+
+    /// Resolves events that are a causal past, or all, from the last checkpoint among them.
+    fn settle(&self, within: Within<'_>) -> Resolved {
+        let known = self.checkpoint(within);
+        let (from, start) = known.map_or_else(Default::default, |known| (known.len, known.resolved.clone()));
+        self.resolve_from(start, &self.behind(from, within), |_, _| {})
+    }
+
+    /// The state of the causal past of `heads`, from the beginning; `cut` is told of every event that strong removal cuts off,
+    /// and by which.
     fn resolve_noting(&self, heads: &[EventHash], cut: impl FnMut(&Node, &Node)) -> Resolved {
         self.resolve_from(Resolved::default(), &self.inside(heads), cut)
     }
@@ -544,35 +377,6 @@ impl ControlLog {
             resolved.take(inside, cut);
         }
         resolved
-    }
-}
-
-fn cards(event: &ControlEvent) -> impl Iterator<Item = &super::Card> {
-    event.transaction.0.iter().filter_map(|op| match op {
-        ControlOp::Genesis { owner, .. } => Some(owner),
-        ControlOp::Admit { card, .. } => Some(card),
-        _ => None,
-    })
-}
-
-/// Carries out an event's operations one after the other, as far as its author may; else how many were carried out,
-/// and why not the next.
-fn act(state: &mut SpaceState, event: &ControlEvent) -> Result<(), (usize, &'static str)> {
-    if event.transaction.0.is_empty() {
-        return Err((0, UNREADABLE));
-    }
-    for (at, op) in event.transaction.0.iter().enumerate() {
-        if let Some(why) = state.forbidden(&event.stamp.author, op) {
-            return Err((at, why));
-        }
-        state.apply(&event.stamp, &event.hash, at, op);
-    }
-    Ok(())
-}
-
-fn apply(state: &mut SpaceState, event: &ControlEvent) {
-    for (at, op) in event.transaction.0.iter().enumerate() {
-        state.apply(&event.stamp, &event.hash, at, op);
     }
 }
 

@@ -1,9 +1,10 @@
 //! Explanations on demand: the causal past is replayed and watched. Nothing here is on the way of an event that comes in.
 use super::explanation::{Deciding, Explanation, Precedence, Reason, Role};
 use super::resolved::Grounds;
-use super::strong_removal::{cuts_off, founded, precedence, revocations};
+use super::resolved::act;
+use super::revocation::{cuts_off, founded, precedence, revocations};
 use super::{
-    CUT_OFF, ControlEvent, ControlLog, EQUIVOCATED, Node, ORPHANED, Resolved, UNREADABLE, Verdict, act, cards,
+    CUT_OFF, ControlEvent, ControlLog, EQUIVOCATED, Node, ORPHANED, Resolved, UNREADABLE, Verdict,
 };
 use crate::model::space::channel_id;
 use crate::model::{ControlOp, Pin, Right, SpaceState};
@@ -60,7 +61,7 @@ impl View<'_> {
 
     /// Events that count here, in total order, with their operations.
     fn counting(&self) -> impl Iterator<Item = (&ControlEvent, &[ControlOp])> {
-        let counting = self.inside.iter().filter(|node| !self.resolved.void.contains_key(&node.event.hash));
+        let counting = self.inside.iter().filter(|node| self.resolved.why_void(&node.event.hash).is_none());
         counting.map(|node| (&node.event, node.event.transaction.0.as_slice()))
     }
 }
@@ -156,7 +157,7 @@ impl<'a> Explainer<'a> {
     }
 
     fn judged(&mut self, node: &'a Node, view: &View<'a>) -> (Verdict, Reason, Vec<Deciding>) {
-        let void = view.resolved.void.get(&node.event.hash).copied();
+        let void = view.resolved.why_void(&node.event.hash);
         if let Err(why) = node.authority {
             let (reason, deciding) = self.forbidden(&node.event);
             return (Verdict::Void(why), reason, deciding);
@@ -185,8 +186,8 @@ impl<'a> Explainer<'a> {
         let mut career =
             user.map(|user| Career::of(before.counting(), user, Some(author))).unwrap_or_default();
         // What it rested on then may be void by now, and another admission stand.
-        if career.admitted.is_some_and(|event| view.resolved.void.contains_key(&event.hash)) {
-            let stands = |event: &&ControlEvent| cards(event).any(|card| card.device == *author);
+        if career.admitted.is_some_and(|event| view.resolved.why_void(&event.hash).is_some()) {
+            let stands = |event: &&ControlEvent| event.cards().any(|card| card.device == *author);
             career.admitted = view.counting().map(|(event, _)| event).find(stands);
         }
         let mut deciders = career.deciding(AUTHOR);
@@ -247,7 +248,7 @@ impl<'a> Explainer<'a> {
 
     /// The events that would have admitted a device, with why they did not.
     fn admissions(&mut self, device: &DeviceId, view: &View<'a>) -> Vec<Deciding> {
-        let names = |node: &&Node| cards(&node.event).any(|card| card.device == *device);
+        let names = |node: &&Node| node.event.cards().any(|card| card.device == *device);
         let frozen = self.log.nodes.iter().filter(|node| self.log.is_frozen(&node.event.stamp.event()));
         let inside = view.inside.iter().copied();
         let found: Vec<&Node> = inside.chain(frozen).filter(names).collect();
@@ -376,7 +377,8 @@ fn contest(held: &Node, other: &Node, inside: &[&Node]) -> Option<Precedence> {
         return None;
     }
     let since = founded(&Grounds::default(), inside);
-    let (a, b) = (precedence(held, &since), precedence(other, &since));
+    let of = |node: &Node| precedence(node, since.get(&node.event.stamp.author).copied());
+    let (a, b) = (of(held), of(other));
     Some(if a.0 != b.0 {
         Precedence::Rank { held: a.0.0, gave_way: b.0.0 }
     } else if a.1 != b.1 {

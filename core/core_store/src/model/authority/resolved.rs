@@ -1,6 +1,8 @@
 //! What a set of control events adds up to, and how to go on from there.
+use super::event::{ControlEvent, Node};
+use super::links::apply;
 use super::strong_removal::strong_removal;
-use super::{ControlEvent, Node, ORPHANED, act, apply, cards};
+use super::{ORPHANED, UNREADABLE};
 use crate::crdt::Stamp;
 use crate::model::SpaceState;
 use imbl::{OrdMap, OrdSet};
@@ -13,14 +15,15 @@ use terachat_event::{DeviceId, EventHash, UserId};
 #[derive(Clone, Default)]
 pub(super) struct Resolved {
     pub(super) state: Arc<SpaceState>,
-    /// The events of the set that count for nothing, with the reason.
+    /// The events of the set that count for nothing by themselves or by strong removal, with the reason.
     pub(super) void: OrdMap<EventHash, &'static str>,
-    /// Kept up by [`Resolved::take`] alone, so it is of use only where all came by that.
+    /// The other events whose authors are not in the state when their turn in the total order comes.
+    pub(super) orphans: OrdSet<EventHash>,
     pub(super) grounds: Grounds,
 }
 
 /// What strong removal has to know of the events before those it looks at.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq, Debug)]
 pub(super) struct Grounds {
     /// Devices that events admit which strong removal left.
     pub(super) admitted: OrdSet<DeviceId>,
@@ -31,11 +34,19 @@ pub(super) struct Grounds {
 }
 
 impl Grounds {
-    /// Adds the cards of an event, and whether strong removal left it.
-    fn note(&mut self, event: &ControlEvent, is_left: bool) {
-        for card in cards(event) {
+    /// The devices that some card names as a user's.
+    pub(super) fn devices(&self, user: UserId) -> impl Iterator<Item = DeviceId> {
+        let range = (user, DeviceId([0; 32]))..=(user, DeviceId([0xff; 32]));
+        self.cards.range(range).map(|(_, device)| *device)
+    }
+
+    /// Adds the cards of an event, and whether strong removal left it; in any order.
+    pub(super) fn note(&mut self, event: &ControlEvent, is_left: bool) {
+        for card in event.cards() {
             self.cards.insert((card.user, card.device));
-            self.since.insert(card.device, event.stamp);
+            if self.since.get(&card.device).is_none_or(|since| *since < event.stamp) {
+                self.since.insert(card.device, event.stamp);
+            }
             if is_left {
                 self.admitted.insert(card.device);
             }
@@ -44,6 +55,11 @@ impl Grounds {
 }
 
 impl Resolved {
+    /// Why an event of the set counts for nothing, if so.
+    pub(super) fn why_void(&self, hash: &EventHash) -> Option<&'static str> {
+        self.void.get(hash).copied().or_else(|| self.orphans.contains(hash).then_some(ORPHANED))
+    }
+
     /// Goes on with an event that builds on everything so far; else how many operations were carried out, and why not
     /// the next: then it counts for nothing, and the state is spoilt if any was.
     pub(super) fn follow(&mut self, event: &ControlEvent) -> Result<(), (usize, &'static str)> {
@@ -51,6 +67,7 @@ impl Resolved {
         if let Err((_, why)) = done {
             self.void.insert(event.hash, why);
         }
+        self.grounds.note(event, done.is_ok());
         done
     }
 
@@ -62,65 +79,40 @@ impl Resolved {
         let mut void: BTreeMap<EventHash, &'static str> = forbidden.collect();
         strong_removal(segment, &self.grounds, &mut void, cut);
         segment.iter().for_each(|node| self.grounds.note(&node.event, !void.contains_key(&node.event.hash)));
+        self.void.extend(void);
+        self.carry_out(segment);
+    }
+
+    /// Carries out events in total order, as far as they are not void and their authors are there by then.
+    pub(super) fn carry_out(&mut self, events: &[&Node]) {
         let state = Arc::make_mut(&mut self.state);
-        for node in segment {
+        for node in events {
             let founded = !state.members.is_empty();
-            if void.contains_key(&node.event.hash) {
+            if self.void.contains_key(&node.event.hash) {
                 continue;
             }
             // Its admission comes before it in the total order, so by now it is known whether that counts.
             if founded && !state.devices.contains_key(&node.event.stamp.author) {
-                void.insert(node.event.hash, ORPHANED);
+                self.orphans.insert(node.event.hash);
             } else {
-                apply(state, &node.event);
+                self.orphans.remove(&node.event.hash);
+                apply(state, node);
             }
         }
-        self.void.extend(void);
     }
 }
 
-/// Cuts events in total order into segments, each of which builds on everything before it: an event that all earlier ones
-/// are in the past of, and that is in the past of all later ones, is one by itself; those between two such are one together.
-pub(super) fn segments<'a, 'n>(inside: &'a [&'n Node]) -> impl Iterator<Item = &'a [&'n Node]> {
-    let places: hashbrown::HashMap<EventHash, usize> =
-        inside.iter().enumerate().map(|(at, node)| (node.event.hash, at)).collect();
-    // Of each event the first that builds on it, and how many events an arrow or a gap passes over, as differences.
-    let mut first_child = vec![inside.len(); inside.len()];
-    let mut passed = vec![0_isize; inside.len() + 1];
-    let mut pass = |from: usize, to: usize| {
-        if from < to {
-            passed[from] += 1;
-            passed[to] -= 1;
-        }
-    };
-    for (at, node) in inside.iter().enumerate() {
-        let parents = node.event.parents.iter().filter_map(|parent| places.get(parent));
-        let mut last = None;
-        for parent in parents {
-            first_child[*parent] = first_child[*parent].min(at);
-            last = last.max(Some(*parent));
-        }
-        // What lies between it and the last that it builds on is not in its past.
-        pass(last.map_or(0, |last| last + 1), at);
+/// Carries out an event's operations one after the other, as far as its author may; else how many were carried out,
+/// and why not the next.
+pub(super) fn act(state: &mut SpaceState, event: &ControlEvent) -> Result<(), (usize, &'static str)> {
+    if event.transaction.0.is_empty() {
+        return Err((0, UNREADABLE));
     }
-    // What lies between an event and the first that builds on it does not have it in its past.
-    first_child.iter().enumerate().for_each(|(at, child)| pass(at + 1, *child));
-    let mut depth = 0;
-    let alone: Vec<bool> = passed[..inside.len()]
-        .iter()
-        .map(|change| {
-            depth += change;
-            depth == 0
-        })
-        .collect();
-    let mut at = 0;
-    std::iter::from_fn(move || {
-        let from = at;
-        let first = *alone.get(from)?;
-        at += 1;
-        while !first && alone.get(at) == Some(&false) {
-            at += 1;
+    for (at, op) in event.transaction.0.iter().enumerate() {
+        if let Some(why) = state.forbidden(&event.stamp.author, op) {
+            return Err((at, why));
         }
-        Some(&inside[from..at])
-    })
+        state.apply(&event.stamp, &event.hash, at, op);
+    }
+    Ok(())
 }

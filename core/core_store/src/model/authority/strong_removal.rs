@@ -1,11 +1,15 @@
 //! Strong removal: which events removals and demotions cut off, and which of these hold against each other (ADR 0004).
+use super::bits::Bits;
+use super::event::Node;
 use super::resolved::Grounds;
-use super::{CUT_OFF, ControlEvent, Node, ORPHANED, cards};
+use super::revocation::{Precedence, Revocation, precedence};
+use super::turns::Turns;
+use super::{CUT_OFF, ORPHANED};
 use crate::crdt::Stamp;
-use crate::model::{ControlOp, Named, Rank};
-use hashbrown::HashSet;
-use imbl::OrdMap;
-use std::collections::{BTreeMap, BTreeSet};
+use crate::model::Rank;
+use hashbrown::{HashMap, HashSet};
+use std::collections::BTreeMap;
+use std::ops::Range;
 use terachat_event::{DeviceId, EventHash, UserId};
 
 type Void = BTreeMap<EventHash, &'static str>;
@@ -16,6 +20,9 @@ type Void = BTreeMap<EventHash, &'static str>;
 ///
 /// Only what counts cuts anything off. So each removal or demotion is decided after all that may cut it off, or an admission
 /// that its author rests on; where those wait for each other in turn, the one that takes precedence holds.
+///
+/// What a removal may cut off is a run of each of its target's chains, so nothing is compared pair by pair: `r` of them among
+/// `n` events cost some `n + r (log n + r / 64)` steps, and a search through the threats `r² / 64` for each ring that is opened.
 pub(super) fn strong_removal(
     inside: &[&Node],
     grounds: &Grounds,
@@ -23,29 +30,39 @@ pub(super) fn strong_removal(
     mut cut: impl FnMut(&Node, &Node),
 ) {
     orphan(inside, grounds, void);
-    let revoking = Revoking::all(inside, grounds, void);
-    let supports = supports(&revoking, inside, void);
-    let mut turns = Turns::of(&revoking, &supports);
+    let standing = |at: &usize| !void.contains_key(&inside[*at].event.hash);
+    let by: Vec<usize> = (0..inside.len()).filter(|at| inside[*at].event.revokes()).filter(standing).collect();
+    if by.is_empty() {
+        return;
+    }
+    let window = Window::new(inside, grounds, void);
+    let revoking = window.revoking(by);
+    let mut turns = window.turns(&revoking, void);
+    let places: HashMap<usize, usize> = revoking.iter().enumerate().map(|(n, of)| (of.at, n)).collect();
     let (mut held, mut rested_on) = (HashSet::new(), HashSet::new());
-    while let Some(at) = turns.next() {
-        let Revoking { node: by, list } = &revoking[at];
-        held.insert(by.event.hash);
-        if rested_on.insert(by.event.stamp.author) {
-            held.extend(revoking[at].supports(&supports).iter().map(|node| node.event.hash));
+    loop {
+        let next = turns.next();
+        if next.is_empty() {
+            return;
         }
-        let mut admits = false;
-        for node in inside {
-            let hash = node.event.hash;
-            if cuts_off(by, list, node) && !void.contains_key(&hash) && !held.contains(&hash) {
-                void.insert(hash, CUT_OFF);
-                cut(node, by);
-                admits |= cards(&node.event).next().is_some();
+        for of in next.into_iter().map(|n| &revoking[n]) {
+            let node = inside[of.at];
+            held.insert(of.at);
+            window.supports(node.event.stamp.author, &mut rested_on, |at| _ = held.insert(at));
+            let mut fallen = Vec::new();
+            for (revocation, runs) in &of.list {
+                for at in runs.iter().flat_map(|(device, run)| &window.chains[device][run.clone()]) {
+                    let event = &inside[*at].event;
+                    if !void.contains_key(&event.hash) && !held.contains(at) && revocation.takes(event) {
+                        void.insert(event.hash, CUT_OFF);
+                        cut(inside[*at], node);
+                        fallen.push(*at);
+                    }
+                }
             }
+            window.orphan(&mut fallen, void);
+            fallen.iter().filter_map(|at| places.get(at)).for_each(|n| turns.drop_void(*n));
         }
-        if admits {
-            orphan(inside, grounds, void);
-        }
-        turns.drop_void(|other| void.contains_key(&revoking[other].node.event.hash));
     }
 }
 
@@ -56,243 +73,242 @@ fn orphan(inside: &[&Node], grounds: &Grounds, void: &mut Void) {
         if void.contains_key(&node.event.hash) {
             continue;
         }
-        let founds = matches!(node.event.transaction.0.first(), Some(ControlOp::Genesis { .. }));
         let author = &node.event.stamp.author;
-        if founds || admitted.contains(author) || grounds.admitted.contains(author) {
-            admitted.extend(cards(&node.event).map(|card| card.device));
+        if node.event.founds() || admitted.contains(author) || grounds.admitted.contains(author) {
+            admitted.extend(node.event.cards().map(|card| card.device));
         } else {
             void.insert(node.event.hash, ORPHANED);
         }
     }
 }
 
-/// For each author the admissions that it rests on, and those that their authors rest on, and so on.
-type Supports<'a> = BTreeMap<DeviceId, Vec<&'a Node>>;
+/// An event that removes or demotes, and of each device that it concerns the run of its events that know nothing of it and
+/// that it knows nothing of.
+struct Revoking {
+    /// Its place in the window.
+    at: usize,
+    list: Vec<(Revocation, Runs)>,
+}
 
-fn supports<'a>(revoking: &[Revoking<'a>], inside: &[&'a Node], void: &Void) -> Supports<'a> {
-    let mut admitting = Supports::new();
-    for node in inside.iter().filter(|node| !void.contains_key(&node.event.hash)) {
-        for card in cards(&node.event) {
-            admitting.entry(card.device).or_default().push(node);
+type Runs = Vec<(DeviceId, Range<usize>)>;
+
+/// Events beside each other, found by their authors and by whom they admit. Events are named by their places.
+struct Window<'a> {
+    inside: &'a [&'a Node],
+    grounds: &'a Grounds,
+    chains: HashMap<DeviceId, Vec<usize>>,
+    /// Void ones too.
+    admissions: HashMap<DeviceId, Vec<usize>>,
+    /// Those that were not void when nothing was decided yet.
+    supporting: HashMap<DeviceId, Vec<usize>>,
+    devices: HashMap<UserId, Vec<DeviceId>>,
+}
+
+impl<'a> Window<'a> {
+    fn new(inside: &'a [&'a Node], grounds: &'a Grounds, void: &Void) -> Self {
+        let (chains, admissions, supporting, devices) =
+            (HashMap::new(), HashMap::new(), HashMap::new(), HashMap::new());
+        let mut window = Self { inside, grounds, chains, admissions, supporting, devices };
+        for (at, node) in inside.iter().enumerate() {
+            window.chains.entry(node.event.stamp.author).or_default().push(at);
+            for card in node.event.cards() {
+                window.devices.entry(card.user).or_default().push(card.device);
+                window.admissions.entry(card.device).or_default().push(at);
+                if !void.contains_key(&node.event.hash) {
+                    window.supporting.entry(card.device).or_default().push(at);
+                }
+            }
         }
+        window
     }
-    let of = |author: DeviceId| {
-        let (mut found, mut seen, mut left) = (Vec::new(), BTreeSet::new(), vec![author]);
+
+    fn chain(&self, device: &DeviceId) -> &[usize] {
+        self.chains.get(device).map_or(&[], Vec::as_slice)
+    }
+
+    /// The removals and demotions at these places, by author and number.
+    fn revoking(&self, mut places: Vec<usize>) -> Vec<Revoking> {
+        places.sort_by_key(|at| (self.inside[*at].event.stamp.author, *at));
+        places.into_iter().map(|at| Revoking { at, list: self.revocations(at) }).collect()
+    }
+
+    fn revocations(&self, at: usize) -> Vec<(Revocation, Runs)> {
+        let node = self.inside[at];
+        let devices = |user| {
+            let named = self.devices.get(&user).into_iter().flatten().copied();
+            named.chain(self.grounds.devices(user)).collect::<Vec<_>>()
+        };
+        let with_runs = |revocation: Revocation| {
+            let runs = revocation.devices.iter().map(|device| (*device, self.run_beside(node, device)));
+            let runs = runs.filter(|(_, run)| !run.is_empty()).collect();
+            (revocation, runs)
+        };
+        Revocation::all(&node.event, devices).into_iter().map(with_runs).collect()
+    }
+
+    /// Which events of a device's chain know nothing of an event and are unknown to it: those behind the last that it knows,
+    /// up to the first that knows it.
+    fn run_beside(&self, node: &Node, device: &DeviceId) -> Range<usize> {
+        let (chain, event) = (self.chain(device), node.event.stamp.event());
+        let from =
+            chain.partition_point(|at| node.past.contains(&self.inside[*at].event.stamp.event()));
+        let len = chain[from..].partition_point(|at| !self.inside[*at].past.contains(&event));
+        from..from + len
+    }
+
+    /// Names the admissions that a device rests on, and those that their authors rest on, and so on, without those of the
+    /// devices that were `seen` before.
+    fn supports(&self, author: DeviceId, seen: &mut HashSet<DeviceId>, mut name: impl FnMut(usize)) {
+        let mut left = vec![author];
         while let Some(device) = left.pop() {
             if seen.insert(device) {
-                let by = admitting.get(&device).map_or(&[][..], Vec::as_slice);
-                found.extend(by);
-                left.extend(by.iter().map(|node| node.event.stamp.author));
+                let by = self.supporting.get(&device).map_or(&[][..], Vec::as_slice);
+                by.iter().for_each(|at| name(*at));
+                left.extend(by.iter().map(|at| self.inside[*at].event.stamp.author));
             }
         }
+    }
+
+    /// Adds to `void` and `fallen` what falls with the events that fell.
+    fn orphan(&self, fallen: &mut Vec<usize>, void: &mut Void) {
+        let mut next = 0;
+        while let Some(at) = fallen.get(next).copied() {
+            next += 1;
+            for card in self.inside[at].event.cards() {
+                if self.grounds.admitted.contains(&card.device) {
+                    continue;
+                }
+                let mut admissions = self.admissions[&card.device].iter();
+                let first = admissions.find(|at| !void.contains_key(&self.inside[**at].event.hash));
+                let before = first.copied().unwrap_or(self.inside.len());
+                for at in self.chain(&card.device).iter().copied().take_while(|at| *at < before) {
+                    let event = &self.inside[at].event;
+                    if !event.founds() && !void.contains_key(&event.hash) {
+                        void.insert(event.hash, ORPHANED);
+                        fallen.push(at);
+                    }
+                }
+            }
+        }
+    }
+
+    fn turns(&self, revoking: &[Revoking], void: &Void) -> Turns {
+        let threats = Threats::new(self, revoking, void);
+        let threatens = (0..revoking.len()).map(|n| threats.of(n)).collect();
+        let mut precedence: Vec<usize> = (0..revoking.len()).collect();
+        if revoking.len() > 1 {
+            precedence.sort_by_cached_key(|n| self.precedence(revoking[*n].at));
+        }
+        Turns::new(threatens, precedence)
+    }
+
+    fn precedence(&self, at: usize) -> Precedence {
+        let author = &self.inside[at].event.stamp.author;
+        let last = self.admissions.get(author).and_then(|at| at.last());
+        let since: Option<Stamp> =
+            last.map(|at| self.inside[*at].event.stamp).or_else(|| self.grounds.since.get(author).copied());
+        precedence(self.inside[at], since)
+    }
+}
+
+/// Which removals and demotions may make which others void: by themselves, or an admission that their authors rest on.
+struct Threats<'w, 'a> {
+    window: &'w Window<'a>,
+    revoking: &'w [Revoking],
+    /// Which of `revoking` are by each device.
+    by: HashMap<DeviceId, Range<usize>>,
+    /// Of each device the admissions that authors of `revoking` rest on, and the devices they admit.
+    bearing: HashMap<DeviceId, Vec<usize>>,
+    /// Which of `revoking` rest on the admission of a device, its own included.
+    resting: HashMap<DeviceId, Bits>,
+    /// Which of a device's take more than what a user was left with.
+    above: std::cell::RefCell<HashMap<(DeviceId, UserId, Option<u8>), Bits>>,
+}
+
+impl<'w, 'a> Threats<'w, 'a> {
+    fn new(window: &'w Window<'a>, revoking: &'w [Revoking], void: &Void) -> Self {
+        let mut by: HashMap<DeviceId, Range<usize>> = HashMap::new();
+        for (n, of) in revoking.iter().enumerate() {
+            by.entry(window.inside[of.at].event.stamp.author).or_insert(n..n).end = n + 1;
+        }
+        let (mut seen, mut bearing) = (HashSet::new(), HashMap::<DeviceId, Vec<usize>>::new());
+        for author in by.keys() {
+            window.supports(*author, &mut seen, |at| {
+                bearing.entry(window.inside[at].event.stamp.author).or_default().push(at);
+            });
+        }
+        bearing.values_mut().for_each(|places| {
+            places.sort_unstable();
+            places.dedup();
+        });
+        let mut threats =
+            Self { window, revoking, by, bearing, resting: HashMap::new(), above: Default::default() };
+        let borne: Vec<DeviceId> = seen.into_iter().filter(|_| revoking.len() > 1).collect();
+        let resting = borne.into_iter().map(|device| (device, threats.resting_on(device, void))).collect();
+        threats.resting = resting;
+        threats
+    }
+
+    fn resting_on(&self, device: DeviceId, void: &Void) -> Bits {
+        let (mut resting, mut seen, mut left) =
+            (Bits::none(self.revoking.len()), HashSet::new(), vec![device]);
+        while let Some(device) = left.pop() {
+            if !seen.insert(device) {
+                continue;
+            }
+            self.by.get(&device).into_iter().flat_map(Clone::clone).for_each(|n| resting.insert(n));
+            for at in self.bearing.get(&device).into_iter().flatten() {
+                let event = &self.window.inside[*at].event;
+                if !void.contains_key(&event.hash) {
+                    left.extend(event.cards().map(|card| card.device));
+                }
+            }
+        }
+        resting
+    }
+
+    /// Which others one of them threatens.
+    fn of(&self, n: usize) -> Bits {
+        let len = self.revoking.len();
+        let mut found = Bits::none(len);
+        if len == 1 {
+            return found;
+        }
+        for (revocation, runs) in &self.revoking[n].list {
+            for (device, run) in runs {
+                let chain = self.window.chain(device);
+                let (first, last) = (chain[run.start], chain[run.end - 1]);
+                if let Some(by) = self.by.get(device) {
+                    let own = &self.revoking[by.clone()];
+                    let from = by.start + own.partition_point(|of| of.at < first);
+                    let to = by.start + own.partition_point(|of| of.at <= last);
+                    found.union(&Bits::range(len, from..to).intersection(&self.above(device, revocation)));
+                }
+                let bearing = self.bearing.get(device).map_or(&[][..], Vec::as_slice);
+                let from = bearing.partition_point(|at| *at < first);
+                for at in bearing[from..].iter().take_while(|at| **at <= last) {
+                    let event = &self.window.inside[*at].event;
+                    if revocation.takes(event) {
+                        let shaken = event.cards().filter_map(|card| self.resting.get(&card.device));
+                        shaken.for_each(|resting| found.union(resting));
+                    }
+                }
+            }
+        }
+        found.remove(n);
         found
-    };
-    let authors: BTreeSet<DeviceId> =
-        revoking.iter().map(|revoking| revoking.node.event.stamp.author).collect();
-    authors.into_iter().map(|author| (author, of(author))).collect()
-}
-
-/// An event that removes or demotes.
-struct Revoking<'a> {
-    node: &'a Node,
-    list: Vec<Revocation>,
-}
-
-impl<'a> Revoking<'a> {
-    /// All that are not void yet, by precedence.
-    fn all(inside: &[&'a Node], grounds: &Grounds, void: &Void) -> Vec<Self> {
-        let standing = inside.iter().filter(|node| !void.contains_key(&node.event.hash));
-        let mut all: Vec<Self> = standing
-            .map(|node| Self { node, list: revocations(&node.event, grounds, inside) })
-            .filter(|revoking| !revoking.list.is_empty())
-            .collect();
-        if all.len() < 2 {
-            return all;
-        }
-        let since = founded(grounds, inside);
-        all.sort_by_key(|revoking| precedence(revoking.node, &since));
-        all
     }
 
-    fn supports<'s>(&self, all: &'s Supports<'a>) -> &'s [&'a Node] {
-        all.get(&self.node.event.stamp.author).map_or(&[], Vec::as_slice)
+    /// Which of a device's removals and demotions take what a revocation of its user takes.
+    fn above(&self, device: &DeviceId, revocation: &Revocation) -> Bits {
+        let key = (*device, revocation.user, revocation.left.map(Rank::get));
+        let mut above = self.above.borrow_mut();
+        let bits = above.entry(key).or_insert_with(|| {
+            let mut bits = Bits::none(self.revoking.len());
+            let takes = |n: &usize| revocation.takes(&self.window.inside[self.revoking[*n].at].event);
+            self.by[device].clone().filter(takes).for_each(|n| bits.insert(n));
+            bits
+        });
+        bits.clone()
     }
-
-    /// Which others this one may make void.
-    fn threatens(&self, all: &[Self], supports: &Supports<'a>) -> Vec<usize> {
-        let cuts = |node: &Node| cuts_off(self.node, &self.list, node);
-        let mut shaken: BTreeMap<DeviceId, bool> = BTreeMap::new();
-        let mut threatens = |other: &Self| {
-            other.node.event.hash != self.node.event.hash
-                && (cuts(other.node)
-                    || *shaken
-                        .entry(other.node.event.stamp.author)
-                        .or_insert_with(|| other.supports(supports).iter().any(|node| cuts(node))))
-        };
-        (0..all.len()).filter(|other| threatens(&all[*other])).collect()
-    }
-}
-
-/// In which order removals and demotions are decided; each is named by its precedence.
-struct Turns {
-    /// Whom each threatens.
-    threatens: Vec<Vec<usize>>,
-    /// How many threaten each that are not decided.
-    waits_for: Vec<usize>,
-    is_decided: Vec<bool>,
-}
-
-impl Turns {
-    fn of<'a>(all: &[Revoking<'a>], supports: &Supports<'a>) -> Self {
-        let threatens: Vec<Vec<usize>> =
-            all.iter().map(|revoking| revoking.threatens(all, supports)).collect();
-        let mut waits_for = vec![0; all.len()];
-        threatens.iter().flatten().for_each(|other| waits_for[*other] += 1);
-        Self { threatens, waits_for, is_decided: vec![false; all.len()] }
-    }
-
-    /// The next that holds.
-    fn next(&mut self) -> Option<usize> {
-        let undecided = || (0..self.is_decided.len()).filter(|at| !self.is_decided[*at]);
-        let first = undecided().next()?;
-        let free = undecided().find(|at| self.waits_for[*at] == 0);
-        let next = free.unwrap_or_else(|| self.of_ring_above(first));
-        self.decide(next);
-        Some(next)
-    }
-
-    /// The first by precedence of a ring that waits for nothing but itself, above the one given.
-    fn of_ring_above(&self, mut at: usize) -> usize {
-        let threatened_by = self.threatened_by();
-        let mut above = reach(&threatened_by, at);
-        // Whatever is above `at`, but has not got `at` above itself, comes before it: the rest waits for each other.
-        while let Some(higher) =
-            above.iter().copied().find(|other| !reach(&threatened_by, *other).contains(&at))
-        {
-            at = higher;
-            above = reach(&threatened_by, at);
-        }
-        above.first().copied().unwrap_or(at)
-    }
-
-    fn threatened_by(&self) -> Vec<Vec<usize>> {
-        let mut by = vec![Vec::new(); self.threatens.len()];
-        for (at, others) in self.threatens.iter().enumerate().filter(|(at, _)| !self.is_decided[*at]) {
-            others.iter().filter(|other| !self.is_decided[**other]).for_each(|other| by[*other].push(at));
-        }
-        by
-    }
-
-    fn decide(&mut self, at: usize) {
-        if !std::mem::replace(&mut self.is_decided[at], true) {
-            self.threatens[at].iter().for_each(|other| self.waits_for[*other] -= 1);
-        }
-    }
-
-    /// Decides those that are void: they threaten nobody.
-    fn drop_void(&mut self, is_void: impl Fn(usize) -> bool) {
-        for at in 0..self.is_decided.len() {
-            if !self.is_decided[at] && is_void(at) {
-                self.decide(at);
-            }
-        }
-    }
-}
-
-/// Everything that the arrows lead to from here, ascending; with the start only if they lead back to it.
-fn reach(arrows: &[Vec<usize>], from: usize) -> BTreeSet<usize> {
-    let (mut found, mut left) = (BTreeSet::new(), arrows[from].clone());
-    while let Some(at) = left.pop() {
-        if found.insert(at) {
-            left.extend(&arrows[at]);
-        }
-    }
-    found
-}
-
-/// Since when each device is a member, as far as these events say.
-pub(super) fn founded(grounds: &Grounds, inside: &[&Node]) -> OrdMap<DeviceId, Stamp> {
-    let mut since = grounds.since.clone();
-    since.extend(inside.iter().flat_map(|node| admissions(&node.event)));
-    since
-}
-
-/// Which of two removals or demotions that cut each other off holds: the lower one, by rank, seniority and hash.
-pub(super) fn precedence(
-    node: &Node,
-    founded: &OrdMap<DeviceId, Stamp>,
-) -> (std::cmp::Reverse<Rank>, Option<Stamp>, EventHash) {
-    let rank = node.authority.unwrap_or(Rank::GUEST);
-    (std::cmp::Reverse(rank), founded.get(&node.event.stamp.author).copied(), node.event.hash)
-}
-
-/// Whether the removals and demotions of `revoking` cut `node` off: it is by one of those whom they concern, takes what they
-/// took, and neither knew of the other.
-pub(super) fn cuts_off(revoking: &Node, list: &[Revocation], node: &Node) -> bool {
-    let unseen = !revoking.past.contains(&node.event.stamp.event());
-    let later = node.past.contains(&revoking.event.stamp.event());
-    let hit = || list.iter().any(|revocation| revocation.hits(&node.event));
-    unseen && !later && node.event.hash != revoking.event.hash && hit()
-}
-
-/// A removal or demotion: the devices it concerns and the rank they are left with (`None`: none at all).
-pub(super) struct Revocation {
-    user: UserId,
-    devices: BTreeSet<DeviceId>,
-    left: Option<Rank>,
-}
-
-impl Revocation {
-    fn hits(&self, event: &ControlEvent) -> bool {
-        self.devices.contains(&event.stamp.author)
-            && self.left.is_none_or(|rank| event.transaction.0.iter().any(|op| self.required(op) > rank))
-    }
-
-    /// As [`required`]; but whoever is demoted may still leave.
-    fn required(&self, op: &ControlOp) -> Rank {
-        match op {
-            ControlOp::Remove { user, .. } if *user == self.user => Rank::GUEST,
-            op => required(op),
-        }
-    }
-}
-
-/// The rank below which nobody can do this, whoever the target is.
-fn required(op: &ControlOp) -> Rank {
-    match op {
-        ControlOp::Genesis { .. } | ControlOp::Commit(_) => Rank::GUEST,
-        ControlOp::Admit { rank, .. } | ControlOp::SetRank { rank, .. } => Rank::MODERATOR.max(*rank),
-        ControlOp::SetName { of: Named::Space, .. } => Rank::ADMIN,
-        ControlOp::Remove { .. }
-        | ControlOp::CreateChannel { .. }
-        | ControlOp::CreateForum { .. }
-        | ControlOp::CreateCategory { .. }
-        | ControlOp::SetName { .. }
-        | ControlOp::SetTopic { .. }
-        | ControlOp::Place { .. } => Rank::MODERATOR,
-    }
-}
-
-pub(super) fn revocations(event: &ControlEvent, grounds: &Grounds, inside: &[&Node]) -> Vec<Revocation> {
-    let devices = |user| {
-        let range = (user, DeviceId([0; 32]))..=(user, DeviceId([0xff; 32]));
-        let before = grounds.cards.range(range).map(|(_, device)| *device);
-        let cards = inside.iter().flat_map(|node| cards(&node.event));
-        cards.filter(|card| card.user == user).map(|card| card.device).chain(before).collect()
-    };
-    let ops = event.transaction.0.iter();
-    ops.filter_map(|op| match op {
-        ControlOp::Remove { user, .. } => {
-            Some(Revocation { user: *user, devices: devices(*user), left: None })
-        }
-        ControlOp::SetRank { user, rank, .. } => {
-            Some(Revocation { user: *user, devices: devices(*user), left: Some(*rank) })
-        }
-        _ => None,
-    })
-    .collect()
-}
-
-fn admissions(event: &ControlEvent) -> impl Iterator<Item = (DeviceId, Stamp)> {
-    cards(event).map(|card| (card.device, event.stamp))
 }

@@ -1,0 +1,35 @@
+//! The MLS epochs that the control log decides on.
+use super::{ControlLog, Verdict};
+use crate::model::{ControlOp, GroupCommit, Rank};
+use std::collections::{BTreeMap, BTreeSet};
+use terachat_event::EventHash;
+
+impl ControlLog {
+    /// The MLS epochs in order: the genesis, then for each epoch the commit that won. Of several commits that leave
+    /// one epoch the one by the highest rank wins, then the lowest hash; `broken` names commits that do not process.
+    pub fn epochs(&self, broken: &BTreeSet<EventHash>) -> Vec<EventHash> {
+        let mut next: BTreeMap<EventHash, (std::cmp::Reverse<Rank>, EventHash)> = BTreeMap::new();
+        for (hash, commit) in self.commits() {
+            if broken.contains(&hash) {
+                continue;
+            }
+            let Ok(rank) = self.nodes[self.by_hash[&hash]].authority else { continue };
+            let candidate = (std::cmp::Reverse(rank), hash);
+            next.entry(commit.previous).and_modify(|best| *best = candidate.min(*best)).or_insert(candidate);
+        }
+        let genesis = self.order.first().map(|at| self.nodes[*at].event.hash);
+        let chain = std::iter::successors(genesis, |hash| next.get(hash).map(|(_, hash)| *hash));
+        // A commit names a predecessor that existed before it, so the chain cannot loop.
+        chain.collect()
+    }
+
+    /// The commits among the events that count, in total order.
+    pub fn commits(&self) -> impl Iterator<Item = (EventHash, &GroupCommit)> {
+        self.events().filter(|(_, verdict)| *verdict == Verdict::Counts).filter_map(|(event, _)| {
+            event.transaction.0.iter().find_map(|op| match op {
+                ControlOp::Commit(commit) => Some((event.hash, commit)),
+                _ => None,
+            })
+        })
+    }
+}

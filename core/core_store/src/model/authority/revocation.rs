@@ -1,0 +1,100 @@
+//! What a removal or demotion cuts off, looked at alone.
+use super::event::{ControlEvent, Node};
+use super::resolved::Grounds;
+use crate::crdt::Stamp;
+use crate::model::{ControlOp, Named, Rank};
+use imbl::OrdMap;
+use std::collections::BTreeSet;
+use terachat_event::{DeviceId, EventHash, UserId};
+
+/// Since when each device is a member, as far as these events say.
+pub(super) fn founded(grounds: &Grounds, inside: &[&Node]) -> OrdMap<DeviceId, Stamp> {
+    let mut since = grounds.since.clone();
+    let admissions = inside.iter().flat_map(|node| node.event.cards().map(|card| (card, node.event.stamp)));
+    since.extend(admissions.map(|(card, stamp)| (card.device, stamp)));
+    since
+}
+
+/// Which of two removals or demotions that cut each other off holds: the lower one, by rank, seniority and hash.
+pub(super) type Precedence = (std::cmp::Reverse<Rank>, Option<Stamp>, EventHash);
+
+/// The precedence of an event whose author is a member since then.
+pub(super) fn precedence(node: &Node, since: Option<Stamp>) -> Precedence {
+    let rank = node.authority.unwrap_or(Rank::GUEST);
+    (std::cmp::Reverse(rank), since, node.event.hash)
+}
+
+/// Whether the removals and demotions of `revoking` cut `node` off: it is by one of those whom they concern, takes what they
+/// took, and neither knew of the other.
+pub(super) fn cuts_off(revoking: &Node, list: &[Revocation], node: &Node) -> bool {
+    let other = node.event.hash != revoking.event.hash;
+    other && revoking.is_beside(node) && list.iter().any(|revocation| revocation.hits(&node.event))
+}
+
+/// A removal or demotion: the devices it concerns and the rank they are left with (`None`: none at all).
+#[derive(Debug)]
+pub(super) struct Revocation {
+    pub(super) user: UserId,
+    pub(super) devices: BTreeSet<DeviceId>,
+    pub(super) left: Option<Rank>,
+}
+
+impl Revocation {
+    /// Those of an event, by the devices of each user.
+    pub(super) fn all<D>(event: &ControlEvent, mut devices: impl FnMut(UserId) -> D) -> Vec<Self>
+    where
+        D: IntoIterator<Item = DeviceId>,
+    {
+        let ops = event.transaction.0.iter();
+        let concerned = ops.filter_map(|op| match op {
+            ControlOp::Remove { user, .. } => Some((*user, None)),
+            ControlOp::SetRank { user, rank, .. } => Some((*user, Some(*rank))),
+            _ => None,
+        });
+        concerned
+            .map(|(user, left)| Self { user, devices: devices(user).into_iter().collect(), left })
+            .collect()
+    }
+
+    pub(super) fn hits(&self, event: &ControlEvent) -> bool {
+        self.devices.contains(&event.stamp.author) && self.takes(event)
+    }
+
+    /// Whether it takes what the event takes, whoever that is by.
+    pub(super) fn takes(&self, event: &ControlEvent) -> bool {
+        self.left.is_none_or(|rank| event.transaction.0.iter().any(|op| self.required(op) > rank))
+    }
+
+    /// As [`required`]; but whoever is demoted may still leave.
+    fn required(&self, op: &ControlOp) -> Rank {
+        match op {
+            ControlOp::Remove { user, .. } if *user == self.user => Rank::GUEST,
+            op => required(op),
+        }
+    }
+}
+
+/// The rank below which nobody can do this, whoever the target is.
+fn required(op: &ControlOp) -> Rank {
+    match op {
+        ControlOp::Genesis { .. } | ControlOp::Commit(_) => Rank::GUEST,
+        ControlOp::Admit { rank, .. } | ControlOp::SetRank { rank, .. } => Rank::MODERATOR.max(*rank),
+        ControlOp::SetName { of: Named::Space, .. } => Rank::ADMIN,
+        ControlOp::Remove { .. }
+        | ControlOp::CreateChannel { .. }
+        | ControlOp::CreateForum { .. }
+        | ControlOp::CreateCategory { .. }
+        | ControlOp::SetName { .. }
+        | ControlOp::SetTopic { .. }
+        | ControlOp::Place { .. } => Rank::MODERATOR,
+    }
+}
+
+/// The removals and demotions of an event, with the devices that `inside` and what is before it name.
+pub(super) fn revocations(event: &ControlEvent, grounds: &Grounds, inside: &[&Node]) -> Vec<Revocation> {
+    Revocation::all(event, |user| {
+        let cards = inside.iter().flat_map(|node| node.event.cards());
+        let inside = cards.filter(|card| card.user == user).map(|card| card.device);
+        inside.chain(grounds.devices(user)).collect::<Vec<_>>()
+    })
+}
