@@ -5,6 +5,7 @@ mod epochs;
 mod event;
 mod explain;
 mod explanation;
+mod grounds;
 mod links;
 mod past;
 mod resolved;
@@ -20,6 +21,7 @@ use crate::crdt::{Crdt, VectorClock};
 use beside::Within;
 use checkpoints::{Checkpoint, Checkpoints};
 use event::Node;
+use grounds::Grounds;
 use hashbrown::HashSet;
 use links::Links;
 use resolved::Resolved;
@@ -263,12 +265,11 @@ impl ControlLog {
 
     /// A log restored from its events, what [`ControlLog::settled`] gave, and the state.
     pub(crate) fn restore(events: Vec<ControlEvent>, ranks: &[Rank], state: Arc<SpaceState>) -> Self {
-        let (mut log, mut resolved) = (Self::default(), Resolved { state, ..Resolved::default() });
+        let mut log = Self::default();
         for (event, rank) in events.into_iter().zip(ranks) {
-            resolved.grounds.note(&event, true);
             log.place(event, Ok(*rank));
         }
-        log.current = OnceCell::from(resolved);
+        log.current = OnceCell::from(Resolved { state, ..Resolved::default() });
         log
     }
 
@@ -355,26 +356,34 @@ impl ControlLog {
     fn settle(&self, within: Within<'_>) -> Resolved {
         let known = self.checkpoint(within);
         let (from, start) = known.map_or_else(Default::default, |known| (known.len, known.resolved.clone()));
-        self.resolve_from(start, &self.behind(from, within), |_, _| {})
+        self.resolve_from(start, &self.behind(from, within), within, |_, _| {})
     }
 
     /// The state of the causal past of `heads`, from the beginning; `cut` is told of every event that strong removal cuts off,
     /// and by which.
     fn resolve_noting(&self, heads: &[EventHash], cut: impl FnMut(&Node, &Node)) -> Resolved {
-        self.resolve_from(Resolved::default(), &self.inside(heads), cut)
+        let past = self.past_of(heads);
+        let within = Within::Past(&past);
+        self.resolve_from(Resolved::default(), &self.behind(0, within), within, cut)
     }
 
     fn resolve_from(
         &self,
         mut resolved: Resolved,
-        inside: &[&Node],
+        behind: &[&Node],
+        within: Within<'_>,
         mut cut: impl FnMut(&Node, &Node),
     ) -> Resolved {
+        let mut take = |segment: &[&Node]| {
+            let Some(first) = segment.first() else { return };
+            let grounds = Grounds { log: self, within, before: first.event.stamp };
+            resolved.take(segment, &grounds, &mut cut);
+        };
         if self.frozen.is_empty() {
-            segments(inside).for_each(|segment| resolved.take(segment, &mut cut));
+            segments(behind).for_each(take);
         } else {
             // What lies behind forks is in nobody's past, so nothing is known to be comparable with all.
-            resolved.take(inside, cut);
+            take(behind);
         }
         resolved
     }

@@ -43,7 +43,6 @@ impl ControlLog {
     pub(super) fn add_beside(&self, resolved: &mut Resolved, within: Within<'_>, at: usize) -> bool {
         let node = &self.nodes[at];
         let Some(fate) = self.fate(resolved, within, at) else { return false };
-        resolved.grounds.note(&node.event, !matches!(fate, Fate::Void(_)));
         match fate {
             Fate::Void(why) => _ = resolved.void.insert(node.event.hash, why),
             Fate::Orphan => _ = resolved.orphans.insert(node.event.hash),
@@ -58,7 +57,12 @@ impl ControlLog {
         let node = &self.nodes[at];
         let event = &node.event;
         // By whom it admits, more may be cut off, come before others, or be let in again.
-        let is_known = |card: &Card| resolved.grounds.cards.contains(&(card.user, card.device));
+        let is_known = |card: &Card| {
+            let all = self.links.admissions(&card.device).iter().filter(|other| **other != at);
+            let others = all.map(|at| &self.nodes[*at]).filter(|other| self.holds(within, other));
+            let mut cards = others.flat_map(|other| other.event.cards());
+            cards.any(|other| (other.user, other.device) == (card.user, card.device))
+        };
         let revokes = |device: &DeviceId| {
             let chain = self.links.chain(device, 0, u64::MAX);
             chain.iter().any(|at| self.nodes[*at].event.revokes())

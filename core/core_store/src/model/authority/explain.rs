@@ -1,6 +1,5 @@
 //! Explanations on demand: the causal past is replayed and watched. Nothing here is on the way of an event that comes in.
 use super::explanation::{Deciding, Explanation, Precedence, Reason, Role};
-use super::resolved::Grounds;
 use super::resolved::act;
 use super::revocation::{cuts_off, founded, precedence, revocations};
 use super::{
@@ -372,11 +371,11 @@ fn taken<'v>(view: &'v View<'_>, user: &UserId, right: Right) -> Vec<(&'v Contro
 /// Why `held` holds against `other`, if each of the two cuts the other off.
 fn contest(held: &Node, other: &Node, inside: &[&Node]) -> Option<Precedence> {
     let cut =
-        |by: &Node, node: &Node| cuts_off(by, &revocations(&by.event, &Grounds::default(), inside), node);
+        |by: &Node, node: &Node| cuts_off(by, &revocations(&by.event, inside), node);
     if !cut(held, other) || !cut(other, held) {
         return None;
     }
-    let since = founded(&Grounds::default(), inside);
+    let since = founded(inside);
     let of = |node: &Node| precedence(node, since.get(&node.event.stamp.author).copied());
     let (a, b) = (of(held), of(other));
     Some(if a.0 != b.0 {

@@ -1,14 +1,14 @@
 //! What a set of control events adds up to, and how to go on from there.
 use super::event::{ControlEvent, Node};
+use super::grounds::Grounds;
 use super::links::apply;
 use super::strong_removal::strong_removal;
 use super::{ORPHANED, UNREADABLE};
-use crate::crdt::Stamp;
 use crate::model::SpaceState;
 use imbl::{OrdMap, OrdSet};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use terachat_event::{DeviceId, EventHash, UserId};
+use terachat_event::EventHash;
 
 /// The state of a set of control events that is closed under causal past. Made of parts that two can share, so a copy is
 /// cheap whatever the number of members.
@@ -19,39 +19,6 @@ pub(super) struct Resolved {
     pub(super) void: OrdMap<EventHash, &'static str>,
     /// The other events whose authors are not in the state when their turn in the total order comes.
     pub(super) orphans: OrdSet<EventHash>,
-    pub(super) grounds: Grounds,
-}
-
-/// What strong removal has to know of the events before those it looks at.
-#[derive(Clone, Default, PartialEq, Debug)]
-pub(super) struct Grounds {
-    /// Devices that events admit which strong removal left.
-    pub(super) admitted: OrdSet<DeviceId>,
-    /// All cards, of void events too.
-    pub(super) cards: OrdSet<(UserId, DeviceId)>,
-    /// Since when each device is a member, as far as events say.
-    pub(super) since: OrdMap<DeviceId, Stamp>,
-}
-
-impl Grounds {
-    /// The devices that some card names as a user's.
-    pub(super) fn devices(&self, user: UserId) -> impl Iterator<Item = DeviceId> {
-        let range = (user, DeviceId([0; 32]))..=(user, DeviceId([0xff; 32]));
-        self.cards.range(range).map(|(_, device)| *device)
-    }
-
-    /// Adds the cards of an event, and whether strong removal left it; in any order.
-    pub(super) fn note(&mut self, event: &ControlEvent, is_left: bool) {
-        for card in event.cards() {
-            self.cards.insert((card.user, card.device));
-            if self.since.get(&card.device).is_none_or(|since| *since < event.stamp) {
-                self.since.insert(card.device, event.stamp);
-            }
-            if is_left {
-                self.admitted.insert(card.device);
-            }
-        }
-    }
 }
 
 impl Resolved {
@@ -67,18 +34,16 @@ impl Resolved {
         if let Err((_, why)) = done {
             self.void.insert(event.hash, why);
         }
-        self.grounds.note(event, done.is_ok());
         done
     }
 
-    /// Goes on with events in total order that all build on everything so far; `cut` is told of every event that strong
-    /// removal cuts off, and by which.
-    pub(super) fn take(&mut self, segment: &[&Node], cut: impl FnMut(&Node, &Node)) {
+    /// Goes on with events in total order that all build on everything so far, which is `grounds`; `cut` is told of every
+    /// event that strong removal cuts off, and by which.
+    pub(super) fn take(&mut self, segment: &[&Node], grounds: &Grounds<'_>, cut: impl FnMut(&Node, &Node)) {
         let forbidden =
             segment.iter().filter_map(|node| node.authority.err().map(|why| (node.event.hash, why)));
         let mut void: BTreeMap<EventHash, &'static str> = forbidden.collect();
-        strong_removal(segment, &self.grounds, &mut void, cut);
-        segment.iter().for_each(|node| self.grounds.note(&node.event, !void.contains_key(&node.event.hash)));
+        strong_removal(segment, grounds, &self.void, &mut void, cut);
         self.void.extend(void);
         self.carry_out(segment);
     }

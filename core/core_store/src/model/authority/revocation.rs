@@ -1,18 +1,14 @@
 //! What a removal or demotion cuts off, looked at alone.
 use super::event::{ControlEvent, Node};
-use super::resolved::Grounds;
 use crate::crdt::Stamp;
 use crate::model::{ControlOp, Named, Rank};
-use imbl::OrdMap;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use terachat_event::{DeviceId, EventHash, UserId};
 
-/// Since when each device is a member, as far as these events say.
-pub(super) fn founded(grounds: &Grounds, inside: &[&Node]) -> OrdMap<DeviceId, Stamp> {
-    let mut since = grounds.since.clone();
+/// Since when each device is a member, as far as these events say, which are a whole past.
+pub(super) fn founded(inside: &[&Node]) -> BTreeMap<DeviceId, Stamp> {
     let admissions = inside.iter().flat_map(|node| node.event.cards().map(|card| (card, node.event.stamp)));
-    since.extend(admissions.map(|(card, stamp)| (card.device, stamp)));
-    since
+    admissions.map(|(card, stamp)| (card.device, stamp)).collect()
 }
 
 /// Which of two removals or demotions that cut each other off holds: the lower one, by rank, seniority and hash.
@@ -90,11 +86,10 @@ fn required(op: &ControlOp) -> Rank {
     }
 }
 
-/// The removals and demotions of an event, with the devices that `inside` and what is before it name.
-pub(super) fn revocations(event: &ControlEvent, grounds: &Grounds, inside: &[&Node]) -> Vec<Revocation> {
+/// The removals and demotions of an event, with the devices that these events name, which are a whole past.
+pub(super) fn revocations(event: &ControlEvent, inside: &[&Node]) -> Vec<Revocation> {
     Revocation::all(event, |user| {
         let cards = inside.iter().flat_map(|node| node.event.cards());
-        let inside = cards.filter(|card| card.user == user).map(|card| card.device);
-        inside.chain(grounds.devices(user)).collect::<Vec<_>>()
+        cards.filter(|card| card.user == user).map(|card| card.device).collect::<Vec<_>>()
     })
 }

@@ -1,13 +1,14 @@
 //! Strong removal: which events removals and demotions cut off, and which of these hold against each other (ADR 0004).
 use super::bits::Bits;
 use super::event::Node;
-use super::resolved::Grounds;
+use super::grounds::Grounds;
 use super::revocation::{Precedence, Revocation, precedence};
 use super::turns::Turns;
 use super::{CUT_OFF, ORPHANED};
 use crate::crdt::Stamp;
 use crate::model::Rank;
 use hashbrown::{HashMap, HashSet};
+use imbl::OrdMap;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use terachat_event::{DeviceId, EventHash, UserId};
@@ -16,7 +17,7 @@ type Void = BTreeMap<EventHash, &'static str>;
 
 /// Adds to `void` what removals and demotions cut off, and what falls with the admissions among it; `cut` is told of each
 /// event that is cut off, and by which. `inside` are events in total order; what is before them is in the past of each, so it
-/// neither cuts any of them off nor is cut off by any.
+/// neither cuts any of them off nor is cut off by any. `void_before` says what of that is void.
 ///
 /// Only what counts cuts anything off. So each removal or demotion is decided after all that may cut it off, or an admission
 /// that its author rests on; where those wait for each other in turn, the one that takes precedence holds.
@@ -25,11 +26,13 @@ type Void = BTreeMap<EventHash, &'static str>;
 /// `n` events cost some `n + r (log n + r / 64)` steps, and a search through the threats `r² / 64` for each ring that is opened.
 pub(super) fn strong_removal(
     inside: &[&Node],
-    grounds: &Grounds,
+    grounds: &Grounds<'_>,
+    void_before: &OrdMap<EventHash, &'static str>,
     void: &mut Void,
     mut cut: impl FnMut(&Node, &Node),
 ) {
-    orphan(inside, grounds, void);
+    let admit = |device: &DeviceId| grounds.admit(device, void_before);
+    orphan(inside, admit, void);
     let standing = |at: &usize| !void.contains_key(&inside[*at].event.hash);
     let by: Vec<usize> = (0..inside.len()).filter(|at| inside[*at].event.revokes()).filter(standing).collect();
     if by.is_empty() {
@@ -60,21 +63,21 @@ pub(super) fn strong_removal(
                     }
                 }
             }
-            window.orphan(&mut fallen, void);
+            window.orphan(&mut fallen, admit, void);
             fallen.iter().filter_map(|at| places.get(at)).for_each(|n| turns.drop_void(*n));
         }
     }
 }
 
 /// Adds to `void` the events of authors whom no event admits that still may count.
-fn orphan(inside: &[&Node], grounds: &Grounds, void: &mut Void) {
+fn orphan(inside: &[&Node], admitted_before: impl Fn(&DeviceId) -> bool, void: &mut Void) {
     let mut admitted = HashSet::new();
     for node in inside {
         if void.contains_key(&node.event.hash) {
             continue;
         }
         let author = &node.event.stamp.author;
-        if node.event.founds() || admitted.contains(author) || grounds.admitted.contains(author) {
+        if node.event.founds() || admitted.contains(author) || admitted_before(author) {
             admitted.extend(node.event.cards().map(|card| card.device));
         } else {
             void.insert(node.event.hash, ORPHANED);
@@ -95,7 +98,7 @@ type Runs = Vec<(DeviceId, Range<usize>)>;
 /// Events beside each other, found by their authors and by whom they admit. Events are named by their places.
 struct Window<'a> {
     inside: &'a [&'a Node],
-    grounds: &'a Grounds,
+    grounds: &'a Grounds<'a>,
     chains: HashMap<DeviceId, Vec<usize>>,
     /// Void ones too.
     admissions: HashMap<DeviceId, Vec<usize>>,
@@ -105,7 +108,7 @@ struct Window<'a> {
 }
 
 impl<'a> Window<'a> {
-    fn new(inside: &'a [&'a Node], grounds: &'a Grounds, void: &Void) -> Self {
+    fn new(inside: &'a [&'a Node], grounds: &'a Grounds<'a>, void: &Void) -> Self {
         let (chains, admissions, supporting, devices) =
             (HashMap::new(), HashMap::new(), HashMap::new(), HashMap::new());
         let mut window = Self { inside, grounds, chains, admissions, supporting, devices };
@@ -170,12 +173,17 @@ impl<'a> Window<'a> {
     }
 
     /// Adds to `void` and `fallen` what falls with the events that fell.
-    fn orphan(&self, fallen: &mut Vec<usize>, void: &mut Void) {
+    fn orphan(
+        &self,
+        fallen: &mut Vec<usize>,
+        admitted_before: impl Fn(&DeviceId) -> bool,
+        void: &mut Void,
+    ) {
         let mut next = 0;
         while let Some(at) = fallen.get(next).copied() {
             next += 1;
             for card in self.inside[at].event.cards() {
-                if self.grounds.admitted.contains(&card.device) {
+                if admitted_before(&card.device) {
                     continue;
                 }
                 let mut admissions = self.admissions[&card.device].iter();
@@ -206,7 +214,7 @@ impl<'a> Window<'a> {
         let author = &self.inside[at].event.stamp.author;
         let last = self.admissions.get(author).and_then(|at| at.last());
         let since: Option<Stamp> =
-            last.map(|at| self.inside[*at].event.stamp).or_else(|| self.grounds.since.get(author).copied());
+            last.map(|at| self.inside[*at].event.stamp).or_else(|| self.grounds.since(author));
         precedence(self.inside[at], since)
     }
 }
