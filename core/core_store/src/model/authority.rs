@@ -12,8 +12,10 @@ mod resolved;
 mod revocation;
 mod segments;
 mod strong_removal;
+mod threats;
 mod turns;
 mod views;
+mod window;
 
 use super::skeleton::Bones;
 use super::{ControlOp, Rank, Right, SpaceState};

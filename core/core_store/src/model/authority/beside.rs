@@ -46,7 +46,9 @@ impl ControlLog {
         match fate {
             Fate::Void(why) => _ = resolved.void.insert(node.event.hash, why),
             Fate::Orphan => _ = resolved.orphans.insert(node.event.hash),
-            Fate::Counts if self.is_overtaken(resolved, within, node) => self.carry_out_again(resolved, within),
+            Fate::Counts if self.is_overtaken(resolved, within, node) => {
+                self.carry_out_again(resolved, within)
+            }
             Fate::Counts => apply(Arc::make_mut(&mut resolved.state), node),
         }
         true

@@ -12,9 +12,7 @@ impl Bits {
     pub(super) fn range(len: usize, range: std::ops::Range<usize>) -> Self {
         let mut bits = Self::none(len);
         for (word, at) in bits.0.iter_mut().zip((0..).step_by(64)) {
-            let (from, to) = (range.start.clamp(at, at + 64) - at, range.end.clamp(at, at + 64) - at);
-            let below = |n: usize| if n == 64 { u64::MAX } else { (1 << n) - 1 };
-            *word = below(to.max(from)) & !below(from);
+            *word = between(at, &range);
         }
         bits
     }
@@ -37,6 +35,17 @@ impl Bits {
 
     pub(super) fn union(&mut self, other: &Self) {
         self.0.iter_mut().zip(&other.0).for_each(|(word, other)| *word |= other);
+    }
+
+    /// Adds those of the other set that are in `range`.
+    pub(super) fn union_within(&mut self, other: &Self, range: std::ops::Range<usize>) {
+        if range.is_empty() {
+            return;
+        }
+        let words = range.start / 64..range.end.div_ceil(64);
+        for (at, word) in words.clone().map(|word| word * 64).zip(&mut self.0[words]) {
+            *word |= other.0[at / 64] & between(at, &range);
+        }
     }
 
     pub(super) fn subtract(&mut self, other: &Self) {
@@ -68,6 +77,13 @@ impl Bits {
     }
 }
 
+/// The word of a set at `at` that holds all of `range`.
+fn between(at: usize, range: &std::ops::Range<usize>) -> u64 {
+    let (from, to) = (range.start.clamp(at, at + 64) - at, range.end.clamp(at, at + 64) - at);
+    let below = |n: usize| if n == 64 { u64::MAX } else { (1 << n) - 1 };
+    below(to.max(from)) & !below(from)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,6 +104,10 @@ mod tests {
             more.union(&y);
             less.subtract(&y);
             prop_assert_eq!((set(&more), set(&less)), (&a | &b, &a - &b));
+            let mut part = x.clone();
+            part.union_within(&y, from..to);
+            let within = b.iter().copied().filter(|n| (from..to).contains(n)).collect();
+            prop_assert_eq!(set(&part), &a | &within);
             if let Some(n) = a.first() { less = x.clone(); less.remove(*n); prop_assert!(!less.contains(*n) && x.contains(*n)); }
             prop_assert_eq!(set(&Bits::range(200, from..to)), (from..to).collect());
         }

@@ -2,9 +2,7 @@
 use super::explanation::{Deciding, Explanation, Precedence, Reason, Role};
 use super::resolved::act;
 use super::revocation::{cuts_off, founded, precedence, revocations};
-use super::{
-    CUT_OFF, ControlEvent, ControlLog, EQUIVOCATED, Node, ORPHANED, Resolved, UNREADABLE, Verdict,
-};
+use super::{CUT_OFF, ControlEvent, ControlLog, EQUIVOCATED, Node, ORPHANED, Resolved, UNREADABLE, Verdict};
 use crate::model::space::channel_id;
 use crate::model::{ControlOp, Pin, Right, SpaceState};
 use std::collections::BTreeMap;
@@ -370,8 +368,7 @@ fn taken<'v>(view: &'v View<'_>, user: &UserId, right: Right) -> Vec<(&'v Contro
 
 /// Why `held` holds against `other`, if each of the two cuts the other off.
 fn contest(held: &Node, other: &Node, inside: &[&Node]) -> Option<Precedence> {
-    let cut =
-        |by: &Node, node: &Node| cuts_off(by, &revocations(&by.event, inside), node);
+    let cut = |by: &Node, node: &Node| cuts_off(by, &revocations(&by.event, inside), node);
     if !cut(held, other) || !cut(other, held) {
         return None;
     }

@@ -21,13 +21,13 @@ pub(super) fn resolve(
 ) -> (SpaceState, Vec<(EventHash, Verdict)>) {
     let is_frozen =
         |event: &ControlEvent| frozen.get(&event.stamp.author).is_some_and(|from| event.stamp.seq >= *from);
-    let by_hash: BTreeMap<EventHash, &ControlEvent> = events.iter().map(|event| (event.hash, event)).collect();
+    let by_hash: BTreeMap<EventHash, &ControlEvent> =
+        events.iter().map(|event| (event.hash, event)).collect();
     let mut judged: Vec<Judged<'_>> = Vec::new();
     let mut sorted: Vec<&ControlEvent> = events.iter().collect();
     sorted.sort_by_key(|event| event.stamp);
     for event in sorted.iter().copied().filter(|event| !is_frozen(event)) {
-        let (mut past, mut left, mut seen) =
-            (VectorClock::default(), event.parents.clone(), BTreeSet::new());
+        let (mut past, mut left, mut seen) = (VectorClock::default(), event.parents.clone(), BTreeSet::new());
         while let Some(hash) = left.pop() {
             if seen.insert(hash) {
                 let parent = by_hash[&hash];
@@ -62,7 +62,8 @@ pub(super) fn resolve(
 }
 
 fn settle(inside: &[&Judged<'_>]) -> (SpaceState, Void) {
-    let mut void: Void = inside.iter().filter_map(|node| Some((node.event.hash, node.authority.err()?))).collect();
+    let mut void: Void =
+        inside.iter().filter_map(|node| Some((node.event.hash, node.authority.err()?))).collect();
     strong_removal(inside, &mut void);
     let mut state = SpaceState::default();
     for node in inside.iter().filter(|node| !void.contains_key(&node.event.hash)).collect::<Vec<_>>() {
@@ -117,7 +118,8 @@ fn strong_removal(inside: &[&Judged<'_>], void: &mut Void) {
         let free: Vec<usize> = undecided.iter().copied().filter(|at| above(*at).is_empty()).collect();
         let in_first_ring = |at: &usize| above(*at).iter().all(|other| above(*other).contains(at));
         let first_of_ring = |at: &usize| above(*at).iter().min_by_key(|at| precedence(at)) == Some(at);
-        let rings = || undecided.iter().copied().filter(|at| in_first_ring(at) && first_of_ring(at)).collect();
+        let rings =
+            || undecided.iter().copied().filter(|at| in_first_ring(at) && first_of_ring(at)).collect();
         let mut next: Vec<usize> = if free.is_empty() { rings() } else { free };
         next.sort_by_key(precedence);
         for at in next {
@@ -148,10 +150,10 @@ fn orphan(inside: &[&Judged<'_>], void: &mut Void) {
 }
 
 fn cuts(inside: &[&Judged<'_>], by: &Judged<'_>, node: &Judged<'_>) -> bool {
-    let beside =
-        !by.past.contains(&node.event.stamp.event()) && !node.past.contains(&by.event.stamp.event());
+    let beside = !by.past.contains(&node.event.stamp.event()) && !node.past.contains(&by.event.stamp.event());
     let cards: Vec<&Card> = inside.iter().flat_map(|node| node.event.cards()).collect();
-    let owned = |user: UserId| cards.iter().any(|card| card.user == user && card.device == node.event.stamp.author);
+    let owned =
+        |user: UserId| cards.iter().any(|card| card.user == user && card.device == node.event.stamp.author);
     let hits = |op: &ControlOp| match op {
         ControlOp::Remove { user, .. } => owned(*user),
         ControlOp::SetRank { user, rank, .. } => {
@@ -173,7 +175,8 @@ fn required(op: &ControlOp, target: &UserId) -> Rank {
 }
 
 fn precedence(inside: &[&Judged<'_>], node: &Judged<'_>) -> (Reverse<Rank>, Option<Stamp>, EventHash) {
-    let admits = |other: &&&Judged<'_>| other.event.cards().any(|card| card.device == node.event.stamp.author);
+    let admits =
+        |other: &&&Judged<'_>| other.event.cards().any(|card| card.device == node.event.stamp.author);
     let since = inside.iter().filter(admits).map(|other| other.event.stamp).next_back();
     (Reverse(node.authority.unwrap()), since, node.event.hash)
 }

@@ -48,7 +48,12 @@ impl Story {
         match (self.dice.below(11), channel) {
             (0..2, _) => remove(&self.people[whom]),
             (2..5, _) => {
-                let pins = vec![Pin { channel, device: self.people[whom].device.id(), seq: self.dice.below(9), hash: EventHash([0; 32]) }];
+                let pins = vec![Pin {
+                    channel,
+                    device: self.people[whom].device.id(),
+                    seq: self.dice.below(9),
+                    hash: EventHash([0; 32]),
+                }];
                 ControlOp::SetRank { user, rank, pins }
             }
             // Who is there already, or is admitted by somebody else at this moment.

@@ -1,0 +1,134 @@
+use super::ORPHANED;
+use super::event::Node;
+use super::grounds::Grounds;
+use super::revocation::Revocation;
+use super::strong_removal::Void;
+use crate::crdt::Stamp;
+use hashbrown::{HashMap, HashSet};
+use std::ops::Range;
+use terachat_event::{DeviceId, UserId};
+
+/// An event that removes or demotes, and of each device that it concerns the run of its events that know nothing of it and
+/// that it knows nothing of.
+pub(super) struct Revoking {
+    /// Its place in the window.
+    pub(super) at: usize,
+    pub(super) list: Vec<(Revocation, Runs)>,
+}
+
+pub(super) type Runs = Vec<(DeviceId, Range<usize>)>;
+
+/// Events beside each other, found by their authors and by whom they admit. Events are named by their places.
+pub(super) struct Window<'a> {
+    pub(super) inside: &'a [&'a Node],
+    grounds: &'a Grounds<'a>,
+    chains: HashMap<DeviceId, Vec<usize>>,
+    /// Void ones too.
+    admissions: HashMap<DeviceId, Vec<usize>>,
+    /// Which were not void when nothing was decided yet.
+    pub(super) standing: Vec<bool>,
+    devices: HashMap<UserId, Vec<DeviceId>>,
+}
+
+impl<'a> Window<'a> {
+    pub(super) fn new(inside: &'a [&'a Node], grounds: &'a Grounds<'a>, void: &Void) -> Self {
+        let standing = inside.iter().map(|node| !void.contains_key(&node.event.hash)).collect();
+        let (chains, admissions, devices) = (HashMap::new(), HashMap::new(), HashMap::new());
+        let mut window = Self { inside, grounds, chains, admissions, standing, devices };
+        for (at, node) in inside.iter().enumerate() {
+            window.chains.entry(node.event.stamp.author).or_default().push(at);
+            for card in node.event.cards() {
+                window.devices.entry(card.user).or_default().push(card.device);
+                window.admissions.entry(card.device).or_default().push(at);
+            }
+        }
+        window
+    }
+
+    pub(super) fn chain(&self, device: &DeviceId) -> &[usize] {
+        self.chains.get(device).map_or(&[], Vec::as_slice)
+    }
+
+    /// The removals and demotions at these places, by author and number.
+    pub(super) fn revoking(&self, mut places: Vec<usize>) -> Vec<Revoking> {
+        places.sort_by_key(|at| (self.inside[*at].event.stamp.author, *at));
+        places.into_iter().map(|at| Revoking { at, list: self.revocations(at) }).collect()
+    }
+
+    fn revocations(&self, at: usize) -> Vec<(Revocation, Runs)> {
+        let node = self.inside[at];
+        let devices = |user| {
+            let named = self.devices.get(&user).into_iter().flatten().copied();
+            named.chain(self.grounds.devices(user)).collect::<Vec<_>>()
+        };
+        let with_runs = |revocation: Revocation| {
+            let runs = revocation.devices.iter().map(|device| (*device, self.run_beside(node, device)));
+            let runs = runs.filter(|(_, run)| !run.is_empty()).collect();
+            (revocation, runs)
+        };
+        Revocation::all(&node.event, devices).into_iter().map(with_runs).collect()
+    }
+
+    /// Which events of a device's chain know nothing of an event and are unknown to it: those behind the last that it knows,
+    /// up to the first that knows it.
+    fn run_beside(&self, node: &Node, device: &DeviceId) -> Range<usize> {
+        let (chain, event) = (self.chain(device), node.event.stamp.event());
+        let from = chain.partition_point(|at| node.past.contains(&self.inside[*at].event.stamp.event()));
+        let len = chain[from..].partition_point(|at| !self.inside[*at].past.contains(&event));
+        from..from + len
+    }
+
+    /// Names the admissions that a device rests on, and those that their authors rest on, and so on, without those of the
+    /// devices that were `seen` before.
+    pub(super) fn supports(
+        &self,
+        author: DeviceId,
+        seen: &mut HashSet<DeviceId>,
+        mut name: impl FnMut(usize),
+    ) {
+        let mut left = vec![author];
+        while let Some(device) = left.pop() {
+            if seen.insert(device) {
+                let by = self.admissions.get(&device).into_iter().flatten().copied();
+                for at in by.filter(|at| self.standing[*at]) {
+                    name(at);
+                    left.push(self.inside[at].event.stamp.author);
+                }
+            }
+        }
+    }
+
+    /// Adds to `void` and `fallen` what falls with the events that fell.
+    pub(super) fn orphan(
+        &self,
+        fallen: &mut Vec<usize>,
+        admitted_before: impl Fn(&DeviceId) -> bool,
+        void: &mut Void,
+    ) {
+        let mut next = 0;
+        while let Some(at) = fallen.get(next).copied() {
+            next += 1;
+            for card in self.inside[at].event.cards() {
+                if admitted_before(&card.device) {
+                    continue;
+                }
+                let mut admissions = self.admissions[&card.device].iter();
+                let first = admissions.find(|at| !void.contains_key(&self.inside[**at].event.hash));
+                let before = first.copied().unwrap_or(self.inside.len());
+                for at in self.chain(&card.device).iter().copied().take_while(|at| *at < before) {
+                    let event = &self.inside[at].event;
+                    if !event.founds() && !void.contains_key(&event.hash) {
+                        void.insert(event.hash, ORPHANED);
+                        fallen.push(at);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Since when a device is a member, as far as events say.
+    pub(super) fn since(&self, device: &DeviceId) -> Option<Stamp> {
+        let last = self.admissions.get(device).and_then(|at| at.last());
+        last.map(|at| self.inside[*at].event.stamp).or_else(|| self.grounds.since(device))
+    }
+}
