@@ -3,7 +3,9 @@ use crate::measure::{Spread, time};
 use crate::report::Figure;
 use anyhow::{Result, ensure};
 use terachat_core_store::crdt::Stamp;
-use terachat_core_store::model::{Card, ControlEvent, ControlLog, ControlOp, ControlTransaction, Rank};
+use terachat_core_store::model::{
+    Card, ControlEvent, ControlLog, ControlOp, ControlTransaction, Rank, Verdict,
+};
 use terachat_event::{DeviceId, DeviceKey, EventHash, UserId};
 use terachat_vault::Secret;
 
@@ -14,6 +16,8 @@ const ADMINS: u32 = 4;
 const BRANCH: usize = 25;
 /// Microseconds an event.
 const AIM: f64 = 50.0;
+/// How often each of two administrators demotes the other.
+const DUEL: u64 = 500;
 
 fn device(n: u32) -> DeviceId {
     DeviceId(*blake3::hash(&n.to_le_bytes()).as_bytes())
@@ -85,6 +89,30 @@ fn talk(members: u32) -> (Vec<ControlEvent>, usize) {
     (talk.events, before)
 }
 
+/// Two who demote each other over and over and never hear of it: what an administrator can do to make others work. And how many
+/// events are before that.
+fn duel() -> (Vec<ControlEvent>, usize) {
+    let mut talk = Talk::default();
+    let owner = card(0);
+    let mut head =
+        talk.act(0, Vec::new(), 1, ControlOp::Genesis { name: "space".into(), owner, salt: [0; 16] });
+    for n in 1..=2 {
+        head = talk.act(0, vec![head], u64::from(n) + 1, admit(n, Rank::ADMIN));
+    }
+    // Each outranks the other by what it alone has heard.
+    let rank = |n: u8| Rank::new(n).unwrap_or(Rank::MEMBER);
+    head = talk.act(0, vec![head], 4, set_rank(1, rank(99)));
+    let mut heads = [head, talk.act(0, vec![head], 5, set_rank(2, Rank::OWNER))];
+    let before = talk.events.len();
+    for step in 0..DUEL {
+        for (head, (by, whom)) in heads.iter_mut().zip([(1, 2), (2, 1)]) {
+            let left = rank(20 + u8::from(step % 2 == 0));
+            *head = talk.act(by, vec![*head], 6 + step, set_rank(whom, left));
+        }
+    }
+    (talk.events, before)
+}
+
 /// Measures.
 ///
 /// # Errors
@@ -101,9 +129,13 @@ pub(crate) fn run(runs: usize) -> Result<Vec<Figure>> {
             row.push(
                 time(|| first.into_iter().for_each(|event| log.insert(event))).1.cpu / before as f64 * 1e6,
             );
-            forks.push(
-                time(|| second.into_iter().for_each(|event| log.insert(event))).1.cpu / count as f64 * 1e6,
-            );
+            let looked = time(|| {
+                for event in second {
+                    log.insert(event);
+                    std::hint::black_box(log.state());
+                }
+            });
+            forks.push(looked.1.cpu / count as f64 * 1e6);
             let admitted = members as usize + BRANCH / 5 * 4 * ADMINS as usize;
             ensure!(log.state().members.len() == admitted, "not everybody was admitted");
         }
@@ -113,6 +145,28 @@ pub(crate) fn run(runs: usize) -> Result<Vec<Figure>> {
         };
         figures.push(figure("one after the other", row));
         figures.push(figure("four at once", forks));
+    }
+    for (what, looks) in [("in one batch", false), ("one by one", true)] {
+        let (events, before) = duel();
+        let mut cost = Vec::new();
+        for _ in 0..runs {
+            let mut log = ControlLog::default();
+            let (first, second) = (events[..before].to_vec(), events[before..].to_vec());
+            first.into_iter().for_each(|event| log.insert(event));
+            let judged = time(|| {
+                for event in second {
+                    log.insert(event);
+                    if looks {
+                        std::hint::black_box(log.state());
+                    }
+                }
+                log.events().filter(|(_, verdict)| *verdict == Verdict::Counts).count()
+            });
+            ensure!(judged.0 == before + DUEL as usize, "one of two who demote each other holds");
+            cost.push(judged.1.cpu / (2 * DUEL) as f64 * 1e6);
+        }
+        let name = format!("two demote each other {DUEL} times, {what}");
+        figures.push(Figure::new(NAME, name, "us an event", Spread::of(cost)));
     }
     Ok(figures)
 }
