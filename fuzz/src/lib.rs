@@ -1,4 +1,9 @@
 //! What several fuzz targets share: fixed keys, repeatable entropy, and a small store to throw things at.
+pub mod groups;
+mod spoiled;
+
+pub use spoiled::Spoiled;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use terachat_client::Client;
 use terachat_client::api::{Answer, Place, Request, Status};
