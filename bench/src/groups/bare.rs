@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use ed25519_zebra::{SigningKey, VerificationKeyBytes};
 use openmls::prelude::{
     BasicCredential, Ciphersuite, CredentialWithKey, KeyPackage, LeafNodeParameters, MlsGroup,
-    MlsGroupJoinConfig, MlsMessageBodyIn, MlsMessageIn, MlsMessageOut, OpenMlsProvider as _,
+    MlsGroupJoinConfig, MlsMessageBodyIn, MlsMessageIn, MlsMessageOut,
     PURE_PLAINTEXT_WIRE_FORMAT_POLICY, ProcessedMessageContent, RatchetTreeIn, StagedWelcome,
     tls_codec::{Deserialize as _, Serialize as _},
 };
@@ -157,6 +157,6 @@ impl Bare {
     }
 
     pub(crate) fn agrees(&self, other: &Self) -> bool {
-        self.group().epoch_authenticator() == other.group().epoch_authenticator()
+        self.group().epoch_authenticator().as_slice() == other.group().epoch_authenticator().as_slice()
     }
 }

@@ -151,6 +151,7 @@ impl Client {
             Request::Invite { space, card, rank } => self.invite(space.as_deref(), &card, rank),
             Request::Join { invitation } => self.join(&invitation),
             Request::MemberRemove { space, member } => self.member_remove(space.as_deref(), &member),
+            Request::Renew { space } => self.renew(space.as_deref()),
             Request::RoleSet { space, member, rank } => self.role_set(space.as_deref(), &member, rank),
             Request::Send { place, body, reply_to } => self.send(&place, &body, reply_to.as_deref()),
             Request::Edit { place, message, body } => self.edit(&place, &message, &body),

@@ -37,6 +37,7 @@ mod peer;
 mod protocol;
 mod read;
 mod receive;
+mod renewal;
 mod send;
 mod status;
 #[cfg(test)]

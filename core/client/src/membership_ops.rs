@@ -2,6 +2,7 @@
 use crate::api::{Answer, Notice};
 use crate::card::{InvitableCard, Invitation, Text};
 use crate::membership::{EPOCH_LABEL, group_record, seal_link};
+use crate::renewal::renewed_record;
 use crate::{Client, Error};
 use std::collections::{BTreeMap, BTreeSet};
 use terachat_core_store::LocalStore;
@@ -193,7 +194,16 @@ impl Client {
         if lingering.is_empty() && !closed {
             return Ok(());
         }
-        let prepared = self.prepare(space, &[], &lingering)?;
+        self.commit_removing(space, &lingering)
+    }
+
+    /// Makes a commit that changes nothing but this device's keys, and moves on to its epoch.
+    pub(crate) fn commit_anew(&mut self, space: SpaceId) -> Result<(), Error> {
+        self.commit_removing(space, &[])
+    }
+
+    fn commit_removing(&mut self, space: SpaceId, devices: &[[u8; 32]]) -> Result<(), Error> {
+        let prepared = self.prepare(space, &[], devices)?;
         self.publish_only(space, Vec::new(), prepared)?;
         self.settle(space)?;
         self.after_control(space)
@@ -307,10 +317,10 @@ impl Client {
         prepared: Prepared,
     ) -> Result<(), Error> {
         let Prepared { op, next } = prepared;
-        let trees: Vec<Write> = self.tree_records(&space, &next);
+        let mut writes: Vec<Write> = self.tree_records(&space, &next);
+        writes.push(renewed_record(&space, self.now_ms));
         ops.push(op);
         self.control(space, ops, |hash| {
-            let mut writes = trees;
             writes.push(group_record(&space, hash, &next));
             writes.push(LocalStore::epoch_secret_record(&space, hash, &next.epoch_secret(EPOCH_LABEL)));
             writes

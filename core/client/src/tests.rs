@@ -6,6 +6,7 @@ mod filters;
 mod guard;
 mod heads;
 mod posts;
+mod renewal;
 mod search;
 mod simulation;
 

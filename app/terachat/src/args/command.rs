@@ -187,6 +187,9 @@ pub(crate) enum SpaceCommand {
         /// 1 to 100 characters
         name: String,
     },
+    /// Renew this device's keys now: whoever copied them reads nothing that is written from now on. A device does so by
+    /// itself once they are a week old (later in large spaces) and it writes
+    Renew,
 }
 
 #[derive(Debug, Subcommand)]

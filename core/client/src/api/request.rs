@@ -46,6 +46,12 @@ pub enum Request {
         /// What [`Request::Invite`] gave.
         invitation: String,
     },
+    /// Renews this device's keys in the space's group, as it does by itself now and then: whoever copied them before cannot
+    /// read what is sealed from now on. Answer: [`Answer::Done`].
+    Renew {
+        /// The space, as in [`Place`].
+        space: Option<String>,
+    },
     /// Removes a user with all devices. Answer: [`Answer::Done`].
     MemberRemove {
         /// The space, as in [`Place`].
