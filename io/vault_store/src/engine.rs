@@ -39,10 +39,10 @@ impl Space {
 pub(crate) type Id = [u8; 16];
 
 /// A keyspace, a key in it, and its new value; `None` removes it.
-pub(crate) type Row = (Space, Vec<u8>, Option<Vec<u8>>);
+pub(crate) type Row = (Space, Slice, Option<Slice>);
 
-/// Of the cache's bytes, those for rows of newest versions; the rest is for blocks, of which indexes and filters are hot.
-const NEWEST_OF_FOUR: u64 = 3;
+/// Of the cache's bytes, those for rows of newest versions; the rest is for blocks, of which those of key pages are hot.
+const NEWEST_OF_EIGHT: u64 = 7;
 
 pub(crate) struct Engine {
     pub(crate) db: Database,
@@ -58,7 +58,7 @@ impl Engine {
 
     pub(crate) fn open(config: &Config, vault: &Path) -> Result<Self, Error> {
         let failed = Error::storage("open the database");
-        let newest_size = config.cache_size / 4 * NEWEST_OF_FOUR;
+        let newest_size = config.cache_size / 8 * NEWEST_OF_EIGHT;
         let build = || {
             let builder = Database::builder(Self::folder(vault)).cache_size(config.cache_size - newest_size);
             // Of two workers one spins while the other compacts: it puts the order to compact back into the queue (fjall 3.1).
@@ -76,6 +76,9 @@ impl Engine {
         let options = || {
             KeyspaceCreateOptions::default()
                 .data_block_compression_policy(fjall::config::CompressionPolicy::disabled())
+                // Blinded keys have no order, so every look-up asks every level: their filters, 10 bits a record, stay in
+                // memory. (Of the levels from the third on, where filters are cut up, only the tables of contents do.)
+                .filter_block_pinning_policy(fjall::config::PinningPolicy::all(true))
                 .max_memtable_size(32 << 20)
         };
         let space = |space: Space| db.keyspace(space.name(), options).map_err(&failed);
@@ -98,10 +101,20 @@ impl Engine {
         self.newest.get(&key, || self.get(Space::Records, &key))
     }
 
-    /// The same for a writer, who is about to change it.
+    /// Has the row fetched from the disk again by whoever asks for it next.
+    pub(crate) fn forget(&self, collection: &Id, record: &Id) {
+        self.newest.change(&key::record(collection, record), None);
+    }
+
+    /// [`Engine::newest`] for a writer, who is about to change it.
     pub(crate) fn newest_to_change(&self, collection: &Id, record: &Id) -> Result<Option<Slice>, Error> {
         let key = key::record(collection, record);
         self.newest.peek(&key).map_or_else(|| self.get(Space::Records, &key), |row| Ok(Some(row)))
+    }
+
+    /// An empty batch with room for so many rows.
+    pub(crate) fn batch(&self, rows: usize) -> OwnedWriteBatch {
+        OwnedWriteBatch::with_capacity(self.db.clone(), rows)
     }
 
     /// Writes the rows together with what is in the batch.
@@ -111,8 +124,12 @@ impl Engine {
         rows: Vec<Row>,
         mode: PersistMode,
     ) -> Result<(), fjall::Error> {
-        let changed = rows.iter().filter(|(space, ..)| *space == Space::Records);
-        let changed: Vec<[u8; 32]> = changed.filter_map(|(_, key, _)| key[..].try_into().ok()).collect();
+        let changed = |(space, key, value): &Row| {
+            let key = (*space == Space::Records).then(|| key[..].try_into().ok()).flatten()?;
+            // A copy of the handle: what the engine's table in memory and the cache hold is one row.
+            Some((key, value.clone()))
+        };
+        let changed: Vec<([u8; 32], Option<Slice>)> = rows.iter().filter_map(changed).collect();
         for (space, key, value) in rows {
             match value {
                 Some(value) => batch.insert(self.space(space), key, value),
@@ -120,8 +137,9 @@ impl Engine {
             }
         }
         let written = batch.durability(Some(mode)).commit();
-        // Also after an error: what the disk has is not known then.
-        self.newest.forget(&changed);
+        // After an error it is not known what the disk has.
+        let known = written.is_ok();
+        changed.into_iter().for_each(|(key, row)| self.newest.change(&key, row.filter(|_| known)));
         written
     }
 
