@@ -4,6 +4,7 @@ use crate::collection::totals_row;
 use crate::digest::Digest;
 use crate::engine::{Id, Row, Space, key};
 use crate::erasure::Erasure;
+use crate::order;
 use crate::pages::{self, Page};
 use crate::store::Store;
 use crate::{ErasureId, Error};
@@ -51,22 +52,24 @@ pub(crate) struct Staged {
 
 impl Staged {
     pub(crate) fn put(&mut self, space: Space, key: &[u8], value: impl Into<Slice>) {
-        self.rows.push((space, key.into(), Some(value.into())));
+        self.rows.push((space, order::stored(space, key), Some(value.into())));
     }
 
     pub(crate) fn remove(&mut self, space: Space, key: &[u8]) {
-        self.rows.push((space, key.into(), None));
+        self.rows.push((space, order::stored(space, key), None));
     }
 
     /// Takes back what was staged for a row, and gives its value.
     pub(crate) fn unput(&mut self, space: Space, key: &[u8]) -> Option<Slice> {
-        let at = self.rows.iter().rposition(|row| row.0 == space && *row.1 == *key && row.2.is_some())?;
+        let key = order::stored(space, key);
+        let at = self.rows.iter().rposition(|row| row.0 == space && row.1 == key && row.2.is_some())?;
         self.rows.remove(at).2
     }
 
     /// Takes back that a row is removed.
     pub(crate) fn unremove(&mut self, space: Space, key: &[u8]) {
-        self.rows.retain(|row| row.0 != space || *row.1 != *key || row.2.is_some());
+        let key = order::stored(space, key);
+        self.rows.retain(|row| row.0 != space || row.1 != key || row.2.is_some());
     }
 
     pub(crate) fn plus(&mut self, part: Digest) {

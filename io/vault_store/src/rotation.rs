@@ -6,7 +6,6 @@ use crate::commit::Staged;
 use crate::engine::{Id, Space, key};
 use crate::store::{Head, Sealed, Source, Store, mark};
 use crate::{Error, RotationProgress};
-use fjall::Readable;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -392,8 +391,8 @@ impl Store {
         let (mut seen, mut hasher) = (0u64, blake3::Hasher::new());
         let mut left = None;
         for space in [Space::Records, Space::Versions] {
-            for row in snapshot.prefix(self.engine.space(space), collection.id) {
-                let (row, value) = row.into_inner().map_err(Error::storage("read the database"))?;
+            for row in self.engine.rows_at(&snapshot, space, &collection.id) {
+                let (row, value) = row?;
                 let Some((record, version, sealed)) = read_row(space, &row, &value) else { continue };
                 let header = RecordHeader::read(&sealed).ok();
                 if header.is_none_or(|header| header.key.generation != place.generation) {
