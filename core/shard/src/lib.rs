@@ -1,0 +1,26 @@
+//! How sealed bytes are cut into shards, where these stand, and what mends them: the decisions of the organisation's
+//! storage.
+//!
+//! It does not read a disk or a clock, speak to a node, or seal anything: what it is handed is sealed already.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "tests"))]
+
+mod code;
+mod counts;
+mod error;
+mod field;
+mod id;
+mod interpolation;
+mod kernel;
+#[cfg(test)]
+mod naive;
+
+pub use code::{Code, Decoder};
+pub use counts::Counts;
+pub use error::Error;
+pub use id::{NodeId, StripeId};
+pub use kernel::Kernel;
+
+/// Bytes of a shard at most: 16 MiB.
+pub const SHARD_LEN_MAX: usize = 16 << 20;
+/// Bytes of a stripe before it is cut at most: 1 GiB.
+pub const STRIPE_LEN_MAX: u64 = 1 << 30;
