@@ -153,6 +153,9 @@ fn each_group<L: Lanes>(
 }
 
 /// One group of `R` rows on the bytes `from` to `to`.
+///
+/// Counted loops and no iterators: these are functions that would be compiled for no more than every processor has, and
+/// the sums would live in memory.
 #[inline(always)]
 fn blocks<L: Lanes, const R: usize>(
     lanes: L,
@@ -164,21 +167,31 @@ fn blocks<L: Lanes, const R: usize>(
     streaming: bool,
 ) {
     let (tables, _) = tables.as_chunks::<R>();
+    let inputs = &inputs[..tables.len()];
+    let (outputs, _) = outputs.as_chunks_mut::<R>();
+    let outputs = &mut outputs[0];
     let mut at = from;
     while at < to {
         let mut sums = [lanes.zero(); R];
-        for (input, tables) in inputs.iter().zip(tables) {
-            let split = lanes.split(lanes.load(input, at));
-            for (sum, table) in sums.iter_mut().zip(tables) {
-                *sum = lanes.add_product(*sum, split, table);
+        let mut input = 0;
+        while input < inputs.len() {
+            let split = lanes.split(lanes.load(inputs[input], at));
+            let tables = &tables[input];
+            let mut row = 0;
+            while row < R {
+                sums[row] = lanes.add_product(sums[row], split, &tables[row]);
+                row += 1;
             }
+            input += 1;
         }
-        for (output, sum) in outputs.iter_mut().zip(sums) {
+        let mut row = 0;
+        while row < R {
             if streaming {
-                lanes.stream(sum, output, at);
+                lanes.stream(sums[row], outputs[row], at);
             } else {
-                lanes.store(sum, output, at);
+                lanes.store(sums[row], outputs[row], at);
             }
+            row += 1;
         }
         at += L::STEP;
     }

@@ -69,7 +69,10 @@ impl Lanes for Neon {
     #[inline(always)]
     fn split(self, block: Self::Block) -> Self::Split {
         // SAFETY: `self` is proof of NEON.
-        unsafe { block.map(|bytes| (vandq_u8(bytes, vdupq_n_u8(15)), vshrq_n_u8::<4>(bytes))) }
+        unsafe {
+            let ([a, b], mask) = (block, vdupq_n_u8(15));
+            [(vandq_u8(a, mask), vshrq_n_u8::<4>(a)), (vandq_u8(b, mask), vshrq_n_u8::<4>(b))]
+        }
     }
 
     #[inline(always)]
@@ -77,8 +80,11 @@ impl Lanes for Neon {
         // SAFETY: `self` is proof of NEON; the loads are of 16 bytes of arrays of as many.
         unsafe {
             let (low, high) = (vld1q_u8(table.low.as_ptr()), vld1q_u8(table.high.as_ptr()));
-            let add = |sum, (a, b)| veorq_u8(sum, veorq_u8(vqtbl1q_u8(low, a), vqtbl1q_u8(high, b)));
-            [add(sum[0], split[0]), add(sum[1], split[1])]
+            let [(a_low, a_high), (b_low, b_high)] = split;
+            [
+                veorq_u8(sum[0], veorq_u8(vqtbl1q_u8(low, a_low), vqtbl1q_u8(high, a_high))),
+                veorq_u8(sum[1], veorq_u8(vqtbl1q_u8(low, b_low), vqtbl1q_u8(high, b_high))),
+            ]
         }
     }
 }

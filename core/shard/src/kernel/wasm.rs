@@ -70,8 +70,11 @@ impl Lanes for Simd128 {
     #[inline(always)]
     fn add_product(self, sum: Self::Block, split: Self::Split, nibbles: &Nibbles) -> Self::Block {
         let (low, high) = (table(&nibbles.low), table(&nibbles.high));
-        let add =
-            |sum, (a, b)| v128_xor(sum, v128_xor(i8x16_swizzle(low, a), i8x16_swizzle(high, b)));
-        [add(sum[0], split[0]), add(sum[1], split[1])]
+        let [a, b] = sum;
+        let [(a_low, a_high), (b_low, b_high)] = split;
+        [
+            v128_xor(a, v128_xor(i8x16_swizzle(low, a_low), i8x16_swizzle(high, a_high))),
+            v128_xor(b, v128_xor(i8x16_swizzle(low, b_low), i8x16_swizzle(high, b_high))),
+        ]
     }
 }
