@@ -11,7 +11,7 @@ mod tests;
 /// Bytes read and written from which on the written ones go past the cache.
 ///
 /// Below, whoever hashes or sends them finds them there.
-const STREAM_FROM: usize = 4 << 20;
+const STREAM_FROM: usize = 8 << 20;
 
 /// Parity is compared with what is computed so many bytes at a time.
 const VERIFY_STEP: usize = 16 << 10;

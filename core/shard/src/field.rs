@@ -7,7 +7,7 @@ const POLYNOMIAL: u16 = 0x11D;
 
 /// Powers of the generator 2. Twice over, so that a sum of two logarithms needs no remainder.
 const EXP: [u8; 510] = exp();
-/// Logarithms to the base 2. That of 0 is not one.
+/// Logarithms to the base 2. 0 has none; it stands as 0, as if it were 1.
 const LOG: [u8; 256] = log();
 
 #[allow(clippy::cast_possible_truncation, reason = "a value below the polynomial's degree has eight bits")]
@@ -42,9 +42,8 @@ pub(crate) const fn product(a: u8, b: u8) -> u8 {
     if a == 0 || b == 0 { 0 } else { EXP[LOG[a as usize] as usize + LOG[b as usize] as usize] }
 }
 
-/// The logarithm of an element other than 0: products become sums, taken modulo 255.
+/// The logarithm of an element: products become sums, taken modulo 255. A factor of 0 is left out.
 pub(crate) fn log_of(element: u8) -> u32 {
-    debug_assert!(element != 0, "0 has no logarithm");
     u32::from(LOG[usize::from(element)])
 }
 

@@ -11,11 +11,8 @@ use crate::field::{log_of, of_log};
 ///
 /// All points differ. None of the coefficients is 0.
 pub(crate) fn coefficients(sources: &[u8], wanted: &[u8]) -> Vec<u8> {
-    // The logarithm of the product of the differences between a point and all sources but itself.
-    let differences = |point: u8| -> u32 {
-        let others = sources.iter().filter(|source| **source != point);
-        others.map(|source| log_of(point ^ source)).sum()
-    };
+    // The logarithm of the product of the differences between a point and all sources but itself, which is left out.
+    let differences = |point: u8| -> u32 { sources.iter().map(|source| log_of(point ^ source)).sum() };
     // A sum of 255 logarithms is below 65,025; what is taken away is added as its complement to 255.
     let denominators: Vec<u32> = sources.iter().map(|source| 255 - differences(*source) % 255).collect();
     let mut rows = Vec::with_capacity(sources.len() * wanted.len());

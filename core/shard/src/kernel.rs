@@ -102,19 +102,20 @@ impl Kernel {
     }
 
     /// The coefficients as this kernel's instructions want them.
-    fn tables(self, coefficients: impl Iterator<Item = u8>) -> Tables {
+    fn tables(self, coefficients: &[u8]) -> Tables {
+        let each = coefficients.iter();
         match self.0 {
             #[cfg(target_arch = "x86_64")]
             Kind::Gfni512(_) | Kind::Gfni256(_) => {
-                Tables::Matrices(coefficients.map(|by| MATRICES[usize::from(by)]).collect())
+                Tables::Matrices(each.map(|by| MATRICES[usize::from(*by)]).collect())
             }
-            Kind::Plain(_) => Tables::Bytes(coefficients.collect()),
+            Kind::Plain(_) => Tables::Bytes(coefficients.to_vec()),
             #[cfg(any(
                 target_arch = "x86_64",
                 target_arch = "aarch64",
                 all(target_arch = "wasm32", target_feature = "simd128")
             ))]
-            _ => Tables::Nibbles(coefficients.map(|by| NIBBLES[usize::from(by)]).collect()),
+            _ => Tables::Nibbles(each.map(|by| NIBBLES[usize::from(*by)]).collect()),
         }
     }
 }
@@ -166,15 +167,15 @@ impl Rows {
         let groups_len = rows.div_ceil(kernel.rows_max());
         let groups: Vec<usize> =
             (0..groups_len).map(|at| rows * (at + 1) / groups_len - rows * at / groups_len).collect();
-        let firsts = groups.iter().scan(0, |next, rows| {
-            let first = *next;
-            *next += rows;
-            Some((first, *rows))
-        });
-        let in_order = firsts.flat_map(|(first, rows)| {
-            (0..inputs).flat_map(move |input| (first..first + rows).map(move |row| row * inputs + input))
-        });
-        let tables = kernel.tables(in_order.map(|at| coefficients[at]));
+        let mut in_order = Vec::with_capacity(coefficients.len());
+        let mut first = 0;
+        for rows in &groups {
+            for input in 0..inputs {
+                in_order.extend((first..first + rows).map(|row| coefficients[row * inputs + input]));
+            }
+            first += rows;
+        }
+        let tables = kernel.tables(&in_order);
         Self { kernel, inputs, groups, tables }
     }
 

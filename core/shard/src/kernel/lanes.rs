@@ -10,7 +10,8 @@ use super::Stores;
 pub(super) trait Lanes: Copy {
     /// Bytes of a block: what is worked on at a time.
     const STEP: usize;
-    /// Where blocks must begin to be streamed; divides `STEP`. 0: nothing is streamed.
+    /// Where the first block must begin for blocks to be streamed, so that they fill cache lines one after the other:
+    /// half a line that waits for its other half is written twice. 0: nothing is streamed.
     const STREAM_ALIGN: usize;
     /// Rows that fit the registers, 1 to 8.
     const ROWS_MAX: usize;
