@@ -69,7 +69,10 @@ pub(super) fn run<L: Lanes>(lanes: L, tables: &[L::Table], job: Job<'_, '_, '_>)
         Stores::Streaming => same_misalignment::<L>(outputs),
         Stores::Cached => None,
     };
-    let (from, streaming) = head.map_or((0, false), |head| (head, true));
+    let (from, streaming) = match head {
+        Some(head) if head.next_multiple_of(L::STEP) <= len => (head, true),
+        _ => (0, false),
+    };
     let blocks = (len - from) / L::STEP;
     let to = from + blocks * L::STEP;
     let strip = if groups.len() > 1 {
@@ -87,7 +90,7 @@ pub(super) fn run<L: Lanes>(lanes: L, tables: &[L::Table], job: Job<'_, '_, '_>)
         lanes.fence();
     }
     if from > 0 {
-        each_group(lanes, tables, groups, inputs, outputs, 0, L::STEP, false);
+        each_group(lanes, tables, groups, inputs, outputs, 0, from.next_multiple_of(L::STEP), false);
     }
     if to < len {
         each_group(lanes, tables, groups, inputs, outputs, len - L::STEP, len, false);
