@@ -6,6 +6,7 @@
 
 mod code;
 mod counts;
+mod cut;
 mod error;
 mod field;
 mod id;
@@ -13,14 +14,22 @@ mod interpolation;
 mod kernel;
 #[cfg(test)]
 mod naive;
+mod profile;
+mod read;
+mod shard;
+mod stripe;
 
 pub use code::{Code, Decoder};
 pub use counts::Counts;
+pub use cut::{cut, join, shard_len};
 pub use error::Error;
 pub use id::{NodeId, StripeId};
 pub use kernel::Kernel;
+pub use profile::{Profile, Shortfall};
+pub use shard::{SHARD_HEADER_LEN, Shard, ShardHash};
+pub use stripe::StripeRecord;
 
-/// Bytes of a shard at most: 16 MiB.
+/// Bytes of a shard's payload at most: 16 MiB.
 pub const SHARD_LEN_MAX: usize = 16 << 20;
 /// Bytes of a stripe before it is cut at most: 1 GiB.
 pub const STRIPE_LEN_MAX: u64 = 1 << 30;
