@@ -75,7 +75,8 @@ impl Code {
         for from in (0..len).step_by(VERIFY_STEP) {
             let to = len.min(from + VERIFY_STEP);
             let part: Vec<&[u8]> = data.iter().map(|shard| &shard[from..to]).collect();
-            let mut outputs: Vec<&mut [u8]> = computed.iter_mut().map(|shard| &mut shard[..to - from]).collect();
+            let mut outputs: Vec<&mut [u8]> =
+                computed.iter_mut().map(|shard| &mut shard[..to - from]).collect();
             self.parity.apply(&part, &mut outputs, Stores::Cached);
             if outputs.iter().zip(parity).any(|(computed, given)| **computed != given[from..to]) {
                 return Ok(false);

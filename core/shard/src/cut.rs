@@ -86,9 +86,15 @@ mod tests {
         }
         assert_eq!(shard_len(counts, 0), Err(Error::StripeLen { len: 0 }));
         assert_eq!(shard_len(counts, (64 << 20) + 1), Err(Error::Oversized { len: (16 << 20) + 1 }));
-        assert_eq!(shard_len(Counts::new(255, 1).unwrap(), STRIPE_LEN_MAX + 1), Err(Error::StripeLen { len: STRIPE_LEN_MAX + 1 }));
+        assert_eq!(
+            shard_len(Counts::new(255, 1).unwrap(), STRIPE_LEN_MAX + 1),
+            Err(Error::StripeLen { len: STRIPE_LEN_MAX + 1 })
+        );
         let code = Code::new(counts);
         assert_eq!(join(&code, &[[0; 2]; 4], 9), Err(Error::ShardLen { expected: 3, found: 2 }));
-        assert_eq!(join(&code, &[[0; 3]; 3], 9), Err(Error::ShardCount { what: "data shards", expected: 4, found: 3 }));
+        assert_eq!(
+            join(&code, &[[0; 3]; 3], 9),
+            Err(Error::ShardCount { what: "data shards", expected: 4, found: 3 })
+        );
     }
 }

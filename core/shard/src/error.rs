@@ -107,13 +107,17 @@ pub enum Error {
         found: u8,
     },
     /// The sender's: a shard with a sound header that is not the one that the stripe's record names. Somebody made it.
-    #[error("shard {index} is not the one that its stripe's record names; it was forged, or the record is another's")]
+    #[error(
+        "shard {index} is not the one that its stripe's record names; it was forged, or the record is another's"
+    )]
     Forged {
         /// Its place in the stripe.
         index: u8,
     },
     /// A writer's bug: what fills the last shards up is not zeros.
-    #[error("the bytes that fill the stripe up are not zeros; whoever cut it was at fault, its bytes are not used")]
+    #[error(
+        "the bytes that fill the stripe up are not zeros; whoever cut it was at fault, its bytes are not used"
+    )]
     Padding,
     /// The sender's: one node holds two shards of a stripe.
     #[error("{0} holds two shards of a stripe; each shard stands on a node of its own")]

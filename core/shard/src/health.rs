@@ -97,6 +97,9 @@ impl fmt::Display for Health {
             (self.at_the_limit as u64, "stripes that bear no further loss"),
             (self.unreadable.len() as u64, "stripes that cannot be read now"),
         ];
-        reasons.iter().filter(|(count, _)| *count > 0).try_for_each(|(count, what)| write!(f, ", {count} {what}"))
+        reasons
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .try_for_each(|(count, what)| write!(f, ", {count} {what}"))
     }
 }

@@ -8,14 +8,16 @@ fn power(base: u8, exponent: usize) -> u8 {
 }
 
 fn times(a: &Matrix, b: &Matrix) -> Matrix {
-    let cell = |row: &[u8], column: usize| (0..b.len()).fold(0, |sum, at| sum ^ product(row[at], b[at][column]));
+    let cell =
+        |row: &[u8], column: usize| (0..b.len()).fold(0, |sum, at| sum ^ product(row[at], b[at][column]));
     a.iter().map(|row| (0..b[0].len()).map(|column| cell(row, column)).collect()).collect()
 }
 
 fn inverse(matrix: &Matrix) -> Matrix {
     let n = matrix.len();
     let mut left = matrix.clone();
-    let mut right: Matrix = (0..n).map(|row| (0..n).map(|column| u8::from(row == column)).collect()).collect();
+    let mut right: Matrix =
+        (0..n).map(|row| (0..n).map(|column| u8::from(row == column)).collect()).collect();
     for column in 0..n {
         let pivot = (column..n).find(|row| left[*row][column] != 0).expect("the matrix is regular");
         left.swap(column, pivot);
@@ -47,7 +49,8 @@ pub(crate) fn generator(k: usize, m: usize) -> Matrix {
 /// How the `wanted` shards are made of the `sources`.
 pub(crate) fn decoding_rows(k: usize, m: usize, sources: &[u8], wanted: &[u8]) -> Matrix {
     let all = generator(k, m);
-    let rows = |points: &[u8]| points.iter().map(|point| all[usize::from(*point)].clone()).collect::<Matrix>();
+    let rows =
+        |points: &[u8]| points.iter().map(|point| all[usize::from(*point)].clone()).collect::<Matrix>();
     times(&rows(wanted), &inverse(&rows(sources)))
 }
 

@@ -103,7 +103,11 @@ mod tests {
             let (f, counts) = (profile.losses(), profile.counts());
             assert!(3 * f < nodes && 3 * (f + 1) >= nodes, "{nodes}: f is the most that is below a third");
             assert_eq!(counts.total(), nodes);
-            assert_eq!(profile.acknowledge_at() - f, counts.data(), "{nodes}: as many are left as are needed");
+            assert_eq!(
+                profile.acknowledge_at() - f,
+                counts.data(),
+                "{nodes}: as many are left as are needed"
+            );
             assert!(profile.voters() <= nodes);
             assert_eq!(f == 0, profile.shortfalls().contains(&Shortfall::SurvivesNoLoss));
             assert_eq!(counts.data() == 1, profile.shortfalls().contains(&Shortfall::WholeOnOneNode));
@@ -116,12 +120,14 @@ mod tests {
         for nodes in 4..=10 {
             let profile = Profile::new(nodes).unwrap();
             let code = Code::new(profile.counts());
-            let data: Vec<Vec<u8>> =
-                (0..code.counts().data()).map(|shard| (0..9).map(|at| (shard * 41 + at * 7) as u8).collect()).collect();
+            let data: Vec<Vec<u8>> = (0..code.counts().data())
+                .map(|shard| (0..9).map(|at| (shard * 41 + at * 7) as u8).collect())
+                .collect();
             let mut parity = vec![vec![0; 9]; code.counts().parity()];
             code.encode(&data, &mut parity).unwrap();
             let whole = [data, parity].concat();
-            let of_size = |size: usize| (0..1u32 << nodes).filter(move |set| set.count_ones() as usize == size);
+            let of_size =
+                |size: usize| (0..1u32 << nodes).filter(move |set| set.count_ones() as usize == size);
             let mut tried = 0;
             for durable in of_size(profile.acknowledge_at()) {
                 for lost in of_size(profile.losses()).filter(|lost| lost & !durable == 0) {
@@ -129,7 +135,10 @@ mod tests {
                     let mut shards: Vec<Option<Vec<u8>>> =
                         (0..nodes).map(|at| left(at).then(|| whole[at].clone())).collect();
                     code.reconstruct(&mut shards).unwrap();
-                    assert!(shards.iter().flatten().eq(&whole), "{nodes} nodes, {durable:b} without {lost:b}");
+                    assert!(
+                        shards.iter().flatten().eq(&whole),
+                        "{nodes} nodes, {durable:b} without {lost:b}"
+                    );
                     tried += 1;
                 }
             }

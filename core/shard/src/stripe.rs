@@ -35,7 +35,9 @@ impl StripeRecord {
             return Err(Error::ShardCount { what: "shards", expected: counts.total(), found: shards.len() });
         }
         let mut seen = BTreeSet::new();
-        if let Some(twice) = shards.iter().filter_map(|(_, holder)| *holder).find(|holder| !seen.insert(*holder)) {
+        if let Some(twice) =
+            shards.iter().filter_map(|(_, holder)| *holder).find(|holder| !seen.insert(*holder))
+        {
             return Err(Error::HoldsTwo(twice));
         }
         Ok(Self { stripe, counts, len, shard_len, shards })
@@ -117,7 +119,9 @@ impl StripeRecord {
         self.counts.check_indices(&[index])?;
         let at = usize::from(index);
         let others = self.shards.iter().enumerate().filter(|(other, _)| *other != at);
-        if let Some(node) = holder.filter(|node| others.clone().any(|(_, (_, holder))| *holder == Some(*node))) {
+        if let Some(node) =
+            holder.filter(|node| others.clone().any(|(_, (_, holder))| *holder == Some(*node)))
+        {
             return Err(Error::HoldsTwo(node));
         }
         self.shards[at].1 = holder;
@@ -199,7 +203,10 @@ mod tests {
         assert_eq!(changed(19, 0), Err(Error::StripeLen { len: 0 }));
         assert_eq!(changed(26, 1), Err(Error::StripeLen { len: (1 << 56) + 10 }));
         assert_eq!(changed(22, 3), Err(Error::Oversized { len: ((3 << 24) + 10) / 2 }));
-        assert_eq!(StripeRecord::decode(&[&bytes[..], &[0]].concat()), Err(Error::Trailing { what: WHAT, extra: 1 }));
+        assert_eq!(
+            StripeRecord::decode(&[&bytes[..], &[0]].concat()),
+            Err(Error::Trailing { what: WHAT, extra: 1 })
+        );
         assert_eq!(record(2, 1, 10, &[4, 1, 4]), Err(Error::HoldsTwo(node(4).unwrap())));
         assert_eq!(
             record(2, 1, 10, &[4, 1]),

@@ -43,8 +43,12 @@ fn every_loss_is_made_good() {
         let whole = stripe(&code, &shards(k, 37));
         for lost in 0..1u32 << (k + m) {
             let is_lost = |index: &usize| lost >> index & 1 == 1;
-            let mut rest: Vec<Option<Vec<u8>>> =
-                whole.iter().cloned().enumerate().map(|(at, shard)| (!is_lost(&at)).then_some(shard)).collect();
+            let mut rest: Vec<Option<Vec<u8>>> = whole
+                .iter()
+                .cloned()
+                .enumerate()
+                .map(|(at, shard)| (!is_lost(&at)).then_some(shard))
+                .collect();
             let before = rest.clone();
             let result = code.reconstruct(&mut rest);
             let have = k + m - lost.count_ones() as usize;

@@ -53,24 +53,25 @@ impl Lanes for Plain {
     #[inline(always)]
     fn split(self, block: Self::Block) -> Self::Split {
         let mut powers = [block; 8];
-        for bit in 1..8 {
-            for word in 0..WORDS {
+        let mut power = block;
+        for row in &mut powers[1..] {
+            for word in &mut power {
                 // Twice as much; what leaves a byte comes back as the polynomial.
-                let before = powers[bit - 1][word];
-                let carries = before >> 7 & ONES;
+                let carries = *word >> 7 & ONES;
                 let polynomial = (carries << 8).wrapping_sub(carries) & (ONES * 0x1D);
-                powers[bit][word] = (before << 1 & (ONES * 0xFE)) ^ polynomial;
+                *word = (*word << 1 & (ONES * 0xFE)) ^ polynomial;
             }
+            *row = power;
         }
         powers
     }
 
     #[inline(always)]
     fn add_product(self, mut sum: Self::Block, powers: Self::Split, coefficient: &u8) -> Self::Block {
-        for bit in 0..8 {
+        for (bit, power) in powers.iter().enumerate() {
             let mask = u64::from(coefficient >> bit & 1).wrapping_neg();
-            for word in 0..WORDS {
-                sum[word] ^= powers[bit][word] & mask;
+            for (sum, word) in sum.iter_mut().zip(power) {
+                *sum ^= word & mask;
             }
         }
         sum

@@ -98,6 +98,9 @@ mod tests {
             let node = NodeId(NonZeroU32::new(node).unwrap());
             Lot::draw(StripeId([stripe; 16]), node, one).drawn
         };
-        assert_eq!([drawn(0, 1), drawn(0, 2), drawn(1, 1), drawn(255, u32::MAX)], [1_989_613_446, 5_142_585_529, 5_857_481_916, 1_744_866_660]);
+        assert_eq!(
+            [drawn(0, 1), drawn(0, 2), drawn(1, 1), drawn(255, u32::MAX)],
+            [1_989_613_446, 5_142_585_529, 5_857_481_916, 1_744_866_660]
+        );
     }
 }

@@ -15,7 +15,8 @@ fn member(weight: u32, [site, rack, host]: [u32; 3]) -> Member {
 
 fn members(all: &[(u32, [u32; 3])]) -> Members {
     let members = all.iter().enumerate();
-    Members::new(members.map(|(at, (weight, domain))| (node(at as u32 + 1), member(*weight, *domain)))).unwrap()
+    Members::new(members.map(|(at, (weight, domain))| (node(at as u32 + 1), member(*weight, *domain))))
+        .unwrap()
 }
 
 fn stripe(number: u32) -> StripeId {
@@ -25,7 +26,8 @@ fn stripe(number: u32) -> StripeId {
 }
 
 fn without(members: &Members, gone: NodeId) -> Members {
-    Members::new(members.iter().filter(|(node, _)| *node != gone).map(|(node, member)| (node, *member))).unwrap()
+    Members::new(members.iter().filter(|(node, _)| *node != gone).map(|(node, member)| (node, *member)))
+        .unwrap()
 }
 
 fn set(stripe: StripeId, count: usize, members: &Members) -> BTreeSet<NodeId> {
@@ -101,7 +103,10 @@ fn shares_are_the_weights() {
         let expected = share * f64::from(stripes);
         let found = f64::from(*counted.get(&node(at as u32 + 1)).unwrap_or(&0));
         let deviation = (expected * (1.0 - share)).sqrt();
-        assert!((found - expected).abs() < 5.0 * deviation, "weight {weight}: {found} where {expected} are due");
+        assert!(
+            (found - expected).abs() < 5.0 * deviation,
+            "weight {weight}: {found} where {expected} are due"
+        );
     }
 }
 
@@ -115,7 +120,7 @@ fn shares_of_several_are_the_naive_models() {
     let mut state = 1u64;
     let mut below = |most: u32| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        ((state >> 32) * u64::from(most) >> 32) as u32
+        (((state >> 32) * u64::from(most)) >> 32) as u32
     };
     for number in 0..stripes {
         for node in place(stripe(number), 3, &cluster).unwrap() {
@@ -143,7 +148,8 @@ fn shares_of_several_are_the_naive_models() {
 /// What moves when a node joins is its share, not more.
 #[test]
 fn a_newcomer_takes_its_share() {
-    let before = members(&[(10, [0, 0, 0]), (10, [1, 0, 0]), (20, [2, 0, 0]), (10, [3, 0, 0]), (10, [4, 0, 0])]);
+    let before =
+        members(&[(10, [0, 0, 0]), (10, [1, 0, 0]), (20, [2, 0, 0]), (10, [3, 0, 0]), (10, [4, 0, 0])]);
     let newcomer = (node(99), member(15, [5, 0, 0]));
     let after = Members::new(before.iter().map(|(node, member)| (node, *member)).chain([newcomer])).unwrap();
     let stripes = 20_000;
@@ -155,7 +161,10 @@ fn a_newcomer_takes_its_share() {
         })
         .count();
     let expected = 20_000.0 * 15.0 / 75.0;
-    assert!((moved as f64 - expected).abs() < 5.0 * (expected * 0.8f64).sqrt(), "{moved} where {expected} are due");
+    assert!(
+        (moved as f64 - expected).abs() < 5.0 * (expected * 0.8f64).sqrt(),
+        "{moved} where {expected} are due"
+    );
 }
 
 #[test]

@@ -49,7 +49,11 @@ fn well_placed(k: usize, m: usize, stripes: u32, members: &Members) -> Census {
 fn carry_out(plan: &Plan, census: &Census, members: &Members) -> Census {
     let mut after = census.clone();
     let put = |stripe: StripeId, index: u8, to: NodeId, census: &mut Census| {
-        assert_eq!(members.get(to).map(|member| member.status), Some(Status::Active), "only who takes shards");
+        assert_eq!(
+            members.get(to).map(|member| member.status),
+            Some(Status::Active),
+            "only who takes shards"
+        );
         let stripe = census.get_mut(&stripe).unwrap();
         assert!(stripe.sound().all(|(_, holder)| holder != to), "nobody gets a second shard of a stripe");
         stripe.found_sound(index, to).unwrap();
@@ -118,7 +122,8 @@ fn the_fewest_left_come_first() {
     forget(&mut census, 1, 2);
     forget(&mut census, 2, 3);
     let plan = Plan::new(&census, &members, NO_LIMIT);
-    let order: Vec<_> = plan.repairs.iter().map(|repair| (repair.stripe, repair.spare, repair.bytes)).collect();
+    let order: Vec<_> =
+        plan.repairs.iter().map(|repair| (repair.stripe, repair.spare, repair.bytes)).collect();
     assert_eq!(order, [(stripe_id(1), 0, 600), (stripe_id(0), 1, 500)]);
     assert_eq!(plan.blocked, BTreeMap::from([(stripe_id(2), Blocked::TooFewShards { have: 3, need: 4 })]));
     let health = Health::count(&census, &members);
@@ -196,7 +201,8 @@ fn anything() -> impl Strategy<Value = (Members, Census)> {
     (statuses, prop::collection::vec(stripe, 1..6)).prop_map(|(statuses, stripes)| {
         let count = statuses.len() as u8;
         let nodes = statuses.iter().enumerate().map(|(at, status)| {
-            let status = [Status::Away, Status::Draining].get(usize::from(*status)).copied().unwrap_or(Status::Active);
+            let status =
+                [Status::Away, Status::Draining].get(usize::from(*status)).copied().unwrap_or(Status::Active);
             (node(at as u32 + 1), member(at as u32 % 4, status))
         });
         let members = Members::new(nodes).unwrap();
@@ -205,7 +211,8 @@ fn anything() -> impl Strategy<Value = (Members, Census)> {
             let mut stripe = empty(k, m, id);
             for (index, holder, rot) in found {
                 let (index, holder) = (index % (k + m) as u8, node(u32::from(holder % count) + 1));
-                if rot == 0 { stripe.found_rotten(index, holder) } else { stripe.found_sound(index, holder) }.unwrap();
+                if rot == 0 { stripe.found_rotten(index, holder) } else { stripe.found_sound(index, holder) }
+                    .unwrap();
             }
             (id, stripe)
         });

@@ -48,9 +48,11 @@ fn what_is_no_shard_is_refused() {
 #[test]
 fn a_sound_shard_at_the_wrong_place() {
     let other = Counts::new(3, 1).unwrap();
-    let hashes = (0..4).map(|index| (Shard::new(ID, counts(), index, b"payload").unwrap().hash(), None)).collect();
+    let hashes =
+        (0..4).map(|index| (Shard::new(ID, counts(), index, b"payload").unwrap().hash(), None)).collect();
     let record = StripeRecord::new(ID, counts(), 14, hashes).unwrap();
-    let check = |id, counts, index, payload: &[u8]| Shard::new(id, counts, index, payload).unwrap().check(&record, 1);
+    let check =
+        |id, counts, index, payload: &[u8]| Shard::new(id, counts, index, payload).unwrap().check(&record, 1);
     assert_eq!(check(ID, counts(), 1, b"payload"), Ok(()));
     let found = StripeId([4; 16]);
     assert_eq!(check(found, counts(), 1, b"payload"), Err(Error::WrongStripe { expected: ID, found }));
