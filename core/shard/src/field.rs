@@ -61,6 +61,10 @@ pub(crate) struct Nibbles {
 }
 
 /// For each coefficient.
+#[cfg_attr(
+    not(target_arch = "x86_64"),
+    allow(dead_code, reason = "not every architecture has registers for it")
+)]
 pub(crate) static NIBBLES: [Nibbles; 256] = nibbles();
 
 #[allow(clippy::cast_possible_truncation, reason = "both count to below 256")]
@@ -81,6 +85,10 @@ const fn nibbles() -> [Nibbles; 256] {
 
 /// Multiplication by each coefficient as a matrix of bits, in the order of the instruction `gf2p8affineqb`: the bits
 /// of byte 7 - i say which bits of a factor add up to bit i of the product.
+#[cfg_attr(
+    not(target_arch = "x86_64"),
+    allow(dead_code, reason = "not every architecture has registers for it")
+)]
 pub(crate) static MATRICES: [u64; 256] = matrices();
 
 #[allow(clippy::cast_possible_truncation, reason = "it counts to below 256")]

@@ -2,7 +2,7 @@
 //!
 //! All kernels give the same bytes. They share one loop (`lanes.rs`), which has no unsafe code in it; what differs is
 //! how a register is loaded, multiplied and stored.
-use crate::field::{MATRICES, NIBBLES, Nibbles};
+use crate::field::{self, Nibbles};
 use std::fmt;
 
 mod lanes;
@@ -103,11 +103,10 @@ impl Kernel {
 
     /// The coefficients as this kernel's instructions want them.
     fn tables(self, coefficients: &[u8]) -> Tables {
-        let each = coefficients.iter();
         match self.0 {
             #[cfg(target_arch = "x86_64")]
             Kind::Gfni512(_) | Kind::Gfni256(_) => {
-                Tables::Matrices(each.map(|by| MATRICES[usize::from(*by)]).collect())
+                Tables::Matrices(coefficients.iter().map(|by| field::MATRICES[usize::from(*by)]).collect())
             }
             Kind::Plain(_) => Tables::Bytes(coefficients.to_vec()),
             #[cfg(any(
@@ -115,7 +114,7 @@ impl Kernel {
                 target_arch = "aarch64",
                 all(target_arch = "wasm32", target_feature = "simd128")
             ))]
-            _ => Tables::Nibbles(each.map(|by| NIBBLES[usize::from(*by)]).collect()),
+            _ => Tables::Nibbles(coefficients.iter().map(|by| field::NIBBLES[usize::from(*by)]).collect()),
         }
     }
 }
@@ -128,6 +127,10 @@ impl fmt::Debug for Kernel {
 
 /// Coefficients in a kernel's form.
 #[derive(Debug, Clone)]
+#[cfg_attr(
+    not(target_arch = "x86_64"),
+    allow(dead_code, reason = "not every architecture has registers for it")
+)]
 enum Tables {
     Matrices(Vec<u64>),
     Nibbles(Vec<Nibbles>),
