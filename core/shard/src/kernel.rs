@@ -2,7 +2,7 @@
 //!
 //! All kernels give the same bytes. They share one loop (`lanes.rs`), which has no unsafe code in it; what differs is
 //! how a register is loaded, multiplied and stored.
-use crate::field::{self, Nibbles};
+use crate::field::Nibbles;
 use std::fmt;
 
 mod lanes;
@@ -105,16 +105,18 @@ impl Kernel {
     fn tables(self, coefficients: &[u8]) -> Tables {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
-            Kind::Gfni512(_) | Kind::Gfni256(_) => {
-                Tables::Matrices(coefficients.iter().map(|by| field::MATRICES[usize::from(*by)]).collect())
-            }
+            Kind::Gfni512(_) | Kind::Gfni256(_) => Tables::Matrices(
+                coefficients.iter().map(|by| crate::field::MATRICES[usize::from(*by)]).collect(),
+            ),
             Kind::Plain(_) => Tables::Bytes(coefficients.to_vec()),
             #[cfg(any(
                 target_arch = "x86_64",
                 target_arch = "aarch64",
                 all(target_arch = "wasm32", target_feature = "simd128")
             ))]
-            _ => Tables::Nibbles(coefficients.iter().map(|by| field::NIBBLES[usize::from(*by)]).collect()),
+            _ => Tables::Nibbles(
+                coefficients.iter().map(|by| crate::field::NIBBLES[usize::from(*by)]).collect(),
+            ),
         }
     }
 }
