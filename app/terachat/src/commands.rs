@@ -18,7 +18,8 @@ mod tell;
 mod vault;
 
 use crate::args::{
-    CategoryCommand, ChannelCommand, Cli, Command, Global, MemberCommand, RoleCommand, SpaceCommand,
+    CategoryCommand, ChannelCommand, Cli, Command, DeviceCommand, Global, MemberCommand, RoleCommand,
+    SpaceCommand,
 };
 use crate::demo;
 use crate::failure::Result;
@@ -82,6 +83,9 @@ fn on_home(home: &Home, global: &Global, command: Command, printer: &Printer) ->
         Command::Invite { card, rank } => Request::Invite { space, card, rank },
         Command::Join { invitation } => Request::Join { invitation },
         Command::Member(MemberCommand::Remove { member }) => Request::MemberRemove { space, member },
+        Command::Device(DeviceCommand::List { member }) => Request::DeviceList { space, member },
+        Command::Device(DeviceCommand::Add { card }) => Request::DeviceAdd { card },
+        Command::Device(DeviceCommand::Revoke { device }) => Request::DeviceRevoke { device },
         Command::Role(RoleCommand::Set { member, rank }) => Request::RoleSet { space, member, rank },
         Command::Send(args) => Request::Post { place, post: post::new(args)? },
         Command::Forum { tags, after, limit } => {

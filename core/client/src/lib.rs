@@ -21,6 +21,7 @@ mod client;
 mod compare;
 mod compose;
 mod create;
+mod devices;
 mod error;
 mod filters;
 mod find;

@@ -2,6 +2,7 @@
 mod arrange;
 mod backup;
 mod board;
+mod devices;
 mod filters;
 mod guard;
 mod heads;

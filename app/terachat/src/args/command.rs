@@ -37,6 +37,9 @@ pub(crate) enum Command {
     /// List or remove members
     #[command(subcommand)]
     Member(MemberCommand),
+    /// List your devices, admit a further one, take one back
+    #[command(subcommand)]
+    Device(DeviceCommand),
     /// Set ranks
     #[command(subcommand)]
     Role(RoleCommand),
@@ -266,6 +269,31 @@ pub(crate) enum MemberCommand {
     },
     /// List the members
     List,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeviceCommand {
+    /// List your devices, or a member's, with the spaces they are in
+    List {
+        /// Whose: user name, id or the beginning of the id; yours when left out
+        member: Option<String>,
+    },
+    /// Admit a further device of yours to every space that this one is in; prints an invitation to each
+    ///
+    /// The device is made from a backup: `terachat store export` here, `terachat store import` there, and there
+    /// `terachat whoami` shows its card.
+    Add {
+        /// What `terachat whoami` showed on the new device
+        card: String,
+    },
+    /// Take a device of yours back, for good, in every space
+    ///
+    /// What it wrote up to now stays as far as this device has it; everything beyond counts for nothing, however it is
+    /// dated. Whoever has the device keeps what it could read.
+    Revoke {
+        /// Id of the device, or its beginning, as `terachat device list` shows it
+        device: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -53,6 +53,24 @@ pub enum Request {
         /// User name, id or unique id prefix.
         member: String,
     },
+    /// The devices of a user with what is known of their revocation. Answer: [`Answer::Devices`].
+    DeviceList {
+        /// The space in which `member` is looked for, as in [`Place`].
+        space: Option<String>,
+        /// User name, id or unique id prefix; this user when absent.
+        member: Option<String>,
+    },
+    /// Admits a further device of this user to every space that this device is in. Answer: [`Answer::Invitations`].
+    DeviceAdd {
+        /// What [`Request::WhoAmI`] gave there.
+        card: String,
+    },
+    /// Takes a device of this user back, for good, in every space. What it writes beyond what this device has of it counts for
+    /// nothing. Answer: [`Answer::Revoked`].
+    DeviceRevoke {
+        /// Id or unique id prefix of at least four digits.
+        device: String,
+    },
     /// Sets a user's rank. Answer: [`Answer::Done`].
     RoleSet {
         /// The space, as in [`Place`].
