@@ -32,7 +32,7 @@ struct Story {
 impl Story {
     fn play(seed: u64) -> Self {
         // In every second story two people have a second device.
-        let revokes = seed % 2 == 0;
+        let revokes = seed.is_multiple_of(2);
         let mut devices: Vec<Device> = (1..=if revokes { 7 } else { 5 }).map(Device::new).collect();
         for (second, of) in [(5, 2), (6, 5)].into_iter().filter(|_| revokes) {
             devices[second].user = DeviceKey::from_seed(&Secret::take(&mut [of ^ 0x80; 32]));
