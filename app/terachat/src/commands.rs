@@ -100,9 +100,11 @@ fn on_home(home: &Home, global: &Global, command: Command, printer: &Printer) ->
         Command::Delete { message } => Request::Delete { place, message },
         Command::React { message, emoji, remove } => Request::React { place, message, emoji, remove },
         Command::Pin { message, remove } => Request::Pin { place, message, remove },
-        Command::Search { query, limit } => Request::Search { place, query, limit: ask::count(limit) },
+        Command::Search { query, at, limit } => {
+            ask::at(at, Request::Search { place, query, limit: ask::count(limit) })
+        }
         Command::Log { why: Some(event), .. } => Request::Why { place, event },
-        Command::Log { limit, .. } => Request::Log { place, limit: ask::count(limit) },
+        Command::Log { at, limit, .. } => ask::at(at, Request::Log { place, limit: ask::count(limit) }),
         Command::Demo(_) | Command::Completions { .. } | Command::Man { .. } | Command::Vault(_) => {
             return Ok(());
         }

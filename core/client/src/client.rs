@@ -169,6 +169,7 @@ impl Client {
             Request::Import { place, source, records } => self.import(&place, source, &records),
             Request::Log { place, limit } => self.log(&place, limit),
             Request::Why { place, event } => self.why(&place, &event),
+            Request::At { moment, request } => self.at(&moment, *request),
             Request::Audit => self.audit(),
             Request::BundleExport { space } => self.bundle_export(space.as_deref()),
             Request::BundleImport { bytes } => self.bundle_import(&bytes),

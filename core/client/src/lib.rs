@@ -34,6 +34,7 @@ mod live;
 mod log_view;
 mod membership;
 mod membership_ops;
+mod past;
 mod peer;
 mod protocol;
 mod read;

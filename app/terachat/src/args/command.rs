@@ -124,6 +124,9 @@ pub(crate) enum Command {
     Search {
         /// What to look for
         query: String,
+        /// As it was at a time (UTC): a day or a moment like 2004-12-25T09:14
+        #[arg(long, value_name = "TIME")]
+        at: Option<String>,
         /// Most hits to show
         #[arg(long, default_value_t = 20, value_parser = value_parser!(u32).range(1..=10_000))]
         limit: u32,
@@ -132,6 +135,9 @@ pub(crate) enum Command {
     Import(ImportArgs),
     /// Show the signed chain of events: the space's own, or a channel's with --channel
     Log {
+        /// As it was at a time (UTC): a day or a moment like 2004-12-25T09:14; or at an event, by its id
+        #[arg(long, value_name = "TIME", conflicts_with = "why")]
+        at: Option<String>,
         /// Most events to show
         #[arg(long, default_value_t = 50, value_parser = value_parser!(u32).range(1..=1_000_000))]
         limit: u32,
@@ -311,8 +317,12 @@ pub(crate) enum RoleCommand {
 #[derive(Debug, Args)]
 pub(crate) struct ReadArgs {
     /// Go on showing what arrives; needs a running `terachat listen`
-    #[arg(long, conflicts_with_all = ["before", "after", "around", "FilterArgs"])]
+    #[arg(long, conflicts_with_all = ["before", "after", "around", "at", "FilterArgs"])]
     pub(crate) follow: bool,
+    /// As it was at a time (UTC), by what its authors claim: a day or a moment like 2004-12-25T09:14; or at an event, by its id,
+    /// with all that it builds on
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: Option<String>,
     /// Only this message and what answers it
     #[arg(long, value_name = "ID", conflicts_with = "FilterArgs")]
     pub(crate) thread: Option<String>,

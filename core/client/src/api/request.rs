@@ -223,6 +223,15 @@ pub enum Request {
         /// The event's id as [`Request::Log`] gives it.
         event: String,
     },
+    /// What [`Request::Read`], [`Request::Forum`], [`Request::Search`] or [`Request::Log`] would have answered at an earlier
+    /// moment: the store is replayed up to there. Answer: that of the request.
+    At {
+        /// A time in UTC (a day, or a moment like 2004-12-25T09:14): all that claims this time or an earlier one and builds on
+        /// nothing that claims a later one. Or the id of an event: that and all it builds on.
+        moment: String,
+        /// The question.
+        request: Box<Request>,
+    },
     /// Replays everything from genesis, verifies every hash and signature and compares states. Answer: [`Answer::Audit`].
     Audit,
     /// Everything of a space as one file for those whom no network reaches. Answer: [`Answer::Bundle`].

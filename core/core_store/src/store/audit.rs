@@ -178,7 +178,7 @@ impl LocalStore {
     }
 
     /// A store in memory that knows this one's epoch secrets and proofs, and no events.
-    fn empty_replica(&mut self) -> Result<LocalStore, Error> {
+    pub(super) fn empty_replica(&mut self) -> Result<LocalStore, Error> {
         let key = Secret::generate(|out| self.entropy.fill(out));
         let storage: Box<dyn Storage> = Box::new(MemoryStorage::new());
         let entropy = Echo(self.seed());
