@@ -107,7 +107,7 @@ fn operations() -> io::Result<()> {
     for (n, op) in ops.iter().enumerate() {
         put("channel_op", &n.to_string(), &op.encode())?;
     }
-    let card = Card::issue(&DeviceKey::from_seed(&secret(2)), "Ada", owner().id());
+    let card = Card::issue(&DeviceKey::from_seed(&secret(2)), "Ada", &owner());
     let pin = Pin { channel: None, device: target.author, seq: 7, hash: EventHash([5; 32]) };
     let links = vec![EpochLink { commit: EventHash([2; 32]), sealed: vec![4; 48] }];
     let commit = GroupCommit {

@@ -24,6 +24,7 @@ const ORPHANED: &str = "the admission of its author counts for nothing";
 const EQUIVOCATED: &str = "its author signed two events with one number";
 const CUT_OFF: &str = "its author was removed or demoted without knowing of it";
 const UNREADABLE: &str = "this version cannot read it";
+const FORGED: &str = "it holds a card or a revocation that nobody signed";
 
 /// One event of the control log, decoded.
 #[derive(Debug, Clone)]
@@ -38,6 +39,8 @@ pub struct ControlEvent {
     pub transaction: ControlTransaction,
     /// Wall time as claimed, for display.
     pub wall_ms: u64,
+    /// Whether users and devices signed the cards and revocations in it: see [`vouched`](super::vouched).
+    pub vouched: bool,
 }
 
 /// Whether an event counts.
@@ -246,7 +249,7 @@ impl ControlLog {
         let at = self.nodes.len();
         let place = self.order.partition_point(|other| self.nodes[*other].event.stamp < event.stamp);
         self.order.insert(place, at);
-        self.named.extend(cards(&event).map(|card| card.device));
+        self.named.extend(claims(&event).map(|card| card.device));
         self.by_hash.insert(event.hash, at);
         self.nodes.push(Node { event, past, authority, forked: forked || frozen });
     }
@@ -547,7 +550,13 @@ impl ControlLog {
     }
 }
 
+/// The cards in an event that user and device signed.
 fn cards(event: &ControlEvent) -> impl Iterator<Item = &super::Card> {
+    claims(event).filter(|_| event.vouched)
+}
+
+/// All cards in an event, forged ones too: its devices' events are taken in as records even so.
+fn claims(event: &ControlEvent) -> impl Iterator<Item = &super::Card> {
     event.transaction.0.iter().filter_map(|op| match op {
         ControlOp::Genesis { owner, .. } => Some(owner),
         ControlOp::Admit { card, .. } => Some(card),
@@ -560,6 +569,9 @@ fn cards(event: &ControlEvent) -> impl Iterator<Item = &super::Card> {
 fn act(state: &mut SpaceState, event: &ControlEvent) -> Result<(), (usize, &'static str)> {
     if event.transaction.0.is_empty() {
         return Err((0, UNREADABLE));
+    }
+    if !event.vouched {
+        return Err((0, FORGED));
     }
     for (at, op) in event.transaction.0.iter().enumerate() {
         if let Some(why) = state.forbidden(&event.stamp.author, op) {

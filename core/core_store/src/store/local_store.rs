@@ -98,7 +98,9 @@ impl LocalStore {
     pub fn control(&self, space: &SpaceId) -> Result<Option<&ControlLog>, Error> {
         let Some(logs) = self.spaces.get(space) else { return Ok(None) };
         if let Ok(settled) = logs.control.parts() {
-            let events = self.control_events(&logs.control_index)?;
+            let mut events = self.control_events(&logs.control_index)?;
+            // Every event counted when this was settled, so everything inside was checked.
+            events.iter_mut().for_each(|event| event.vouched = true);
             let log = ControlLog::restore(events, &settled.ranks, Arc::clone(&settled.state));
             logs.control.remember(log);
         }
@@ -114,7 +116,7 @@ impl LocalStore {
         Ok(self.spaces.get_mut(space).map(|logs| logs.control.history_mut()))
     }
 
-    /// A control log's events in the order in which they came.
+    /// A control log's events in the order in which they came; what is signed inside them is not checked.
     pub(super) fn control_events(&self, index: &LogIndex) -> Result<Vec<ControlEvent>, Error> {
         (0..index.len()).map(|at| Ok(control_event(index, at, &self.payload(index, at)?))).collect()
     }

@@ -3,7 +3,8 @@ use super::explanation::{Deciding, Explanation, Precedence, Reason, Role};
 use super::resolved::Grounds;
 use super::strong_removal::{cuts_off, founded, precedence, revocations};
 use super::{
-    CUT_OFF, ControlEvent, ControlLog, EQUIVOCATED, Node, ORPHANED, Resolved, UNREADABLE, Verdict, act, cards,
+    CUT_OFF, ControlEvent, ControlLog, EQUIVOCATED, Node, ORPHANED, Resolved, UNREADABLE, Verdict, act,
+    cards, claims,
 };
 use crate::model::space::channel_id;
 use crate::model::{ControlOp, Pin, Right, SpaceState};
@@ -97,6 +98,11 @@ impl<'a> Career<'a> {
                         career.ranked = Some(event);
                     }
                     ControlOp::Remove { user: target, .. } if target == user => {
+                        career.removed.get_or_insert(event);
+                    }
+                    ControlOp::RevokeDevice { revocation, .. }
+                        if revocation.user == *user && Some(&revocation.device) == device =>
+                    {
                         career.removed.get_or_insert(event);
                     }
                     _ => {}
@@ -230,6 +236,7 @@ impl<'a> Explainer<'a> {
                 }
                 ControlOp::Admit { card, .. } => state.devices.get(&card.device).or(Some(&card.user)),
                 ControlOp::Remove { user, .. } | ControlOp::SetRank { user, .. } => Some(user),
+                ControlOp::RevokeDevice { revocation, .. } => Some(&revocation.user),
                 ControlOp::CreateChannel { .. }
                 | ControlOp::CreateForum { .. }
                 | ControlOp::CreateCategory { .. }
@@ -247,7 +254,7 @@ impl<'a> Explainer<'a> {
 
     /// The events that would have admitted a device, with why they did not.
     fn admissions(&mut self, device: &DeviceId, view: &View<'a>) -> Vec<Deciding> {
-        let names = |node: &&Node| cards(&node.event).any(|card| card.device == *device);
+        let names = |node: &&Node| claims(&node.event).any(|card| card.device == *device);
         let frozen = self.log.nodes.iter().filter(|node| self.log.is_frozen(&node.event.stamp.event()));
         let inside = view.inside.iter().copied();
         let found: Vec<&Node> = inside.chain(frozen).filter(names).collect();
@@ -329,7 +336,7 @@ impl<'a> Explainer<'a> {
         let Some((right, last)) = cuts.min_by_key(|(_, last)| *last) else {
             return (Reason::BeyondPin { right: written.right, last: 0 }, Vec::new());
         };
-        let taken = taken(&now, user, right);
+        let taken = taken(&now, user, author, right);
         let pinned = taken.iter().find(|(_, pins)| {
             let mut own =
                 pins.iter().filter(|pin| pin.channel == Some(*written.channel) && pin.device == *author);
@@ -340,9 +347,15 @@ impl<'a> Explainer<'a> {
     }
 }
 
-/// The removals and demotions that took this right from a user since it was last given, with their pins.
-fn taken<'v>(view: &'v View<'_>, user: &UserId, right: Right) -> Vec<(&'v ControlEvent, &'v [Pin])> {
-    let (mut taken, mut state) = (Vec::new(), SpaceState::default());
+/// The removals and demotions that took this right from a user since it was last given, and the revocations of the device,
+/// with their pins.
+fn taken<'v>(
+    view: &'v View<'_>,
+    user: &UserId,
+    device: &DeviceId,
+    right: Right,
+) -> Vec<(&'v ControlEvent, &'v [Pin])> {
+    let (mut taken, mut revoked, mut state) = (Vec::new(), Vec::new(), SpaceState::default());
     for (event, ops) in view.counting() {
         for (at, op) in ops.iter().enumerate() {
             let permitted = |state: &SpaceState| {
@@ -361,10 +374,16 @@ fn taken<'v>(view: &'v View<'_>, user: &UserId, right: Right) -> Vec<(&'v Contro
                         (true, true) => {}
                     }
                 }
+                ControlOp::RevokeDevice { revocation, pins }
+                    if revocation.user == *user && revocation.device == *device =>
+                {
+                    revoked.push((event, pins.as_slice()));
+                }
                 _ => {}
             }
         }
     }
+    taken.extend(revoked);
     taken
 }
 
@@ -378,9 +397,11 @@ fn contest(held: &Node, other: &Node, inside: &[&Node]) -> Option<Precedence> {
     let since = founded(&Grounds::default(), inside);
     let (a, b) = (precedence(held, &since), precedence(other, &since));
     Some(if a.0 != b.0 {
-        Precedence::Rank { held: a.0.0, gave_way: b.0.0 }
+        Precedence::UsersWord
     } else if a.1 != b.1 {
-        Precedence::Seniority { held: a.1, gave_way: b.1 }
+        Precedence::Rank { held: a.1.0, gave_way: b.1.0 }
+    } else if a.2 != b.2 {
+        Precedence::Seniority { held: a.2, gave_way: b.2 }
     } else {
         Precedence::Hash
     })

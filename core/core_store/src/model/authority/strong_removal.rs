@@ -217,13 +217,23 @@ pub(super) fn founded(grounds: &Grounds, inside: &[&Node]) -> OrdMap<DeviceId, S
     since
 }
 
-/// Which of two removals or demotions that cut each other off holds: the lower one, by rank, seniority and hash.
-pub(super) fn precedence(
-    node: &Node,
-    founded: &OrdMap<DeviceId, Stamp>,
-) -> (std::cmp::Reverse<Rank>, Option<Stamp>, EventHash) {
+/// What decides between removals, demotions and revocations that cut each other off: see [`precedence`].
+pub(super) type Weight = (bool, std::cmp::Reverse<Rank>, Option<Stamp>, EventHash);
+
+/// Which of two removals or demotions that cut each other off holds: the lower one. First what does nothing but revoke
+/// devices by their users' word, whoever carries it: a device that was taken from its user does not outrank that. Then by
+/// rank, seniority and hash.
+pub(super) fn precedence(node: &Node, founded: &OrdMap<DeviceId, Stamp>) -> Weight {
     let rank = node.authority.unwrap_or(Rank::GUEST);
-    (std::cmp::Reverse(rank), founded.get(&node.event.stamp.author).copied(), node.event.hash)
+    let since = founded.get(&node.event.stamp.author).copied();
+    (!only_revokes(&node.event), std::cmp::Reverse(rank), since, node.event.hash)
+}
+
+/// Whether all that an event decides is that devices are revoked, with the commit that sees them out.
+fn only_revokes(event: &ControlEvent) -> bool {
+    let mut ops = event.transaction.0.iter();
+    ops.clone().any(|op| matches!(op, ControlOp::RevokeDevice { .. }))
+        && ops.all(|op| matches!(op, ControlOp::RevokeDevice { .. } | ControlOp::Commit(_)))
 }
 
 /// Whether the removals and demotions of `revoking` cut `node` off: it is by one of those whom they concern, takes what they
@@ -248,10 +258,11 @@ impl Revocation {
             && self.left.is_none_or(|rank| event.transaction.0.iter().any(|op| self.required(op) > rank))
     }
 
-    /// As [`required`]; but whoever is demoted may still leave.
+    /// As [`required`]; but whoever is demoted may still leave, and revoke devices of its own.
     fn required(&self, op: &ControlOp) -> Rank {
         match op {
             ControlOp::Remove { user, .. } if *user == self.user => Rank::GUEST,
+            ControlOp::RevokeDevice { revocation, .. } if revocation.user == self.user => Rank::GUEST,
             op => required(op),
         }
     }
@@ -264,6 +275,7 @@ fn required(op: &ControlOp) -> Rank {
         ControlOp::Admit { rank, .. } | ControlOp::SetRank { rank, .. } => Rank::MODERATOR.max(*rank),
         ControlOp::SetName { of: Named::Space, .. } => Rank::ADMIN,
         ControlOp::Remove { .. }
+        | ControlOp::RevokeDevice { .. }
         | ControlOp::CreateChannel { .. }
         | ControlOp::CreateForum { .. }
         | ControlOp::CreateCategory { .. }
@@ -284,6 +296,12 @@ pub(super) fn revocations(event: &ControlEvent, grounds: &Grounds, inside: &[&No
     ops.filter_map(|op| match op {
         ControlOp::Remove { user, .. } => {
             Some(Revocation { user: *user, devices: devices(*user), left: None })
+        }
+        ControlOp::RevokeDevice { revocation, .. } => {
+            // Only what the device itself calls its user's: a card without its signature says nothing.
+            let mut devices: BTreeSet<DeviceId> = devices(revocation.user);
+            devices.retain(|device| *device == revocation.device);
+            Some(Revocation { user: revocation.user, devices, left: None })
         }
         ControlOp::SetRank { user, rank, .. } => {
             Some(Revocation { user: *user, devices: devices(*user), left: Some(*rank) })

@@ -10,7 +10,7 @@ use crate::testing::{Counter, Device, store_key, text};
 use std::path::{Path, PathBuf};
 
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/store-2-snapshot-7")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/store-2-snapshot-8")
 }
 
 /// Some of everything: two channels, two members, edits, reactions, pins, a removal, records, a snapshot with texts and
@@ -100,7 +100,7 @@ fn what_was_written_opens() {
 #[test]
 fn a_snapshot_of_another_version_is_passed_over() {
     let mut device = Device::over(1, Box::new(kept())).unwrap();
-    for version in [6, 8, 0xff] {
+    for version in [7, 9, 0xff] {
         device.store.log.replace_snapshot(&[vec![version, 0, 0]]).unwrap();
         let storage = device.store.into_storage();
         device = Device::over(1, storage).unwrap();
