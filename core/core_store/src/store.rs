@@ -26,4 +26,4 @@ pub use errors::Error;
 pub use local_store::LocalStore;
 pub use records::Write;
 pub use storage::{Storage, StorageError, StorageErrorKind};
-pub(crate) use validator::{Fork, Payloads, Staging, Trust, offered};
+pub(crate) use validator::{Fork, Payloads, Staged, Staging, Trust, offered};
