@@ -202,7 +202,7 @@ mod tests {
         let cut = |end: usize| {
             let len: u32 = batch.events[from..end].iter().map(|event| event.payload_len).sum();
             from = end;
-            (0..len).map(|n| (n * n) as u8).collect()
+            (0..len).map(|n| n.wrapping_mul(n) as u8).collect()
         };
         batch.chunk_ends().into_iter().map(cut).collect()
     }
