@@ -35,6 +35,7 @@ mod membership;
 mod membership_ops;
 mod peer;
 mod protocol;
+mod queue;
 mod read;
 mod receive;
 mod send;
