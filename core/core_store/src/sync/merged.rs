@@ -170,19 +170,19 @@ impl LocalStore {
             }
         }
         self.accept_all(backlog, ready);
-        for (merge, followed) in failed {
-            self.divide(backlog, &merge, followed);
+        for stopped in failed {
+            self.divide(backlog, &stopped.0, stopped.1);
         }
     }
 
     /// # Errors
     /// The merge, and how many of its events were found good by themselves.
-    fn judge(&mut self, mut merge: Merge) -> Result<Judged, (Merge, usize)> {
+    fn judge(&mut self, mut merge: Merge) -> Result<Judged, Box<(Merge, usize)>> {
         let chunks = merge.chunks();
         let mut followed = 0;
         match self.stage_counting(&merge.batch, &chunks, Trust::Peer, &mut followed) {
             Ok(Staging::Ready(staged)) => Ok(Judged { merge, chunks, staged }),
-            _ => Err((merge, followed)),
+            _ => Err(Box::new((merge, followed))),
         }
     }
 
