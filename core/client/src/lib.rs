@@ -37,6 +37,7 @@ mod membership_ops;
 mod past;
 mod peer;
 mod protocol;
+mod queue;
 mod read;
 mod receive;
 mod renewal;

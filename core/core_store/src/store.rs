@@ -28,4 +28,4 @@ pub use local_store::LocalStore;
 pub use past::Moment;
 pub use records::Write;
 pub use storage::{Storage, StorageError, StorageErrorKind};
-pub(crate) use validator::{Fork, Payloads, Staging, Trust, offered};
+pub(crate) use validator::{Fork, Payloads, Staged, Staging, Trust, offered};

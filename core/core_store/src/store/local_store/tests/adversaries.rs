@@ -139,6 +139,7 @@ impl<'a> Forgery<'a> {
             key: Some(key),
             authors,
             controls: vec![control],
+            chunk_len: crate::sync::ChunkLen::Short,
             events: vec![event],
             parents,
             stubs: self.stubs.clone(),
