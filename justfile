@@ -44,6 +44,10 @@ api *ARGS:
     cargo build
     scripts/schemathesis target/debug/terachat {{ARGS}}
 
+# MLS groups shared with another implementation's members (needs Node.js 20).
+mls:
+    scripts/mls-peer
+
 # Fuzz one target, or each in turn, for SECONDS (needs cargo-fuzz and the nightly toolchain).
 fuzz TARGET="all" SECONDS="60":
     scripts/fuzz {{TARGET}} {{SECONDS}}

@@ -19,8 +19,13 @@ const AIM: f64 = 50.0;
 /// How often each of two administrators demotes the other.
 const DUEL: u64 = 500;
 
+fn device_key(n: u32) -> DeviceKey {
+    let mut seed = *blake3::hash(&n.to_le_bytes()).as_bytes();
+    DeviceKey::from_seed(&Secret::take(&mut seed))
+}
+
 fn device(n: u32) -> DeviceId {
-    DeviceId(*blake3::hash(&n.to_le_bytes()).as_bytes())
+    device_key(n).id()
 }
 
 fn user(n: u32) -> DeviceKey {
@@ -29,7 +34,7 @@ fn user(n: u32) -> DeviceKey {
 }
 
 fn card(n: u32) -> Card {
-    Card::issue(&user(n), &format!("member {n}"), device(n))
+    Card::issue(&user(n), &format!("member {n}"), &device_key(n))
 }
 
 /// Events of several authors, each upon the heads that it is said to have seen.
@@ -47,7 +52,7 @@ impl Talk {
         let stamp = Stamp { lamport, author, seq: *seq };
         let hash = EventHash(*blake3::hash(&[&author.0[..], &seq.to_le_bytes()].concat()).as_bytes());
         let transaction = ControlTransaction(vec![op]);
-        self.events.push(ControlEvent { stamp, hash, parents, transaction, wall_ms: 0 });
+        self.events.push(ControlEvent { stamp, hash, parents, transaction, wall_ms: 0, vouched: true });
         hash
     }
 }

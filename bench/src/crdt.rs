@@ -101,6 +101,10 @@ fn beside(came: Came, talk: &Talk, sizes: &Sizes, ours: &own::Received, peers: &
         let what = format!("all but full text, {} flushes a sync, by CPU time", own::TOGETHER);
         figures.push(more(rate(&what, *together), &peers_rate));
     }
+    if let Some(backlog) = &ours.backlog {
+        let what = format!("all but full text, a backlog of {} flushes, by CPU time", talk.flushes.len());
+        figures.push(more(rate(&what, *backlog), &peers_rate));
+    }
     let disk = |len: u64| Spread::of([len as f64]);
     let saved = |peer: &Kept| peer.len as f64;
     figures.extend([

@@ -6,6 +6,7 @@ mod catchup;
 mod control;
 mod counting;
 mod crdt;
+mod groups;
 mod growth;
 mod identify;
 mod live;
@@ -52,6 +53,8 @@ enum Measure {
         identify: identify::Options,
         #[command(flatten)]
         growth: growth::Options,
+        #[command(flatten)]
+        groups: groups::Options,
     },
     /// A fresh device takes in the whole conversation.
     Catchup(catchup::Options),
@@ -67,6 +70,8 @@ enum Measure {
     Signatures,
     /// Control events are judged, in a row and at once.
     Control,
+    /// MLS groups of ten to ten thousand members, beside the bare library.
+    Groups(groups::Options),
     /// A talk with edits, reactions and pins, beside other CRDTs.
     Crdt(crdt::Options),
     /// Stores of ten thousand to a million events.
@@ -105,6 +110,7 @@ fn main() -> Result<()> {
         Measure::Identify(options) => show(on_one_core(|| identify::run(runs, options))?),
         Measure::Signatures => show(on_one_core(|| signatures::run(runs))?),
         Measure::Control => show(on_one_core(|| control::run(runs))?),
+        Measure::Groups(options) => show(on_one_core(|| groups::run(runs, options))?),
         measure => on_the_log(measure, &Workload::load(cli.records)?, runs, &mut show)?,
     }
     if cli.json {
@@ -135,7 +141,7 @@ fn on_the_log(
     // Two devices: both cores.
     let live = || live::run(workload);
     match measure {
-        Measure::All { catchup: first, open: second, identify: last, growth: sizes } => {
+        Measure::All { catchup: first, open: second, identify: last, growth: sizes, groups } => {
             show(catchup(first)?);
             show(open(second)?);
             show(live()?);
@@ -144,6 +150,7 @@ fn on_the_log(
             show(growth(sizes)?);
             show(on_one_core(|| signatures::run(runs))?);
             show(on_one_core(|| control::run(runs))?);
+            show(on_one_core(|| groups::run(runs, groups))?);
             show(on_one_core(|| identify::run(runs, last))?);
         }
         Measure::Catchup(options) => show(catchup(options)?),
@@ -152,7 +159,7 @@ fn on_the_log(
         Measure::Search => show(search()?),
         Measure::Crdt(options) => show(crdt(options)?),
         Measure::Growth(options) => show(growth(options)?),
-        Measure::Identify(_) | Measure::Signatures | Measure::Control => {}
+        Measure::Identify(_) | Measure::Signatures | Measure::Control | Measure::Groups(_) => {}
         Measure::OpenChild(_) | Measure::CrdtChild(_) | Measure::GrowthChild(_) => {}
     }
     Ok(())

@@ -74,7 +74,7 @@ pub(crate) fn empty_store(storage: Box<dyn Storage>, seed: u64) -> Result<LocalS
 /// The store's.
 pub(crate) fn found(store: &mut LocalStore, authors: &[String]) -> Result<(LogId, KeyId)> {
     let (owner, user) = (device(OWNER), seeded_key(b"user  ", OWNER));
-    let card = Card::issue(&user, "owner", owner.id());
+    let card = Card::issue(&user, "owner", &owner);
     let genesis = ControlOp::Genesis { name: "benchmark".to_owned(), owner: card, salt: [3; 16] };
     let space = store.found_space(&owner, genesis, 0, |space| {
         Ok(vec![LocalStore::epoch_secret_record(&space, &EventHash(space.0), &epoch_secret())])
@@ -85,7 +85,7 @@ pub(crate) fn found(store: &mut LocalStore, authors: &[String]) -> Result<(LogId
             // A nick may hold what a name may not.
             let name: String = name.chars().filter(|c| !c.is_control()).take(100).collect();
             let name = if name.trim().is_empty() { format!("author {n}") } else { name };
-            let card = Card::issue(&seeded_key(b"user  ", n), &name, device(n).id());
+            let card = Card::issue(&seeded_key(b"user  ", n), &name, &device(n));
             ControlOp::Admit { card, rank: Rank::MEMBER, key_package: Vec::new() }
         })
         .collect();

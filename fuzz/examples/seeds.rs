@@ -1,5 +1,6 @@
 //! Writes a few well-formed inputs for the targets that random bytes would take long to reach into `corpus/`:
 //! `cargo run --example seeds`.
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::{fs, io};
 use terachat_core_store::model::{
@@ -10,6 +11,7 @@ use terachat_core_store::query::search_index::SearchIndex;
 use terachat_core_store::sync::{Bundle, Frontier, Limits, encode_batch};
 use terachat_event::{DeviceId, DeviceKey, EventHash, EventRef, Header, Kind, UserId};
 use terachat_fuzz::{Counter, owner, pair, secret, world};
+use terachat_shard::{Code, Counts, NodeId, Shard, StripeId, StripeRecord, cut};
 use terachat_template::{Body, Consent, Embedding, Metadata, Minutiae, Opaque, Template, TemplateType};
 use terachat_vault::{PassphraseCost, seal_with_passphrase};
 
@@ -20,6 +22,7 @@ fn main() -> io::Result<()> {
     segments()?;
     frames()?;
     templates()?;
+    stripes()?;
     let cheap = PassphraseCost::INSECURE_FAST;
     let envelope =
         seal_with_passphrase(b"other", cheap, b"seed", &mut Counter::default()).map_err(io::Error::other)?;
@@ -30,6 +33,19 @@ fn put(target: &str, name: &str, bytes: &[u8]) -> io::Result<()> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
     fs::create_dir_all(&folder)?;
     fs::write(folder.join(name), bytes)
+}
+
+fn stripes() -> io::Result<()> {
+    let counts = Counts::new(3, 4).map_err(io::Error::other)?;
+    let (code, stripe) = (Code::new(counts), StripeId([7; 16]));
+    let mut shards = Vec::new();
+    for (index, payload) in counts.indices().zip(cut(&code, &[5; 1000]).map_err(io::Error::other)?) {
+        let shard = Shard::new(stripe, counts, index, &payload).map_err(io::Error::other)?;
+        put("shard", &index.to_string(), &shard.encode())?;
+        shards.push((shard.hash(), NonZeroU32::new(u32::from(index)).map(NodeId)));
+    }
+    let record = StripeRecord::new(stripe, counts, 1000, shards).map_err(io::Error::other)?;
+    put("stripe_record", "seven", &record.encode())
 }
 
 fn headers() -> io::Result<()> {
@@ -91,7 +107,7 @@ fn operations() -> io::Result<()> {
     for (n, op) in ops.iter().enumerate() {
         put("channel_op", &n.to_string(), &op.encode())?;
     }
-    let card = Card::issue(&DeviceKey::from_seed(&secret(2)), "Ada", owner().id());
+    let card = Card::issue(&DeviceKey::from_seed(&secret(2)), "Ada", &owner());
     let pin = Pin { channel: None, device: target.author, seq: 7, hash: EventHash([5; 32]) };
     let links = vec![EpochLink { commit: EventHash([2; 32]), sealed: vec![4; 48] }];
     let commit = GroupCommit {

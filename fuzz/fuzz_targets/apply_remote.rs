@@ -5,7 +5,7 @@ use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use std::cell::RefCell;
 use terachat_core_store::model::Skeleton;
-use terachat_core_store::sync::{Batch, BatchAuthor, BatchEvent, Bundle, Outcome};
+use terachat_core_store::sync::{Batch, BatchAuthor, BatchEvent, Bundle, ChunkLen, Outcome};
 use terachat_event::{DeviceId, DeviceKey, EventHash, Header, Kind, Step, chain_start};
 use terachat_fuzz::{Counter, World, owner, secret, world};
 
@@ -108,7 +108,9 @@ fn batch(world: &World, input: &Input) -> (Batch, Vec<Vec<u8>>) {
     let sealed = input.in_channel;
     let key = sealed.then_some(world.key);
     let controls = if sealed { vec![controls] } else { Vec::new() };
-    (Batch { log, key, authors, controls, events, parents, stubs: Vec::new(), skeletons }, payloads)
+    let chunk_len = ChunkLen::for_history(payloads.iter().map(Vec::len).sum());
+    let stubs = Vec::new();
+    (Batch { log, key, authors, controls, chunk_len, events, parents, stubs, skeletons }, payloads)
 }
 
 fn cut(batch: &Batch, payloads: &[Vec<u8>]) -> Vec<Vec<u8>> {

@@ -1,4 +1,9 @@
 //! What several fuzz targets share: fixed keys, repeatable entropy, and a small store to throw things at.
+pub mod groups;
+mod spoiled;
+
+pub use spoiled::Spoiled;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use terachat_client::Client;
 use terachat_client::api::{Answer, Place, Request, Status};
@@ -110,7 +115,7 @@ pub struct World {
 pub fn world(messages: u64) -> World {
     let files = Files::default();
     let (mut store, owner, user) = (store_on(files.clone()), owner(), DeviceKey::from_seed(&secret(2)));
-    let card = Card::issue(&user, "Ada", owner.id());
+    let card = Card::issue(&user, "Ada", &owner);
     let genesis = ControlOp::Genesis { name: "fuzz".to_owned(), owner: card, salt: [3; 16] };
     let writes =
         |space: SpaceId| Ok(vec![LocalStore::epoch_secret_record(&space, &EventHash(space.0), &secret(4))]);

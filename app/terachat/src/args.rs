@@ -6,9 +6,9 @@ mod store;
 mod vault;
 
 pub(crate) use command::{
-    BoardCommand, BundleCommand, Carried, CategoryCommand, ChannelCommand, Command, DemoArgs, FilterArgs,
-    ImportArgs, KeysCommand, ListenArgs, MemberCommand, ReadArgs, RoleCommand, SendArgs, SpaceCommand,
-    SyncArgs,
+    BoardCommand, BundleCommand, Carried, CategoryCommand, ChannelCommand, Command, DemoArgs, DeviceCommand,
+    FilterArgs, ImportArgs, KeysCommand, ListenArgs, MemberCommand, ReadArgs, RoleCommand, SendArgs,
+    SpaceCommand, SyncArgs,
 };
 pub(crate) use global::Global;
 pub(crate) use source::{CounterSpec, NewSource, RecoveryArgs, SourceArgs, SourceSpec};

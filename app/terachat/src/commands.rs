@@ -18,7 +18,8 @@ mod tell;
 mod vault;
 
 use crate::args::{
-    CategoryCommand, ChannelCommand, Cli, Command, Global, MemberCommand, RoleCommand, SpaceCommand,
+    CategoryCommand, ChannelCommand, Cli, Command, DeviceCommand, Global, MemberCommand, RoleCommand,
+    SpaceCommand,
 };
 use crate::demo;
 use crate::failure::Result;
@@ -72,6 +73,7 @@ fn on_home(home: &Home, global: &Global, command: Command, printer: &Printer) ->
         Command::Space(SpaceCommand::Rename { name }) => {
             Request::Arrange { space, change: Arrangement::RenameSpace { name } }
         }
+        Command::Space(SpaceCommand::Renew) => Request::Renew { space },
         Command::Channel(command) => channel(space, command),
         Command::Category(CategoryCommand::Create { name }) => {
             Request::Arrange { space, change: Arrangement::CreateCategory { name } }
@@ -82,6 +84,9 @@ fn on_home(home: &Home, global: &Global, command: Command, printer: &Printer) ->
         Command::Invite { card, rank } => Request::Invite { space, card, rank },
         Command::Join { invitation } => Request::Join { invitation },
         Command::Member(MemberCommand::Remove { member }) => Request::MemberRemove { space, member },
+        Command::Device(DeviceCommand::List { member }) => Request::DeviceList { space, member },
+        Command::Device(DeviceCommand::Add { card }) => Request::DeviceAdd { card },
+        Command::Device(DeviceCommand::Revoke { device }) => Request::DeviceRevoke { device },
         Command::Role(RoleCommand::Set { member, rank }) => Request::RoleSet { space, member, rank },
         Command::Send(args) => Request::Post { place, post: post::new(args)? },
         Command::Forum { tags, after, limit } => {
@@ -96,9 +101,11 @@ fn on_home(home: &Home, global: &Global, command: Command, printer: &Printer) ->
         Command::Delete { message } => Request::Delete { place, message },
         Command::React { message, emoji, remove } => Request::React { place, message, emoji, remove },
         Command::Pin { message, remove } => Request::Pin { place, message, remove },
-        Command::Search { query, limit } => Request::Search { place, query, limit: ask::count(limit) },
+        Command::Search { query, at, limit } => {
+            ask::at(at, Request::Search { place, query, limit: ask::count(limit) })
+        }
         Command::Log { why: Some(event), .. } => Request::Why { place, event },
-        Command::Log { limit, .. } => Request::Log { place, limit: ask::count(limit) },
+        Command::Log { at, limit, .. } => ask::at(at, Request::Log { place, limit: ask::count(limit) }),
         Command::Demo(_) | Command::Completions { .. } | Command::Man { .. } | Command::Vault(_) => {
             return Ok(());
         }

@@ -7,12 +7,15 @@ use crate::talk::{Speakers, Talk};
 use anyhow::{Result, ensure};
 use terachat_core_store::LocalStore;
 use terachat_core_store::store::storage::MemoryStorage;
-use terachat_core_store::sync::{Bundle, Limits, Standing};
+use terachat_core_store::sync::{Bundle, Limits, Outcome, Standing};
 use terachat_event::LogId;
 use terachat_host::Disk;
 
 /// Flushes that share a sync where they do.
 pub(super) const TOGETHER: usize = 64;
+
+/// Bundles taken from a queue at once: as many as a client takes.
+const QUEUED: usize = 1024;
 
 /// What is sent of a talk.
 pub(super) struct Sent {
@@ -28,6 +31,8 @@ pub(super) struct Received {
     texts: Vec<Took>,
     /// CPU seconds with shared syncs, where updates are many.
     pub(super) together: Option<Spread>,
+    /// CPU seconds where the flushes had waited.
+    pub(super) backlog: Option<Spread>,
     pub(super) log_len: u64,
 }
 
@@ -63,7 +68,8 @@ pub(super) fn send(talk: &Talk) -> Result<Sent> {
 /// # Errors
 /// The store's and the disk's.
 pub(super) fn receive(talk: &Talk, sent: &Sent, came: Came, runs: usize) -> Result<Received> {
-    let (mut applied, mut texts, mut together) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut applied, mut texts) = (Vec::new(), Vec::new());
+    let (mut together, mut backlog) = (Vec::new(), Vec::new());
     let mut last = None;
     for _ in 0..runs {
         let folder = tempfile::tempdir()?;
@@ -85,6 +91,12 @@ pub(super) fn receive(talk: &Talk, sent: &Sent, came: Came, runs: usize) -> Resu
             let (result, took) = time(|| take_flushes(&mut store, sent, TOGETHER));
             result?;
             together.push(took.cpu);
+            let folder = tempfile::tempdir()?;
+            let mut store = store_over(&sent.whole, Box::new(Disk::open(folder.path())?))?;
+            let (result, took) = time(|| take_backlog(&mut store, sent));
+            result?;
+            ensure!(store.len(&sent.whole.log) == talk.events, "events are missing");
+            backlog.push(took.cpu);
         }
     }
     let (mut store, folder) = last.expect("there is at least one run");
@@ -94,8 +106,8 @@ pub(super) fn receive(talk: &Talk, sent: &Sent, came: Came, runs: usize) -> Resu
     let len = crate::open::files(folder.path())?.iter().map(|(_, len)| len).sum();
     let save = vec![Took::default(); applied.len()];
     let kept = Kept::new((OWN, OWN), talk, (applied, save), (folder.path(), len), runs)?;
-    let together = (!together.is_empty()).then(|| Spread::of(together));
-    Ok(Received { kept, texts, together, log_len })
+    let some = |took: Vec<f64>| (!took.is_empty()).then(|| Spread::of(took));
+    Ok(Received { kept, texts, together: some(together), backlog: some(backlog), log_len })
 }
 
 /// Takes in flush after flush; `share` of them become durable together.
@@ -112,6 +124,21 @@ fn take_flushes(store: &mut LocalStore, sent: &Sent, share: usize) -> Result<()>
         }
         if share > 1 {
             store.flush()?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes in flushes that wait in a queue.
+fn take_backlog(store: &mut LocalStore, sent: &Sent) -> Result<()> {
+    for bytes in &sent.whole.control {
+        apply(store, &Bundle::decode(bytes, Limits::PEER)?)?;
+    }
+    for flushes in sent.flushes.chunks(QUEUED) {
+        let bundles =
+            flushes.iter().map(|bytes| Bundle::decode(bytes, Limits::PEER)).collect::<Result<Vec<_>, _>>()?;
+        for outcome in store.apply_backlog(&bundles) {
+            ensure!(matches!(outcome?, Outcome::Applied { known: 0, .. }), "a bundle was not taken whole");
         }
     }
     Ok(())

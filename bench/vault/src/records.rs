@@ -18,11 +18,14 @@ pub(crate) struct Options {
     /// Records in each store.
     #[arg(long, default_value_t = Self::default().records)]
     records: u64,
+    /// Only the stores whose names begin so, for a profiler: the vault's is `vault`. Without the vault nothing is compared.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { records: 100_000 }
+        Self { records: 100_000, only: Vec::new() }
     }
 }
 
@@ -42,7 +45,10 @@ struct Runs {
 
 pub(crate) fn run(options: &Options, runs: usize) -> Result<Vec<Figure>> {
     let folder = tempfile::tempdir()?;
-    let stores = stores::all(folder.path())?;
+    let mut stores = stores::all(folder.path())?;
+    if !options.only.is_empty() {
+        stores.retain(|(name, _)| options.only.iter().any(|only| name.starts_with(only.as_str())));
+    }
     let per_run = options.records / runs as u64 / GROUP as u64 * GROUP as u64;
     let mut groups: Vec<Runs> = stores.iter().map(|_| Runs::default()).collect();
     let mut singles: Vec<Runs> = stores.iter().map(|_| Runs::default()).collect();
@@ -173,7 +179,8 @@ fn of(verb: &str, names: &[&str], runs: &[Runs], per_run: u64) -> Vec<Figure> {
         _ => &[("bare fjall", 0.85), ("sled", 3.0), ("SQLCipher", 3.0)],
     };
     for (peer, bound) in aims {
-        let other = names.iter().position(|name| name == peer).map_or(f64::NAN, |at| rates[at].median);
+        let Some(at) = names.iter().position(|name| name == peer) else { continue };
+        let other = rates[at].median;
         let ratio = rates[0].median / other;
         figures.push(Figure::once("vault", format!("{verb}: over {peer}"), "x", ratio).at_least(*bound));
     }

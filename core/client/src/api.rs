@@ -20,5 +20,5 @@ pub use log::{CitedHead, DecidingEvent, EventLine, Why};
 pub use message::{AttachedFile, ForumPost, Hit, ImportRecord, Message, MessageFilter, NewPost};
 pub use place::Place;
 pub use request::Request;
-pub use status::{ChannelStatus, MemberStatus, SpaceStatus, Status};
+pub use status::{ChannelStatus, DeviceStatus, MemberStatus, SpaceStatus, Status};
 pub use terachat_core_store::model::Style;

@@ -111,7 +111,7 @@ impl Identity {
     }
 
     pub(crate) fn card(&self) -> Card {
-        Card::issue(&self.user, &self.name, self.device_id())
+        Card::issue(&self.user, &self.name, &self.device)
     }
 
     /// For a backup: with it another device can vouch that it is this user's.

@@ -53,6 +53,9 @@ impl Client {
             ControlOp::Genesis { name, owner, .. } => format!("founded {name}, owner {}", owner.name),
             ControlOp::Admit { card, rank, .. } => format!("admitted {} with rank {rank}", card.name),
             ControlOp::Remove { user, .. } => format!("removed {}", name(user)),
+            ControlOp::RevokeDevice { revocation, .. } => {
+                format!("revoked device {} of {}", revocation.device.short(), name(&revocation.user))
+            }
             ControlOp::SetRank { user, rank, .. } => format!("gave {} rank {rank}", name(user)),
             ControlOp::CreateChannel { name } => format!("created channel {name}"),
             ControlOp::CreateForum { name } => format!("created forum {name}"),

@@ -51,7 +51,15 @@ impl Client {
     /// the next call to this device; what the group itself refuses is told as an alarm.
     pub(crate) fn settle(&mut self, space: SpaceId) -> Result<bool, Error> {
         self.unsettled.remove(&space);
-        match self.settle_now(space) {
+        let settled = self.settle_now(space);
+        // What users said here of their devices holds elsewhere, too.
+        for other in self.concerned_by(&space) {
+            if let Err(error) = self.settle_now(other).and_then(|_| self.after_control(other)) {
+                self.unsettled.insert(other);
+                self.notices.push_back(Notice::Alarm { what: error.to_string() });
+            }
+        }
+        match settled {
             Err(error @ Error::Store(terachat_core_store::Error::Store(_))) => {
                 self.unsettled.insert(space);
                 Err(error)
@@ -84,7 +92,7 @@ impl Client {
     }
 
     fn settle_now(&mut self, space: SpaceId) -> Result<bool, Error> {
-        let mut opened = false;
+        let (mut opened, mut carried) = (false, BTreeSet::new());
         loop {
             opened |= self.process_commits(space)?;
             opened |= self.join_by_welcome(space)?;
@@ -99,7 +107,7 @@ impl Client {
             membership.current = epoch.filter(|_| member);
             membership.lingering.clear();
             self.prune(space, &chain)?;
-            if !self.reconcile(space)? {
+            if !self.carry_revocations(space, &mut carried)? && !self.reconcile(space)? {
                 return Ok(opened);
             }
             opened = true;

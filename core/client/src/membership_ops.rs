@@ -2,6 +2,7 @@
 use crate::api::{Answer, Notice};
 use crate::card::{InvitableCard, Invitation, Text};
 use crate::membership::{EPOCH_LABEL, group_record, seal_link};
+use crate::renewal::renewed_record;
 use crate::{Client, Error};
 use std::collections::{BTreeMap, BTreeSet};
 use terachat_core_store::LocalStore;
@@ -14,7 +15,7 @@ use terachat_vault::{Secret, SecretBytes};
 const INVITATIONS: &[u8] = b"invitation/";
 
 /// A commit ready to be part of a control event.
-struct Prepared {
+pub(crate) struct Prepared {
     op: ControlOp,
     next: Group,
 }
@@ -32,7 +33,15 @@ impl Client {
         if !invitable.card.is_genuine() {
             return Err(Error::Input("the card's user did not vouch for its device; ask for a fresh one"));
         }
-        self.require(&space, Right::Invite, "inviting takes rank 50")?;
+        let own = invitable.card.user == self.identity.user_id();
+        if !own {
+            self.require(&space, Right::Invite, "inviting takes rank 50")?;
+        }
+        if self.identity_log(&invitable.card.user).revokes(&invitable.card.device) {
+            return Err(Error::NotAllowed(
+                "its user revoked that device; a new profile has a key of its own, whose card may be admitted",
+            ));
+        }
         let key_package = KeyPackage::parse(&invitable.key_package)?;
         if key_package.device() != invitable.card.device.0 {
             return Err(Error::Input("the card's key package is another device's; ask for a fresh one"));
@@ -91,7 +100,7 @@ impl Client {
     pub(crate) fn member_remove(&mut self, space: Option<&str>, member: &str) -> Result<Answer, Error> {
         let space = self.space(space)?;
         let user = self.member(&space, member)?;
-        let remove = ControlOp::Remove { user, pins: self.pins(&space, &user) };
+        let remove = ControlOp::Remove { user, pins: self.pins(&space, &self.devices_of(&space, &user)) };
         self.permitted(&space, &remove)?;
         self.keeps_an_owner(&space, &user)?;
         let devices: Vec<[u8; 32]> =
@@ -120,7 +129,7 @@ impl Client {
         let space = self.space(space)?;
         let user = self.member(&space, member)?;
         let rank = Rank::new(rank).ok_or(Error::Input("a rank is 0 to 100"))?;
-        let set = ControlOp::SetRank { user, rank, pins: self.pins(&space, &user) };
+        let set = ControlOp::SetRank { user, rank, pins: self.pins(&space, &self.devices_of(&space, &user)) };
         self.permitted(&space, &set)?;
         if rank < Rank::OWNER {
             self.keeps_an_owner(&space, &user)?;
@@ -193,7 +202,16 @@ impl Client {
         if lingering.is_empty() && !closed {
             return Ok(());
         }
-        let prepared = self.prepare(space, &[], &lingering)?;
+        self.commit_removing(space, &lingering)
+    }
+
+    /// Makes a commit that changes nothing but this device's keys, and moves on to its epoch.
+    pub(crate) fn commit_anew(&mut self, space: SpaceId) -> Result<(), Error> {
+        self.commit_removing(space, &[])
+    }
+
+    fn commit_removing(&mut self, space: SpaceId, devices: &[[u8; 32]]) -> Result<(), Error> {
+        let prepared = self.prepare(space, &[], devices)?;
         self.publish_only(space, Vec::new(), prepared)?;
         self.settle(space)?;
         self.after_control(space)
@@ -222,6 +240,9 @@ impl Client {
                     ControlOp::Remove { user, .. }
                         if extra.iter().any(|device| state.devices.get(&DeviceId(*device)) == Some(user)) =>
                     {
+                        removed_by = Some(event.stamp.author);
+                    }
+                    ControlOp::RevokeDevice { revocation, .. } if extra.contains(&revocation.device.0) => {
                         removed_by = Some(event.stamp.author);
                     }
                     _ => {}
@@ -262,7 +283,7 @@ impl Client {
     }
 
     /// Computes a commit on the current epoch.
-    fn prepare(
+    pub(crate) fn prepare(
         &mut self,
         space: SpaceId,
         add: &[KeyPackage],
@@ -300,17 +321,17 @@ impl Client {
         Ok(())
     }
 
-    fn publish_only(
+    pub(crate) fn publish_only(
         &mut self,
         space: SpaceId,
         mut ops: Vec<ControlOp>,
         prepared: Prepared,
     ) -> Result<(), Error> {
         let Prepared { op, next } = prepared;
-        let trees: Vec<Write> = self.tree_records(&space, &next);
+        let mut writes: Vec<Write> = self.tree_records(&space, &next);
+        writes.push(renewed_record(&space, self.now_ms));
         ops.push(op);
         self.control(space, ops, |hash| {
-            let mut writes = trees;
             writes.push(group_record(&space, hash, &next));
             writes.push(LocalStore::epoch_secret_record(&space, hash, &next.epoch_secret(EPOCH_LABEL)));
             writes
@@ -343,9 +364,8 @@ impl Client {
         devices.filter(|(_, owner)| *owner == user).map(|(device, _)| *device).collect()
     }
 
-    /// Where the user's chains stand here: what a removal or demotion lets count.
-    fn pins(&self, space: &SpaceId, user: &UserId) -> Vec<Pin> {
-        let devices = self.devices_of(space, user);
+    /// Where the devices' chains stand here: what a removal, demotion or revocation lets count.
+    pub(crate) fn pins(&self, space: &SpaceId, devices: &[DeviceId]) -> Vec<Pin> {
         let logs = self.store.logs().into_iter().filter(|log| log.space == *space);
         let heads = logs.filter_map(|log: LogId| Some((log, self.store.frontier(&log)?)));
         heads

@@ -2,11 +2,12 @@
 use crate::api::Notice;
 use crate::heads::{Comparison, Told};
 use crate::protocol::Frame;
+use crate::queue::Received;
 use crate::{Client, Error};
 use std::collections::BTreeSet;
 use std::ops::Range;
 use terachat_core_store::Wait;
-use terachat_core_store::sync::{Bundle, Frontier, Limits, Outcome, Standing};
+use terachat_core_store::sync::{Bundle, Frontier, Limits, Outcome};
 use terachat_event::{DeviceId, Equivocation, LogId, SpaceId};
 
 /// Logs of which one peer's bundles may be remembered to wait.
@@ -34,8 +35,12 @@ impl Client {
         self.resume();
         let result = self.take_frame(peer, frame);
         self.check_in_sync(peer);
+        self.excuse(result)
+    }
+
+    /// Tells of what is no fault of a peer's: a disk that is full, writing that was stopped.
+    pub(crate) fn excuse(&mut self, result: Result<(), Error>) -> Result<(), Error> {
         match result {
-            // Neither is the peer's fault.
             Err(Error::Store(
                 error @ (terachat_core_store::Error::Store(_) | terachat_core_store::Error::Halted(_)),
             )) => {
@@ -46,7 +51,7 @@ impl Client {
         }
     }
 
-    fn take_frame(&mut self, peer: DeviceId, frame: Frame) -> Result<(), Error> {
+    pub(crate) fn take_frame(&mut self, peer: DeviceId, frame: Frame) -> Result<(), Error> {
         match frame {
             Frame::Hello { nonce, .. } => self.greet(peer, Some(nonce)),
             Frame::Spaces { tags } => self.recognise(peer, &tags)?,
@@ -158,28 +163,20 @@ impl Client {
         if !self.is_common(peer, &log.space) {
             return Ok(());
         }
-        let outcome = match self.store.apply_remote(&bundle) {
-            Err(error) if is_doubtful(&error) => return self.doubt(peer, log, error),
-            outcome => outcome?,
-        };
+        let refused = self.take_bundles(vec![Received { peer, more, bundle }]).pop();
+        refused.map_or(Ok(()), |(_, error)| Err(error))
+    }
+
+    /// What follows from a bundle that was not taken in.
+    pub(crate) fn took_not(
+        &mut self,
+        peer: DeviceId,
+        more: bool,
+        log: LogId,
+        outcome: Outcome,
+    ) -> Result<(), Error> {
         match outcome {
-            Outcome::Applied { new, .. } => {
-                self.waits_no_more(&log);
-                let root = self.store.frontier_root(&log).ok_or(Error::Frame("a bundle of no log"))?;
-                if let Some(state) = self.peers.get_mut(&peer) {
-                    let theirs = state.theirs.entry(log).or_insert_with(|| Standing::nothing(log));
-                    self.store.note_sent(theirs, &bundle.batch);
-                    // What was here already ends no waiting, so asking again would bring the same for ever.
-                    if !new.is_empty() {
-                        state.asked.remove(&log);
-                    }
-                }
-                self.tell(peer, &Frame::Ack { log, root });
-                if more {
-                    self.ask(peer, log);
-                }
-                self.arrived(log, new)?;
-            }
+            Outcome::Applied { .. } => {}
             Outcome::Waits(Wait::Frozen(device)) => {
                 // It does not know of the fork yet, or it would have left the chain out.
                 let proofs = self.store.proofs(&log.space).into_iter();
@@ -229,7 +226,12 @@ impl Client {
     /// Leaves aside what does not fit: its sender may stand on another branch of a chain that forked. Each shows the other
     /// where it stands, and whoever sees both branches has the proof. What it sent before it hears of that does not fit
     /// either.
-    fn doubt(&mut self, peer: DeviceId, log: LogId, error: terachat_core_store::Error) -> Result<(), Error> {
+    pub(crate) fn doubt(
+        &mut self,
+        peer: DeviceId,
+        log: LogId,
+        error: terachat_core_store::Error,
+    ) -> Result<(), Error> {
         let Some(state) = self.peers.get_mut(&peer) else { return Ok(()) };
         let doubts = state.doubted.entry(log).or_insert(0);
         *doubts += 1;
@@ -254,6 +256,13 @@ impl Client {
 
     /// What follows from new events: members, keys, notices, and news for other peers.
     pub(crate) fn arrived(&mut self, log: LogId, new: Range<u32>) -> Result<(), Error> {
+        self.arrived_in(log, &[new])
+    }
+
+    /// The same of events that came in several bundles, one behind the other.
+    pub(crate) fn arrived_in(&mut self, log: LogId, pieces: &[Range<u32>]) -> Result<(), Error> {
+        let whole = |pieces: &[Range<u32>]| Some(pieces.first()?.start..pieces.last()?.end);
+        let new = whole(pieces).unwrap_or_default();
         if new.is_empty() {
             return Ok(());
         }
@@ -274,12 +283,19 @@ impl Client {
             if opened {
                 self.opened(log.space)?;
             }
-        } else if new.len() <= NOTICES_MAX {
-            for event in self.store.event_refs(&log, new) {
-                self.notice(&log, &event)?;
+        } else {
+            pieces.iter().try_for_each(|piece| self.tell_of(&log, piece.clone()))?;
+        }
+        Ok(())
+    }
+
+    fn tell_of(&mut self, log: &LogId, new: Range<u32>) -> Result<(), Error> {
+        if new.len() <= NOTICES_MAX {
+            for event in self.store.event_refs(log, new) {
+                self.notice(log, &event)?;
             }
         } else {
-            let what = format!("{} messages arrived in {}", new.len(), self.channel_name(&log));
+            let what = format!("{} messages arrived in {}", new.len(), self.channel_name(log));
             self.notices.push_back(Notice::Space { space: log.space.to_string(), what });
         }
         Ok(())

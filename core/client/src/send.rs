@@ -97,6 +97,7 @@ impl Client {
     pub(crate) fn post_all(&mut self, log: LogId, ops: &[ChannelOp<'_>]) -> Result<Vec<EventRef>, Error> {
         self.require(&log.space, Right::Send, "writing takes rank 1, in a space this user is a member of")?;
         self.see_out(log.space)?;
+        self.renew_if_due(log.space)?;
         let key = self.epoch(&log.space)?;
         self.before_signing()?;
         let events = self.store.post(&self.identity.device, log, key, self.now_ms, ops)?;

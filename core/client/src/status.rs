@@ -53,7 +53,7 @@ impl Client {
                 devices: state
                     .devices
                     .iter()
-                    .filter(|(_, owner)| *owner == user)
+                    .filter(|(device, owner)| *owner == user && state.member_of(device).is_some())
                     .map(|(device, _)| device.to_string())
                     .collect(),
             })

@@ -2,10 +2,13 @@
 mod arrange;
 mod backup;
 mod board;
+mod devices;
 mod filters;
 mod guard;
 mod heads;
+mod past;
 mod posts;
+mod renewal;
 mod search;
 mod simulation;
 

@@ -129,6 +129,7 @@ fn role(role: Role, reason: Reason) -> (&'static str, String) {
 /// What decided between two removals or demotions.
 fn by(precedence: Precedence) -> String {
     match precedence {
+        Precedence::UsersWord => "the user's own word on a device of the user".to_owned(),
         Precedence::Rank { held, gave_way } => format!("rank: {held} against {gave_way}"),
         Precedence::Seniority { .. } => {
             "seniority: equal ranks, but its author was admitted earlier".to_owned()

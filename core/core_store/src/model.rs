@@ -5,6 +5,7 @@ mod channel;
 mod channel_op;
 mod control_op;
 mod extras;
+mod identity_log;
 mod identity_meta;
 mod mls_state;
 mod outline;
@@ -19,11 +20,12 @@ pub(crate) use authority::{Forks, Written};
 pub(crate) use channel::Surroundings;
 pub use channel::{ChannelState, MessageState, Thread};
 pub use channel_op::{BODY_LEN_MAX, ChannelOp, EMOJI_LEN_MAX, Imported, Post};
-pub use control_op::{ControlOp, ControlTransaction, EpochLink, GroupCommit, Pin};
+pub use control_op::{ControlOp, ControlTransaction, EpochLink, GroupCommit, Pin, vouched};
 pub use extras::{
     ATTACHMENTS_MAX, Attachment, Extras, Heading, MENTIONS_MAX, Mention, TAG_CHARS_MAX, TAGS_MAX,
     TITLE_CHARS_MAX,
 };
+pub use identity_log::{IdentityLog, Revocation};
 pub use identity_meta::Card;
 pub use mls_state::EpochKey;
 pub use outline::{Category, CategoryId, Channel, ChannelKind, Named, Outline, TOPIC_CHARS_MAX};
@@ -31,6 +33,6 @@ pub use roles::{Rank, Right};
 pub(crate) use skeleton::Bones;
 pub use skeleton::Skeleton;
 pub(crate) use space::same_user;
-pub use space::{Member, SpaceState};
+pub use space::{Member, Revoked, SpaceState};
 pub use style::Style;
 pub use timeline::Timeline;

@@ -12,6 +12,7 @@ mod errors;
 pub(crate) mod index;
 mod keyring;
 mod local_store;
+mod past;
 mod records;
 mod snapshot;
 pub(crate) mod space_logs;
@@ -24,6 +25,7 @@ pub use commit_log::{Block, BlockRef, CommitLog, LogOptions, Recovered, Snapshot
 pub(crate) use compress::{compress, decompress, level_for};
 pub use errors::Error;
 pub use local_store::LocalStore;
+pub use past::Moment;
 pub use records::Write;
 pub use storage::{Storage, StorageError, StorageErrorKind};
-pub(crate) use validator::{Fork, Payloads, Staging, Trust, offered};
+pub(crate) use validator::{Fork, Payloads, Staged, Staging, Trust, offered};

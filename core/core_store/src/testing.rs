@@ -60,7 +60,7 @@ impl Device {
     }
 
     pub(crate) fn card(&self) -> Card {
-        Card::issue(&self.user, &self.name, self.id())
+        Card::issue(&self.user, &self.name, &self.key)
     }
 
     fn now(&mut self) -> u64 {

@@ -19,4 +19,4 @@ pub use equivocation::{Branch, Equivocation, STEPS_MAX, Step};
 pub use error::Error;
 pub use header::{CONTROL_HEADS_MAX, Header, Kind, PARENTS_MAX, PAYLOAD_LEN_MAX, VERSION};
 pub use ids::{ChannelId, DeviceId, EventHash, EventRef, LogId, SpaceId, UserId};
-pub use signature::{DeviceKey, SignedHead, verify, verify_heads};
+pub use signature::{DeviceKey, SignedHead, Statement, verify, verify_all, verify_heads};

@@ -53,6 +53,39 @@ pub fn verify(signer: &[u8; 32], context: &str, bytes: &[u8], signature: &[u8; 6
         .is_ok()
 }
 
+/// What [`verify_all`] checks: one signature by [`DeviceKey::sign`], with its signer, purpose and content.
+#[derive(Debug, Clone, Copy)]
+pub struct Statement<'a> {
+    /// The signer's public key.
+    pub signer: [u8; 32],
+    /// What it is for.
+    pub context: &'a str,
+    /// What was signed.
+    pub bytes: &'a [u8],
+    /// The signature.
+    pub signature: [u8; 64],
+}
+
+impl Statement<'_> {
+    fn signed(&self) -> Signed<96> {
+        let mut hashed = [0; _];
+        hashed[..32].copy_from_slice(&self.signature[..32]);
+        hashed[32..64].copy_from_slice(&self.signer);
+        hashed[64..].copy_from_slice(&blake3::derive_key(self.context, self.bytes));
+        let s = *self.signature.last_chunk().expect("the second half of 64 bytes");
+        Signed { hashed, s }
+    }
+}
+
+/// Checks many of [`verify`]'s kind together and returns the positions of those that do not verify, ascending.
+pub fn verify_all(statements: &[Statement<'_>]) -> Vec<usize> {
+    let together = |part: &[Statement<'_>]| {
+        batch_verify::verify(&part.iter().map(Statement::signed).collect::<Vec<_>>())
+    };
+    let alone = |it: &Statement<'_>| verify(&it.signer, it.context, it.bytes, &it.signature);
+    find_bad(statements, &together, &alone)
+}
+
 /// An author's signature on the event `seq` of its chain, which covers all before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SignedHead {
@@ -90,31 +123,40 @@ impl SignedHead {
 /// Honest heads cost a small part of single checks. Of a batch that holds a bad one, ever smaller parts are checked
 /// together, and in the end single heads: a refusal is always the verdict on one alone.
 pub fn verify_heads(log: &LogId, heads: &[(DeviceId, SignedHead)]) -> Vec<usize> {
+    let together = |part: &[(DeviceId, SignedHead)]| {
+        batch_verify::verify(&part.iter().map(|(author, head)| head.signed(log, author)).collect::<Vec<_>>())
+    };
+    find_bad(heads, &together, &|(author, head)| head.verify(log, author).is_ok())
+}
+
+/// Positions of the bad ones, by checks of many `together` and of one `alone`, which agree.
+fn find_bad<T>(all: &[T], together: &dyn Fn(&[T]) -> bool, alone: &dyn Fn(&T) -> bool) -> Vec<usize> {
     let mut bad = Vec::new();
-    for (n, part) in heads.chunks(BATCH_LEN).enumerate() {
-        find_bad(log, part, n * BATCH_LEN, &mut bad);
+    for (n, part) in all.chunks(BATCH_LEN).enumerate() {
+        find_bad_in(part, n * BATCH_LEN, together, alone, &mut bad);
     }
     bad
 }
 
-/// Appends the positions of the bad ones among `heads`, the first of which stands at `start`.
-fn find_bad(log: &LogId, heads: &[(DeviceId, SignedHead)], start: usize, bad: &mut Vec<usize>) {
-    if heads.len() > 1 && verify_together(log, heads) {
+/// Appends the positions of the bad ones of a part, the first of which stands at `start`.
+fn find_bad_in<T>(
+    part: &[T],
+    start: usize,
+    together: &dyn Fn(&[T]) -> bool,
+    alone: &dyn Fn(&T) -> bool,
+    bad: &mut Vec<usize>,
+) {
+    if part.len() > 1 && together(part) {
         return;
     }
-    if heads.len() > FEW {
-        let (left, right) = heads.split_at(heads.len() / 2);
-        find_bad(log, left, start, bad);
-        find_bad(log, right, start + left.len(), bad);
+    if part.len() > FEW {
+        let (left, right) = part.split_at(part.len() / 2);
+        find_bad_in(left, start, together, alone, bad);
+        find_bad_in(right, start + left.len(), together, alone, bad);
     } else {
-        let singly = heads.iter().enumerate().filter(|(_, (author, head))| head.verify(log, author).is_err());
+        let singly = part.iter().enumerate().filter(|(_, one)| !alone(one));
         bad.extend(singly.map(|(at, _)| start + at));
     }
-}
-
-fn verify_together(log: &LogId, heads: &[(DeviceId, SignedHead)]) -> bool {
-    let batch: Vec<_> = heads.iter().map(|(author, head)| head.signed(log, author)).collect();
-    batch_verify::verify(&batch)
 }
 
 fn message(log: &LogId, author: &DeviceId, seq: u64, hash: &EventHash) -> [u8; MESSAGE_LEN] {
@@ -164,6 +206,27 @@ mod tests {
         assert_eq!(SignedHead { hash: EventHash([3; 32]), ..head }.verify(&log, &me), wrong);
         assert!(SignedHead { seq: 8, ..head }.verify(&log, &me).is_err());
         assert!(head.verify(&log, &key(2).id()).is_err());
+    }
+
+    #[test]
+    fn forged_statements_are_found_among_true_ones() {
+        let bodies: Vec<Vec<u8>> = (0..60_u8).map(|n| vec![n; usize::from(n)]).collect();
+        let mut all: Vec<Statement<'_>> = (0_u8..)
+            .zip(&bodies)
+            .map(|(n, bytes)| {
+                let (key, context) = (key(n + 1), if n % 2 == 0 { "test even" } else { "test odd" });
+                Statement { signer: key.id().0, context, bytes, signature: key.sign(context, bytes) }
+            })
+            .collect();
+        assert_eq!(verify_all(&[]), []);
+        assert_eq!(verify_all(&all[7..8]), []);
+        assert_eq!(verify_all(&all), []);
+        all[3].context = "test even";
+        all[20].bytes = &bodies[21];
+        all[41].signature[40] ^= 1;
+        all[59].signer = all[58].signer;
+        assert_eq!(verify_all(&all), [3, 20, 41, 59]);
+        assert_eq!(verify_all(&all[3..4]), [0]);
     }
 
     /// Two batches, and halves of halves of them.

@@ -49,6 +49,10 @@
 //! refused, so that no two replicas disagree by the clock; withdrawing a key package is the caller's business
 //! (the identity log, the publisher). The library also runs wide commits on its thread pool.
 //!
+//! # Other implementations
+//! `tests/interop.rs` shares groups with the bare library and its own cryptography, `tests/ts_mls.rs` with ts-mls in
+//! Node, both ways. Whoever wants in has to know what is fixed above.
+//!
 //! # WebAssembly
 //! Compiles for `wasm32-unknown-unknown` in a JavaScript host without flags: the library takes its clock from
 //! there. No `getrandom` backend is ever called.

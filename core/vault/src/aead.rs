@@ -89,19 +89,31 @@ pub fn seal_once(
     aad: &[u8],
     buffer: &mut Vec<u8>,
 ) {
-    let tag = seal_once_detached(algorithm, key, nonce, aad, buffer);
+    let tag = burnt_once(algorithm, || imp::seal_once(algorithm, key.expose_secret(), nonce, aad, buffer));
     append(buffer, &tag);
 }
 
-/// Seals a part of a buffer in place, with a key that is used this once, and gives the tag.
-pub(crate) fn seal_once_detached(
+/// Seals a part of a buffer in place and gives the tag. For callers that burn the stack themselves, [`AEAD_KEY_DEPTH`]
+/// deep.
+pub(crate) fn seal_once_unburnt(
     algorithm: Algorithm,
-    key: &Secret<32>,
+    key: &[u8; 32],
     nonce: &[u8; NONCE_LEN],
     aad: &[u8],
     buffer: &mut [u8],
 ) -> [u8; TAG_LEN] {
-    burnt_once(algorithm, || imp::seal_once(algorithm, key.expose_secret(), nonce, aad, buffer))
+    imp::seal_once(algorithm, key, nonce, aad, buffer)
+}
+
+/// The same for opening; gives the plaintext's length.
+pub(crate) fn open_once_unburnt(
+    algorithm: Algorithm,
+    key: &[u8; 32],
+    nonce: &[u8; NONCE_LEN],
+    aad: &[u8],
+    sealed: &mut [u8],
+) -> Result<usize, Error> {
+    imp::open_once(algorithm, key, nonce, aad, sealed)
 }
 
 /// Opens `sealed` (ciphertext and tag) in place, with a key that is used this once, and returns the plaintext's

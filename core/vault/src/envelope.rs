@@ -1,14 +1,28 @@
 //! The committing envelope that records, key pages and keyrings are sealed in: `docs/format/envelope.md`.
-use crate::aead::{open_secret_once, seal_once_detached};
-use crate::memory::{self, burn_after};
+use crate::aead::{open_once_unburnt, seal_once_unburnt};
+use crate::memory::{AEAD_KEY_DEPTH, burn_after};
 use crate::{Algorithm, Entropy, Error, NONCE_LEN, Secret, SecretBytes, TAG_LEN};
 
 /// Bytes of the random salt from which an envelope's key and nonce are derived.
 const SALT_LEN: usize = 24;
 /// Bytes of the key commitment: 32, so that finding two keys for one envelope costs 2^128.
 const COMMITMENT_LEN: usize = 32;
+/// Bytes between the prefix and the plaintext.
+pub(crate) const HEAD_LEN: usize = SALT_LEN + COMMITMENT_LEN;
 /// Bytes by which an envelope is longer than its prefix and plaintext.
-pub(crate) const OVERHEAD: usize = SALT_LEN + COMMITMENT_LEN + TAG_LEN;
+pub(crate) const OVERHEAD: usize = HEAD_LEN + TAG_LEN;
+
+/// Where the key of an envelope comes from: a key that is there, or one that is derived where it is used.
+pub(crate) trait EnvelopeKey {
+    /// Hands the key out. What is derived for it stays on the stack below the caller, who burns it.
+    fn with_key<R>(&self, work: impl FnOnce(&[u8; 32]) -> R) -> R;
+}
+
+impl EnvelopeKey for Secret<32> {
+    fn with_key<R>(&self, work: impl FnOnce(&[u8; 32]) -> R) -> R {
+        work(self.expose_secret())
+    }
+}
 
 /// Seals `plaintext` under a key used only for envelopes.
 ///
@@ -16,23 +30,40 @@ pub(crate) const OVERHEAD: usize = SALT_LEN + COMMITMENT_LEN + TAG_LEN;
 /// know before opening. `aad` is bound and not written.
 pub(crate) fn seal(
     algorithm: Algorithm,
-    key: &Secret<32>,
+    key: &impl EnvelopeKey,
     prefix: &[u8],
     aad: &[u8],
     plaintext: &[u8],
     entropy: &mut dyn Entropy,
 ) -> Vec<u8> {
-    let body = prefix.len() + SALT_LEN + COMMITMENT_LEN;
-    let mut out = Vec::with_capacity(body + plaintext.len() + TAG_LEN);
-    out.extend_from_slice(prefix);
-    out.resize(body, 0);
-    entropy.fill(&mut out[prefix.len()..prefix.len() + SALT_LEN]);
-    let once = derive(key, &out[..prefix.len() + SALT_LEN]);
-    out[prefix.len() + SALT_LEN..].copy_from_slice(&once.commitment);
+    let mut out = Vec::with_capacity(plaintext.len() + prefix.len() + OVERHEAD);
+    out.resize(prefix.len() + HEAD_LEN, 0);
     out.extend_from_slice(plaintext);
-    let tag = seal_once_detached(algorithm, &once.key, &once.nonce, aad, &mut out[body..]);
-    out.extend_from_slice(&tag);
+    out.resize(out.len() + TAG_LEN, 0);
+    seal_in_place(algorithm, key, prefix, aad, &mut out, entropy);
     out
+}
+
+/// Seals in place what `out` holds: room for the prefix and for [`HEAD_LEN`] bytes, the plaintext, room for the tag.
+pub(crate) fn seal_in_place(
+    algorithm: Algorithm,
+    key: &impl EnvelopeKey,
+    prefix: &[u8],
+    aad: &[u8],
+    out: &mut [u8],
+    entropy: &mut dyn Entropy,
+) {
+    let (head, body) = out.split_at_mut(prefix.len() + HEAD_LEN);
+    let (body, tag) = body.split_at_mut(body.len() - TAG_LEN);
+    let (salted, commitment) = head.split_at_mut(prefix.len() + SALT_LEN);
+    salted[..prefix.len()].copy_from_slice(prefix);
+    entropy.fill(&mut salted[prefix.len()..]);
+    // One burning for all that is below: the key where it is derived, this envelope's own, the cipher's tables.
+    burn_after::<{ AEAD_KEY_DEPTH }, _>(|| {
+        let once = Once::derive(key, salted);
+        commitment.copy_from_slice(&once.commitment);
+        tag.copy_from_slice(&seal_once_unburnt(algorithm, &once.key, &once.nonce, aad, body));
+    });
 }
 
 /// Opens an envelope whose first `prefix_len` bytes are its prefix, and returns the plaintext, which at
@@ -42,7 +73,7 @@ pub(crate) fn seal(
 /// [`Error::Envelope`] when it is too short to be one; [`Error::Open`] for another key, other bytes or another `aad`.
 pub(crate) fn open(
     algorithm: Algorithm,
-    key: &Secret<32>,
+    key: &impl EnvelopeKey,
     prefix_len: usize,
     aad: &[u8],
     envelope: &[u8],
@@ -54,34 +85,40 @@ pub(crate) fn open(
     if sealed.len() < TAG_LEN {
         return Err(Error::Envelope("it is cut short"));
     }
-    let once = derive(key, salted);
-    // The hash type compares in constant time.
-    if blake3::Hash::from_bytes(once.commitment) != *commitment {
-        return Err(Error::Open);
-    }
-    open_secret_once(algorithm, &once.key, &once.nonce, aad, sealed)
+    let mut plaintext = SecretBytes::copy_from(sealed);
+    let len = burn_after::<{ AEAD_KEY_DEPTH }, _>(|| {
+        let once = Once::derive(key, salted);
+        // The hash type compares in constant time.
+        if blake3::Hash::from_bytes(once.commitment) != *commitment {
+            return Err(Error::Open);
+        }
+        open_once_unburnt(algorithm, &once.key, &once.nonce, aad, plaintext.bytes_mut())
+    })?;
+    plaintext.truncate(len);
+    Ok(plaintext)
 }
 
+/// Lives on the stack, in a frame that is burnt.
 struct Once {
-    key: Secret<32>,
+    key: [u8; 32],
     nonce: [u8; NONCE_LEN],
     commitment: [u8; COMMITMENT_LEN],
 }
 
-/// Key, nonce and commitment of the one envelope that begins with `salted` (prefix and salt).
-fn derive(key: &Secret<32>, salted: &[u8]) -> Once {
-    let (mut nonce, mut commitment) = ([0; NONCE_LEN], [0; COMMITMENT_LEN]);
-    let key = Secret::generate(|out| {
-        burn_after::<{ memory::HASH_CHUNK_DEPTH }, _>(|| {
-            let mut hasher = blake3::Hasher::new_keyed(key.expose_secret());
+impl Once {
+    /// Key, nonce and commitment of the one envelope that begins with `salted` (prefix and salt).
+    fn derive(key: &impl EnvelopeKey, salted: &[u8]) -> Self {
+        let mut once = Self { key: [0; 32], nonce: [0; NONCE_LEN], commitment: [0; COMMITMENT_LEN] };
+        key.with_key(|key| {
+            let mut hasher = blake3::Hasher::new_keyed(key);
             hasher.update(salted);
             let mut stream = hasher.finalize_xof();
-            stream.fill(out);
-            stream.fill(&mut commitment);
-            stream.fill(&mut nonce);
+            stream.fill(&mut once.key);
+            stream.fill(&mut once.commitment);
+            stream.fill(&mut once.nonce);
         });
-    });
-    Once { key, nonce, commitment }
+        once
+    }
 }
 
 #[cfg(test)]

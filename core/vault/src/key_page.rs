@@ -1,5 +1,7 @@
 //! A page of record keys, and how one of them is destroyed. `docs/format/key-page.md`.
+use crate::envelope::EnvelopeKey;
 use crate::memory::{HASH_CHUNK_DEPTH, burn_after};
+use crate::record::{self, RecordAddress, RecordHeader};
 use crate::{Algorithm, Entropy, Error, Secret, SecretBytes, envelope};
 
 /// Record keys in a page.
@@ -68,15 +70,58 @@ impl KeyPage {
 
     /// The key of a slot; `None` when it was destroyed.
     pub fn key(&self, slot: u16) -> Option<Secret<32>> {
+        let key = self.slot(slot)?;
+        Some(Secret::generate(|out| {
+            burn_after::<HASH_CHUNK_DEPTH, _>(|| key.with_key(|key| out.copy_from_slice(key)));
+        }))
+    }
+
+    /// Seals one version of a record under the key of the slot that `header` names: as [`crate::seal_record`] with
+    /// [`KeyPage::key`], and the same bytes, but in place and without a copy of the key. `buffer` holds room for
+    /// [`crate::RECORD_HEAD_LEN`] bytes, the plaintext, and room for [`crate::TAG_LEN`] bytes. `false`, and nothing is changed,
+    /// when the slot's key was destroyed.
+    ///
+    /// # Panics
+    /// When `buffer` is shorter than [`crate::RECORD_OVERHEAD`].
+    #[must_use]
+    pub fn seal_record(
+        &self,
+        header: &RecordHeader,
+        address: &RecordAddress,
+        buffer: &mut [u8],
+        entropy: &mut dyn Entropy,
+    ) -> bool {
+        let key = self.slot(header.key.slot);
+        key.is_some_and(|key| {
+            record::seal_in_place(&key, header, address, buffer, entropy);
+            true
+        })
+    }
+
+    /// Opens a record that belongs at `address` with the key of its slot: as [`crate::open_record`] with [`KeyPage::key`].
+    /// `None` when that key was destroyed.
+    ///
+    /// # Errors
+    /// As [`crate::open_record`].
+    pub fn open_record(
+        &self,
+        header: &RecordHeader,
+        address: &RecordAddress,
+        sealed: &[u8],
+    ) -> Option<Result<SecretBytes, Error>> {
+        let key = self.slot(header.key.slot)?;
+        Some(record::open_under(&key, header, address, sealed))
+    }
+
+    fn slot(&self, slot: u16) -> Option<SlotKey<'_>> {
         if slot >= KEY_PAGE_SLOTS {
             return None;
         }
         match &self.0 {
-            Keys::Whole(seed) => Some(slot_key(seed, slot)),
+            Keys::Whole(seed) => Some(SlotKey::Of(seed, slot)),
             Keys::Punctured { left, slots, .. } => {
                 let at = position(left, slot)? * 32;
-                let bytes = &slots.expose_secret()[at..at + 32];
-                Some(Secret::generate(|key| key.copy_from_slice(bytes)))
+                slots.expose_secret()[at..].first_chunk().map(SlotKey::Is)
             }
         }
     }
@@ -224,15 +269,25 @@ fn check_prefix(bytes: &[u8], prefix: [u8; 4]) -> Result<(), Error> {
     if bytes.starts_with(&prefix) { Ok(()) } else { Err(Error::Envelope("not a key page of this version")) }
 }
 
-fn slot_key(seed: &Secret<32>, slot: u16) -> Secret<32> {
-    Secret::generate(|key| {
-        burn_after::<HASH_CHUNK_DEPTH, _>(|| {
-            let mut hasher = blake3::Hasher::new_keyed(seed.expose_secret());
-            hasher.update(SLOT_CONTEXT);
-            hasher.update(&slot.to_le_bytes());
-            hasher.finalize_xof().fill(key);
-        });
-    })
+/// The key of a slot that is there.
+enum SlotKey<'a> {
+    Is(&'a [u8; 32]),
+    /// It follows from the page's seed.
+    Of(&'a Secret<32>, u16),
+}
+
+impl EnvelopeKey for SlotKey<'_> {
+    fn with_key<R>(&self, work: impl FnOnce(&[u8; 32]) -> R) -> R {
+        match self {
+            Self::Is(key) => work(key),
+            Self::Of(seed, slot) => {
+                let mut input = [0; SLOT_CONTEXT.len() + 2];
+                input[..SLOT_CONTEXT.len()].copy_from_slice(SLOT_CONTEXT);
+                input[SLOT_CONTEXT.len()..].copy_from_slice(&slot.to_le_bytes());
+                work(blake3::keyed_hash(seed.expose_secret(), &input).as_bytes())
+            }
+        }
+    }
 }
 
 /// How many keys stand before that of `slot`; `None` when the slot has none.
@@ -301,6 +356,40 @@ mod tests {
             prop_assert!(KeyPage::open(CIPHER, &root(0), &ADDRESS, &sealed).is_err());
             sealed.slots = None;
             prop_assert!(KeyPage::open(CIPHER, &root(0), &ADDRESS, &sealed).is_err());
+        }
+    }
+
+    /// Under the page, with its key or after it was punctured, a record is what it is with the slot's key in one's hands.
+    #[test]
+    fn records_are_sealed_and_opened_without_taking_the_key_out() {
+        use crate::record::{RECORD_HEAD_LEN, RECORD_OVERHEAD, RecordKeyId, open_record, seal_record};
+        let at = RecordAddress { collection: [1; 16], record: [2; 16], version: 3 };
+        let whole = KeyPage::generate(&mut Counting(0));
+        let punctured = whole.puncture(&[7], &mut Counting(100));
+        for (page, algorithm) in [(&whole, Algorithm::Aes256Gcm), (&punctured, CIPHER)] {
+            for slot in [0, 6, 255] {
+                let id = RecordKeyId { generation: 2, page: 3, slot };
+                let header = RecordHeader { algorithm, compressed: false, key: id };
+                let expected =
+                    seal_record(&page.key(slot).unwrap(), &header, &at, b"a face", &mut Counting(7));
+                let mut sealed = vec![9; RECORD_OVERHEAD + 6];
+                sealed[RECORD_HEAD_LEN..RECORD_HEAD_LEN + 6].copy_from_slice(b"a face");
+                assert!(page.seal_record(&header, &at, &mut sealed, &mut Counting(7)));
+                assert_eq!(sealed, expected);
+                let opened = page.open_record(&header, &at, &sealed).unwrap().unwrap();
+                assert_eq!(opened.expose_secret(), b"a face");
+                assert!(open_record(&whole.key(slot).unwrap(), &at, &sealed).is_ok());
+                let other = RecordAddress { version: 4, ..at };
+                assert_eq!(page.open_record(&header, &other, &sealed).unwrap().err(), Some(Error::Open));
+            }
+        }
+        for slot in [7, 256] {
+            let id = RecordKeyId { generation: 2, page: 3, slot };
+            let header = RecordHeader { algorithm: CIPHER, compressed: false, key: id };
+            let mut room = [9; RECORD_OVERHEAD];
+            assert!(!punctured.seal_record(&header, &at, &mut room, &mut Counting(7)));
+            assert_eq!(room, [9; RECORD_OVERHEAD], "nothing is changed");
+            assert!(punctured.open_record(&header, &at, &room).is_none());
         }
     }
 

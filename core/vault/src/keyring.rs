@@ -2,7 +2,7 @@
 mod body;
 mod collection;
 
-use crate::memory::{HASH_DEPTH, burn_after};
+use crate::memory::{HASH_CHUNK_DEPTH, HASH_DEPTH, burn_after};
 use crate::{Algorithm, Entropy, Error, MasterKeySource, Secret, SourceError, SourceKind, envelope};
 pub use collection::{CollectionKeys, Dek};
 use std::collections::BTreeMap;
@@ -88,6 +88,44 @@ impl Guards {
     }
 }
 
+/// Makes blinded ids: [`Keyring::blinder`].
+pub struct Blinder(Secret<32>);
+
+impl Blinder {
+    /// As [`Keyring::blind`].
+    pub fn blind(&self, domain: &[u8], name: &[u8]) -> [u8; 16] {
+        blind(&self.0, domain, name)
+    }
+}
+
+/// Longest name that is hashed as one chunk and without a hasher.
+const SHORT_LEN: usize = 320;
+
+fn blind(key: &Secret<32>, domain: &[u8], name: &[u8]) -> [u8; 16] {
+    let len = (domain.len() as u64).to_le_bytes();
+    let all = len.len() + domain.len() + name.len();
+    if all <= SHORT_LEN {
+        let mut input = [0; SHORT_LEN];
+        let mut at = 0;
+        for part in [&len[..], domain, name] {
+            input[at..at + part.len()].copy_from_slice(part);
+            at += part.len();
+        }
+        return burn_after::<HASH_CHUNK_DEPTH, _>(|| {
+            half(blake3::keyed_hash(key.expose_secret(), &input[..all]).as_bytes())
+        });
+    }
+    burn_after::<HASH_DEPTH, _>(|| {
+        let mut hasher = blake3::Hasher::new_keyed(key.expose_secret());
+        hasher.update(&len).update(domain).update(name);
+        half(hasher.finalize().as_bytes())
+    })
+}
+
+fn half(hash: &[u8; 32]) -> [u8; 16] {
+    std::array::from_fn(|i| hash[i])
+}
+
 impl Keyring {
     /// The keyring of a new vault with a name for people. It can be sealed once it has a source ([`Keyring::guard`]).
     ///
@@ -166,15 +204,12 @@ impl Keyring {
 
     /// The id under which something with this name is kept: a keyed hash, so that the store shows no names.
     pub fn blind(&self, domain: &[u8], name: &[u8]) -> [u8; 16] {
-        burn_after::<HASH_DEPTH, _>(|| {
-            let mut hasher = blake3::Hasher::new_keyed(self.secrets[BLIND].expose_secret());
-            hasher.update(&(domain.len() as u64).to_le_bytes());
-            hasher.update(domain);
-            hasher.update(name);
-            let mut id = [0; 16];
-            hasher.finalize_xof().fill(&mut id);
-            id
-        })
+        blind(&self.secrets[BLIND], domain, name)
+    }
+
+    /// What makes those ids without the keyring. A vault keeps them for life.
+    pub fn blinder(&self) -> Blinder {
+        Blinder(self.secrets[BLIND].duplicate_secret())
     }
 
     /// Lets `source` open this vault too. Takes the place of an earlier source of its kind.

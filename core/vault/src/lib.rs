@@ -32,10 +32,12 @@ pub use derive::derive_key;
 pub use entropy::Entropy;
 pub use error::Error;
 pub use key_page::{KEY_PAGE_SLOTS, KeyPage, KeyPageAddress, SealedKeyPage, rewrap_entry};
-pub use keyring::{CollectionKeys, Dek, Guards, Keyring, KeyringError};
+pub use keyring::{Blinder, CollectionKeys, Dek, Guards, Keyring, KeyringError};
 pub use master::{MasterKeySource, PassphraseSource, SourceError, SourceKind};
 pub use passphrase::{PassphraseCost, open_with_passphrase, seal_with_passphrase};
-pub use record::{RECORD_OVERHEAD, RecordAddress, RecordHeader, RecordKeyId, open_record, seal_record};
+pub use record::{
+    RECORD_HEAD_LEN, RECORD_OVERHEAD, RecordAddress, RecordHeader, RecordKeyId, open_record, seal_record,
+};
 pub use recovery::{RecoveryError, RecoveryKey, RecoveryShare, RecoverySource, ShareError};
 pub use secret::{Secret, SecretBytes};
 pub use wrapping::{VaultId, WRAPPED_KEY_LEN, unwrap_key, wrap_key};

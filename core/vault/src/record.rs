@@ -1,4 +1,5 @@
 //! A sealed record: one version of one value, under a key of its own. `docs/format/record.md`.
+use crate::envelope::EnvelopeKey;
 use crate::{Algorithm, Entropy, Error, Secret, SecretBytes, envelope};
 
 const VERSION: u8 = 1;
@@ -7,6 +8,8 @@ const COMPRESSED: u8 = 1;
 
 /// Bytes by which a sealed record is longer than its plaintext.
 pub const RECORD_OVERHEAD: usize = PREFIX_LEN + envelope::OVERHEAD;
+/// Bytes of a sealed record before the ciphertext, which is as long as the plaintext.
+pub const RECORD_HEAD_LEN: usize = PREFIX_LEN + envelope::HEAD_LEN;
 
 /// Where a record belongs. It is bound to the sealed bytes without being in them: a record that was moved to another
 /// collection, id or version does not open.
@@ -110,8 +113,30 @@ pub fn open_record(
     sealed: &[u8],
 ) -> Result<(RecordHeader, SecretBytes), Error> {
     let header = RecordHeader::read(sealed)?;
-    let plaintext = envelope::open(header.algorithm, key, PREFIX_LEN, &address.aad(), sealed)?;
+    let plaintext = open_under(key, &header, address, sealed)?;
     Ok((header, plaintext))
+}
+
+/// [`seal_record`] within a buffer: [`envelope::seal_in_place`] says how it is laid out.
+pub(crate) fn seal_in_place(
+    key: &impl EnvelopeKey,
+    header: &RecordHeader,
+    address: &RecordAddress,
+    buffer: &mut [u8],
+    entropy: &mut dyn Entropy,
+) {
+    let (prefix, aad) = (header.prefix(), address.aad());
+    envelope::seal_in_place(header.algorithm, key, &prefix, &aad, buffer, entropy);
+}
+
+/// [`open_record`] with the header that was read from `sealed`.
+pub(crate) fn open_under(
+    key: &impl EnvelopeKey,
+    header: &RecordHeader,
+    address: &RecordAddress,
+    sealed: &[u8],
+) -> Result<SecretBytes, Error> {
+    envelope::open(header.algorithm, key, PREFIX_LEN, &address.aad(), sealed)
 }
 
 #[cfg(test)]

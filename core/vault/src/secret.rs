@@ -39,6 +39,8 @@ impl<const N: usize> Secret<N> {
 /// the system allows it.
 pub struct SecretBytes {
     home: Home,
+    /// Where in the home they begin.
+    start: usize,
     len: usize,
 }
 
@@ -64,7 +66,7 @@ impl SecretBytes {
 
     /// Fresh secret bytes, filled in place by `fill`. They never grow, so they never leave a copy behind.
     pub fn generate(len: usize, fill: impl FnOnce(&mut [u8])) -> Self {
-        let mut secret = Self { home: Home::new(len), len };
+        let mut secret = Self { home: Home::new(len), start: 0, len };
         fill(secret.bytes_mut());
         secret
     }
@@ -72,15 +74,25 @@ impl SecretBytes {
     /// The bytes themselves. Never log, format or store what this gives unsealed.
     pub fn expose_secret(&self) -> &[u8] {
         match &self.home {
-            Home::Slot(slot) => &slot[..self.len],
-            Home::Pages(pages) => &pages[..self.len],
+            Home::Slot(slot) => &slot[self.start..self.start + self.len],
+            Home::Pages(pages) => &pages[self.start..self.start + self.len],
         }
+    }
+
+    /// Without the first `count` bytes, or without any when there are fewer. Nothing is copied; what is no longer shown is
+    /// wiped when the rest is.
+    #[must_use]
+    pub fn without_front(mut self, count: usize) -> Self {
+        let count = count.min(self.len);
+        self.start += count;
+        self.len -= count;
+        self
     }
 
     pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
         match &mut self.home {
-            Home::Slot(slot) => &mut slot[..self.len],
-            Home::Pages(pages) => &mut pages[..self.len],
+            Home::Slot(slot) => &mut slot[self.start..self.start + self.len],
+            Home::Pages(pages) => &mut pages[self.start..self.start + self.len],
         }
     }
 
@@ -113,6 +125,17 @@ mod tests {
         for len in [0, 1, 32, 33, 4095, 4096, 4097, 70_000, 300_000] {
             let bytes: Vec<u8> = (0..len).map(|i| i as u8).collect();
             assert_eq!(SecretBytes::take(bytes.clone()).expose_secret(), bytes);
+        }
+    }
+
+    #[test]
+    fn what_is_left_without_the_front_is_the_rest() {
+        for len in [0, 10, 5000] {
+            let bytes: Vec<u8> = (0..len).map(|i| i as u8).collect();
+            for count in [0, 3, len, len + 1] {
+                let secret = SecretBytes::copy_from(&bytes).without_front(count).without_front(1);
+                assert_eq!(secret.expose_secret(), bytes.get(count + 1..).unwrap_or_default());
+            }
         }
     }
 

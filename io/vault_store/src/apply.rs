@@ -1,13 +1,13 @@
 //! What a batch of operations changes.
 use crate::audit::{Action, Entry};
-use crate::bytes::{Malformed, Plaintext, Reader, count};
+use crate::bytes::{Malformed, Reader, count};
 use crate::collection::Collection;
 use crate::commit::{Staged, Writer};
 use crate::engine::{Id, Space, key};
 use crate::erasure::Erasure;
 use crate::plain::{self, Encoded};
-use crate::store::{Head, NEVER, Sealed, Store, hour_of, mark};
-use crate::{Applied, Durability, ErasedRecord, ErasureId, Error, Expect, Outcome};
+use crate::store::{Head, NEVER, Opened, Sealed, Source, Store, hour_of, mark};
+use crate::{Applied, Content, Durability, ErasedRecord, ErasureId, Error, Expect, Outcome};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use terachat_vault::RecordHeader;
@@ -17,6 +17,8 @@ pub(crate) struct Work {
     pub(crate) actor: Arc<str>,
     pub(crate) collection: Arc<Collection>,
     pub(crate) steps: Vec<Step>,
+    /// Bytes of content.
+    pub(crate) len: usize,
     pub(crate) durability: Durability,
     pub(crate) once: Option<Once>,
 }
@@ -40,7 +42,9 @@ pub(crate) enum Change {
     Put {
         expect: Expect,
         keep_until_ms: Option<u64>,
-        plain: Plaintext,
+        stored_ms: u64,
+        /// For the case that it has to be sealed under another version than the one it is sealed under already.
+        content: Content,
         compress: bool,
         sealed: Option<Sealed>,
     },
@@ -64,14 +68,6 @@ impl Work {
         self.steps.iter().map(|step| step.record).chain(self.once.iter().map(|once| once.id))
     }
 
-    pub(crate) fn len(&self) -> usize {
-        let len = |step: &Step| match &step.change {
-            Change::Put { plain, .. } => plain.len(),
-            _ => 0,
-        };
-        self.steps.iter().map(len).sum()
-    }
-
     pub(crate) fn durable(&self) -> bool {
         let erases =
             |step: &Step| matches!(step.change, Change::Delete { .. } | Change::DeleteVersion { .. });
@@ -86,6 +82,8 @@ struct Stage<'a> {
     staged: Staged,
     erased: Vec<ErasedRecord>,
     now_ms: u64,
+    /// Whether the record of this step was there, expired, and is staged as gone.
+    cleared: bool,
 }
 
 impl Store {
@@ -105,6 +103,7 @@ impl Store {
             staged: Staged::default(),
             erased: Vec::new(),
             now_ms,
+            cleared: false,
         };
         let mut outcomes = Vec::with_capacity(work.steps.len());
         for step in &mut work.steps {
@@ -144,6 +143,7 @@ impl Store {
 
 impl Stage<'_> {
     fn step(&mut self, actor: &Arc<str>, step: &mut Step) -> Result<Outcome, Error> {
+        self.cleared = false;
         let head = self.store.head_to_change(&self.collection.id, &step.record)?;
         let live = match &head {
             Some(head) if !matches!(step.change, Change::Expire) => !self.expired(&step.record, head)?,
@@ -154,12 +154,13 @@ impl Stage<'_> {
             return Err(Error::NotFound);
         }
         let (action, outcome) = match &mut step.change {
-            Change::Put { expect, keep_until_ms, plain, compress, sealed } => {
+            Change::Put { expect, keep_until_ms, stored_ms, content, compress, sealed } => {
                 check(*expect, current)?;
                 let head = self.clear_expired(head, live, &step.record, &step.id)?;
-                let sealed = sealed.take();
+                let (stored_ms, keep_until_ms) = (*stored_ms, *keep_until_ms);
+                let plain = plain::Head { id: &step.id, stored_ms, keep_until_ms, restored_from: None };
                 let version =
-                    self.put(&step.record, &step.id, head, *keep_until_ms, plain, *compress, sealed)?;
+                    self.put(&step.record, head, &plain, || Encoded::of(content), *compress, sealed.take())?;
                 (Action::Put, Outcome::Stored { version })
             }
             Change::Restore { version, expect } => {
@@ -167,8 +168,15 @@ impl Stage<'_> {
                     return Err(Error::NotFound);
                 }
                 check(*expect, current)?;
-                let (plain, keep_until_ms) = self.older(&step.record, *version)?;
-                let version = self.put(&step.record, &step.id, head, keep_until_ms, &plain, false, None)?;
+                let opened = self.older(&step.record, *version)?;
+                let old = opened.plain();
+                let plain = plain::Head {
+                    id: old.id,
+                    stored_ms: self.now_ms,
+                    keep_until_ms: old.keep_until_ms,
+                    restored_from: Some(*version),
+                };
+                let version = self.put(&step.record, head, &plain, || Ok(old.encoded()), false, None)?;
                 (Action::Restore, Outcome::Stored { version })
             }
             Change::Delete { expect } => {
@@ -225,19 +233,18 @@ impl Stage<'_> {
     ) -> Result<Option<Head>, Error> {
         let Some(expired) = head.as_ref().filter(|_| !live) else { return Ok(head) };
         self.erase_all(record, id, expired)?;
+        self.cleared = true;
         // The new version takes the row: one batch changes a key once.
         self.staged.unremove(Space::Records, &key::record(&self.collection.id, record));
         Ok(None)
     }
 
-    #[allow(clippy::too_many_arguments, reason = "the parts of one operation")]
-    fn put(
+    fn put<'c>(
         &mut self,
         record: &Id,
-        id: &str,
         head: Option<Head>,
-        keep_until_ms: Option<u64>,
-        plain: &[u8],
+        plain: &plain::Head<'_>,
+        content: impl FnOnce() -> Result<Encoded<'c>, Error>,
         compress: bool,
         sealed: Option<Sealed>,
     ) -> Result<u64, Error> {
@@ -251,22 +258,25 @@ impl Stage<'_> {
         let fits = |sealed: &Sealed| sealed.version == version && sealed.key.generation == current;
         let sealed = match sealed.filter(fits) {
             Some(sealed) => sealed,
-            None => store.seal(self.collection, record, version, plain, compress)?,
+            None => {
+                let content = content()?;
+                store.seal(self.collection, record, version, &Source::Parts(plain, &content), compress)?
+            }
         };
-        let hour = hour_of(keep_until_ms);
+        let hour = hour_of(plain.keep_until_ms);
         if let Some(head) = &head {
             self.demote(record, head);
-            self.prune(record, id, head.version, version)?;
+            self.prune(record, plain.id, head.version, version)?;
         }
         if hour != NEVER {
             self.staged.put(Space::Index, &key::expiry(u64::from(hour), collection, record), Vec::new());
         }
-        let part = store.digest_key.version(collection, record, version, mark(version, hour), &sealed.bytes);
+        let part = store.digest_key.version(collection, record, version, mark(version, hour), sealed.bytes());
         self.staged.plus(part);
-        self.staged.count(collection, i64::from(head.is_none()), 1, len(&sealed.bytes));
-        let row = Head::write(version, version, hour, &sealed.bytes);
+        self.staged.count(collection, i64::from(head.is_none()), 1, len(sealed.bytes()));
+        let (row, page) = sealed.into_row(version, hour);
         self.staged.put(Space::Records, &key::record(collection, record), row);
-        self.staged.under(sealed.page);
+        self.staged.under(page);
         store.counters.puts.fetch_add(1, Ordering::Relaxed);
         Ok(version)
     }
@@ -275,7 +285,9 @@ impl Stage<'_> {
     fn forget_gone(&mut self, record: &Id) -> Result<u64, Error> {
         let collection = &self.collection.id;
         let row = key::gone(collection, record);
-        if let Some(last) = self.staged_gone(record) {
+        if self.cleared
+            && let Some(last) = self.staged_gone(record)
+        {
             return Ok(last);
         }
         // Most collections have never erased anything.
@@ -412,21 +424,10 @@ impl Stage<'_> {
         Ok(Outcome::Erased { versions: 1 })
     }
 
-    /// The plaintext of a new version with an older one's content.
-    fn older(&self, record: &Id, version: u64) -> Result<(Plaintext, Option<u64>), Error> {
+    /// The older version that a restored one takes its content from.
+    fn older(&self, record: &Id, version: u64) -> Result<Opened, Error> {
         let opened = self.store.open_version(&self.collection.id, record, version)?.ok_or(Error::NotFound)?;
-        let old = opened.plain();
-        if old.expired(self.now_ms) {
-            return Err(Error::NotFound);
-        }
-        let head = plain::Head {
-            id: old.id,
-            stored_ms: self.now_ms,
-            keep_until_ms: old.keep_until_ms,
-            restored_from: Some(version),
-        };
-        let content: Encoded<'_> = old.encoded();
-        Ok((plain::write(&head, &content), old.keep_until_ms))
+        if opened.plain().expired(self.now_ms) { Err(Error::NotFound) } else { Ok(opened) }
     }
 
     fn expire(&mut self, record: &Id, id: &str, head: Option<Head>) -> Result<Outcome, Error> {

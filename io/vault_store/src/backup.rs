@@ -8,10 +8,9 @@ use crate::digest::Digest;
 use crate::engine::{Engine, Space};
 use crate::entropy::ThreadEntropy;
 use crate::keyring_file::{KeyringFile, sync_folder};
-use crate::opening;
 use crate::store::Store;
 use crate::{Config, Error};
-use fjall::Readable;
+use crate::{opening, order};
 use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -142,8 +141,8 @@ impl Store {
         stream.plain(&header.bytes)?;
         let mut rows = 0;
         for space in Space::ALL {
-            for row in snapshot.iter(self.engine.space(space)) {
-                let (key, value) = row.into_inner().map_err(Error::storage("read the database"))?;
+            for row in self.engine.rows_at(&snapshot, space, &[]) {
+                let (key, value) = row?;
                 stream.row(space, &key, &value)?;
                 rows += 1;
             }
@@ -241,7 +240,7 @@ fn fill(engine: &Engine, stream: StreamReader<'_>) -> Result<Trailer, Error> {
     let (mut batch, mut len) = (engine.db.batch(), 0);
     let trailer = read_rows(stream, |space, key, value| {
         len += key.len() + value.len();
-        batch.insert(engine.space(space), key, value);
+        batch.insert(engine.space(space), order::stored(space, &key), value);
         if len > BATCH_BYTES {
             len = 0;
             std::mem::replace(&mut batch, engine.db.batch()).commit().map_err(&failed)?;

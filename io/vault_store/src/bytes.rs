@@ -55,21 +55,8 @@ pub(crate) fn count(number: usize) -> [u8; 4] {
     u32::try_from(number).expect("there are fewer than 2^32 of them").to_le_bytes()
 }
 
-/// Plaintext on its way to or from being sealed: wiped on drop, spare capacity too. It must not grow, or copies are left
-/// behind.
-#[derive(Default)]
+/// Plaintext on its way to or from being sealed: wiped on drop, spare capacity too.
 pub(crate) struct Plaintext(Vec<u8>);
-
-impl Plaintext {
-    pub(crate) fn with_capacity(capacity: usize) -> Self {
-        Self(Vec::with_capacity(capacity))
-    }
-
-    pub(crate) fn extend(&mut self, bytes: &[u8]) {
-        debug_assert!(self.0.len() + bytes.len() <= self.0.capacity());
-        self.0.extend_from_slice(bytes);
-    }
-}
 
 impl From<Vec<u8>> for Plaintext {
     fn from(bytes: Vec<u8>) -> Self {
@@ -82,6 +69,12 @@ impl std::ops::Deref for Plaintext {
 
     fn deref(&self) -> &[u8] {
         &self.0
+    }
+}
+
+impl std::ops::DerefMut for Plaintext {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.0
     }
 }
 

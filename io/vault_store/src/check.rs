@@ -5,7 +5,6 @@ use crate::engine::{Id, Space, key};
 use crate::rotation::read_row;
 use crate::store::{Head, Store, mark};
 use crate::{AuditEntry, AuditReport, CheckReport, Error};
-use fjall::Readable;
 
 /// Damaged records that a check names.
 const DAMAGED_MAX: usize = 1000;
@@ -63,8 +62,8 @@ impl Store {
         let mut report = CheckReport { records: 0, versions: 0, complete: false, damaged: Vec::new() };
         let mut digest = Digest::default();
         for space in [Space::Records, Space::Versions] {
-            for row in snapshot.iter(self.engine.space(space)) {
-                let (row, value) = row.into_inner().map_err(Error::storage("read the database"))?;
+            for row in self.engine.rows_at(&snapshot, space, &[]) {
+                let (row, value) = row?;
                 let Some(collection) = row.get(..16).and_then(|id| Id::try_from(id).ok()) else { continue };
                 let Some((record, version, sealed)) = read_row(space, &row, &value) else {
                     let error = self.damaged(&collection, &[0; 16], 0, "its row is cut short");
@@ -84,8 +83,8 @@ impl Store {
                 }
             }
         }
-        for row in snapshot.prefix(self.engine.space(Space::Index), [key::GONE]) {
-            let (row, value) = row.into_inner().map_err(Error::storage("read the database"))?;
+        for row in self.engine.rows_at(&snapshot, Space::Index, &[key::GONE]) {
+            let (row, value) = row?;
             digest.add(self.gone_digest(&row, &value));
         }
         report.complete = digest == expected;

@@ -4,10 +4,11 @@ use crate::collection::totals_row;
 use crate::digest::Digest;
 use crate::engine::{Id, Row, Space, key};
 use crate::erasure::Erasure;
+use crate::order;
 use crate::pages::{self, Page};
 use crate::store::Store;
 use crate::{ErasureId, Error};
-use fjall::PersistMode;
+use fjall::{PersistMode, Slice};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -50,22 +51,24 @@ pub(crate) struct Staged {
 }
 
 impl Staged {
-    pub(crate) fn put(&mut self, space: Space, key: &[u8], value: Vec<u8>) {
-        self.rows.push((space, key.to_vec(), Some(value)));
+    pub(crate) fn put(&mut self, space: Space, key: &[u8], value: impl Into<Slice>) {
+        self.rows.push((space, order::stored(space, key), Some(value.into())));
     }
 
     pub(crate) fn remove(&mut self, space: Space, key: &[u8]) {
-        self.rows.push((space, key.to_vec(), None));
+        self.rows.push((space, order::stored(space, key), None));
     }
 
     /// Takes back what was staged for a row, and gives its value.
-    pub(crate) fn unput(&mut self, space: Space, key: &[u8]) -> Option<Vec<u8>> {
+    pub(crate) fn unput(&mut self, space: Space, key: &[u8]) -> Option<Slice> {
+        let key = order::stored(space, key);
         let at = self.rows.iter().rposition(|row| row.0 == space && row.1 == key && row.2.is_some())?;
         self.rows.remove(at).2
     }
 
     /// Takes back that a row is removed.
     pub(crate) fn unremove(&mut self, space: Space, key: &[u8]) {
+        let key = order::stored(space, key);
         self.rows.retain(|row| row.0 != space || row.1 != key || row.2.is_some());
     }
 
@@ -139,7 +142,8 @@ impl Store {
         let mut sum = writer.totals;
         totals.values().for_each(|change| sum.add(change));
         let time_ms = self.time.now_ms();
-        let mut batch = self.engine.db.batch();
+        // The rows, and of each few pages, erasures and totals, the audit event and its signature.
+        let mut batch = self.engine.batch(rows.len() + pages.len() + erasures.len() + totals.len() + 2);
         {
             let keyring = self.keyring();
             for page in &pages {

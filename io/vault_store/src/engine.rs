@@ -1,7 +1,9 @@
 //! The database: its keyspaces, and where everything stands in them. `docs/format/vault-store.md`.
 use crate::newest::Newest;
-use crate::{Config, Error, journal};
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Slice};
+use crate::{Config, Error, journal, order};
+use fjall::{
+    Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable, Slice, Snapshot,
+};
 use std::path::{Path, PathBuf};
 
 /// The keyspaces. Few of them: each keeps journals alive until it is flushed.
@@ -23,10 +25,19 @@ impl Space {
 
     fn name(self) -> &'static str {
         match self {
-            Self::Records => "records",
-            Self::Versions => "versions",
+            Self::Records => "records 2",
+            Self::Versions => "versions 2",
             Self::Index => "index",
             Self::Audit => "audit",
+        }
+    }
+
+    /// The keyspace that a vault of format 1 has in its place, with the keys in another order.
+    fn before(self) -> Option<&'static str> {
+        match self {
+            Self::Records => Some("records"),
+            Self::Versions => Some("versions"),
+            Self::Index | Self::Audit => None,
         }
     }
 
@@ -38,11 +49,14 @@ impl Space {
 /// A blinded id.
 pub(crate) type Id = [u8; 16];
 
-/// A keyspace, a key in it, and its new value; `None` removes it.
-pub(crate) type Row = (Space, Vec<u8>, Option<Vec<u8>>);
+/// A keyspace, a key as it is stored there (`order.rs`), and its new value; `None` removes it.
+pub(crate) type Row = (Space, Slice, Option<Slice>);
 
-/// Of the cache's bytes, those for rows of newest versions; the rest is for blocks, of which indexes and filters are hot.
-const NEWEST_OF_FOUR: u64 = 3;
+/// Of the cache's bytes, those for rows of newest versions; the rest is for blocks, of which those of key pages are hot.
+const NEWEST_OF_EIGHT: u64 = 7;
+
+/// Bytes of one batch while the rows of format 1 are brought into order.
+const REORDER_BYTES: usize = 4 << 20;
 
 pub(crate) struct Engine {
     pub(crate) db: Database,
@@ -58,7 +72,7 @@ impl Engine {
 
     pub(crate) fn open(config: &Config, vault: &Path) -> Result<Self, Error> {
         let failed = Error::storage("open the database");
-        let newest_size = config.cache_size / 4 * NEWEST_OF_FOUR;
+        let newest_size = config.cache_size / 8 * NEWEST_OF_EIGHT;
         let build = || {
             let builder = Database::builder(Self::folder(vault)).cache_size(config.cache_size - newest_size);
             // Of two workers one spins while the other compacts: it puts the order to compact back into the queue (fjall 3.1).
@@ -76,12 +90,42 @@ impl Engine {
         let options = || {
             KeyspaceCreateOptions::default()
                 .data_block_compression_policy(fjall::config::CompressionPolicy::disabled())
+                // Blinded keys have no order, so every look-up asks every level: their filters, 10 bits a record, stay in
+                // memory. (Of the levels from the third on, where filters are cut up, only the tables of contents do.)
+                .filter_block_pinning_policy(fjall::config::PinningPolicy::all(true))
                 .max_memtable_size(32 << 20)
         };
         let space = |space: Space| db.keyspace(space.name(), options).map_err(&failed);
         let spaces =
             [space(Space::Records)?, space(Space::Versions)?, space(Space::Index)?, space(Space::Audit)?];
-        Ok(Self { db, spaces, newest: Newest::new(newest_size) })
+        let engine = Self { db, spaces, newest: Newest::new(newest_size) };
+        for space in Space::ALL {
+            let Some(before) = space.before().filter(|name| engine.db.keyspace_exists(name)) else {
+                continue;
+            };
+            let before = engine.db.keyspace(before, options).map_err(&failed)?;
+            engine.reorder(before, space).map_err(Error::storage("bring the database to format 2"))?;
+        }
+        Ok(engine)
+    }
+
+    /// Brings the rows of a vault of format 1 into the order they have now. Until the old keyspace is removed, all of them
+    /// are in it, and whatever interrupts this has it begin anew.
+    fn reorder(&self, before: Keyspace, space: Space) -> Result<(), fjall::Error> {
+        tracing::info!(?space, "the vault is brought to format 2");
+        let (mut batch, mut len) = (self.db.batch(), 0);
+        for row in before.iter() {
+            let (key, value) = row.into_inner()?;
+            len += key.len() + value.len();
+            batch.insert(self.space(space), order::stored(space, &key), value);
+            if len > REORDER_BYTES {
+                len = 0;
+                std::mem::replace(&mut batch, self.db.batch()).commit()?;
+            }
+        }
+        batch.commit()?;
+        self.db.persist(PersistMode::SyncAll)?;
+        self.db.delete_keyspace(before)
     }
 
     pub(crate) fn space(&self, space: Space) -> &Keyspace {
@@ -89,19 +133,33 @@ impl Engine {
     }
 
     pub(crate) fn get(&self, space: Space, key: &[u8]) -> Result<Option<Slice>, Error> {
+        order::with_stored(space, key, |key| self.get_stored(space, key))
+    }
+
+    fn get_stored(&self, space: Space, key: &[u8]) -> Result<Option<Slice>, Error> {
         self.space(space).get(key).map_err(Error::storage("read the database"))
     }
 
     /// The row of a record's newest version, for a reader: kept in memory for the next one.
     pub(crate) fn newest(&self, collection: &Id, record: &Id) -> Result<Option<Slice>, Error> {
-        let key = key::record(collection, record);
-        self.newest.get(&key, || self.get(Space::Records, &key))
+        let key = stored_record(collection, record);
+        self.newest.get(&key, || self.get_stored(Space::Records, &key))
     }
 
-    /// The same for a writer, who is about to change it.
+    /// Has the row fetched from the disk again by whoever asks for it next.
+    pub(crate) fn forget(&self, collection: &Id, record: &Id) {
+        self.newest.change(&stored_record(collection, record), None);
+    }
+
+    /// [`Engine::newest`] for a writer, who is about to change it.
     pub(crate) fn newest_to_change(&self, collection: &Id, record: &Id) -> Result<Option<Slice>, Error> {
-        let key = key::record(collection, record);
-        self.newest.peek(&key).map_or_else(|| self.get(Space::Records, &key), |row| Ok(Some(row)))
+        let key = stored_record(collection, record);
+        self.newest.peek(&key).map_or_else(|| self.get_stored(Space::Records, &key), |row| Ok(Some(row)))
+    }
+
+    /// An empty batch with room for so many rows.
+    pub(crate) fn batch(&self, rows: usize) -> OwnedWriteBatch {
+        OwnedWriteBatch::with_capacity(self.db.clone(), rows)
     }
 
     /// Writes the rows together with what is in the batch.
@@ -111,8 +169,12 @@ impl Engine {
         rows: Vec<Row>,
         mode: PersistMode,
     ) -> Result<(), fjall::Error> {
-        let changed = rows.iter().filter(|(space, ..)| *space == Space::Records);
-        let changed: Vec<[u8; 32]> = changed.filter_map(|(_, key, _)| key[..].try_into().ok()).collect();
+        let changed = |(space, key, value): &Row| {
+            let key = (*space == Space::Records).then(|| key[..].try_into().ok()).flatten()?;
+            // A copy of the handle: what the engine's table in memory and the cache hold is one row.
+            Some((key, value.clone()))
+        };
+        let changed: Vec<([u8; 32], Option<Slice>)> = rows.iter().filter_map(changed).collect();
         for (space, key, value) in rows {
             match value {
                 Some(value) => batch.insert(self.space(space), key, value),
@@ -120,8 +182,9 @@ impl Engine {
             }
         }
         let written = batch.durability(Some(mode)).commit();
-        // Also after an error: what the disk has is not known then.
-        self.newest.forget(&changed);
+        // After an error it is not known what the disk has.
+        let known = written.is_ok();
+        changed.into_iter().for_each(|(key, row)| self.newest.change(&key, row.filter(|_| known)));
         written
     }
 
@@ -133,17 +196,52 @@ impl Engine {
         from: &[u8],
     ) -> impl DoubleEndedIterator<Item = Result<(Slice, Slice), Error>> + use<> {
         debug_assert!(from.starts_with(prefix));
-        let iter = match after(prefix) {
-            Some(end) => self.space(space).range(from.to_vec()..end),
-            None => self.space(space).range(from.to_vec()..),
+        let from = order::stored(space, from);
+        let iter = match order::with_stored(space, prefix, after) {
+            Some(end) => self.space(space).range(from..end.into()),
+            None => self.space(space).range(from..),
         };
-        iter.map(|row| row.into_inner().map_err(Error::storage("read the database")))
+        let prefix = prefix.to_vec();
+        iter.filter_map(move |row| read(row, space, &prefix))
+    }
+
+    /// Rows of an earlier moment whose keys begin with `prefix`.
+    pub(crate) fn rows_at(
+        &self,
+        snapshot: &Snapshot,
+        space: Space,
+        prefix: &[u8],
+    ) -> impl Iterator<Item = Result<(Slice, Slice), Error>> + use<> {
+        let from = order::stored(space, prefix);
+        let iter = match after(&from) {
+            Some(end) => snapshot.range(self.space(space), from..end.into()),
+            None => snapshot.range(self.space(space), from..),
+        };
+        let prefix = prefix.to_vec();
+        iter.filter_map(move |row| read(row, space, &prefix))
     }
 
     /// The row with the largest key that begins with `prefix`.
     pub(crate) fn last(&self, space: Space, prefix: &[u8]) -> Result<Option<(Slice, Slice)>, Error> {
         self.rows(space, prefix, prefix).next_back().transpose()
     }
+}
+
+/// A row of a scan, unless it is of another collection whose id begins alike.
+fn read(row: fjall::Guard, space: Space, prefix: &[u8]) -> Option<Result<(Slice, Slice), Error>> {
+    match row.into_inner() {
+        Ok((key, value)) => {
+            let key = order::plain(space, key);
+            key.starts_with(prefix).then_some(Ok((key, value)))
+        }
+        Err(error) => Some(Err(Error::storage("read the database")(error))),
+    }
+}
+
+fn stored_record(collection: &Id, record: &Id) -> [u8; 32] {
+    order::with_stored(Space::Records, &key::record(collection, record), |key| {
+        key.try_into().expect("it is in another order and no longer or shorter")
+    })
 }
 
 /// The first key that is larger than every key with this prefix.

@@ -117,11 +117,14 @@ impl Store {
     #[allow(clippy::type_complexity, reason = "the parts of a group, taken apart at once")]
     fn gather(&self, writer: &mut crate::commit::Writer) -> (Staged, Vec<(Arc<Request>, Applied)>, bool) {
         let (mut group, mut answers, mut sync) = (Staged::default(), Vec::new(), false);
-        let (mut touched, mut bytes, mut taken) = (HashSet::new(), 0, 0);
+        // What was staged last is only looked up when something comes after it.
+        let (mut touched, mut last) = (HashSet::new(), Vec::new());
+        let (mut bytes, mut taken) = (0, 0);
         while taken < self.config.group_max && group.len() < ROWS_MAX && bytes < BYTES_MAX {
             let next = self.queue.0.lock().unwrap_or_else(PoisonError::into_inner).requests.pop_front();
             let Some(request) = next else { break };
             let Some(mut work) = request.take() else { continue };
+            touched.extend(last.drain(..));
             if work.names().any(|name| touched.contains(&name)) {
                 request.put_back(work);
                 self.queue.0.lock().unwrap_or_else(PoisonError::into_inner).requests.push_front(request);
@@ -130,8 +133,8 @@ impl Store {
             taken += 1;
             match self.stage(writer, &mut work) {
                 Ok((staged, applied)) => {
-                    touched.extend(work.names());
-                    bytes += work.len();
+                    last.extend(work.names());
+                    bytes += work.len;
                     sync |= work.durable();
                     group.join(staged);
                     answers.push((request, applied));

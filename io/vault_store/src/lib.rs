@@ -83,6 +83,7 @@ mod list;
 mod lock;
 mod newest;
 mod opening;
+mod order;
 mod pages;
 mod plain;
 mod reads;

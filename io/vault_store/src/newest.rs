@@ -1,5 +1,5 @@
-//! The rows of newest versions that were read last, in memory: sealed, as they are stored. A look-up in the database walks
-//! several tables; most reads go to few records.
+//! The rows of newest versions that were read or written last, in memory: sealed, as they are stored. A look-up in the
+//! database walks several tables; most reads go to few records, and to new ones.
 use fjall::Slice;
 use quick_cache::Weighter;
 use quick_cache::sync::{Cache, GuardResult};
@@ -13,7 +13,7 @@ const OVERHEAD: u64 = 96;
 const TYPICAL: u64 = 1024;
 
 /// A bounded number of bytes of rows. What is in it is what the database has: whoever changed rows there calls
-/// [`Newest::forget`] before anybody is told.
+/// [`Newest::change`] before anybody is told.
 pub(crate) struct Newest(Cache<Key, Slice, Bytes>);
 
 #[derive(Clone)]
@@ -34,7 +34,7 @@ impl Newest {
 
     /// The row, from memory or else from the database.
     ///
-    /// A row that is forgotten while it is fetched is not kept: its place is gone then.
+    /// A row that is changed while it is fetched is not kept: its place is gone or taken then.
     pub(crate) fn get<E>(
         &self,
         key: &Key,
@@ -57,11 +57,14 @@ impl Newest {
         self.0.peek(key)
     }
 
-    /// These rows are others now, or gone.
-    pub(crate) fn forget<'a>(&self, keys: impl IntoIterator<Item = &'a Key>) {
-        keys.into_iter().for_each(|key| {
-            self.0.remove(key);
-        });
+    /// This row is another now; with `None` it is gone, or what it is has to be fetched.
+    pub(crate) fn change(&self, key: &Key, row: Option<Slice>) {
+        match row {
+            Some(row) => self.0.insert(*key, row),
+            None => {
+                self.0.remove(key);
+            }
+        }
     }
 }
 
@@ -90,12 +93,23 @@ mod tests {
     fn a_row_that_changes_while_it_is_fetched_is_not_kept() {
         let newest = Newest::new(1 << 20);
         let found = newest.get(&key(1), || {
-            newest.forget(&[key(1)]);
+            newest.change(&key(1), None);
             Ok::<_, Infallible>(Some(Slice::from(&b"old"[..])))
         });
         assert_eq!(&found.unwrap().unwrap()[..], b"old", "it was the row when the read began");
         assert_eq!(get(&newest, &key(1), Some(b"new")), (Some(b"new".to_vec()), true));
         assert_eq!(get(&newest, &key(1), Some(b"never asked for")), (Some(b"new".to_vec()), false));
+    }
+
+    #[test]
+    fn a_row_that_is_written_while_the_old_one_is_fetched_stays() {
+        let newest = Newest::new(1 << 20);
+        let found = newest.get(&key(1), || {
+            newest.change(&key(1), Some(Slice::from(&b"new"[..])));
+            Ok::<_, Infallible>(Some(Slice::from(&b"old"[..])))
+        });
+        assert_eq!(&found.unwrap().unwrap()[..], b"old", "it was the row when the read began");
+        assert_eq!(get(&newest, &key(1), None), (Some(b"new".to_vec()), false));
     }
 
     #[test]
@@ -110,13 +124,13 @@ mod tests {
     proptest! {
         /// Reads and writes in any order, through a cache that holds a part of the rows only, give what the rows are.
         #[test]
-        fn what_is_read_is_what_was_written(steps in prop::collection::vec((0..40u8, prop::option::of(0..400usize)), 1..300)) {
+        fn what_is_read_is_what_was_written(steps in prop::collection::vec((0..40u8, prop::option::of((0..400usize, any::<bool>()))), 1..300)) {
             let newest = Newest::new(8 << 10);
             let mut rows: BTreeMap<u8, Vec<u8>> = BTreeMap::new();
             for (n, write) in steps {
-                if let Some(len) = write {
+                if let Some((len, known)) = write {
                     rows.insert(n, vec![n; len]);
-                    newest.forget(&[key(n)]);
+                    newest.change(&key(n), known.then(|| Slice::from(vec![n; len])));
                 }
                 let row = rows.get(&n);
                 let (found, _) = get(&newest, &key(n), row.map(|row| &row[..]));

@@ -80,6 +80,7 @@ pub(crate) fn open(
     let store = Store {
         config: config.clone(),
         keyring_file: KeyringFile::new(&config.path),
+        blinder: keyring.blinder(),
         keyring: RwLock::new(keyring),
         audit,
         small,

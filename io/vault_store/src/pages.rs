@@ -7,7 +7,7 @@ use quick_cache::sync::Cache;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use terachat_vault::{
-    Algorithm, Dek, KEY_PAGE_SLOTS, KeyPage, KeyPageAddress, Keyring, RecordKeyId, SealedKeyPage, Secret,
+    Algorithm, Dek, KEY_PAGE_SLOTS, KeyPage, KeyPageAddress, Keyring, RecordKeyId, SealedKeyPage,
 };
 
 /// An opened page.
@@ -57,18 +57,8 @@ impl Pages {
         }
     }
 
-    /// The key of a record that is stored.
-    pub(crate) fn key(
-        &self,
-        engine: &Engine,
-        keyring: &RwLock<Keyring>,
-        collection: &Id,
-        id: RecordKeyId,
-    ) -> Result<Secret<32>, NoKey> {
-        self.page(engine, keyring, collection, id)?.keys.key(id.slot).ok_or(NoKey::Gone)
-    }
-
-    fn page(
+    /// The page with the key of a record that is stored.
+    pub(crate) fn page(
         &self,
         engine: &Engine,
         keyring: &RwLock<Keyring>,
@@ -162,7 +152,6 @@ struct Open {
 pub(crate) struct Slot {
     pub(crate) id: RecordKeyId,
     pub(crate) page: Arc<Page>,
-    pub(crate) key: Secret<32>,
 }
 
 impl Slots {
@@ -195,8 +184,7 @@ impl Slots {
         let open = open.as_mut().expect("it was just put in");
         let id = RecordKeyId { generation, page: open.page.number, slot: open.next_slot };
         open.next_slot += 1;
-        let key = open.page.keys.key(id.slot).expect("a new page has all its keys");
-        Ok(Slot { id, page: open.page.clone(), key })
+        Ok(Slot { id, page: open.page.clone() })
     }
 
     /// Gives no more slots of the open page: its stored row is about to be another.

@@ -1,8 +1,7 @@
 //! What is sealed of a record: `docs/format/vault-store.md`, section "plaintext".
-use crate::bytes::{Malformed, Plaintext, Reader};
-use crate::{CONTENT_LEN_MAX, Content, Error, Record, RecordInfo};
+use crate::bytes::{Malformed, Reader};
+use crate::{CONTENT_LEN_MAX, Content, Error, RecordInfo};
 use terachat_template::Template;
-use terachat_vault::SecretBytes;
 use zeroize::Zeroizing;
 
 const VERSION: u8 = 1;
@@ -54,18 +53,30 @@ impl<'a> Encoded<'a> {
     }
 }
 
-/// The plaintext of one version.
-pub(crate) fn write(head: &Head<'_>, content: &Encoded<'_>) -> Plaintext {
-    let body = content.bytes();
-    let mut out = Plaintext::with_capacity(FIXED_LEN + head.id.len() + body.len());
-    out.extend(&[VERSION, content.kind()]);
-    out.extend(&head.stored_ms.to_le_bytes());
-    out.extend(&head.keep_until_ms.unwrap_or(NEVER).to_le_bytes());
-    out.extend(&head.restored_from.unwrap_or(0).to_le_bytes());
-    out.extend(&u16::try_from(head.id.len()).expect("ids are checked to be short").to_le_bytes());
-    out.extend(head.id.as_bytes());
-    out.extend(body);
-    out
+/// How long the plaintext of one version is.
+pub(crate) fn len(head: &Head<'_>, content: &Encoded<'_>) -> usize {
+    FIXED_LEN + head.id.len() + content.bytes().len()
+}
+
+/// Writes the plaintext of one version, which fills `out`.
+///
+/// # Panics
+/// When `out` is not [`len`] bytes long.
+pub(crate) fn write(head: &Head<'_>, content: &Encoded<'_>, out: &mut [u8]) {
+    let mut rest = out;
+    let mut put = |bytes: &[u8]| {
+        let (place, after) = std::mem::take(&mut rest).split_at_mut(bytes.len());
+        place.copy_from_slice(bytes);
+        rest = after;
+    };
+    put(&[VERSION, content.kind()]);
+    put(&head.stored_ms.to_le_bytes());
+    put(&head.keep_until_ms.unwrap_or(NEVER).to_le_bytes());
+    put(&head.restored_from.unwrap_or(0).to_le_bytes());
+    put(&u16::try_from(head.id.len()).expect("ids are checked to be short").to_le_bytes());
+    put(head.id.as_bytes());
+    put(content.bytes());
+    assert!(rest.is_empty(), "it was given the plaintext's own length");
 }
 
 /// What [`write`] wrote, read in place.
@@ -122,7 +133,7 @@ impl<'a> Plain<'a> {
         Ok(self.info_of(version, self.template()?.as_ref()))
     }
 
-    fn info_of(&self, version: u64, template: Option<&Template>) -> RecordInfo {
+    pub(crate) fn info_of(&self, version: u64, template: Option<&Template>) -> RecordInfo {
         RecordInfo {
             id: self.id.to_owned(),
             version,
@@ -133,38 +144,31 @@ impl<'a> Plain<'a> {
             template: template.map(|template| (template.metadata().clone(), template.body().kind())),
         }
     }
-
-    pub(crate) fn record(&self, version: u64) -> Result<Record, Malformed> {
-        let template = self.template()?;
-        let info = self.info_of(version, template.as_ref());
-        let content = match template {
-            Some(template) => Content::from(template),
-            None => Content::Bytes(SecretBytes::take(self.body.to_vec())),
-        };
-        Ok(Record { info, content })
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use terachat_vault::SecretBytes;
 
     proptest! {
         #[test]
         fn plaintexts_read_what_they_wrote(id in "[a-z]{1,20}", stored_ms: u64, keep in prop::option::of(0..NEVER), from in prop::option::of(1..9u64), body: Vec<u8>) {
             let head = Head { id: &id, stored_ms, keep_until_ms: keep, restored_from: from };
             let content = Content::Bytes(SecretBytes::take(body.clone()));
-            let bytes = write(&head, &Encoded::of(&content).unwrap());
+            let encoded = Encoded::of(&content).unwrap();
+            let mut bytes = vec![0; len(&head, &encoded)];
+            write(&head, &encoded, &mut bytes);
             let plain = Plain::read(&bytes).unwrap();
             prop_assert_eq!((plain.id, plain.stored_ms, plain.keep_until_ms, plain.restored_from, plain.body), (&id[..], stored_ms, keep, from, &body[..]));
-            prop_assert_eq!(plain.record(3).unwrap().info.version, 3);
+            prop_assert_eq!(plain.info(3).unwrap().version, 3);
         }
 
         #[test]
         fn any_bytes_are_an_error_or_a_record_and_never_a_panic(bytes: Vec<u8>) {
             if let Ok(plain) = Plain::read(&bytes) {
-                let _ = plain.record(1);
+                let _ = plain.info(1);
             }
         }
     }

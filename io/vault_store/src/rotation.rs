@@ -4,9 +4,8 @@ use crate::bytes::{Malformed, Reader};
 use crate::collection::Collection;
 use crate::commit::Staged;
 use crate::engine::{Id, Space, key};
-use crate::store::{Head, Sealed, Store, mark};
+use crate::store::{Head, Sealed, Source, Store, mark};
 use crate::{Error, RotationProgress};
-use fjall::Readable;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -343,7 +342,7 @@ impl Store {
             Err(_) => return Ok(None),
         };
         let Some(opened) = self.try_open(&collection.id, &record, version, &sealed)? else { return Ok(None) };
-        let sealed = self.seal(collection, &record, version, opened.bytes(), compressed)?;
+        let sealed = self.seal(collection, &record, version, &Source::Whole(opened.bytes()), compressed)?;
         Ok(Some(Moved { row, old, record, version, sealed }))
     }
 
@@ -360,24 +359,27 @@ impl Store {
         if sealed.key.generation != place.generation || self.engine.get(space, &row)?.as_ref() != Some(&old) {
             return Ok(());
         }
-        let (head_mark, value) = match space {
+        let digest =
+            |mark, bytes: &[u8]| self.digest_key.version(&collection.id, &record, version, mark, bytes);
+        let written = sealed.bytes().len() as u64;
+        let (value, page) = match space {
             Space::Records => {
                 let Some(head) = Head::read(old.clone()) else { return Ok(()) };
-                let value = Head::write(head.version, head.last, head.hour, &sealed.bytes);
                 staged.minus(self.newest_digest(&collection.id, &record, &head));
-                (mark(head.last, head.hour), value)
+                staged.plus(digest(mark(head.last, head.hour), sealed.bytes()));
+                sealed.into_row(head.last, head.hour)
             }
             _ => {
-                staged.minus(self.digest_key.version(&collection.id, &record, version, 0, &old));
-                (0, sealed.bytes.clone())
+                staged.minus(digest(0, &old));
+                staged.plus(digest(0, sealed.bytes()));
+                (sealed.bytes().into(), sealed.page)
             }
         };
-        staged.plus(self.digest_key.version(&collection.id, &record, version, head_mark, &sealed.bytes));
         let grown = i64::try_from(value.len()).unwrap_or(0) - i64::try_from(old.len()).unwrap_or(0);
         staged.count(&collection.id, 0, 0, grown);
-        place.bytes += sealed.bytes.len() as u64;
+        place.bytes += written;
         staged.put(space, &row, value);
-        staged.under(sealed.page);
+        staged.under(page);
         self.counters.reencrypted.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
@@ -389,8 +391,8 @@ impl Store {
         let (mut seen, mut hasher) = (0u64, blake3::Hasher::new());
         let mut left = None;
         for space in [Space::Records, Space::Versions] {
-            for row in snapshot.prefix(self.engine.space(space), collection.id) {
-                let (row, value) = row.into_inner().map_err(Error::storage("read the database"))?;
+            for row in self.engine.rows_at(&snapshot, space, &collection.id) {
+                let (row, value) = row?;
                 let Some((record, version, sealed)) = read_row(space, &row, &value) else { continue };
                 let header = RecordHeader::read(&sealed).ok();
                 if header.is_none_or(|header| header.key.generation != place.generation) {

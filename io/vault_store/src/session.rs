@@ -3,14 +3,13 @@ use crate::audit::{Action, Entry};
 use crate::bytes::Malformed;
 use crate::collection::Collection;
 use crate::engine::{Id, Space, key};
-use crate::plain::{self, Encoded, Plain};
+use crate::plain::{self, Encoded};
 use crate::record::check_text;
-use crate::store::Opened;
+use crate::store::{Opened, Source};
 use crate::{
     ACTOR_LEN_MAX, Access, Applied, BATCH_LEN_MAX, Batch, Content, ErasureReceipt, Error, Expect, ID_LEN_MAX,
     ListOptions, Match, Operation, Outcome, Page, PutOptions, Record, RecordInfo, TemplateVault, Verb,
 };
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use terachat_template::{Comparison, Probe, Threshold};
@@ -65,7 +64,7 @@ impl Session {
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Damaged`].
     pub fn get(&self, collection: &str, id: &str) -> Result<Record, Error> {
-        self.read(collection, id, None, |plain, version| plain.record(version))
+        self.read(collection, id, None, Opened::into_record)
     }
 
     /// One version of a record. [`Verb::Read`](crate::Verb::Read).
@@ -73,7 +72,7 @@ impl Session {
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Damaged`].
     pub fn get_version(&self, collection: &str, id: &str, version: u64) -> Result<Record, Error> {
-        self.read(collection, id, Some(version), |plain, version| plain.record(version))
+        self.read(collection, id, Some(version), Opened::into_record)
     }
 
     /// What is known of a record's newest version. [`Verb::Read`](crate::Verb::Read).
@@ -81,7 +80,7 @@ impl Session {
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Damaged`].
     pub fn info(&self, collection: &str, id: &str) -> Result<RecordInfo, Error> {
-        self.read(collection, id, None, |plain, version| plain.info(version))
+        self.read(collection, id, None, |opened| opened.plain().info(opened.version))
     }
 
     /// The versions of a record that are kept, newest first. [`Verb::Read`](crate::Verb::Read).
@@ -93,7 +92,8 @@ impl Session {
         let store = &self.vault.store;
         let newest = self.newest(&found)?;
         let now_ms = store.time.now_ms();
-        let mut versions = vec![self.shown(&found, &newest, |plain, version| plain.info(version))?];
+        let info = |opened: &Opened| opened.plain().info(opened.version);
+        let mut versions = vec![self.shown(&found, newest.version, info(&newest))?];
         let prefix = key::record(&found.collection.id, &found.record);
         for row in store.engine.rows(Space::Versions, &prefix, &prefix).rev() {
             let (row, sealed) = row?;
@@ -104,7 +104,7 @@ impl Session {
             };
             let opened = store.open_scanned(&found.collection.id, &found.record, version, &sealed)?;
             if let Some(opened) = opened.filter(|opened| !opened.plain().expired(now_ms)) {
-                versions.push(self.shown(&found, &opened, |plain, version| plain.info(version))?);
+                versions.push(self.shown(&found, version, info(&opened))?);
             }
         }
         self.note(&found.collection.id, Action::Read, found.record, newest.version);
@@ -165,8 +165,8 @@ impl Session {
     ) -> Result<Comparison, Error> {
         let found = self.found(collection, id, Verb::Match)?;
         let newest = self.newest(&found)?;
-        let template =
-            self.shown(&found, &newest, |plain, _| plain.template())?.ok_or(Error::NotATemplate)?;
+        let template = self.shown(&found, newest.version, newest.plain().template())?;
+        let template = template.ok_or(Error::NotATemplate)?;
         self.vault.store.counters.verifications.fetch_add(1, Ordering::Relaxed);
         self.note(&found.collection.id, Action::Verify, found.record, newest.version);
         Ok(terachat_template::verify(probe, &template, threshold)?)
@@ -229,7 +229,7 @@ impl Session {
         collection: &str,
         id: &str,
         version: Option<u64>,
-        show: impl FnOnce(&Plain<'_>, u64) -> Result<T, Malformed>,
+        show: impl FnOnce(Opened) -> Result<T, Malformed>,
     ) -> Result<T, Error> {
         let found = self.found(collection, id, Verb::Read)?;
         let newest = self.newest(&found)?;
@@ -241,21 +241,17 @@ impl Session {
                 self.living(&found, opened)?
             }
         };
-        let shown = self.shown(&found, &opened, show)?;
+        let version = opened.version;
+        let shown = self.shown(&found, version, show(opened))?;
         self.vault.store.counters.reads.fetch_add(1, Ordering::Relaxed);
-        self.note(&found.collection.id, Action::Read, found.record, opened.version);
+        self.note(&found.collection.id, Action::Read, found.record, version);
         Ok(shown)
     }
 
-    fn shown<T>(
-        &self,
-        found: &Found,
-        opened: &Opened,
-        show: impl FnOnce(&Plain<'_>, u64) -> Result<T, Malformed>,
-    ) -> Result<T, Error> {
-        show(&opened.plain(), opened.version).map_err(|Malformed| {
+    fn shown<T>(&self, found: &Found, version: u64, shown: Result<T, Malformed>) -> Result<T, Error> {
+        shown.map_err(|Malformed| {
             let reason = "it opens and is not a record of this version";
-            self.vault.store.damaged(&found.collection.id, &found.record, opened.version, reason)
+            self.vault.store.damaged(&found.collection.id, &found.record, version, reason)
         })
     }
 
@@ -304,20 +300,19 @@ impl Session {
             hasher.update(&collection.id);
             hasher
         });
-        let (mut steps, mut bytes) = (Vec::with_capacity(operations.len()), 0);
+        let (mut steps, mut len) = (Vec::with_capacity(operations.len()), 0);
         for operation in operations {
-            let step = self.step(&collection, operation, now_ms, request.as_mut())?;
-            if let Change::Put { plain, .. } = &step.change {
-                bytes += plain.len();
-            }
+            let (step, bytes) = self.step(&collection, operation, now_ms, request.as_mut())?;
+            len += bytes;
             steps.push(step);
         }
-        if bytes > BATCH_BYTES_MAX {
+        if len > BATCH_BYTES_MAX {
             return Err(Error::Batch("has more than 16 MiB of content"));
         }
         if steps.len() > 1 {
-            let mut records = HashSet::new();
-            if !steps.iter().all(|step| records.insert(step.record)) {
+            let mut records: Vec<Id> = steps.iter().map(|step| step.record).collect();
+            records.sort_unstable();
+            if records.windows(2).any(|pair| pair[0] == pair[1]) {
                 return Err(Error::Batch("names one record twice"));
             }
         }
@@ -329,16 +324,17 @@ impl Session {
             }
             _ => None,
         };
-        store.submit(Work { actor: self.actor.clone(), collection, steps, durability, once })
+        store.submit(Work { actor: self.actor.clone(), collection, steps, len, durability, once })
     }
 
+    /// One operation, made ready, and how many bytes of content it has.
     fn step(
         &self,
         collection: &Arc<Collection>,
         operation: Operation,
         now_ms: u64,
         mut request: Option<&mut blake3::Hasher>,
-    ) -> Result<Step, Error> {
+    ) -> Result<(Step, usize), Error> {
         let store = &self.vault.store;
         let mut hash = |kind: u8, id: &str, number: u64, content: &[u8]| {
             if let Some(hasher) = request.as_mut() {
@@ -362,7 +358,6 @@ impl Session {
                 hash(0, &id, number_of(options.expect), encoded.bytes());
                 hash(0, &id, options.keep_until_ms.unwrap_or(u64::MAX), &[u8::from(options.compress)]);
                 let head = plain::Head { id: &id, stored_ms: now_ms, keep_until_ms, restored_from: None };
-                let plain = plain::write(&head, &encoded);
                 let record = store.record_id(&collection.id, &id);
                 // Sealed here, on the caller's thread, under the version it will most likely get.
                 let version = match options.expect {
@@ -370,13 +365,16 @@ impl Session {
                     _ => 1,
                 };
                 let sealed = if collection.exists {
-                    Some(store.seal(collection, &record, version, &plain, options.compress)?)
+                    let source = Source::Parts(&head, &encoded);
+                    Some(store.seal(collection, &record, version, &source, options.compress)?)
                 } else {
                     None
                 };
-                let (expect, compress) = (options.expect, options.compress);
-                let change = Change::Put { expect, keep_until_ms, plain, compress, sealed };
-                return Ok(Step { record, id, change });
+                let (expect, compress, stored_ms) = (options.expect, options.compress, now_ms);
+                let len = encoded.bytes().len();
+                drop(encoded);
+                let change = Change::Put { expect, keep_until_ms, stored_ms, content, compress, sealed };
+                return Ok((Step { record, id, change }, len));
             }
             Operation::Delete { id, expect } => {
                 hash(1, &id, number_of(expect), &[]);
@@ -392,7 +390,7 @@ impl Session {
             }
         };
         check_text("record id", &id, ID_LEN_MAX)?;
-        Ok(Step { record: store.record_id(&collection.id, &id), id, change })
+        Ok((Step { record: store.record_id(&collection.id, &id), id, change }, 0))
     }
 }
 

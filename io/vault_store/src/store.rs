@@ -1,6 +1,6 @@
 //! The open vault as all its parts see it, and the reading of records.
 use crate::audit::{Action, AuditKeys, Entry};
-use crate::bytes::Plaintext;
+use crate::bytes::{Malformed, Plaintext};
 use crate::collection::Collections;
 use crate::commit::Writer;
 use crate::digest::{Digest, DigestKey};
@@ -10,17 +10,19 @@ use crate::gallery::Galleries;
 use crate::group::Queue;
 use crate::keyring_file::KeyringFile;
 use crate::pages::{NoKey, Pages};
-use crate::plain::{PLAIN_LEN_MAX, Plain};
+use crate::plain::{self, Encoded, PLAIN_LEN_MAX, Plain};
 use crate::reads::Reads;
 use crate::rotation::Rotations;
 use crate::small::SmallKey;
 use crate::stats::Counters;
 use crate::time::Time;
-use crate::{Config, Error};
+use crate::{Config, Content, Error, Record};
+use byteview::ByteView;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use terachat_vault::{
-    BoxedCounter, Keyring, RecordAddress, RecordHeader, RecordKeyId, SecretBytes, open_record, seal_record,
+    Blinder, BoxedCounter, Keyring, RECORD_HEAD_LEN, RECORD_OVERHEAD, RecordAddress, RecordHeader,
+    RecordKeyId, SecretBytes,
 };
 
 /// Hour in which a record expires that never does.
@@ -33,6 +35,7 @@ pub(crate) struct Store {
     pub(crate) engine: Engine,
     pub(crate) keyring_file: KeyringFile,
     pub(crate) keyring: RwLock<Keyring>,
+    pub(crate) blinder: Blinder,
     pub(crate) audit: AuditKeys,
     pub(crate) small: SmallKey,
     pub(crate) digest_key: DigestKey,
@@ -80,11 +83,17 @@ impl Head {
 
     pub(crate) fn write(version: u64, last: u64, hour: u32, sealed: &[u8]) -> Vec<u8> {
         let mut row = Vec::with_capacity(HEAD_LEN + sealed.len());
-        row.extend_from_slice(&version.to_le_bytes());
-        row.extend_from_slice(&last.to_le_bytes());
-        row.extend_from_slice(&hour.to_le_bytes());
+        row.extend_from_slice(&Self::fixed(version, last, hour));
         row.extend_from_slice(sealed);
         row
+    }
+
+    fn fixed(version: u64, last: u64, hour: u32) -> [u8; HEAD_LEN] {
+        let mut fixed = [0; HEAD_LEN];
+        fixed[..8].copy_from_slice(&version.to_le_bytes());
+        fixed[8..16].copy_from_slice(&last.to_le_bytes());
+        fixed[16..].copy_from_slice(&hour.to_le_bytes());
+        fixed
     }
 
     pub(crate) fn sealed(&self) -> &[u8] {
@@ -115,6 +124,19 @@ impl Opened {
 
     pub(crate) fn plain(&self) -> Plain<'_> {
         Plain::read(self.bytes.expose_secret()).expect("it was read once when it was opened")
+    }
+
+    /// The record. What it was opened into is what is given out: bytes are not copied.
+    pub(crate) fn into_record(self) -> Result<Record, Malformed> {
+        let plain = self.plain();
+        let template = plain.template()?;
+        let info = plain.info_of(self.version, template.as_ref());
+        let front = self.bytes.expose_secret().len() - plain.body.len();
+        let content = match template {
+            Some(template) => Content::from(template),
+            None => Content::Bytes(self.bytes.without_front(front)),
+        };
+        Ok(Record { info, content })
     }
 }
 
@@ -153,7 +175,7 @@ impl Store {
         name[..16].copy_from_slice(collection);
         let len = id.len().min(crate::ID_LEN_MAX);
         name[16..16 + len].copy_from_slice(&id.as_bytes()[..len]);
-        self.keyring().blind(b"record", &name[..16 + len])
+        self.blinder.blind(b"record", &name[..16 + len])
     }
 
     pub(crate) fn head(&self, collection: &Id, record: &Id) -> Result<Option<Head>, Error> {
@@ -198,15 +220,17 @@ impl Store {
     ) -> Result<Option<Opened>, Error> {
         let damaged = |reason| Err(self.damaged(collection, record, version, reason));
         let Ok(header) = RecordHeader::read(sealed) else { return damaged("its header is not one") };
-        let record_key = match self.pages.key(&self.engine, &self.keyring, collection, header.key) {
-            Ok(record_key) => record_key,
+        let page = match self.pages.page(&self.engine, &self.keyring, collection, header.key) {
+            Ok(page) => page,
             Err(NoKey::Gone) => return Ok(None),
             Err(NoKey::Damaged) => return damaged("its key page does not open"),
             Err(NoKey::Storage(error)) => return Err(error),
         };
         let address = RecordAddress { collection: *collection, record: *record, version };
-        let Ok((header, bytes)) = open_record(&record_key, &address, sealed) else {
-            return damaged("it does not open at its address");
+        let bytes = match page.keys.open_record(&header, &address, sealed) {
+            Some(Ok(bytes)) => bytes,
+            Some(Err(_)) => return damaged("it does not open at its address"),
+            None => return Ok(None),
         };
         let bytes = if header.compressed {
             match decompress(bytes.expose_secret()) {
@@ -286,6 +310,8 @@ impl Store {
     /// Records an alarm and gives the error.
     pub(crate) fn damaged(&self, collection: &Id, record: &Id, version: u64, reason: &'static str) -> Error {
         self.counters.damaged.fetch_add(1, Ordering::Relaxed);
+        // It may be whole again when it is mended on the disk.
+        self.engine.forget(collection, record);
         tracing::error!(version, reason, "a record is damaged");
         self.reads.push(Entry {
             time_ms: self.time.now_ms(),
@@ -305,17 +331,30 @@ impl Store {
         collection: &crate::collection::Collection,
         record: &Id,
         version: u64,
-        plain: &[u8],
+        source: &Source<'_>,
         compress: bool,
     ) -> Result<Sealed, Error> {
         let slot = collection.slots.next(&self.engine, &self.pages, &self.keyring, &collection.id)?;
-        let packed = if compress { pack(plain) } else { None };
+        let packed = if compress { pack(&source.plain()) } else { None };
         let header =
             RecordHeader { algorithm: collection.algorithm, compressed: packed.is_some(), key: slot.id };
         let address = RecordAddress { collection: collection.id, record: *record, version };
-        let plain = packed.as_ref().map_or(plain, |packed| &**packed);
-        let bytes = seal_record(&slot.key, &header, &address, plain, &mut ThreadEntropy);
-        Ok(Sealed { version, key: slot.id, bytes, page: slot.page })
+        let len = packed.as_ref().map_or_else(|| source.len(), |packed| packed.len());
+        // The plaintext is written where it is sealed and where the engine keeps it afterwards.
+        let mut row = ByteView::with_size(HEAD_LEN + RECORD_OVERHEAD + len);
+        {
+            let mut bytes = row.get_mut().expect("nobody else has it yet");
+            let sealed = &mut bytes[HEAD_LEN..];
+            let room = &mut sealed[RECORD_HEAD_LEN..RECORD_HEAD_LEN + len];
+            match &packed {
+                Some(packed) => room.copy_from_slice(packed),
+                None => source.write(room),
+            }
+            if !slot.page.keys.seal_record(&header, &address, sealed, &mut ThreadEntropy) {
+                unreachable!("a page whose slots are given out has all its keys");
+            }
+        }
+        Ok(Sealed { version, key: slot.id, row, page: slot.page })
     }
 
     pub(crate) fn newest_digest(&self, collection: &Id, record: &Id, head: &Head) -> Digest {
@@ -323,12 +362,57 @@ impl Store {
     }
 }
 
+/// A plaintext to be sealed.
+pub(crate) enum Source<'a> {
+    /// As it was opened.
+    Whole(&'a [u8]),
+    /// To be put together.
+    Parts(&'a plain::Head<'a>, &'a Encoded<'a>),
+}
+
+impl Source<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Self::Whole(plain) => plain.len(),
+            Self::Parts(head, content) => plain::len(head, content),
+        }
+    }
+
+    fn write(&self, out: &mut [u8]) {
+        match self {
+            Self::Whole(plain) => out.copy_from_slice(plain),
+            Self::Parts(head, content) => plain::write(head, content, out),
+        }
+    }
+
+    fn plain(&self) -> Plaintext {
+        let mut out = Plaintext::from(vec![0; self.len()]);
+        self.write(&mut out);
+        out
+    }
+}
+
 /// Sealed bytes that are not stored yet.
 pub(crate) struct Sealed {
     pub(crate) version: u64,
     pub(crate) key: RecordKeyId,
-    pub(crate) bytes: Vec<u8>,
+    /// Room for a row's beginning, then the sealed bytes.
+    row: ByteView,
     pub(crate) page: Arc<crate::pages::Page>,
+}
+
+impl Sealed {
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.row[HEAD_LEN..]
+    }
+
+    /// The row of the newest version, and the page it is sealed under.
+    pub(crate) fn into_row(mut self, last: u64, hour: u32) -> (fjall::Slice, Arc<crate::pages::Page>) {
+        let mut row = self.row.get_mut().expect("nobody else has it yet");
+        row[..HEAD_LEN].copy_from_slice(&Head::fixed(self.version, last, hour));
+        drop(row);
+        (self.row.into(), self.page)
+    }
 }
 
 /// Compressed, where that saves something.

@@ -1,4 +1,5 @@
 //! The vault's time: never goes back, and does not believe every jump ahead.
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -6,6 +7,9 @@ pub(crate) struct Time {
     clock: Arc<dyn Fn() -> u64 + Send + Sync>,
     step_max_ms: u64,
     state: Mutex<State>,
+    /// The newest time that was given out, while the system's clock is believed; else 0. Most calls are within one
+    /// millisecond of the one before and need nothing else.
+    believed_ms: AtomicU64,
 }
 
 struct State {
@@ -23,17 +27,17 @@ impl Time {
     ) -> Self {
         let last_ms = if watermark_ms == 0 { clock() } else { watermark_ms };
         let step_max_ms = millis(step_max);
-        Self {
-            clock,
-            step_max_ms,
-            state: Mutex::new(State { last_ms, seen: Instant::now(), doubted: false }),
-        }
+        let state = Mutex::new(State { last_ms, seen: Instant::now(), doubted: false });
+        Self { clock, step_max_ms, state, believed_ms: AtomicU64::new(0) }
     }
 
     /// Milliseconds since 1970. While the system's clock is behind, or too far ahead to be believed, time passes at the
     /// machine's own pace from where it was.
     pub(crate) fn now_ms(&self) -> u64 {
         let system = (self.clock)();
+        if system != 0 && system == self.believed_ms.load(Ordering::Relaxed) {
+            return system;
+        }
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let elapsed = state.seen.elapsed();
         let own = state.last_ms.saturating_add(millis(elapsed));
@@ -43,6 +47,8 @@ impl Time {
             state.last_ms = now;
             state.seen = Instant::now();
         }
+        let believed_ms = if state.doubted || state.last_ms != system { 0 } else { system };
+        self.believed_ms.store(believed_ms, Ordering::Relaxed);
         state.last_ms
     }
 
@@ -74,7 +80,6 @@ pub(crate) fn millis(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::{AtomicU64, Ordering};
 
     #[test]
     fn never_back_and_not_too_far_ahead() {

@@ -272,6 +272,7 @@ impl Store {
             actor: "vault: retention".into(),
             collection: collection.clone(),
             steps: steps.into_values().collect(),
+            len: 0,
             durability: Durability::Durable,
             once: None,
         })?;

@@ -37,6 +37,9 @@ pub(crate) enum Command {
     /// List or remove members
     #[command(subcommand)]
     Member(MemberCommand),
+    /// List your devices, admit a further one, take one back
+    #[command(subcommand)]
+    Device(DeviceCommand),
     /// Set ranks
     #[command(subcommand)]
     Role(RoleCommand),
@@ -121,6 +124,9 @@ pub(crate) enum Command {
     Search {
         /// What to look for
         query: String,
+        /// As it was at a time (UTC): a day or a moment like 2004-12-25T09:14
+        #[arg(long, value_name = "TIME")]
+        at: Option<String>,
         /// Most hits to show
         #[arg(long, default_value_t = 20, value_parser = value_parser!(u32).range(1..=10_000))]
         limit: u32,
@@ -129,6 +135,9 @@ pub(crate) enum Command {
     Import(ImportArgs),
     /// Show the signed chain of events: the space's own, or a channel's with --channel
     Log {
+        /// As it was at a time (UTC): a day or a moment like 2004-12-25T09:14; or at an event, by its id
+        #[arg(long, value_name = "TIME", conflicts_with = "why")]
+        at: Option<String>,
         /// Most events to show
         #[arg(long, default_value_t = 50, value_parser = value_parser!(u32).range(1..=1_000_000))]
         limit: u32,
@@ -187,6 +196,9 @@ pub(crate) enum SpaceCommand {
         /// 1 to 100 characters
         name: String,
     },
+    /// Renew this device's keys now: whoever copied them reads nothing that is written from now on. A device does so by
+    /// itself once they are a week old (later in large spaces) and it writes
+    Renew,
 }
 
 #[derive(Debug, Subcommand)]
@@ -269,6 +281,31 @@ pub(crate) enum MemberCommand {
 }
 
 #[derive(Debug, Subcommand)]
+pub(crate) enum DeviceCommand {
+    /// List your devices, or a member's, with the spaces they are in
+    List {
+        /// Whose: user name, id or the beginning of the id; yours when left out
+        member: Option<String>,
+    },
+    /// Admit a further device of yours to every space that this one is in; prints an invitation to each
+    ///
+    /// The device is made from a backup: `terachat store export` here, `terachat store import` there, and there
+    /// `terachat whoami` shows its card.
+    Add {
+        /// What `terachat whoami` showed on the new device
+        card: String,
+    },
+    /// Take a device of yours back, for good, in every space
+    ///
+    /// What it wrote up to now stays as far as this device has it; everything beyond counts for nothing, however it is
+    /// dated. Whoever has the device keeps what it could read.
+    Revoke {
+        /// Id of the device, or its beginning, as `terachat device list` shows it
+        device: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 pub(crate) enum RoleCommand {
     /// Set a user's rank
     Set {
@@ -283,8 +320,12 @@ pub(crate) enum RoleCommand {
 #[derive(Debug, Args)]
 pub(crate) struct ReadArgs {
     /// Go on showing what arrives; needs a running `terachat listen`
-    #[arg(long, conflicts_with_all = ["before", "after", "around", "FilterArgs"])]
+    #[arg(long, conflicts_with_all = ["before", "after", "around", "at", "FilterArgs"])]
     pub(crate) follow: bool,
+    /// As it was at a time (UTC), by what its authors claim: a day or a moment like 2004-12-25T09:14; or at an event, by its id,
+    /// with all that it builds on
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: Option<String>,
     /// Only this message and what answers it
     #[arg(long, value_name = "ID", conflicts_with = "FilterArgs")]
     pub(crate) thread: Option<String>,

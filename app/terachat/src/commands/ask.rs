@@ -39,6 +39,14 @@ pub(super) fn status(session: &mut Session) -> Result<Status> {
     }
 }
 
+/// The request as of an earlier moment, if there is one.
+pub(super) fn at(moment: Option<String>, request: Request) -> Request {
+    match moment {
+        Some(moment) => Request::At { moment, request: Box::new(request) },
+        None => request,
+    }
+}
+
 /// An answer of another kind than the question's.
 pub(super) fn unexpected() -> Failure {
     Failure::new(

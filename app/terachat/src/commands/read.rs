@@ -17,11 +17,12 @@ pub(super) fn run(home: &Home, place: Place, args: ReadArgs, printer: &Printer) 
 }
 
 fn request(place: Place, args: ReadArgs) -> Request {
-    let ReadArgs { thread, before, after, around, pinned, filter, limit, .. } = args;
+    let ReadArgs { thread, before, after, around, at, pinned, filter, limit, .. } = args;
     let FilterArgs { from, min_rank, since, until, has, mentions } = filter;
     let has_attachment = has == Some(Carried::Attachment);
     let filter = Box::new(MessageFilter { from, min_rank, since, until, has_attachment, mentions });
-    Request::Read { place, limit: ask::count(limit), before, after, around, thread, pinned, filter }
+    let limit = ask::count(limit);
+    ask::at(at, Request::Read { place, limit, before, after, around, thread, pinned, filter })
 }
 
 fn follow(home: &Home, place: Place, args: &ReadArgs, printer: &Printer) -> Result<()> {

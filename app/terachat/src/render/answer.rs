@@ -1,5 +1,5 @@
 use super::{
-    Look, audit, compared, events, hits, json_line, live_change, messages, posts, short, status, why,
+    Look, audit, compared, devices, events, hits, json_line, live_change, messages, posts, short, status, why,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -13,6 +13,11 @@ pub(crate) fn answer(answer: &Answer, look: &Look) -> String {
         Answer::Card { card, .. } => format!("{card}\n"),
         Answer::Space { id, .. } | Answer::Channel { id, .. } => format!("{id}\n"),
         Answer::Invitation { invitation } => format!("{invitation}\n"),
+        Answer::Invitations { invitations } => {
+            invitations.iter().map(|invitation| format!("{invitation}\n")).collect()
+        }
+        Answer::Devices { devices: all, missing, .. } => devices(all, *missing, look),
+        Answer::Revoked { spaces } => format!("{spaces}\n"),
         Answer::Joined { space, .. } => format!("{space}\n"),
         Answer::Sent { id } => format!("{id}\n"),
         Answer::Posts { posts: list } => posts(list, look),
@@ -91,6 +96,15 @@ pub(crate) fn hint(answer: &Answer) -> Option<String> {
         Answer::Messages { messages } if messages.is_empty() => "There are no messages here.".to_owned(),
         Answer::Hits { hits } if hits.is_empty() => "Nothing was found.".to_owned(),
         Answer::Invitation { .. } => "Hand this to the newcomer, for `terachat join`.".to_owned(),
+        Answer::Invitations { invitations } if invitations.is_empty() => {
+            "This device is in no space.".to_owned()
+        }
+        Answer::Invitations { .. } => {
+            "Hand these to the new device, for `terachat join`, one after the other.".to_owned()
+        }
+        Answer::Revoked { spaces } => format!(
+            "The device was revoked in {spaces} spaces; others follow when a member there hears of it."
+        ),
         Answer::Joined { ready: false, .. } => {
             "Accepted. The space fills at the next `terachat sync --peer ADDR`, `terachat listen --peer ADDR` or `terachat board fetch --folder DIR`.".to_owned()
         }

@@ -15,6 +15,7 @@ fn help_goes_to_stdout_for_every_command() {
         "invite",
         "join",
         "member",
+        "device",
         "role",
         "send",
         "forum",

@@ -46,7 +46,7 @@ impl Sealed {
 impl Store for Sealed {
     fn put(&self, records: &[(u64, &[u8])]) -> Result<()> {
         let options = PutOptions::default();
-        let content = |bytes: &[u8]| Content::from(SecretBytes::take(bytes.to_vec()));
+        let content = |bytes: &[u8]| Content::from(SecretBytes::copy_from(bytes));
         if let [(id, bytes)] = records {
             self.session.put(COLLECTION, &name(*id), content(bytes), &options)?;
             return Ok(());

@@ -2,7 +2,7 @@
 #[expect(unused_imports, reason = "the documentation names them")]
 use super::Request;
 use super::{
-    AuditReport, BoardFetched, BoardPublished, EventLine, ForumPost, Hit, LiveChange, Message,
+    AuditReport, BoardFetched, BoardPublished, DeviceStatus, EventLine, ForumPost, Hit, LiveChange, Message,
     StateDifference, Status, Why,
 };
 use serde::{Deserialize, Serialize};
@@ -42,6 +42,25 @@ pub enum Answer {
     Invitation {
         /// For [`Request::Join`].
         invitation: String,
+    },
+    /// An invitation to each space for a further device: one line of text each.
+    Invitations {
+        /// For [`Request::Join`] there.
+        invitations: Vec<String>,
+    },
+    /// A user's devices.
+    Devices {
+        /// User id, hexadecimal.
+        user: String,
+        /// By id.
+        devices: Vec<DeviceStatus>,
+        /// Revocations by this user that others speak of and that are not here.
+        missing: usize,
+    },
+    /// A device of this user was taken back.
+    Revoked {
+        /// In how many spaces at once; others follow when somebody there hears of it.
+        spaces: usize,
     },
     /// An accepted invitation.
     Joined {

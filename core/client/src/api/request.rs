@@ -46,12 +46,36 @@ pub enum Request {
         /// What [`Request::Invite`] gave.
         invitation: String,
     },
+    /// Renews this device's keys in the space's group, as it does by itself now and then: whoever copied them before cannot
+    /// read what is sealed from now on. Answer: [`Answer::Done`].
+    Renew {
+        /// The space, as in [`Place`].
+        space: Option<String>,
+    },
     /// Removes a user with all devices. Answer: [`Answer::Done`].
     MemberRemove {
         /// The space, as in [`Place`].
         space: Option<String>,
         /// User name, id or unique id prefix.
         member: String,
+    },
+    /// The devices of a user with what is known of their revocation. Answer: [`Answer::Devices`].
+    DeviceList {
+        /// The space in which `member` is looked for, as in [`Place`].
+        space: Option<String>,
+        /// User name, id or unique id prefix; this user when absent.
+        member: Option<String>,
+    },
+    /// Admits a further device of this user to every space that this device is in. Answer: [`Answer::Invitations`].
+    DeviceAdd {
+        /// What [`Request::WhoAmI`] gave there.
+        card: String,
+    },
+    /// Takes a device of this user back, for good, in every space. What it writes beyond what this device has of it counts for
+    /// nothing. Answer: [`Answer::Revoked`].
+    DeviceRevoke {
+        /// Id or unique id prefix of at least four digits.
+        device: String,
     },
     /// Sets a user's rank. Answer: [`Answer::Done`].
     RoleSet {
@@ -204,6 +228,15 @@ pub enum Request {
         place: Place,
         /// The event's id as [`Request::Log`] gives it.
         event: String,
+    },
+    /// What [`Request::Read`], [`Request::Forum`], [`Request::Search`] or [`Request::Log`] would have answered at an earlier
+    /// moment: the store is replayed up to there. Answer: that of the request.
+    At {
+        /// A time in UTC (a day, or a moment like 2004-12-25T09:14): all that claims this time or an earlier one and builds on
+        /// nothing that claims a later one. Or the id of an event: that and all it builds on.
+        moment: String,
+        /// The question.
+        request: Box<Request>,
     },
     /// Replays everything from genesis, verifies every hash and signature and compares states. Answer: [`Answer::Audit`].
     Audit,

@@ -35,6 +35,19 @@ pub struct SpaceStatus {
     pub waiting: Vec<String>,
 }
 
+/// One device of a user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceStatus {
+    /// Id, hexadecimal.
+    pub device: String,
+    /// Whether it is the one that is asked.
+    pub this: bool,
+    /// Whether its user took it back.
+    pub revoked: bool,
+    /// Names of the spaces here in which it is a member's.
+    pub spaces: Vec<String>,
+}
+
 /// One channel of a [`SpaceStatus`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChannelStatus {

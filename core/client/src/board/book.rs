@@ -129,6 +129,7 @@ mod tests {
             key: None,
             authors: vec![author],
             controls: vec![],
+            chunk_len: terachat_core_store::sync::ChunkLen::Short,
             events: vec![],
             parents: vec![],
             stubs: vec![],

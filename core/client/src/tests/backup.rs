@@ -3,7 +3,7 @@ use super::*;
 use crate::{backup_vault, check_profile};
 use terachat_core_store::store::storage::MemoryStorage;
 
-fn export(world: &mut World, name: &str) -> Vec<u8> {
+pub(super) fn export(world: &mut World, name: &str) -> Vec<u8> {
     let client = world.of(name);
     let keys = client.begin_export();
     let (backup, exported) = client.export(keys, &mut passphrase("backup")).unwrap();
@@ -17,12 +17,10 @@ fn restore(storage: Box<dyn Storage>, backup: &[u8], words: &str) -> Result<Clie
     Client::restore(storage, backup, &mut passphrase(words), &mut passphrase("secret"), entropy, 5, None)
 }
 
-impl World {
-    fn enter_restored(&mut self, name: &'static str, backup: &[u8]) {
-        let storage = CrashStorage::new(77);
-        let client = restore(Box::new(storage.clone()), backup, "backup").unwrap();
-        self.devices.insert(name, (client, storage));
-    }
+pub(super) fn enter_restored(world: &mut World, name: &'static str, backup: &[u8]) {
+    let storage = CrashStorage::new(77);
+    let client = restore(Box::new(storage.clone()), backup, "backup").unwrap();
+    world.devices.insert(name, (client, storage));
 }
 
 #[test]
@@ -32,7 +30,7 @@ fn it_opens_as_the_same_history_on_a_device_of_its_own() {
     world.ask("bob", Request::React { place: place(), message: hello, emoji: "🌞".into(), remove: false });
     world.say("bob", "hi ada");
     let backup = export(&mut world, "bob");
-    world.enter_restored("bob2", &backup);
+    enter_restored(&mut world, "bob2", &backup);
     assert_eq!(world.bodies("bob2"), world.bodies("bob"));
     assert_eq!(
         world.status("bob2").spaces[0].state_hash,
@@ -74,7 +72,7 @@ fn history_with_a_removal_and_several_epochs_comes_along() {
     world.ask("ada", Request::MemberRemove { space: None, member: "eve".into() });
     world.say("ada", "after, in another epoch");
     let backup = export(&mut world, "ada");
-    world.enter_restored("ada2", &backup);
+    enter_restored(&mut world, "ada2", &backup);
     assert_eq!(world.bodies("ada2"), ["before", "after, in another epoch"]);
     world.sound("ada2");
     // It survives being closed: all of it is durable.
@@ -119,7 +117,7 @@ fn neither_the_device_nor_its_place_in_the_group_is_in_it() {
     let mut world = club(&["ada", "bob"]);
     world.say("ada", "hello");
     let backup = export(&mut world, "ada");
-    world.enter_restored("ada2", &backup);
+    enter_restored(&mut world, "ada2", &backup);
     let names = |client: &Client| -> Vec<Vec<u8>> {
         client.store.records(b"").map(|(name, _)| name.to_vec()).collect()
     };

@@ -41,6 +41,7 @@ const ORPHANED: &str = "the admission of its author counts for nothing";
 const EQUIVOCATED: &str = "its author signed two events with one number";
 const CUT_OFF: &str = "its author was removed or demoted without knowing of it";
 const UNREADABLE: &str = "this version cannot read it";
+const FORGED: &str = "it holds a card or a revocation that nobody signed";
 
 /// A space's control log: a pure function from the *set* of control events to the state, whatever order they came in.
 ///
@@ -210,7 +211,7 @@ impl ControlLog {
         let at = self.nodes.len();
         let place = self.order.partition_point(|other| self.nodes[*other].event.stamp < event.stamp);
         self.order.insert(place, at);
-        self.named.extend(event.cards().map(|card| card.device));
+        self.named.extend(event.claims().map(|card| card.device));
         self.by_hash.insert(event.hash, at);
         let mut node = Node { event, past, authority, forked: forked || frozen };
         if !frozen {

@@ -1,8 +1,8 @@
 use super::outline::check_topic;
-use super::{Card, CategoryId, Named, Rank};
+use super::{Card, CategoryId, Named, Rank, Revocation};
 use crate::Error;
 use serde::{Deserialize, Serialize};
-use terachat_event::{ChannelId, DeviceId, EventHash, UserId};
+use terachat_event::{ChannelId, DeviceId, EventHash, Statement, UserId, verify_all};
 
 /// Most characters of a name.
 const NAME_CHARS_MAX: usize = 100;
@@ -85,6 +85,13 @@ pub enum ControlOp {
         /// The channel behind which it stands; before all others without one.
         after: Option<ChannelId>,
     },
+    /// Takes a device from its user, for good: the user's own word, carried into this space.
+    RevokeDevice {
+        /// What the user signed.
+        revocation: Revocation,
+        /// How far each of the device's chains counts.
+        pins: Vec<Pin>,
+    },
 }
 
 /// Where a removal or demotion cuts one of the target's chains: what lies beyond is void, however it is dated.
@@ -166,11 +173,54 @@ impl ControlTransaction {
                 | ControlOp::CreateCategory { name }
                 | ControlOp::SetName { name, .. } => check_name(name)?,
                 ControlOp::SetTopic { topic, .. } => check_topic(topic)?,
-                ControlOp::Remove { .. } | ControlOp::Commit(_) | ControlOp::Place { .. } => {}
+                ControlOp::Remove { .. }
+                | ControlOp::RevokeDevice { .. }
+                | ControlOp::Commit(_)
+                | ControlOp::Place { .. } => {}
             }
         }
         Ok(transaction)
     }
+}
+
+/// Which of these hold nothing but what users and devices really signed: cards and revocations. Checks all signatures
+/// together.
+pub fn vouched<'a>(transactions: impl Iterator<Item = &'a ControlTransaction>) -> Vec<bool> {
+    let (mut genuine, mut said) = (Vec::new(), Vec::new());
+    for (at, transaction) in transactions.enumerate() {
+        genuine.push(true);
+        said.extend(transaction.0.iter().filter_map(|op| {
+            Some((
+                at,
+                match op {
+                    ControlOp::Genesis { owner: card, .. } | ControlOp::Admit { card, .. } => {
+                        (Signed::Card(card), card.vouched())
+                    }
+                    ControlOp::RevokeDevice { revocation, .. } => {
+                        (Signed::Revocation(revocation), revocation.said())
+                    }
+                    _ => return None,
+                },
+            ))
+        }));
+    }
+    let (mut statements, mut of): (Vec<Statement<'_>>, Vec<usize>) = (Vec::new(), Vec::new());
+    for (at, (signed, bytes)) in &said {
+        let found = statements.len();
+        match signed {
+            Signed::Card(card) => statements.extend(card.statements(bytes).into_iter().flatten()),
+            Signed::Revocation(revocation) => statements.extend(revocation.statement(bytes)),
+        }
+        genuine[*at] &= statements.len() > found;
+        of.resize(statements.len(), *at);
+    }
+    verify_all(&statements).into_iter().for_each(|bad| genuine[of[bad]] = false);
+    genuine
+}
+
+enum Signed<'a> {
+    Card(&'a Card),
+    Revocation(&'a Revocation),
 }
 
 /// A name is 1 to 100 characters without control characters.

@@ -1,7 +1,7 @@
 mod columns;
 
 use super::outline::category_id;
-use super::{Category, Channel, ChannelKind, ControlOp, Named, Outline, Rank, Right};
+use super::{Category, Channel, ChannelKind, ControlOp, Named, Outline, Pin, Rank, Revocation, Right};
 use crate::crdt::Stamp;
 use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
@@ -22,6 +22,17 @@ pub struct Member {
     pub removed: bool,
 }
 
+/// A device that its user took back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revoked {
+    /// The user's word, to be carried into other spaces.
+    pub revocation: Revocation,
+    /// Whether a device of the same user brought it here. Until one does, the pins are those of whoever carried it.
+    by_user: bool,
+    /// Last number that counts, per channel; a chain without one counts up to nothing.
+    cuts: BTreeMap<ChannelId, u64>,
+}
+
 /// A space's control state: who is a member with which rank, which channels there are, and how far the chains of
 /// removed members count.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +49,10 @@ pub struct SpaceState {
     pub outline: Outline,
     /// Last number that counts, per channel and device, for whoever lost this right.
     cuts: BTreeMap<(Right, ChannelId, DeviceId), u64>,
+    /// Devices that their users took back, whether they were admitted here or not. In the state's root only where there are
+    /// any, so that it stays as it was without.
+    #[serde(skip)]
+    revoked: OrdMap<(UserId, DeviceId), Arc<Revoked>>,
 }
 
 impl SpaceState {
@@ -45,7 +60,17 @@ impl SpaceState {
     pub fn member_of(&self, device: &DeviceId) -> Option<(&UserId, &Member)> {
         let user = self.devices.get(device)?;
         let member = self.members.get(user)?;
-        (!member.removed).then_some((user, &**member))
+        (!member.removed && self.revoked(user, device).is_none()).then_some((user, &**member))
+    }
+
+    /// What is known of the device's revocation by this user.
+    pub fn revoked(&self, user: &UserId, device: &DeviceId) -> Option<&Revoked> {
+        self.revoked.get(&(*user, *device)).map(|revoked| &**revoked)
+    }
+
+    /// All revocations of devices that hold here.
+    pub fn revocations(&self) -> impl Iterator<Item = &Revocation> {
+        self.revoked.values().map(|revoked| &revoked.revocation)
     }
 
     /// The rank of the present member who owns `device`.
@@ -60,7 +85,10 @@ impl SpaceState {
 
     /// Devices of present members, ascending: who belongs into the MLS group.
     pub fn present_devices(&self) -> impl Iterator<Item = &DeviceId> {
-        self.devices.iter().filter(|(_, user)| !self.members[*user].removed).map(|(device, _)| device)
+        let present = |(device, user): &(&DeviceId, &UserId)| {
+            !self.members[*user].removed && self.revoked(user, device).is_none()
+        };
+        self.devices.iter().filter(present).map(|(device, _)| device)
     }
 
     /// The last number of the device's chain in `channel` up to which what takes this right counts; `None` when nothing is
@@ -70,19 +98,27 @@ impl SpaceState {
         let Some(user) = self.devices.get(device) else { return Some(0) };
         let member = self.members.get(user)?;
         let lost = member.removed || !member.rank.permits(right);
-        lost.then(|| self.cuts.get(&(right, *channel, *device)).copied().unwrap_or(0))
+        let by_rank = lost.then(|| self.cuts.get(&(right, *channel, *device)).copied().unwrap_or(0));
+        let revoked = self.revoked(user, device);
+        let by_user = revoked.map(|revoked| revoked.cuts.get(channel).copied().unwrap_or(0));
+        by_rank.into_iter().chain(by_user).min()
     }
 
     /// Hash of the whole control state: what members of one MLS epoch agree on.
     pub fn root(&self) -> [u8; 32] {
-        let bytes = postcard::to_allocvec(self).expect("plain values encode into a growing buffer");
+        let mut bytes = postcard::to_allocvec(self).expect("plain values encode into a growing buffer");
+        if !self.revoked.is_empty() {
+            bytes.extend(
+                postcard::to_allocvec(&self.revoked).expect("plain values encode into a growing buffer"),
+            );
+        }
         blake3::derive_key("terachat 2026-11 control root", &bytes)
     }
 
     /// Why `author` may not do `op` in this state, or `None` when it may.
     pub fn forbidden(&self, author: &DeviceId, op: &ControlOp) -> Option<&'static str> {
         if let ControlOp::Genesis { owner, .. } = op {
-            let founds = self.members.is_empty() && owner.device == *author && owner.is_genuine();
+            let founds = self.members.is_empty() && owner.device == *author;
             return (!founds).then_some("a space is founded once, by its owner's own device");
         }
         let Some((actor, member)) = self.member_of(author) else { return Some("the author is not a member") };
@@ -92,6 +128,9 @@ impl SpaceState {
             ControlOp::Admit { card, rank: granted, .. } => match self.members.get(&card.user) {
                 Some(target) if target.removed => {
                     Some("a removed user cannot come back under the same identity")
+                }
+                _ if self.revoked(&card.user, &card.device).is_some() => {
+                    Some("its user revoked the device; a new one takes a key of its own")
                 }
                 _ if self.devices.contains_key(&card.device) => {
                     Some("the device is already known in this space")
@@ -108,6 +147,21 @@ impl SpaceState {
                     .then_some("removing takes rank 50, and more than the target's"),
                 _ => Some("no such member"),
             },
+            ControlOp::RevokeDevice { revocation, .. } => {
+                let own = revocation.user == *actor;
+                let known = self.revoked(&revocation.user, &revocation.device);
+                match self.members.get(&revocation.user) {
+                    Some(target) if !target.removed => {
+                        // Whoever carried it chose the pins; the user's own devices know better, once.
+                        let again = known.is_some_and(|known| known.by_user || !own);
+                        let carries = own || rank.permits(Right::Govern);
+                        let refused =
+                            (!carries).then_some("carrying another user's revocation takes rank 50");
+                        refused.or(again.then_some("the device was revoked already"))
+                    }
+                    _ => Some("no such member"),
+                }
+            }
             ControlOp::SetRank { user, rank: granted, .. } => match self.members.get(user) {
                 Some(target) if !target.removed => {
                     let steps_down = user == actor && *granted < rank;
@@ -164,6 +218,7 @@ impl SpaceState {
                     }
                 }
             }
+            ControlOp::RevokeDevice { revocation, pins } => self.revoke(&stamp.author, revocation, pins),
             ControlOp::CreateChannel { name } => self.create(stamp, hash, at, name, ChannelKind::Chat),
             ControlOp::CreateForum { name } => self.create(stamp, hash, at, name, ChannelKind::Forum),
             ControlOp::CreateCategory { name } => {
@@ -224,6 +279,29 @@ impl SpaceState {
         if !member.removed {
             self.devices.entry(card.device).or_insert(card.user);
         }
+    }
+
+    fn revoke(&mut self, author: &DeviceId, revocation: &Revocation, pins: &[Pin]) {
+        if !self.members.contains_key(&revocation.user) {
+            return;
+        }
+        let own = pins.iter().filter(|pin| pin.device == revocation.device);
+        let mut cuts: BTreeMap<ChannelId, u64> =
+            own.filter_map(|pin| Some((pin.channel?, pin.seq))).collect();
+        let by_user = self.devices.get(author) == Some(&revocation.user);
+        let key = (revocation.user, revocation.device);
+        if let Some(known) = self.revoked.get(&key) {
+            if known.by_user && !by_user {
+                return;
+            }
+            if known.by_user == by_user {
+                // As of removals: the one that cuts earliest holds.
+                for (channel, seq) in &known.cuts {
+                    cuts.entry(*channel).and_modify(|cut| *cut = (*cut).min(*seq)).or_insert(*seq);
+                }
+            }
+        }
+        self.revoked.insert(key, Arc::new(Revoked { revocation: revocation.clone(), by_user, cuts }));
     }
 
     /// Forgets where a user's chains were cut who has the right again: what is lost next is cut where it stands then.

@@ -5,7 +5,7 @@ use super::storage::MemoryStorage;
 use super::validator::{Staging, Trust};
 use super::{BlockRef, CommitLog, Error as StoreError, LocalStore, Storage};
 use crate::Error;
-use crate::model::ControlOp;
+use crate::model::{ControlEvent, Verdict, vouched};
 use crate::sync::{Batch, Frames, Limits, decode_batch};
 use terachat_event::LogId;
 use terachat_vault::{Entropy, Secret, SecretBytes};
@@ -178,7 +178,7 @@ impl LocalStore {
     }
 
     /// A store in memory that knows this one's epoch secrets and proofs, and no events.
-    fn empty_replica(&mut self) -> Result<LocalStore, Error> {
+    pub(super) fn empty_replica(&mut self) -> Result<LocalStore, Error> {
         let key = Secret::generate(|out| self.entropy.fill(out));
         let storage: Box<dyn Storage> = Box::new(MemoryStorage::new());
         let entropy = Echo(self.seed());
@@ -233,21 +233,22 @@ impl LocalStore {
         Ok(false)
     }
 
-    /// Whoever admitted a card vouched for its certificate; here that is checked.
+    /// What users and devices signed inside control events is checked when those come; here it is checked again for all
+    /// that count.
     fn check_certificates(&self, report: &mut Report) -> Result<(), Error> {
         for space in self.spaces.keys() {
             let Some(control) = self.control(space)? else { continue };
-            for (event, _) in control.events() {
-                for op in &event.transaction.0 {
-                    if let ControlOp::Admit { card, .. } | ControlOp::Genesis { owner: card, .. } = op
-                        && !card.is_genuine()
-                    {
-                        report.alarm.push(format!(
-                            "event {} admits a device its user never vouched for",
-                            event.stamp.event()
-                        ));
-                    }
-                }
+            let counting: Vec<&ControlEvent> = control
+                .events()
+                .filter(|(_, verdict)| *verdict == Verdict::Counts)
+                .map(|(event, _)| event)
+                .collect();
+            let genuine = vouched(counting.iter().map(|event| &event.transaction));
+            for (event, _) in counting.iter().zip(genuine).filter(|(_, genuine)| !genuine) {
+                report.alarm.push(format!(
+                    "event {} counts and holds a card or revocation that nobody signed",
+                    event.stamp.event()
+                ));
             }
         }
         Ok(())

@@ -6,7 +6,10 @@ use super::local_store::{CHUNK, LocalStore, META, RECORDS};
 use super::records::{self, Write};
 use super::{Block, BlockRef, Error as StoreError, compress, level_for};
 use crate::Error;
-use crate::sync::{Batch, Limits, decode_batch, encode_batch};
+use crate::sync::{
+    Batch, Limits, MERGED_EVENTS_MAX as EVENTS_MAX, MERGED_PAYLOADS_MAX as PAYLOADS_MAX, decode_batch,
+    encode_batch,
+};
 use hashbrown::HashMap;
 use std::collections::BTreeMap;
 use terachat_event::LogId;
@@ -18,10 +21,6 @@ const SMALL: usize = 64;
 const SMALL_MIN: usize = 1024;
 /// Small batches that make the current segment worth closing: some 1.4 MB, rewritten in some ten milliseconds.
 const SMALL_DUE: usize = 4 * 1024;
-/// Most events put together. A proof of equivocation holds twice as many, so that a chain that forked inside shows it.
-const EVENTS_MAX: usize = 2048;
-/// Most bytes of payloads put together, but for a single event that is larger.
-const PAYLOADS_MAX: usize = 512 << 10;
 /// How hard what was put together is compressed (Zstandard): harder than what somebody waits for, since it is done once. What
 /// stays as it came stays as small as it was: a segment may be full of it, and seconds would go to save a few hundredths.
 const LEVEL: i32 = 9;

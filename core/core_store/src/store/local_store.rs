@@ -5,7 +5,7 @@ use super::snapshot::PreparedChannel;
 use super::space_logs::{ChannelLog, SpaceLogs, control_event};
 use super::storage::Storage;
 use super::validator::{Staged, Staging, Trust, stage};
-use super::{Block, BlockRef, CommitLog, Snapshot};
+use super::{Block, BlockRef, CommitLog, Snapshot, compress};
 use crate::model::{ControlEvent, ControlLog, EpochKey, SpaceState};
 use crate::sync::{Batch, Frames, Frontier, KeyId, Limits, decode_batch, encode_batch};
 use crate::{Error, Wait};
@@ -19,6 +19,9 @@ use terachat_vault::{Entropy, Secret, SecretBytes};
 pub(super) const META: u8 = 1;
 pub(super) const CHUNK: u8 = 2;
 pub(super) const RECORDS: u8 = 3;
+
+/// How hard what was put together as it came is compressed (Zstandard).
+const MERGED_LEVEL: i32 = 1;
 
 /// Bytes of payload chunks kept unpacked, besides the last one that was asked for.
 const CACHE_BYTES: usize = 2 << 20;
@@ -98,7 +101,9 @@ impl LocalStore {
     pub fn control(&self, space: &SpaceId) -> Result<Option<&ControlLog>, Error> {
         let Some(logs) = self.spaces.get(space) else { return Ok(None) };
         if let Ok(settled) = logs.control.parts() {
-            let events = self.control_events(&logs.control_index)?;
+            let mut events = self.control_events(&logs.control_index)?;
+            // Every event counted when this was settled, so everything inside was checked.
+            events.iter_mut().for_each(|event| event.vouched = true);
             let log = ControlLog::restore(events, &settled.ranks, Arc::clone(&settled.state));
             logs.control.remember(log);
         }
@@ -114,7 +119,7 @@ impl LocalStore {
         Ok(self.spaces.get_mut(space).map(|logs| logs.control.history_mut()))
     }
 
-    /// A control log's events in the order in which they came.
+    /// A control log's events in the order in which they came; what is signed inside them is not checked.
     pub(super) fn control_events(&self, index: &LogIndex) -> Result<Vec<ControlEvent>, Error> {
         (0..index.len()).map(|at| Ok(control_event(index, at, &self.payload(index, at)?))).collect()
     }
@@ -276,6 +281,17 @@ impl LocalStore {
         chunks: &[Vec<u8>],
         trust: Trust,
     ) -> Result<Staging, Error> {
+        self.stage_counting(batch, chunks, trust, &mut 0)
+    }
+
+    /// The same; `followed` becomes the number of events before the one that is why the batch is not ready.
+    pub(crate) fn stage_counting(
+        &mut self,
+        batch: &Batch,
+        chunks: &[Vec<u8>],
+        trust: Trust,
+        followed: &mut usize,
+    ) -> Result<Staging, Error> {
         let (empty, blank);
         self.load_cited(batch)?;
         let key = self.epoch_key(&batch.log, batch.key.as_ref());
@@ -303,12 +319,12 @@ impl LocalStore {
                 }
             },
         };
-        match stage(index, batch, chunks, key.as_deref(), control, trust)? {
+        match stage(index, batch, chunks, key.as_deref(), control, trust, followed)? {
             Staging::NeedsHashes => {
                 self.recompute_hashes(&batch.log)?;
                 let index = self.index(&batch.log).expect("it was there a moment ago");
                 let control = self.control(&batch.log.space)?.filter(|_| batch.log.channel.is_none());
-                stage(index, batch, chunks, key.as_deref(), control, trust)
+                stage(index, batch, chunks, key.as_deref(), control, trust, followed)
             }
             staging => Ok(staging),
         }
@@ -339,6 +355,30 @@ impl LocalStore {
         let refs = self.commit(&blocks)?;
         self.records.apply(writes);
         self.show(batch, chunks, staged, &refs[..=chunks.len()])
+    }
+
+    /// Makes staged batches of different channels, which came in pieces, durable in one commit, and then visible.
+    pub(crate) fn accept_merged(&mut self, parts: &[(&Batch, &[Vec<u8>], &Staged)]) -> Result<(), Error> {
+        let packed = |bytes: &[u8]| compress(bytes, MERGED_LEVEL);
+        let metas: Vec<Vec<u8>> = parts.iter().map(|(batch, ..)| packed(&encode_batch(batch))).collect();
+        let chunks: Vec<Vec<Vec<u8>>> =
+            parts.iter().map(|(_, chunks, _)| chunks.iter().map(|chunk| packed(chunk)).collect()).collect();
+        let blocks: Vec<Block<'_>> = metas
+            .iter()
+            .zip(&chunks)
+            .flat_map(|(meta, chunks)| {
+                let chunks = chunks.iter().map(|chunk| Block::packed(CHUNK, chunk));
+                std::iter::once(Block::packed(META, meta)).chain(chunks)
+            })
+            .collect();
+        let refs = self.commit(&blocks)?;
+        let mut rest = &refs[..];
+        for (batch, chunks, staged) in parts {
+            let (mine, behind) = rest.split_at(1 + chunks.len());
+            rest = behind;
+            self.show(batch, chunks, staged, mine)?;
+        }
+        Ok(())
     }
 
     /// Makes a durable batch visible: index, control log, channel state.

@@ -6,7 +6,7 @@ use super::commit_log::PackedPart;
 use super::control::{Control, Settled};
 use super::local_store::LocalStore;
 use super::records;
-use super::space_logs::{CUT, ChannelLog, EQUIVOCATED, SpaceLogs, StateHashes};
+use super::space_logs::{CUT, ChannelLog, EQUIVOCATED, SpaceLogs, StateHashes, vouch};
 use super::{BlockRef, Error as StoreError, Snapshot};
 use crate::Error;
 use crate::model::{ChannelState, ControlLog, Rank, SpaceState};
@@ -19,7 +19,7 @@ use terachat_event::{ChannelId, DeviceId, EventHash, LogId, SpaceId};
 use terachat_vault::SecretBytes;
 use zeroize::Zeroize;
 
-const VERSION: u8 = 7;
+const VERSION: u8 = 8;
 /// Why events were cut off, in the order of the lists of them.
 const CUTS: [&str; 2] = [CUT, EQUIVOCATED];
 /// Texts indexed in one slice: some milliseconds.
@@ -201,7 +201,9 @@ impl LocalStore {
             logs.control = Control::settled(Settled { state: Arc::new(state), heads, ranks });
         } else {
             let mut log = ControlLog::default();
-            self.control_events(index)?.into_iter().for_each(|event| log.insert(event));
+            let mut events = self.control_events(index)?;
+            vouch(&mut events);
+            events.into_iter().for_each(|event| log.insert(event));
             *logs.control.history_mut() = log;
         }
         reader.end()?;

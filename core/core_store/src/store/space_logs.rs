@@ -3,7 +3,7 @@ use super::index::{LogIndex, Void};
 use super::validator::Payloads;
 use crate::model::{
     ChannelOp, ChannelState, ControlEvent, ControlOp, ControlTransaction, Right, SpaceState, Surroundings,
-    Verdict, same_user,
+    Verdict, same_user, vouched,
 };
 use crate::query::search_index::SearchIndex;
 use crate::query::{Journal, StateTree};
@@ -96,26 +96,22 @@ impl SpaceLogs {
         chunks: &[Vec<u8>],
         fresh: &[bool],
     ) -> Upset {
-        let (mut at, mut upset) = (from, Upset::default());
+        let mut upset = Upset::default();
         let mut payloads = Payloads::new(batch, chunks);
-        for ((n, event), fresh) in batch.events.iter().enumerate().zip(fresh) {
-            let payload = payloads.next(n, event);
-            if *fresh {
-                let event = control_event(&self.control_index, at, payload);
-                // Who is admitted or what is created takes nothing from anybody, unless it comes beside what it must
-                // give way to.
-                if self.control.heads().iter().any(|head| !event.parents.contains(head)) {
-                    upset.cuts = true;
-                    upset.before.get_or_insert_with(|| self.control.shared_state());
-                }
-                upset.cuts |= event
-                    .transaction
-                    .0
-                    .iter()
-                    .any(|op| matches!(op, ControlOp::Remove { .. } | ControlOp::SetRank { .. }));
-                self.control.history_mut().insert(event);
-                at += 1;
+        let all = batch.events.iter().enumerate().map(|(n, event)| payloads.next(n, event)).zip(fresh);
+        let new = (from..).zip(all.filter(|(_, fresh)| **fresh));
+        let mut events: Vec<ControlEvent> =
+            new.map(|(at, (payload, _))| control_event(&self.control_index, at, payload)).collect();
+        vouch(&mut events);
+        for event in events {
+            // Who is admitted or what is created takes nothing from anybody, unless it comes beside what it must
+            // give way to.
+            if self.control.heads().iter().any(|head| !event.parents.contains(head)) {
+                upset.cuts = true;
+                upset.before.get_or_insert_with(|| self.control.shared_state());
             }
+            upset.cuts |= event.transaction.0.iter().any(takes_away);
+            self.control.history_mut().insert(event);
         }
         self.open_channels();
         upset
@@ -269,6 +265,11 @@ impl SpaceLogs {
         }
         Ok(())
     }
+}
+
+/// Whether a control operation may take a right from somebody who wrote by it.
+fn takes_away(op: &ControlOp) -> bool {
+    matches!(op, ControlOp::Remove { .. } | ControlOp::SetRank { .. } | ControlOp::RevokeDevice { .. })
 }
 
 /// The right that a channel operation takes.
@@ -432,7 +433,14 @@ impl Surroundings for Within<'_> {
     }
 }
 
-/// The control event at this position. One that this version cannot read stands in the log and does nothing.
+/// Checks what users and devices signed inside control events, of all together.
+pub(crate) fn vouch(events: &mut [ControlEvent]) {
+    let genuine = vouched(events.iter().map(|event| &event.transaction));
+    events.iter_mut().zip(genuine).for_each(|(event, genuine)| event.vouched = genuine);
+}
+
+/// The control event at this position; what is signed inside it is yet to be checked by [`vouch`]. One that this version
+/// cannot read stands in the log and does nothing.
 pub(crate) fn control_event(index: &LogIndex, at: u32, payload: &[u8]) -> ControlEvent {
     let hash = |at| index.hash(at).expect("a control log keeps all its hashes");
     let named =
@@ -443,5 +451,6 @@ pub(crate) fn control_event(index: &LogIndex, at: u32, payload: &[u8]) -> Contro
         parents: named.chain(index.predecessor(at).map(hash)).collect(),
         transaction: ControlTransaction::decode(payload).unwrap_or(ControlTransaction(Vec::new())),
         wall_ms: index.event(at).wall_ms,
+        vouched: false,
     }
 }

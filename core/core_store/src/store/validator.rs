@@ -69,7 +69,8 @@ pub(crate) enum Trust {
 }
 
 /// Checks a batch against the log it belongs to. `chunks` are its payloads before sealing; `control` is the space's control
-/// log, if the batch is of that.
+/// log, if the batch is of that; `followed` becomes the number of events that were found good by themselves: where it is not
+/// all of them, the next one is why the batch is not ready.
 ///
 /// # Errors
 /// A refusal, with its reason.
@@ -80,7 +81,9 @@ pub(super) fn stage(
     key: Option<&EpochKey>,
     control: Option<&ControlLog>,
     trust: Trust,
+    followed: &mut usize,
 ) -> Result<Staging, Error> {
+    *followed = 0;
     let mut cursors = Vec::with_capacity(batch.authors.len());
     let mut slots = 0;
     for author in &batch.authors {
@@ -133,7 +136,9 @@ pub(super) fn stage(
         entries: OnceCell::new(),
         latest: if batch.stubs.is_empty() { 0 } else { index.latest() },
     };
-    if let Some(unready) = stage.follow(chunks, key)? {
+    let result = stage.follow(chunks, key);
+    *followed = stage.hashes.len();
+    if let Some(unready) = result? {
         return Ok(unready);
     }
     if trust != Trust::Disk {

@@ -1,4 +1,4 @@
-use super::{Batch, BatchAuthor, BatchEvent, Frames, KeyId};
+use super::{Batch, BatchAuthor, BatchEvent, ChunkLen, Frames, KeyId};
 use crate::model::{ChannelOp, ControlOp, ControlTransaction};
 use crate::store::index::LogIndex;
 use crate::store::{Staging, Trust, Write};
@@ -165,6 +165,7 @@ fn compose(
         key: draft.key,
         authors: vec![BatchAuthor { device, first_seq, count, signature: [0; 64] }],
         controls: control.into_iter().collect(),
+        chunk_len: ChunkLen::Short,
         events: Vec::with_capacity(draft.payloads.len()),
         parents: Vec::new(),
         stubs: Vec::new(),

@@ -1,9 +1,31 @@
 use crate::model::Skeleton;
 use terachat_event::{DeviceId, EventHash, LogId};
 
-/// Payloads are cut into chunks of about this many bytes, compressed and sealed one by one: what a reader has to
-/// open to show one message.
-pub const CHUNK_LEN: usize = 64 * 1024;
+/// Payloads are cut into chunks, compressed and sealed one by one: what a reader has to open to show one message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ChunkLen {
+    /// Chunks of about 64 KiB: what is wanted soon, and what was written before there was another.
+    #[default]
+    Short,
+    /// Chunks of about 256 KiB, for batches that fill more than a short one: an eighth smaller, and a quarter of a
+    /// millisecond to open instead of a fifteenth.
+    Long,
+}
+
+impl ChunkLen {
+    /// Bytes of payload in a chunk, but for a single event that is larger.
+    pub const fn bytes(self) -> usize {
+        match self {
+            Self::Short => 64 << 10,
+            Self::Long => 256 << 10,
+        }
+    }
+
+    /// What history is kept and handed on in, by how many bytes of payload there are.
+    pub const fn for_history(payload_len: usize) -> Self {
+        if payload_len > Self::Short.bytes() { Self::Long } else { Self::Short }
+    }
+}
 
 /// Bounds on what one batch may hold, so that no peer decides how much memory is spent.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +62,8 @@ pub struct Batch {
     pub authors: Vec<BatchAuthor>,
     /// Lists of control heads that its events cite.
     pub controls: Vec<Vec<EventHash>>,
+    /// How its payloads are cut.
+    pub chunk_len: ChunkLen,
     /// The events.
     pub events: Vec<BatchEvent>,
     /// Parents of all events, in the events' order.
@@ -101,13 +125,19 @@ impl Batch {
         self.stubs.iter().find(|stub| stub.author == author && stub.seq == seq)
     }
 
-    /// Where chunks end: positions in the events, ascending, the last one being their number. Follows from the payload lengths alone.
+    /// Bytes of all payloads before sealing.
+    pub fn payload_len(&self) -> usize {
+        self.events.iter().map(|event| event.payload_len as usize).sum()
+    }
+
+    /// Where chunks end: positions in the events, ascending, the last one being their number. Follows from the
+    /// payload lengths and [`Batch::chunk_len`].
     pub fn chunk_ends(&self) -> Vec<usize> {
         let mut ends = Vec::new();
         let mut len = 0;
         for (at, event) in self.events.iter().enumerate() {
             let payload_len = event.payload_len as usize;
-            if len > 0 && len + payload_len > CHUNK_LEN {
+            if len > 0 && len + payload_len > self.chunk_len.bytes() {
                 ends.push(at);
                 len = 0;
             }

@@ -1,4 +1,4 @@
-use super::batch::{Batch, Limits};
+use super::batch::{Batch, ChunkLen, Limits};
 use super::{decode_batch, encode_batch};
 use crate::Error;
 use crate::model::EpochKey;
@@ -9,8 +9,12 @@ use terachat_vault::{Entropy, TAG_LEN};
 const VERSION: u8 = 1;
 /// Largest batch description before compression: what one block of a commit log holds.
 const META_LEN_MAX: usize = crate::store::commit_log::BODY_LEN_MAX;
-/// A chunk holds one payload of up to 1 MiB, or several of together about 64 KiB.
+/// A chunk holds one payload of up to 1 MiB, or several of together about 256 KiB.
 pub(crate) const CHUNK_LEN_MAX: usize = 2 << 20;
+
+/// How hard long chunks are compressed (Zstandard): once by the sender, and kept so by all who take them in.
+const HISTORY_LEVEL: i32 = 6;
+const WRONG_LEN: &str = "a chunk's length is not what its events say";
 
 /// A batch as it travels: described in compressed columns, its payloads in compressed chunks that are sealed for the
 /// channel's members. Whoever carries it without their key sees who wrote when, and nothing of what.
@@ -96,6 +100,34 @@ impl Bundle {
         Ok(self.open(key)?.chunks)
     }
 
+    /// Appends all payloads to `out`, opened and unpacked; on an error some of them may stand there.
+    ///
+    /// # Errors
+    /// As [`Bundle::open_chunks`].
+    pub(crate) fn open_onto(&self, key: Option<&EpochKey>, out: &mut Vec<u8>) -> Result<(), Error> {
+        let seal = key.map(|key| key.bundle_key(&self.salt));
+        let mut from = 0;
+        for ((at, sealed), end) in self.chunks.iter().enumerate().zip(self.batch.chunk_ends()) {
+            let plain = match &seal {
+                Some(seal) => {
+                    let packed = seal.open(&nonce(at), &[], sealed).map_err(|_| Error::Sealed)?;
+                    unpack(&packed, CHUNK_LEN_MAX)?
+                }
+                None => unpack(sealed, CHUNK_LEN_MAX)?,
+            };
+            if plain.len() != self.payload_len(from..end) {
+                return Err(Error::Malformed(WRONG_LEN));
+            }
+            out.extend_from_slice(&plain);
+            from = end;
+        }
+        Ok(())
+    }
+
+    fn payload_len(&self, events: std::ops::Range<usize>) -> usize {
+        self.batch.events[events].iter().map(|event| event.payload_len as usize).sum()
+    }
+
     /// The payload chunks with the frames they came in.
     ///
     /// # Errors
@@ -106,15 +138,13 @@ impl Bundle {
         let frames = Frames { meta: frame(self.meta.clone()), chunks: Vec::with_capacity(self.chunks.len()) };
         let mut opened = Opened { chunks: Vec::with_capacity(self.chunks.len()), frames };
         for ((at, sealed), end) in self.chunks.iter().enumerate().zip(self.batch.chunk_ends()) {
-            let len: usize =
-                self.batch.events[from..end].iter().map(|event| event.payload_len as usize).sum();
             let packed = match &seal {
                 Some(seal) => seal.open(&nonce(at), &[], sealed).map_err(|_| Error::Sealed)?,
                 None => sealed.clone(),
             };
             let plain = unpack(&packed, CHUNK_LEN_MAX)?;
-            if plain.len() != len {
-                return Err(Error::Malformed("a chunk's length is not what its events say"));
+            if plain.len() != self.payload_len(from..end) {
+                return Err(Error::Malformed(WRONG_LEN));
             }
             opened.chunks.push(plain);
             opened.frames.chunks.push(frame(packed));
@@ -140,7 +170,8 @@ fn nonce(at: usize) -> [u8; 12] {
 
 /// One flag byte, then Zstandard or the bytes as they are, whichever is shorter.
 fn pack(bytes: &[u8]) -> Vec<u8> {
-    let packed = compress(bytes, level_for(bytes.len()));
+    let level = if bytes.len() > ChunkLen::Short.bytes() { HISTORY_LEVEL } else { level_for(bytes.len()) };
+    let packed = compress(bytes, level);
     let (flag, body) = if packed.len() < bytes.len() { (1, packed.as_slice()) } else { (0, bytes) };
     let mut out = Vec::with_capacity(1 + body.len() + TAG_LEN);
     out.push(flag);
@@ -171,7 +202,7 @@ mod tests {
         let cut = |end: usize| {
             let len: u32 = batch.events[from..end].iter().map(|event| event.payload_len).sum();
             from = end;
-            (0..len).map(|n| (n * n) as u8).collect()
+            (0..len).map(|n| n.wrapping_mul(n) as u8).collect()
         };
         batch.chunk_ends().into_iter().map(cut).collect()
     }

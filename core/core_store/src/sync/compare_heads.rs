@@ -98,7 +98,7 @@ mod tests {
         let log = ada.create_channel(space, "general");
         let authors: Vec<DeviceKey> = (0..300).map(author).collect();
         let admit = |author: &DeviceKey| {
-            let card = Card::issue(author, "somebody", author.id());
+            let card = Card::issue(author, "somebody", author);
             ControlOp::Admit { card, rank: Rank::MEMBER, key_package: Vec::new() }
         };
         for author in &authors {

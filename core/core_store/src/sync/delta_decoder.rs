@@ -1,5 +1,5 @@
-use super::batch::{Batch, BatchAuthor, BatchEvent, BatchStub, KeyId, Limits};
-use super::delta_encoder::{PARENT_IS_PREVIOUS, VERSION};
+use super::batch::{Batch, BatchAuthor, BatchEvent, BatchStub, ChunkLen, KeyId, Limits};
+use super::delta_encoder::{PARENT_IS_PREVIOUS, VERSION, VERSION_LONG};
 use crate::Error;
 use crate::model::Skeleton;
 use crate::wire::{Reader, unzigzag};
@@ -18,9 +18,11 @@ const SKELETON_LEN_MIN: usize = 97;
 /// [`Error::Malformed`]; nothing is known to be true of the content beyond its shape.
 pub fn decode_batch(bytes: &[u8], limits: Limits) -> Result<Batch, Error> {
     let mut reader = Reader::new(bytes);
-    if reader.array()? != [VERSION] {
-        return Err(Error::Malformed("another format version"));
-    }
+    let chunk_len = match reader.array()? {
+        [VERSION] => ChunkLen::Short,
+        [VERSION_LONG] => ChunkLen::Long,
+        _ => return Err(Error::Malformed("another format version")),
+    };
     let space = SpaceId(reader.array()?);
     let channel = optional(&mut reader, |reader| reader.array().map(ChannelId))?;
     let key = optional(&mut reader, |reader| {
@@ -42,6 +44,7 @@ pub fn decode_batch(bytes: &[u8], limits: Limits) -> Result<Batch, Error> {
         key,
         authors,
         controls,
+        chunk_len,
         events: Vec::with_capacity(events),
         parents: Vec::new(),
         stubs,
@@ -154,6 +157,9 @@ fn read_events(
     if total > limits.payload_len {
         return Err(Error::Malformed("more payload than one batch may hold"));
     }
+    if batch.chunk_len != ChunkLen::Short && total <= ChunkLen::Short.bytes() {
+        return Err(Error::Malformed("long chunks around little payload"));
+    }
     let mut last = 0;
     for event in &mut batch.events {
         event.lamport = unzigzag(last, reader.number()?);
@@ -208,7 +214,7 @@ pub(crate) mod tests {
 
     prop_compose! {
         /// Batches that are well formed but signed by nobody.
-        pub(crate) fn shaped()(sealed: bool, firsts in prop::collection::vec(1..1000u64, 1..6), picks in prop::collection::vec((any::<prop::sample::Index>(), any::<u32>(), any::<u32>(), 0..300u32, prop::collection::vec((any::<prop::sample::Index>(), 1..2000u64), 0..3), any::<bool>()), 0..40), heads in prop::collection::vec(any::<[u8; 32]>(), 1..3)) -> Batch {
+        pub(crate) fn shaped()(sealed: bool, picks_long: bool, factor in prop_oneof![Just(1u32), Just(20)], firsts in prop::collection::vec(1..1000u64, 1..6), picks in prop::collection::vec((any::<prop::sample::Index>(), any::<u32>(), any::<u32>(), 0..300u32, prop::collection::vec((any::<prop::sample::Index>(), 1..2000u64), 0..3), any::<bool>()), 0..40), heads in prop::collection::vec(any::<[u8; 32]>(), 1..3)) -> Batch {
             let mut authors: Vec<BatchAuthor> = firsts.iter().enumerate().map(|(n, first)| BatchAuthor { device: DeviceId([n as u8; 32]), first_seq: *first, count: 0, signature: [0; 64] }).collect();
             let (mut events, mut parents, mut previous) = (Vec::new(), Vec::new(), None);
             for (author, lamport, wall, payload_len, list, follow) in picks {
@@ -220,7 +226,7 @@ pub(crate) mod tests {
                 previous = Some((author as u32, authors[author].first_seq + u64::from(authors[author].count)));
                 authors[author].count += 1;
                 authors[author].signature = [author as u8 + 1; 64];
-                events.push(BatchEvent { author: author as u32, control: 0, lamport: lamport.into(), wall_ms: wall.into(), parents: list.len() as u32, payload_len });
+                events.push(BatchEvent { author: author as u32, control: 0, lamport: lamport.into(), wall_ms: wall.into(), parents: list.len() as u32, payload_len: payload_len * factor });
                 parents.extend(list);
             }
             let log = LogId { space: SpaceId([9; 32]), channel: sealed.then_some(ChannelId([8; 32])) };
@@ -228,7 +234,9 @@ pub(crate) mod tests {
             let stubs = parents.iter().take(2).map(|(author, seq)| BatchStub { author: *author, seq: *seq, hash: EventHash([5; 32]), lamport: 9 }).collect::<Vec<_>>();
             let controls = if sealed { vec![heads.into_iter().map(EventHash).collect()] } else { vec![] };
             let skeletons = stubs.iter().map(|stub: &BatchStub| Skeleton { author: DeviceId([4; 32]), previous: stub.hash, step: Step { header: vec![3; stub.seq as usize % 90], payload_hash: [6; 32] } }).collect();
-            Batch { log, key, authors, controls, events, parents, stubs, skeletons }
+            let payload_len = events.iter().map(|event: &BatchEvent| event.payload_len as usize).sum();
+            let chunk_len = if picks_long { ChunkLen::for_history(payload_len) } else { ChunkLen::Short };
+            Batch { log, key, authors, controls, chunk_len, events, parents, stubs, skeletons }
         }
     }
 
@@ -253,8 +261,25 @@ pub(crate) mod tests {
         #[test]
         fn random_bytes_never_panic(mut bytes in prop::collection::vec(any::<u8>(), 0..300)) {
             let _ = decode_batch(&bytes, Limits::PEER);
-            if let Some(first) = bytes.first_mut() { *first = VERSION; }
-            let _ = decode_batch(&bytes, Limits::PEER);
+            for version in [VERSION, VERSION_LONG] {
+                if let Some(first) = bytes.first_mut() { *first = version; }
+                let _ = decode_batch(&bytes, Limits::PEER);
+            }
+        }
+
+        /// Where both forms would cut alike there is one; of much payload each is read as what it is.
+        #[test]
+        fn chunks_are_long_only_where_that_says_something(batch in shaped()) {
+            let mut bytes = encode_batch(&Batch { chunk_len: ChunkLen::Short, ..batch.clone() });
+            prop_assert_eq!(decode_batch(&bytes, Limits::PEER).unwrap().chunk_len, ChunkLen::Short);
+            bytes[0] = VERSION_LONG;
+            let long = decode_batch(&bytes, Limits::PEER);
+            prop_assert_eq!(long.is_ok(), batch.payload_len() > ChunkLen::Short.bytes());
+            if let Ok(long) = long {
+                let len = |ends: &[usize]| long.events[..ends[0]].iter().map(|e| e.payload_len as usize).sum::<usize>();
+                let short = Batch { chunk_len: ChunkLen::Short, ..long.clone() };
+                prop_assert!(len(&long.chunk_ends()) > len(&short.chunk_ends()));
+            }
         }
     }
 }

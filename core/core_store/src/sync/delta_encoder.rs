@@ -1,8 +1,10 @@
-use super::batch::Batch;
+use super::batch::{Batch, ChunkLen};
 use crate::wire::{put, zigzag};
 
-/// First byte of an encoded batch.
+/// First byte of an encoded batch in short chunks.
 pub(super) const VERSION: u8 = 1;
+/// The same in long ones.
+pub(super) const VERSION_LONG: u8 = 2;
 /// A parent list that is exactly the event before this one in the batch.
 pub(super) const PARENT_IS_PREVIOUS: u64 = 1;
 
@@ -11,7 +13,10 @@ pub(super) const PARENT_IS_PREVIOUS: u64 = 1;
 /// Columns of like things stand together, as differences where they grow, so that compression finds them.
 pub fn encode_batch(batch: &Batch) -> Vec<u8> {
     let mut out = Vec::with_capacity(128 + batch.authors.len() * 98 + batch.events.len() * 8);
-    out.push(VERSION);
+    out.push(match batch.chunk_len {
+        ChunkLen::Short => VERSION,
+        ChunkLen::Long => VERSION_LONG,
+    });
     out.extend_from_slice(&batch.log.space.0);
     match &batch.log.channel {
         None => out.push(0),

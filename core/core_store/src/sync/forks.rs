@@ -165,7 +165,7 @@ impl LocalStore {
 
     /// The control events behind forks through which the causal past of a batch's events leads, or of the control heads
     /// that they cite: whoever gets the batch may hold other branches.
-    pub(super) fn skeletons_for(&self, batch: &Batch) -> Result<Vec<Skeleton>, Error> {
+    pub(crate) fn skeletons_for(&self, batch: &Batch) -> Result<Vec<Skeleton>, Error> {
         let space = batch.log.space;
         let Some(logs) = self.spaces.get(&space) else { return Ok(Vec::new()) };
         // A control log whose history was not asked for yet has no forks.

@@ -9,8 +9,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use terachat_event::DeviceKey;
 use terachat_vault::{
     Algorithm, Entropy, KeyPage, KeyPageAddress, Keyring, MasterKeySource, NONCE_LEN, PassphraseCost,
-    PassphraseSource, RecordAddress, RecordHeader, RecordKeyId, SealKey, Secret, SecretBytes, derive_key,
-    memory, open_once, open_record, open_with_passphrase, seal_once, seal_record, seal_with_passphrase,
+    PassphraseSource, RECORD_HEAD_LEN, RECORD_OVERHEAD, RecordAddress, RecordHeader, RecordKeyId, SealKey,
+    Secret, SecretBytes, derive_key, memory, open_once, open_record, open_with_passphrase, seal_once,
+    seal_record, seal_with_passphrase,
 };
 
 /// The kernel's randomness, straight into where it is wanted.
@@ -160,6 +161,15 @@ fn hierarchy(entropy: &mut Kernel, source: &mut PassphraseSource, step: fn(&str)
         step("record sealed");
         let (_, opened) = deep(|| open_record(&slot, &at, &record).unwrap());
         step("record opened");
+        assert!(opened.expose_secret() == content.expose_secret());
+        // The same under the page, where the slot's key is at no time a value of its own.
+        let text = RECORD_HEAD_LEN..RECORD_HEAD_LEN + 2048;
+        let mut record = vec![0; 2048 + RECORD_OVERHEAD];
+        record[text].copy_from_slice(content.expose_secret());
+        assert!(deep(|| page.seal_record(&header, &at, &mut record, entropy)));
+        step("record sealed under its page");
+        let opened = deep(|| page.open_record(&header, &at, &record).unwrap().unwrap());
+        step("record opened under its page");
         assert!(opened.expose_secret() == content.expose_secret());
     }
     let punctured = deep(|| page.puncture(&[8], entropy));

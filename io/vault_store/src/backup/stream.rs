@@ -101,7 +101,7 @@ pub(super) struct StreamReader<'a> {
 
 impl<'a> StreamReader<'a> {
     pub(super) fn new(input: &'a mut dyn Read, key: Secret<32>) -> Self {
-        let (ahead, chunk) = (Vec::new(), Plaintext::default());
+        let (ahead, chunk) = (Vec::new(), Plaintext::from(Vec::new()));
         Self { input, key: SealKey::new(CIPHER, &key), number: 0, ahead, chunk, at: 0, ended: false }
     }
 

@@ -1,12 +1,15 @@
 //! What somebody with a hand in the database can do, and that it is noticed.
 use super::world::*;
 use crate::engine::{Space, key};
-use crate::{Error, TemplateVault};
+use crate::{Error, TemplateVault, order};
 use terachat_vault::CounterKind;
 
-/// Writes a row behind the vault's back.
+/// Writes a row behind the vault's back, who has it no longer in memory when it is asked for.
 fn forge(vault: &TemplateVault, space: Space, key: &[u8], value: &[u8]) {
-    vault.store.engine.space(space).insert(key, value).unwrap();
+    vault.store.engine.space(space).insert(order::stored(space, key), value).unwrap();
+    if let Some((collection, record)) = key::read_record(key) {
+        vault.store.engine.forget(&collection, &record);
+    }
 }
 
 fn row(vault: &TemplateVault, space: Space, key: &[u8]) -> Vec<u8> {
@@ -58,7 +61,8 @@ fn swapped_flipped_and_cut_records_are_noticed_on_reading() {
     vault.flush().unwrap();
     let entries = vault.audit_entries(1, 10_000).unwrap();
     assert!(entries.iter().any(|entry| entry.action == crate::Action::Damaged));
-    forge(&vault, Space::Records, &place("a"), &a);
+    vault.store.engine.space(Space::Records).insert(order::stored(Space::Records, &place("a")), &a).unwrap();
+    assert_eq!(get(&session, "a"), Some(b"one".to_vec()), "what did not open is read from the disk again");
     whole(&vault);
 }
 
@@ -82,7 +86,7 @@ fn an_old_version_played_again_a_lost_and_an_added_row_are_noticed_by_the_check(
     whole(&vault);
     let second = key::version(&collection, &record, 1);
     let older = row(&vault, Space::Versions, &second);
-    vault.store.engine.space(Space::Versions).remove(second).unwrap();
+    vault.store.engine.space(Space::Versions).remove(order::stored(Space::Versions, &second)).unwrap();
     assert!(!vault.check().unwrap().complete);
     forge(&vault, Space::Versions, &second, &older);
     whole(&vault);

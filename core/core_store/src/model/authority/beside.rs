@@ -41,6 +41,11 @@ impl ControlLog {
     /// Adds the event at position `at`, on which none of those `within` builds, to what these add up to. Gives `false` and
     /// leaves `resolved` as it was if it may change what becomes of others: then all have to be settled again.
     pub(super) fn add_beside(&self, resolved: &mut Resolved, within: Within<'_>, at: usize) -> bool {
+        // What taking a device back does depends on whose device its author is, and it decides about admissions too: it takes a
+        // closer look.
+        if self.links.revokes_devices {
+            return false;
+        }
         let node = &self.nodes[at];
         let Some(fate) = self.fate(resolved, within, at) else { return false };
         match fate {

@@ -15,11 +15,18 @@ pub struct ControlEvent {
     pub transaction: ControlTransaction,
     /// Wall time as claimed, for display.
     pub wall_ms: u64,
+    /// Whether users and devices signed the cards and revocations in it: see [`vouched`](crate::model::vouched).
+    pub vouched: bool,
 }
 
 impl ControlEvent {
-    /// The cards of the devices that it admits.
+    /// The cards of the devices that it admits, which user and device signed.
     pub(super) fn cards(&self) -> impl Iterator<Item = &Card> {
+        self.claims().filter(|_| self.vouched)
+    }
+
+    /// All cards in it, forged ones too: their devices' events are taken in as records even so.
+    pub(super) fn claims(&self) -> impl Iterator<Item = &Card> {
         self.transaction.0.iter().filter_map(|op| match op {
             ControlOp::Genesis { owner, .. } => Some(owner),
             ControlOp::Admit { card, .. } => Some(card),
@@ -32,10 +39,23 @@ impl ControlEvent {
         matches!(self.transaction.0.first(), Some(ControlOp::Genesis { .. }))
     }
 
-    /// Whether it removes or demotes somebody.
+    /// Whether it removes or demotes somebody, or takes a device back.
     pub(super) fn revokes(&self) -> bool {
-        let revokes = |op: &ControlOp| matches!(op, ControlOp::Remove { .. } | ControlOp::SetRank { .. });
-        self.transaction.0.iter().any(revokes)
+        let mut ops = self.transaction.0.iter();
+        ops.any(|op| matches!(op, ControlOp::Remove { .. } | ControlOp::SetRank { .. }))
+            || self.revokes_device()
+    }
+
+    /// Whether it takes a device back by its user's word.
+    pub(super) fn revokes_device(&self) -> bool {
+        self.transaction.0.iter().any(|op| matches!(op, ControlOp::RevokeDevice { .. }))
+    }
+
+    /// Whether all that it decides is that devices are taken back, with the commit that sees them out.
+    pub(super) fn only_revokes_devices(&self) -> bool {
+        let mut ops = self.transaction.0.iter();
+        self.revokes_device()
+            && ops.all(|op| matches!(op, ControlOp::RevokeDevice { .. } | ControlOp::Commit(_)))
     }
 }
 

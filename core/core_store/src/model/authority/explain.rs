@@ -97,6 +97,11 @@ impl<'a> Career<'a> {
                     ControlOp::Remove { user: target, .. } if target == user => {
                         career.removed.get_or_insert(event);
                     }
+                    ControlOp::RevokeDevice { revocation, .. }
+                        if revocation.user == *user && Some(&revocation.device) == device =>
+                    {
+                        career.removed.get_or_insert(event);
+                    }
                     _ => {}
                 }
             }
@@ -228,6 +233,7 @@ impl<'a> Explainer<'a> {
                 }
                 ControlOp::Admit { card, .. } => state.devices.get(&card.device).or(Some(&card.user)),
                 ControlOp::Remove { user, .. } | ControlOp::SetRank { user, .. } => Some(user),
+                ControlOp::RevokeDevice { revocation, .. } => Some(&revocation.user),
                 ControlOp::CreateChannel { .. }
                 | ControlOp::CreateForum { .. }
                 | ControlOp::CreateCategory { .. }
@@ -245,7 +251,7 @@ impl<'a> Explainer<'a> {
 
     /// The events that would have admitted a device, with why they did not.
     fn admissions(&mut self, device: &DeviceId, view: &View<'a>) -> Vec<Deciding> {
-        let names = |node: &&Node| node.event.cards().any(|card| card.device == *device);
+        let names = |node: &&Node| node.event.claims().any(|card| card.device == *device);
         let frozen = self.log.nodes.iter().filter(|node| self.log.is_frozen(&node.event.stamp.event()));
         let inside = view.inside.iter().copied();
         let found: Vec<&Node> = inside.chain(frozen).filter(names).collect();
@@ -327,7 +333,7 @@ impl<'a> Explainer<'a> {
         let Some((right, last)) = cuts.min_by_key(|(_, last)| *last) else {
             return (Reason::BeyondPin { right: written.right, last: 0 }, Vec::new());
         };
-        let taken = taken(&now, user, right);
+        let taken = taken(&now, user, author, right);
         let pinned = taken.iter().find(|(_, pins)| {
             let mut own =
                 pins.iter().filter(|pin| pin.channel == Some(*written.channel) && pin.device == *author);
@@ -338,9 +344,15 @@ impl<'a> Explainer<'a> {
     }
 }
 
-/// The removals and demotions that took this right from a user since it was last given, with their pins.
-fn taken<'v>(view: &'v View<'_>, user: &UserId, right: Right) -> Vec<(&'v ControlEvent, &'v [Pin])> {
-    let (mut taken, mut state) = (Vec::new(), SpaceState::default());
+/// The removals and demotions that took this right from a user since it was last given, and the revocations of the device,
+/// with their pins.
+fn taken<'v>(
+    view: &'v View<'_>,
+    user: &UserId,
+    device: &DeviceId,
+    right: Right,
+) -> Vec<(&'v ControlEvent, &'v [Pin])> {
+    let (mut taken, mut revoked, mut state) = (Vec::new(), Vec::new(), SpaceState::default());
     for (event, ops) in view.counting() {
         for (at, op) in ops.iter().enumerate() {
             let permitted = |state: &SpaceState| {
@@ -359,10 +371,16 @@ fn taken<'v>(view: &'v View<'_>, user: &UserId, right: Right) -> Vec<(&'v Contro
                         (true, true) => {}
                     }
                 }
+                ControlOp::RevokeDevice { revocation, pins }
+                    if revocation.user == *user && revocation.device == *device =>
+                {
+                    revoked.push((event, pins.as_slice()));
+                }
                 _ => {}
             }
         }
     }
+    taken.extend(revoked);
     taken
 }
 
@@ -376,9 +394,11 @@ fn contest(held: &Node, other: &Node, inside: &[&Node]) -> Option<Precedence> {
     let of = |node: &Node| precedence(node, since.get(&node.event.stamp.author).copied());
     let (a, b) = (of(held), of(other));
     Some(if a.0 != b.0 {
-        Precedence::Rank { held: a.0.0, gave_way: b.0.0 }
+        Precedence::UsersWord
     } else if a.1 != b.1 {
-        Precedence::Seniority { held: a.1, gave_way: b.1 }
+        Precedence::Rank { held: a.1.0, gave_way: b.1.0 }
+    } else if a.2 != b.2 {
+        Precedence::Seniority { held: a.2, gave_way: b.2 }
     } else {
         Precedence::Hash
     })

@@ -66,6 +66,8 @@ pub enum Reason {
 /// What makes one of two removals or demotions hold that cut each other off. The first of these that differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Precedence {
+    /// It does nothing but revoke devices by their users' own word.
+    UsersWord,
     /// The higher rank of its author.
     Rank {
         /// Of the author of the one that holds.

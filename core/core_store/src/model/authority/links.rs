@@ -16,6 +16,8 @@ pub(super) struct Links {
     devices: HashMap<UserId, Vec<DeviceId>>,
     /// The events that remove or demote a user, of those whose authors had the rank for it.
     revoking: HashMap<UserId, Vec<usize>>,
+    /// Whether some event takes a device back.
+    pub(super) revokes_devices: bool,
     /// The last event in the total order that changes each part of the state.
     changed: HashMap<Part, Stamp>,
 }
@@ -45,6 +47,9 @@ pub(super) fn parts(op: &ControlOp) -> impl Iterator<Item = Part> {
             (Some(Part::User(card.user)), Some(Part::Device(card.device)))
         }
         ControlOp::Remove { user, .. } | ControlOp::SetRank { user, .. } => (Some(Part::User(*user)), None),
+        ControlOp::RevokeDevice { revocation, .. } => {
+            (Some(Part::User(revocation.user)), Some(Part::Device(revocation.device)))
+        }
         ControlOp::CreateChannel { .. }
         | ControlOp::CreateForum { .. }
         | ControlOp::CreateCategory { .. }
@@ -64,6 +69,7 @@ impl Links {
     pub(super) fn note(&mut self, at: usize, node: &Node) {
         let event = &node.event;
         self.chains.entry(event.stamp.author).or_default().push(at);
+        self.revokes_devices |= event.revokes_device();
         for card in event.cards() {
             self.admissions.entry(card.device).or_default().push(at);
             let devices = self.devices.entry(card.user).or_default();

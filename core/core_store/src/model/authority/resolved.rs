@@ -3,7 +3,7 @@ use super::event::{ControlEvent, Node};
 use super::grounds::Grounds;
 use super::links::apply;
 use super::strong_removal::strong_removal;
-use super::{ORPHANED, UNREADABLE};
+use super::{FORGED, ORPHANED, UNREADABLE};
 use crate::model::SpaceState;
 use imbl::{OrdMap, OrdSet};
 use std::collections::BTreeMap;
@@ -72,6 +72,9 @@ impl Resolved {
 pub(super) fn act(state: &mut SpaceState, event: &ControlEvent) -> Result<(), (usize, &'static str)> {
     if event.transaction.0.is_empty() {
         return Err((0, UNREADABLE));
+    }
+    if !event.vouched {
+        return Err((0, FORGED));
     }
     for (at, op) in event.transaction.0.iter().enumerate() {
         if let Some(why) = state.forbidden(&event.stamp.author, op) {

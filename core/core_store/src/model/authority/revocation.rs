@@ -11,13 +11,15 @@ pub(super) fn founded(inside: &[&Node]) -> BTreeMap<DeviceId, Stamp> {
     admissions.map(|(card, stamp)| (card.device, stamp)).collect()
 }
 
-/// Which of two removals or demotions that cut each other off holds: the lower one, by rank, seniority and hash.
-pub(super) type Precedence = (std::cmp::Reverse<Rank>, Option<Stamp>, EventHash);
+/// Which of two removals or demotions that cut each other off holds: the lower one. First what does nothing but take devices back
+/// by their users' word, whoever carries it: a device that was taken from its user does not outrank that (ADR 0019). Then by
+/// rank, seniority and hash.
+pub(super) type Precedence = (bool, std::cmp::Reverse<Rank>, Option<Stamp>, EventHash);
 
 /// The precedence of an event whose author is a member since then.
 pub(super) fn precedence(node: &Node, since: Option<Stamp>) -> Precedence {
     let rank = node.authority.unwrap_or(Rank::GUEST);
-    (std::cmp::Reverse(rank), since, node.event.hash)
+    (!node.event.only_revokes_devices(), std::cmp::Reverse(rank), since, node.event.hash)
 }
 
 /// Whether the removals and demotions of `revoking` cut `node` off: it is by one of those whom they concern, takes what they
@@ -43,12 +45,21 @@ impl Revocation {
     {
         let ops = event.transaction.0.iter();
         let concerned = ops.filter_map(|op| match op {
-            ControlOp::Remove { user, .. } => Some((*user, None)),
-            ControlOp::SetRank { user, rank, .. } => Some((*user, Some(*rank))),
+            ControlOp::Remove { user, .. } => Some((*user, None, None)),
+            ControlOp::RevokeDevice { revocation, .. } => {
+                Some((revocation.user, Some(revocation.device), None))
+            }
+            ControlOp::SetRank { user, rank, .. } => Some((*user, None, Some(*rank))),
             _ => None,
         });
         concerned
-            .map(|(user, left)| Self { user, devices: devices(user).into_iter().collect(), left })
+            .map(|(user, only, left)| {
+                // Of a device that is taken back, only what the device itself calls its user's: a card without its signature
+                // says nothing.
+                let devices =
+                    devices(user).into_iter().filter(|device| only.is_none_or(|only| only == *device));
+                Self { user, devices: devices.collect(), left }
+            })
             .collect()
     }
 
@@ -61,10 +72,11 @@ impl Revocation {
         self.left.is_none_or(|rank| event.transaction.0.iter().any(|op| self.required(op) > rank))
     }
 
-    /// As [`required`]; but whoever is demoted may still leave.
+    /// As [`required`]; but whoever is demoted may still leave, and take devices of its own back.
     fn required(&self, op: &ControlOp) -> Rank {
         match op {
             ControlOp::Remove { user, .. } if *user == self.user => Rank::GUEST,
+            ControlOp::RevokeDevice { revocation, .. } if revocation.user == self.user => Rank::GUEST,
             op => required(op),
         }
     }
@@ -77,6 +89,7 @@ fn required(op: &ControlOp) -> Rank {
         ControlOp::Admit { rank, .. } | ControlOp::SetRank { rank, .. } => Rank::MODERATOR.max(*rank),
         ControlOp::SetName { of: Named::Space, .. } => Rank::ADMIN,
         ControlOp::Remove { .. }
+        | ControlOp::RevokeDevice { .. }
         | ControlOp::CreateChannel { .. }
         | ControlOp::CreateForum { .. }
         | ControlOp::CreateCategory { .. }

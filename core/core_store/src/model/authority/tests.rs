@@ -1,4 +1,5 @@
 //! The control log as a pure function of the set of its events: whatever order they come in.
+mod devices;
 mod explain;
 mod naive;
 mod orders;
@@ -6,12 +7,13 @@ mod schedules;
 
 use super::*;
 use crate::crdt::Stamp;
-use crate::model::{Card, ControlTransaction, Pin};
+use crate::model::{Card, ControlTransaction, Pin, Revocation, vouched};
 use proptest::prelude::*;
 use terachat_event::DeviceKey;
 use terachat_vault::Secret;
 
 struct Person {
+    user: DeviceKey,
     device: DeviceKey,
     card: Card,
 }
@@ -19,8 +21,8 @@ struct Person {
 fn person(n: u8) -> Person {
     let device = DeviceKey::from_seed(&Secret::take(&mut [n; 32]));
     let user = DeviceKey::from_seed(&Secret::take(&mut [n ^ 0x80; 32]));
-    let card = Card::issue(&user, &format!("p{n}"), device.id());
-    Person { device, card }
+    let card = Card::issue(&user, &format!("p{n}"), &device);
+    Person { user, device, card }
 }
 
 /// What one replica knows and appends to; hashes are made up, signatures are checked elsewhere.
@@ -50,13 +52,9 @@ impl Replica {
         .concat();
         let hash = EventHash(*blake3::hash(&bytes).as_bytes());
         let stamp = Stamp { lamport, author, seq };
-        self.events.push(ControlEvent {
-            stamp,
-            hash,
-            parents,
-            transaction: ControlTransaction(ops),
-            wall_ms: 0,
-        });
+        let transaction = ControlTransaction(ops);
+        let vouched = vouched(std::iter::once(&transaction))[0];
+        self.events.push(ControlEvent { stamp, hash, parents, transaction, wall_ms: 0, vouched });
         hash
     }
 
@@ -88,6 +86,11 @@ fn founded(people: &[Person], ranks: &[u8]) -> Replica {
 
 fn remove(person: &Person) -> ControlOp {
     ControlOp::Remove { user: person.card.user, pins: Vec::<Pin>::new() }
+}
+
+fn revoke(person: &Person) -> ControlOp {
+    let revocation = Revocation::issue(&person.user, person.device.id(), None);
+    ControlOp::RevokeDevice { revocation, pins: Vec::new() }
 }
 
 fn rank_of(log: &ControlLog, person: &Person) -> Option<u8> {
@@ -193,7 +196,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
     /// Three admins act on three replicas that meet now and then; every order of delivery gives one state.
     #[test]
-    fn any_causal_order_gives_one_state(steps in prop::collection::vec((0..3usize, 0..5u8, 0..5usize, 0..100u8, 0..4u8), 1..14), shuffles in prop::collection::vec(any::<u64>(), 3)) {
+    fn any_causal_order_gives_one_state(steps in prop::collection::vec((0..3usize, 0..6u8, 0..5usize, 0..100u8, 0..4u8), 1..14), shuffles in prop::collection::vec(any::<u64>(), 3)) {
         let people: Vec<Person> = (1..6).map(person).collect();
         let base = founded(&people, &[80, 60, 10]);
         let mut replicas = vec![base; 3];
@@ -202,6 +205,7 @@ proptest! {
                 0 => remove(&people[target]),
                 1 | 2 => ControlOp::SetRank { user: people[target].card.user, rank: Rank::new(rank).unwrap(), pins: vec![] },
                 3 => ControlOp::Admit { card: people[target].card.clone(), rank: Rank::new(rank).unwrap(), key_package: vec![] },
+                4 => revoke(&people[target]),
                 _ => ControlOp::CreateChannel { name: format!("c{rank}") },
             };
             replicas[at].append(&people[at], vec![op]);

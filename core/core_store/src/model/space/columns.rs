@@ -14,8 +14,9 @@ const REMOVED: u8 = 0x80;
 impl SpaceState {
     /// Appends the state.
     pub(crate) fn put(&self, out: &mut Vec<u8>) {
-        let few = postcard::to_allocvec(&(&self.name, &self.channels, &self.cuts, &self.outline))
-            .expect("plain values encode into a growing buffer");
+        let few =
+            postcard::to_allocvec(&(&self.name, &self.channels, &self.cuts, &self.outline, &self.revoked))
+                .expect("plain values encode into a growing buffer");
         put(out, few.len() as u64);
         out.extend(few);
         put(out, self.members.len() as u64);
@@ -51,7 +52,7 @@ impl SpaceState {
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, Error> {
         let bad = Error::Malformed("a control state");
         let len = reader.count(reader.rest().len())?;
-        let (name, channels, cuts, outline) =
+        let (name, channels, cuts, outline, revoked) =
             postcard::from_bytes(reader.bytes(len)?).map_err(|_| bad.clone())?;
         let count = reader.count(reader.rest().len() / 32)?;
         let users: Vec<UserId> = ids(reader, count)?.map(UserId).collect();
@@ -78,7 +79,7 @@ impl SpaceState {
         let devices: Vec<(DeviceId, UserId)> = owners.collect::<Result<_, Error>>()?;
         // From sorted lists, each map is built in one pass.
         let (members, devices) = (members.into_iter().collect(), devices.into_iter().collect());
-        Ok(Self { name, members, devices, channels, cuts, outline })
+        Ok(Self { name, members, devices, channels, cuts, outline, revoked })
     }
 }
 
@@ -89,10 +90,12 @@ fn ids<'a>(reader: &mut Reader<'a>, count: usize) -> Result<impl Iterator<Item =
 
 #[cfg(test)]
 mod tests {
+    use super::super::Revoked;
     use super::*;
-    use crate::model::{CategoryId, Channel, ChannelKind, Outline, Right};
+    use crate::model::{CategoryId, Channel, ChannelKind, Outline, Revocation, Right};
     use proptest::prelude::*;
-    use terachat_event::ChannelId;
+    use terachat_event::{ChannelId, DeviceKey};
+    use terachat_vault::Secret;
 
     fn id() -> impl Strategy<Value = [u8; 32]> {
         any::<u8>().prop_map(|n| [n; 32])
@@ -120,8 +123,18 @@ mod tests {
             any::<u64>(),
             0..4,
         );
-        ("\\PC{0,9}", members, devices, channels, cuts).prop_map(
-            |(name, members, devices, channels, cuts)| {
+        let revoked =
+            prop::collection::vec((1..9u8, id(), any::<bool>(), any::<u64>()), 0..3).prop_map(|all| {
+                all.into_iter().map(|(user, device, by_user, last)| {
+                    let user = DeviceKey::from_seed(&Secret::take(&mut [user; 32]));
+                    let revocation = Revocation::issue(&user, DeviceId(device), None);
+                    let cuts = [(ChannelId(device), last)].into();
+                    let key = (revocation.user, revocation.device);
+                    (key, Arc::new(Revoked { revocation, by_user, cuts }))
+                })
+            });
+        ("\\PC{0,9}", members, devices, channels, cuts, revoked).prop_map(
+            |(name, members, devices, channels, cuts, revoked)| {
                 let users: Vec<UserId> = members.keys().copied().collect();
                 let devices = devices.into_iter().filter(|_| !users.is_empty());
                 SpaceState {
@@ -147,6 +160,7 @@ mod tests {
                         })
                         .collect(),
                     cuts,
+                    revoked: revoked.into_iter().collect(),
                 }
             },
         )

@@ -1,6 +1,6 @@
 //! How events leave the index: as a batch for a bundle.
 use super::LogIndex;
-use crate::sync::{Batch, BatchAuthor, BatchEvent, BatchStub};
+use crate::sync::{Batch, BatchAuthor, BatchEvent, BatchStub, ChunkLen};
 use hashbrown::HashMap;
 use terachat_event::{DeviceId, EventHash};
 
@@ -18,6 +18,7 @@ impl LogIndex {
             key: self.key(first).copied(),
             authors: Vec::new(),
             controls: Vec::new(),
+            chunk_len: ChunkLen::Short,
             events: Vec::with_capacity(positions.len()),
             parents: Vec::new(),
             stubs: Vec::new(),
@@ -60,6 +61,7 @@ impl LogIndex {
                 payload_len: event.len,
             });
         }
+        batch.chunk_len = ChunkLen::for_history(batch.payload_len());
         for author in batch.authors.iter_mut().filter(|author| author.count > 0) {
             let chain = self.chain_of(&author.device)?;
             author.signature = signature(chain, author.first_seq + u64::from(author.count) - 1)?;

@@ -6,6 +6,7 @@ mod named_events;
 mod outline;
 mod posts;
 mod power_cuts;
+mod revocation;
 mod schedules;
 
 use crate::model::{ChannelOp, ControlOp, Post, Rank, Style};

@@ -41,10 +41,12 @@ pub(super) fn resolve(
             judged.iter().filter(|other| past.contains(&other.event.stamp.event())).collect();
         let (mut state, _) = settle(&inside);
         let rank = state.rank_of(&event.stamp.author).unwrap_or(Rank::OWNER);
-        let mut authority = Ok(rank);
+        let mut authority = if event.vouched { Ok(rank) } else { Err(FORGED) };
         for (at, op) in event.transaction.0.iter().enumerate() {
-            if let Some(why) = state.forbidden(&event.stamp.author, op) {
+            if let Some(why) = state.forbidden(&event.stamp.author, op).filter(|_| authority.is_ok()) {
                 authority = Err(why);
+            }
+            if authority.is_err() {
                 break;
             }
             state.apply(&event.stamp, &event.hash, at, op);
@@ -156,6 +158,9 @@ fn cuts(inside: &[&Judged<'_>], by: &Judged<'_>, node: &Judged<'_>) -> bool {
         |user: UserId| cards.iter().any(|card| card.user == user && card.device == node.event.stamp.author);
     let hits = |op: &ControlOp| match op {
         ControlOp::Remove { user, .. } => owned(*user),
+        ControlOp::RevokeDevice { revocation, .. } => {
+            revocation.device == node.event.stamp.author && owned(revocation.user)
+        }
         ControlOp::SetRank { user, rank, .. } => {
             owned(*user) && node.event.transaction.0.iter().any(|op| required(op, user) > *rank)
         }
@@ -169,14 +174,19 @@ fn required(op: &ControlOp, target: &UserId) -> Rank {
         ControlOp::Genesis { .. } | ControlOp::Commit(_) => Rank::GUEST,
         ControlOp::Admit { rank, .. } | ControlOp::SetRank { rank, .. } => Rank::MODERATOR.max(*rank),
         ControlOp::Remove { user, .. } if user == target => Rank::GUEST,
+        ControlOp::RevokeDevice { revocation, .. } if revocation.user == *target => Rank::GUEST,
         ControlOp::SetName { of: crate::model::Named::Space, .. } => Rank::ADMIN,
         _ => Rank::MODERATOR,
     }
 }
 
-fn precedence(inside: &[&Judged<'_>], node: &Judged<'_>) -> (Reverse<Rank>, Option<Stamp>, EventHash) {
+fn precedence(inside: &[&Judged<'_>], node: &Judged<'_>) -> (bool, Reverse<Rank>, Option<Stamp>, EventHash) {
+    let ops = || node.event.transaction.0.iter();
+    let is_revocation = |op: &ControlOp| matches!(op, ControlOp::RevokeDevice { .. });
+    let users_word =
+        ops().any(is_revocation) && ops().all(|op| is_revocation(op) || matches!(op, ControlOp::Commit(_)));
     let admits =
         |other: &&&Judged<'_>| other.event.cards().any(|card| card.device == node.event.stamp.author);
     let since = inside.iter().filter(admits).map(|other| other.event.stamp).next_back();
-    (Reverse(node.authority.unwrap()), since, node.event.hash)
+    (!users_word, Reverse(node.authority.unwrap()), since, node.event.hash)
 }

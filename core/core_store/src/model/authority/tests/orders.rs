@@ -27,7 +27,11 @@ struct Outcome {
 impl Outcome {
     fn of(log: &ControlLog) -> Self {
         Self {
-            state: postcard::to_allocvec(log.state()).unwrap(),
+            state: {
+                let mut bytes = Vec::new();
+                log.state().put(&mut bytes);
+                bytes
+            },
             heads: log.heads(),
             verdicts: log.events().map(|(event, verdict)| (event.hash, verdict)).collect(),
             epochs: log.epochs(&BTreeSet::new()),
@@ -117,40 +121,40 @@ fn in_every_order(arrivals: &[Arrival], orders: Option<usize>) -> ControlLog {
 }
 
 /// Several authors, of whom each knows what it has met, and the names of what they did.
-struct Story {
-    people: Vec<Person>,
-    known: Vec<Replica>,
+pub(super) struct Story {
+    pub(super) people: Vec<Person>,
+    pub(super) known: Vec<Replica>,
 }
 
 impl Story {
     /// People 0, 1, 2... with these ranks from 1 on, admitted by 0; `more` are nobody yet.
-    fn new(ranks: &[u8], more: usize) -> Self {
+    pub(super) fn new(ranks: &[u8], more: usize) -> Self {
         let people: Vec<Person> = (1..).take(1 + ranks.len() + more).map(person).collect();
         let base = founded(&people[..=ranks.len()], ranks);
         let known = people.iter().map(|_| base.clone()).collect();
         Self { people, known }
     }
 
-    fn act(&mut self, by: usize, ops: Vec<ControlOp>) -> EventHash {
+    pub(super) fn act(&mut self, by: usize, ops: Vec<ControlOp>) -> EventHash {
         self.known[by].append(&self.people[by], ops)
     }
 
     /// `to` hears all that `from` knows.
-    fn hear(&mut self, to: usize, from: usize) {
+    pub(super) fn hear(&mut self, to: usize, from: usize) {
         let from = self.known[from].clone();
         self.known[to].merge(&from);
     }
 
-    fn set(&self, whose: usize, rank: u8) -> Vec<ControlOp> {
+    pub(super) fn set(&self, whose: usize, rank: u8) -> Vec<ControlOp> {
         let user = self.people[whose].card.user;
         vec![ControlOp::SetRank { user, rank: Rank::new(rank).unwrap(), pins: vec![] }]
     }
 
-    fn remove(&self, whom: usize) -> Vec<ControlOp> {
+    pub(super) fn remove(&self, whom: usize) -> Vec<ControlOp> {
         vec![remove(&self.people[whom])]
     }
 
-    fn admit(&self, whom: usize, rank: u8) -> Vec<ControlOp> {
+    pub(super) fn admit(&self, whom: usize, rank: u8) -> Vec<ControlOp> {
         let card = self.people[whom].card.clone();
         vec![ControlOp::Admit { card, rank: Rank::new(rank).unwrap(), key_package: vec![] }]
     }
@@ -163,7 +167,7 @@ impl Story {
 
     /// Every order gives these ranks, and these events and no others are void.
     #[track_caller]
-    fn ends(&self, orders: Option<usize>, ranks: &[Option<u8>], void: &[EventHash]) -> ControlLog {
+    pub(super) fn ends(&self, orders: Option<usize>, ranks: &[Option<u8>], void: &[EventHash]) -> ControlLog {
         let log = in_every_order(&self.arrivals(), orders);
         self.check(&log, ranks, void);
         log
@@ -180,11 +184,11 @@ impl Story {
     }
 }
 
-fn channel(name: &str) -> Vec<ControlOp> {
+pub(super) fn channel(name: &str) -> Vec<ControlOp> {
     vec![ControlOp::CreateChannel { name: name.into() }]
 }
 
-fn channels(log: &ControlLog) -> Vec<&str> {
+pub(super) fn channels(log: &ControlLog) -> Vec<&str> {
     let mut names: Vec<&str> = log.state().channels.values().map(|channel| channel.name.as_str()).collect();
     names.sort_unstable();
     names

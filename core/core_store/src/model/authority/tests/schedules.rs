@@ -13,6 +13,8 @@ struct Story {
     dice: Dice,
     people: Vec<Person>,
     known: Vec<Replica>,
+    /// Whether devices are taken back: then nothing is added beside others, and all is settled.
+    revokes: bool,
 }
 
 impl Story {
@@ -21,7 +23,7 @@ impl Story {
         let people: Vec<Person> = (1..10).map(person).collect();
         let base = founded(&people[..6], &[80, 80, 60, 50, 10]);
         let known = people.iter().map(|_| base.clone()).collect();
-        let mut story = Self { dice, people, known };
+        let mut story = Self { dice, people, known, revokes: seed.is_multiple_of(3) };
         (0..STEPS).for_each(|_| story.step());
         story
     }
@@ -41,6 +43,9 @@ impl Story {
 
     fn operation(&mut self, by: usize) -> ControlOp {
         let whom = self.dice.below(self.people.len() as u64) as usize;
+        if self.revokes && self.dice.below(8) == 0 {
+            return revoke(&self.people[whom]);
+        }
         let user = self.people[whom].card.user;
         let rank = Rank::new([0, 10, 30, 50, 60, 80, 90][self.dice.below(7) as usize]).unwrap();
         let channels: Vec<ChannelId> = self.known[by].log().state().channels.keys().copied().collect();
@@ -63,7 +68,7 @@ impl Story {
             // A further device, which was somebody else's or is one that decides by itself.
             (7, _) => {
                 let owner = DeviceKey::from_seed(&Secret::take(&mut [(whom as u8 + 1) ^ 0x80; 32]));
-                let device = self.people[self.dice.below(9) as usize].device.id();
+                let device = &self.people[self.dice.below(9) as usize].device;
                 let card = Card::issue(&owner, "further", device);
                 ControlOp::Admit { card, rank, key_package: Vec::new() }
             }

@@ -139,6 +139,7 @@ impl<'a> Forgery<'a> {
             key: Some(key),
             authors,
             controls: vec![control],
+            chunk_len: crate::sync::ChunkLen::Short,
             events: vec![event],
             parents,
             stubs: self.stubs.clone(),
@@ -192,6 +193,8 @@ fn every_attack_stands_in_the_table() {
         include_str!("adversaries/chains.rs"),
         include_str!("adversaries/ranks.rs"),
         include_str!("adversaries/scale.rs"),
+        include_str!("revocation.rs"),
+        include_str!("../../../model/authority/tests/devices.rs"),
     ];
     let tests = files.iter().flat_map(|file| file.split("#[test]\nfn ").skip(1));
     let mut tests: Vec<&str> = tests.filter_map(|test| test.split('(').next()).collect();

@@ -9,8 +9,8 @@ use crate::store::{Error as StoreError, Storage};
 use crate::testing::{Counter, Device, store_key, text};
 use std::path::{Path, PathBuf};
 
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/store-2-snapshot-7")
+fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
 }
 
 /// Some of everything: two channels, two members, edits, reactions, pins, a removal, records, a snapshot with texts and
@@ -44,6 +44,22 @@ fn write() -> Box<dyn Storage> {
     a.store.into_storage()
 }
 
+/// History in long chunks, as a newcomer takes it in, with short ones behind it.
+fn write_long() -> Box<dyn Storage> {
+    let (mut a, mut b) = (Device::new(1), Device::new(2));
+    let space = b.found();
+    b.admit(space, &a, Rank::MODERATOR);
+    let log = b.create_channel(space, "general");
+    for n in 0..200 {
+        b.say(log, &format!("message {n} {}", "goes on ".repeat(100)));
+    }
+    a.learn_epoch(space);
+    a.pull(&mut b).unwrap();
+    a.say(log, "behind it");
+    a.store.snapshot().unwrap();
+    a.store.into_storage()
+}
+
 fn files(storage: &dyn Storage) -> Vec<(String, Vec<u8>)> {
     let read = |file: String| {
         let len = usize::try_from(storage.size(&file).unwrap().unwrap()).unwrap();
@@ -54,14 +70,19 @@ fn files(storage: &dyn Storage) -> Vec<(String, Vec<u8>)> {
 }
 
 fn kept() -> MemoryStorage {
+    kept_as("store-2-snapshot-8", write)
+}
+
+fn kept_as(name: &str, write: fn() -> Box<dyn Storage>) -> MemoryStorage {
+    let folder = folder(name);
     if std::env::var_os("TERACHAT_WRITE_FIXTURE").is_some() {
-        std::fs::create_dir_all(folder()).unwrap();
+        std::fs::create_dir_all(&folder).unwrap();
         for (file, bytes) in files(&*write()) {
-            std::fs::write(folder().join(file), bytes).unwrap();
+            std::fs::write(folder.join(file), bytes).unwrap();
         }
     }
     let mut storage = MemoryStorage::new();
-    for entry in std::fs::read_dir(folder()).unwrap() {
+    for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
         storage.replace(&name, &std::fs::read(path).unwrap()).unwrap();
@@ -96,11 +117,30 @@ fn what_was_written_opens() {
     assert!(report.is_sound(), "{:?}", report.findings);
 }
 
+#[test]
+fn history_in_long_chunks_opens() {
+    let kept = || kept_as("store-2-batch-2", write_long);
+    let mut device = Device::over(1, Box::new(kept())).unwrap();
+    let log = *device.store.logs().iter().find(|log| log.channel.is_some()).unwrap();
+    let index = device.store.index(&log).unwrap();
+    let versions: Vec<u8> = index.metas.iter().map(|meta| device.store.chunk(*meta).unwrap()[0]).collect();
+    assert_eq!(versions, [2, 1]);
+    assert!(device.store.chunk(index.chunks[0]).unwrap().len() > 64 << 10);
+    let bodies = device.bodies(log);
+    assert_eq!((bodies.len(), bodies[200].as_str()), (201, "behind it"));
+    assert!(bodies[199].starts_with("message 199 goes on"));
+    let report = LocalStore::check(Box::new(kept()), &store_key(), Box::new(Counter::default())).unwrap();
+    assert!(report.is_sound(), "{:?}", report.findings);
+    device.store.snapshot = None;
+    assert_eq!(device.store.audit_state_integrity().unwrap().alarm, Vec::<String>::new());
+    device.say(log, "and on");
+}
+
 /// A snapshot is made anew from the log, so one of another version is passed over: that is its migration.
 #[test]
 fn a_snapshot_of_another_version_is_passed_over() {
     let mut device = Device::over(1, Box::new(kept())).unwrap();
-    for version in [6, 8, 0xff] {
+    for version in [7, 9, 0xff] {
         device.store.log.replace_snapshot(&[vec![version, 0, 0]]).unwrap();
         let storage = device.store.into_storage();
         device = Device::over(1, storage).unwrap();

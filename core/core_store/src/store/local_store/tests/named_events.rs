@@ -135,7 +135,7 @@ fn whose_a_device_is_may_change_and_what_it_changed_with_it() {
         let (mut a, mut b, mut c, log) = club();
         let space = log.space;
         let mut second = Device::new(4);
-        let as_of = |user: &Device| Card::issue(&user.user, &user.name, second.id());
+        let as_of = |user: &Device| Card::issue(&user.user, &user.name, &second.key);
         let (of_c, of_second) = (as_of(&c), as_of(&second));
         let admit = |card| vec![ControlOp::Admit { card, rank: Rank::MEMBER, key_package: Vec::new() }];
         let hello = c.say(log, "hello");

@@ -1,0 +1,135 @@
+//! MLS groups: what our verbs cost beside the bare library, and what goes over the wire.
+mod bare;
+mod own;
+
+use crate::measure::{Spread, time};
+use crate::report::Figure;
+use anyhow::{Context, Result, ensure};
+use bare::Bare;
+use clap::Args;
+use own::Own;
+
+const NAME: &str = "groups";
+const SIZES: [usize; 4] = [10, 100, 1_000, 10_000];
+/// Our verb, its state made into bytes included, over the library's own with its own storage.
+const OVERHEAD: f64 = 1.15;
+/// Bytes of a welcome for one newcomer.
+const WELCOME: f64 = 1_024.0;
+/// How many members, spread over the tree, renew their keys after a bulk add.
+const UPDATES: usize = 64;
+/// The size at which they do.
+const UPDATED: usize = 1_000;
+
+#[derive(Args, Clone, Copy)]
+pub(crate) struct Options {
+    /// The largest group, of 10, 100, 1,000 and 10,000 members; making the last takes a minute.
+    #[arg(long = "most-members", default_value_t = 10_000)]
+    most: usize,
+}
+
+/// Measures both in turn.
+///
+/// # Errors
+/// One of the two does not do what it should.
+pub(crate) fn run(runs: usize, options: Options) -> Result<Vec<Figure>> {
+    let mut figures = Vec::new();
+    for size in SIZES.into_iter().filter(|size| *size <= options.most) {
+        eprintln!("a group of {size}");
+        figures.extend(at(size, runs)?);
+    }
+    if options.most >= UPDATED {
+        figures.extend(narrowing()?);
+    }
+    Ok(figures)
+}
+
+/// Commits, their processing and joining in a group of `size`.
+fn at(size: usize, runs: usize) -> Result<Vec<Figure>> {
+    let ((mut alice, mut bob), own_bulk) = time(|| Own::pair(size));
+    let ((mut bare_alice, mut bare_bob), bare_bulk) = {
+        let (pair, took) = time(|| Bare::pair(size));
+        (pair?, took)
+    };
+    let (mut commits, mut processes, mut joins, mut stored) = Default::default();
+    let (mut bare_commits, mut bare_processes, mut bare_joins) = Default::default();
+    let mut welcome_len = 0;
+    let add = |to: &mut Vec<f64>, took: crate::measure::Took| to.push(took.cpu);
+    // The first round warms up.
+    for round in 0..=runs {
+        let timed: [&mut Vec<f64>; 6] = [
+            &mut commits,
+            &mut processes,
+            &mut joins,
+            &mut bare_commits,
+            &mut bare_processes,
+            &mut bare_joins,
+        ];
+        let mut tell = |which: usize, took| {
+            if round > 0 {
+                add(timed[which], took);
+            }
+        };
+        let (update, took) = time(|| alice.update());
+        tell(0, took);
+        let (bytes, took) = time(|| bob.process(&update));
+        tell(1, took);
+        stored = bytes;
+        let (update, took) = time(|| bare_alice.update());
+        tell(3, took);
+        let update = update?;
+        let (done, took) = time(|| bare_bob.process(&update));
+        done?;
+        tell(4, took);
+
+        let mut carol = own::Newcomer::new();
+        let invited = alice.invite(&carol);
+        welcome_len = invited.welcome.len();
+        let ((), took) = time(|| carol.join(&invited));
+        tell(2, took);
+        bob.process(&invited.message);
+        ensure!(alice.agrees(&bob) && alice.agrees_with(&carol), "our members do not agree");
+        let gone = alice.remove(&carol);
+        bob.process(&gone);
+
+        let mut carol = Bare::newcomer();
+        let invited = bare_alice.invite(&carol)?;
+        let (done, took) = time(|| carol.join(&invited));
+        done?;
+        tell(5, took);
+        bare_bob.process(&invited.message)?;
+        ensure!(bare_alice.agrees(&bare_bob) && bare_alice.agrees(&carol), "bare members do not agree");
+        let gone = bare_alice.remove(&carol)?;
+        bare_bob.process(&gone)?;
+    }
+    let both = |what: &str, own: Vec<f64>, bare: Vec<f64>| {
+        let (own, bare) = (Spread::of(own).per(1e-3), Spread::of(bare).per(1e-3));
+        Figure::new(NAME, format!("{what} at {size}"), "ms CPU", own)
+            .beside("bare openmls", bare.median)
+            .at_most(bare.median * OVERHEAD)
+    };
+    let once = |what: &str, unit, value: f64| Figure::once(NAME, format!("{what} at {size}"), unit, value);
+    Ok(vec![
+        once("all added in one commit", "s CPU", own_bulk.cpu).beside("bare openmls", bare_bulk.cpu),
+        both("commit", commits, bare_commits),
+        both("process", processes, bare_processes),
+        both("join", joins, bare_joins),
+        once("welcome for one", "bytes", welcome_len as f64).at_most(WELCOME),
+        once("state kept of an epoch", "bytes", stored as f64),
+    ])
+}
+
+/// How the commits after a bulk add shrink as members renew their keys.
+fn narrowing() -> Result<Vec<Figure>> {
+    let mut group = own::Crowd::new(UPDATED, UPDATES);
+    let mut figures = Vec::new();
+    for updated in 0..=UPDATES {
+        if updated == 0 || updated.is_power_of_two() {
+            let name = format!("commit at {UPDATED} after {updated} members' renewals");
+            figures.push(Figure::once(NAME, name, "bytes", group.commit_len() as f64));
+        }
+        if updated < UPDATES {
+            group.renew(updated).context("a member's renewal")?;
+        }
+    }
+    Ok(figures)
+}

@@ -1,0 +1,50 @@
+//! A small MLS group to throw things at.
+use crate::{Counter, secret};
+use terachat_group::{Change, DeviceSigner, Group, KeyPackage, new_key_package};
+use terachat_vault::SecretBytes;
+
+const ROOT: [u8; 32] = [7; 32];
+
+/// Alice and Bob have a group, and Alice adds Carol: what everybody has before they hear of it, and what Alice sends.
+pub struct Groups {
+    /// Alice, in the epoch with Carol.
+    pub alice: Group,
+    /// Bob, in the epoch before.
+    pub bob: Group,
+    /// Carol's key.
+    pub carol: DeviceSigner,
+    /// The private part of her key package.
+    pub carols_private: SecretBytes,
+    /// Her key package.
+    pub key_package: Vec<u8>,
+    /// The commit that adds her.
+    pub commit: Vec<u8>,
+    /// Her welcome.
+    pub welcome: Vec<u8>,
+    /// The ratchet tree of the epoch with her.
+    pub tree: Vec<u8>,
+}
+
+impl Groups {
+    /// The same in every run.
+    #[allow(clippy::new_without_default, reason = "it does work")]
+    pub fn new() -> Self {
+        let mut entropy = Counter::default();
+        let [alice, bob, carol] = [1, 2, 3].map(|n| DeviceSigner::new(&secret(n)));
+        let mut founded = Group::create(&alice, b"fuzz", ROOT, &mut entropy).expect("a group is made");
+        let mut add = |group: &Group, signer| {
+            let (public, private) = new_key_package(signer, &mut entropy).expect("a key package is made");
+            let add = [KeyPackage::parse(&public).expect("it is a key package")];
+            let change = Change { add: &add, remove: &[], control_root: ROOT };
+            let (next, commit) = group.commit(&alice, &change, &mut entropy).expect("a commit is made");
+            (next, commit.message, commit.welcome.expect("somebody was added"), private, public)
+        };
+        let (next, _, welcome, bobs_private, _) = add(&founded, &bob);
+        founded = next;
+        let joined = Group::join(&bob, &welcome, &founded.ratchet_tree(), &bobs_private);
+        let joined = joined.expect("the welcome is Bob's");
+        let (next, commit, welcome, carols_private, key_package) = add(&founded, &carol);
+        let tree = next.ratchet_tree();
+        Self { alice: next, bob: joined, carol, carols_private, key_package, commit, welcome, tree }
+    }
+}
