@@ -12,8 +12,11 @@ use tokio::runtime::Handle;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-/// Jobs that may wait. Few, so that a command waits behind few frames; peers feel it as back-pressure.
-const JOBS_MAX: usize = 16;
+/// Jobs that may wait. Few, so that a command waits behind few frames; peers feel it as back-pressure. Frames among them are
+/// taken in together, which is what makes a burst cheap.
+const JOBS_MAX: usize = 64;
+/// Bytes of frames after which no more are taken in together, so that a command does not wait long.
+const FRAMES_LEN_MAX: usize = 1 << 20;
 
 /// Between two looks at whether an audit is due, while nobody asks for anything.
 const IDLE: Duration = Duration::from_secs(10);
@@ -169,7 +172,26 @@ impl Work {
                 }
                 Job::Connected(peer) => self.profile.client.connected(peer.0),
                 Job::Disconnected(peer) => self.profile.client.disconnected(peer.0),
-                Job::Frame { peer, bytes } => self.receive(peer, bytes),
+                Job::Frame { peer, bytes } => {
+                    let mut len = bytes.len();
+                    let mut frames = vec![(peer.0, bytes)];
+                    // What came while the last was judged is judged together.
+                    while len < FRAMES_LEN_MAX
+                        && let Ok(job) = inbox.try_recv()
+                    {
+                        match job {
+                            Job::Frame { peer, bytes } => {
+                                len += bytes.len();
+                                frames.push((peer.0, bytes));
+                            }
+                            other => {
+                                next = Some(other);
+                                break;
+                            }
+                        }
+                    }
+                    self.receive(frames);
+                }
             }
             self.drain();
             self.require_sound()?;
@@ -223,8 +245,9 @@ impl Work {
         Ok(())
     }
 
-    fn receive(&mut self, peer: PeerKey, bytes: Vec<u8>) {
-        if let Err(error) = self.profile.client.receive(peer.0, bytes, clock::now_ms()) {
+    fn receive(&mut self, frames: Vec<([u8; 32], Vec<u8>)>) {
+        for (peer, error) in self.profile.client.receive_all(frames, clock::now_ms()) {
+            let peer = PeerKey(peer);
             tracing::warn!(%peer, %error, "disconnecting a peer for what it sent");
             self.outbox.close(peer);
             self.outbox.disconnect(peer);
