@@ -8,7 +8,7 @@ const FILE: &str = ".lock";
 /// The right of one process to work in a vault's folder, for as long as the value lives. The system releases it when the
 /// process ends, however it ends.
 pub(crate) struct Lock {
-    _file: File,
+    file: File,
 }
 
 impl Lock {
@@ -22,7 +22,7 @@ impl Lock {
         let file = options().write(true).create(true).truncate(false).open(&path);
         let file = file.map_err(Error::file("open", &path))?;
         match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
+            Ok(()) => Ok(Self { file }),
             Err(TryLockError::WouldBlock) => Err(Error::Host(
                 format!(
                     "{} is in use by another process; stop it, or choose another folder",
@@ -32,6 +32,14 @@ impl Lock {
             )),
             Err(TryLockError::Error(error)) => Err(Error::file("lock", &path)(error)),
         }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing unlocks only when every copy is closed, and a process that is being started elsewhere in the program has one
+        // until it runs.
+        let _ = self.file.unlock();
     }
 }
 
@@ -54,8 +62,10 @@ mod tests {
         let path = folder.path().join("vault");
         let lock = Lock::acquire(&path).unwrap();
         assert!(matches!(Lock::acquire(&path), Err(Error::Host(_))));
+        let copy = lock.file.try_clone().unwrap();
         drop(lock);
         Lock::acquire(&path).unwrap();
+        drop(copy);
         let file = folder.path().join("a file");
         std::fs::write(&file, "").unwrap();
         assert!(matches!(Lock::acquire(&file), Err(Error::File { .. })));
