@@ -7,8 +7,8 @@ pub enum ChunkLen {
     /// Chunks of about 64 KiB: what is wanted soon, and what was written before there was another.
     #[default]
     Short,
-    /// Chunks of about 256 KiB, for batches that fill more than a short one: an eighth smaller, and a quarter of a
-    /// millisecond to open instead of a fifteenth.
+    /// Chunks of about 256 KiB, for batches that fill more than a short one: an eighth smaller, and four
+    /// times as much to open for one message (ADR 0021).
     Long,
 }
 
