@@ -4,8 +4,8 @@ use std::num::NonZeroU32;
 use std::path::Path;
 use std::{fs, io};
 use terachat_core_store::model::{
-    Attachment, Card, ChannelOp, ControlOp, ControlTransaction, EpochLink, Extras, GroupCommit, Heading, Mention, Named,
-    Pin, Post, Rank, Style,
+    Attachment, Card, ChannelOp, ControlOp, ControlTransaction, EpochLink, Extras, GroupCommit, Heading, Kept, Mention,
+    Named, Pin, Post, Rank, Style,
 };
 use terachat_core_store::query::search_index::SearchIndex;
 use terachat_core_store::sync::{Bundle, Frontier, Limits, encode_batch};
@@ -103,6 +103,11 @@ fn operations() -> io::Result<()> {
         ),
         ChannelOp::SetHeading { target, heading: Heading { title: "title", tags: vec![] }, moderates: true },
         ChannelOp::Read { target },
+        ChannelOp::Erased { content: [3; 32], kept: Kept::Edit { target } },
+        ChannelOp::Erased {
+            content: [3; 32],
+            kept: Kept::Message { reply_to: Some(target), is_post: false, imported: Some((1, 2)) },
+        },
     ];
     for (n, op) in ops.iter().enumerate() {
         put("channel_op", &n.to_string(), &op.encode())?;

@@ -10,7 +10,7 @@ use crate::peer::Peer;
 use crate::watch::Watch;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use terachat_core_store::LocalStore;
-use terachat_core_store::store::Storage;
+use terachat_core_store::store::{Erasure, Storage};
 use terachat_event::{DeviceId, SpaceId};
 use terachat_vault::{
     BoxedCounter, CounterError, CounterKind, Entropy, MasterKeySource, RollbackError, Secret, VaultId,
@@ -189,8 +189,8 @@ impl Client {
 
     fn compact(&mut self) -> Result<Answer, Error> {
         let before = self.store.disk_len();
-        self.store.compact()?;
-        Ok(Answer::Compacted { before, after: self.store.disk_len() })
+        let Erasure { erased, pending } = self.store.compact()?;
+        Ok(Answer::Compacted { before, after: self.store.disk_len(), erased, pending })
     }
 
     /// Carries out several requests under one sync: under load many messages share the price of one. The answers are

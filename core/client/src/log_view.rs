@@ -1,7 +1,7 @@
 use crate::api::{Answer, EventLine, Place};
 use crate::status::hex;
 use crate::{Client, Error};
-use terachat_core_store::model::{ChannelOp, ControlOp, Named, Style};
+use terachat_core_store::model::{ChannelOp, ControlOp, Kept, Named, Style};
 use terachat_core_store::query::EventView;
 use terachat_event::{LogId, UserId};
 
@@ -99,6 +99,12 @@ fn said(payload: &[u8]) -> String {
         Ok(ChannelOp::Pin { target }) => format!("pinned {target}"),
         Ok(ChannelOp::Unpin { target, .. }) => format!("unpinned {target}"),
         Ok(ChannelOp::Delete { target, .. }) => format!("deleted {target}"),
+        Ok(ChannelOp::Erased { kept, .. }) => match kept {
+            Kept::Message { reply_to: Some(_), .. } => "replied; the text is not here".to_owned(),
+            Kept::Message { .. } => "said; the text is not here".to_owned(),
+            Kept::Edit { target } => format!("edited {target}; the text is not here"),
+            Kept::Heading { target, .. } => format!("called {target} something that is not here"),
+        },
         Err(_) => "something this version does not know".to_owned(),
     }
 }

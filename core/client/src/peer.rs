@@ -5,8 +5,9 @@ use crate::protocol::{Frame, VERSION, space_tag};
 use crate::{Client, Error};
 use std::collections::{BTreeMap, BTreeSet};
 use terachat_core_store::Wait;
+use terachat_core_store::store::WANTED_MAX;
 use terachat_core_store::sync::{Limits, Standing};
-use terachat_event::{DeviceId, LogId, SpaceId};
+use terachat_event::{DeviceId, EventRef, LogId, SpaceId};
 
 /// How much is sent ahead of a peer's answer.
 const WINDOW: Limits = Limits { events: 1 << 16, payload_len: 8 << 20 };
@@ -34,6 +35,8 @@ pub(crate) struct Peer {
     /// connection, since a peer may make up whatever it likes.
     pub(crate) waits: BTreeMap<LogId, Wait>,
     pub(crate) in_sync: bool,
+    /// Content of which events it was asked for, and of how many it was missing here then.
+    pub(crate) wanted: BTreeMap<LogId, (usize, BTreeSet<EventRef>)>,
 }
 
 impl Client {
@@ -146,6 +149,43 @@ impl Client {
         }
     }
 
+    /// Asks a peer for content that is missing here; of each event once in a connection, and again whenever some came.
+    pub(crate) fn want_bodies(&mut self, peer: DeviceId, log: LogId) {
+        let missing = self.store.missing_bodies(&log);
+        let Some(state) = self.peers.get_mut(&peer) else { return };
+        if missing.is_empty() {
+            state.wanted.remove(&log);
+            return;
+        }
+        let (count, asked) = state.wanted.entry(log).or_default();
+        if missing.len() < *count {
+            asked.clear();
+        }
+        *count = missing.len();
+        let events: Vec<EventRef> =
+            missing.into_iter().filter(|event| !asked.contains(event)).take(WANTED_MAX).collect();
+        if !events.is_empty() {
+            asked.extend(&events);
+            self.tell(peer, &Frame::WantBodies { log, events });
+        }
+    }
+
+    /// Sends a peer what is here of the content that it lacks.
+    pub(crate) fn send_bodies(
+        &mut self,
+        peer: DeviceId,
+        log: LogId,
+        events: &[EventRef],
+    ) -> Result<(), Error> {
+        for bundle in self.store.bundles_with(&log, events)? {
+            self.tell(peer, &Frame::Bundle { more: false, bytes: bundle.encode() });
+        }
+        if let Some(root) = self.store.frontier_root(&log) {
+            self.tell(peer, &Frame::Ack { log, root });
+        }
+        Ok(())
+    }
+
     /// Asks all peers of a space for its logs again: something that was missing has come.
     pub(crate) fn ask_all(&mut self, space: SpaceId) {
         let logs: Vec<LogId> = self.store.logs().into_iter().filter(|log| log.space == space).collect();
@@ -210,6 +250,7 @@ impl Client {
         }
         if in_sync && !was {
             self.notices.push_back(Notice::InSync { peer: peer.to_string() });
+            logs.into_iter().for_each(|log| self.want_bodies(peer, log));
         }
     }
 }

@@ -1,11 +1,12 @@
 //! What devices say to each other over an authenticated connection: `docs/format/sync.md`.
 use crate::Error;
 use serde::{Deserialize, Serialize};
+use terachat_core_store::store::WANTED_MAX;
 use terachat_core_store::sync::Frontier;
 use terachat_core_store::sync::rateless::Lack;
-use terachat_event::{DeviceId, LogId, SpaceId};
+use terachat_event::{DeviceId, EventRef, LogId, SpaceId};
 
-pub(crate) const VERSION: u8 = 1;
+pub(crate) const VERSION: u8 = 2;
 /// Most spaces one device has in common with another.
 const TAGS_MAX: usize = 4096;
 
@@ -40,6 +41,8 @@ pub(crate) enum Frame {
     Lacks { log: [u8; 16], chains: Vec<Lack> },
     /// There is no answer: the sender knows no such log, or no symbols of it.
     NoSymbols { log: [u8; 16] },
+    /// Asks for the stored batches of events whose content is missing; they come as bundles, and then an Ack.
+    WantBodies { log: LogId, events: Vec<EventRef> },
 }
 
 impl Frame {
@@ -51,6 +54,9 @@ impl Frame {
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Error> {
         match postcard::take_from_bytes(bytes) {
             Ok((Frame::Spaces { tags }, _)) if tags.len() > TAGS_MAX => Err(Error::Frame("too many spaces")),
+            Ok((Frame::WantBodies { events, .. }, _)) if events.len() > WANTED_MAX => {
+                Err(Error::Frame("too many events asked for"))
+            }
             Ok((Frame::Hello { version, .. }, _)) if version != VERSION => {
                 Err(Error::Frame("another protocol version"))
             }

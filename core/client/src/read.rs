@@ -116,6 +116,7 @@ impl Client {
             reactions: reactions.into_iter().map(|(emoji, users)| (emoji, users.len())).collect(),
             pinned: view.pinned,
             deleted: view.deleted,
+            missing: view.missing,
             imported,
             depth: 0,
             title,

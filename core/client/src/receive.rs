@@ -60,6 +60,12 @@ impl Client {
             Frame::Ack { log, root } => {
                 if self.is_common(peer, &log.space) {
                     self.stands_at(peer, log, root);
+                    self.want_bodies(peer, log);
+                }
+            }
+            Frame::WantBodies { log, events } => {
+                if self.is_common(peer, &log.space) {
+                    self.send_bodies(peer, log, &events)?;
                 }
             }
             Frame::WantTree { space, hash } => {

@@ -3,6 +3,7 @@ mod arrange;
 mod backup;
 mod board;
 mod devices;
+mod erasure;
 mod filters;
 mod guard;
 mod heads;

@@ -7,6 +7,7 @@ mod control_op;
 mod extras;
 mod identity_log;
 mod identity_meta;
+mod kept;
 mod mls_state;
 mod outline;
 mod roles;
@@ -27,6 +28,7 @@ pub use extras::{
 };
 pub use identity_log::{IdentityLog, Revocation};
 pub use identity_meta::Card;
+pub use kept::Kept;
 pub use mls_state::EpochKey;
 pub use outline::{Category, CategoryId, Channel, ChannelKind, Named, Outline, TOPIC_CHARS_MAX};
 pub use roles::{Rank, Right};

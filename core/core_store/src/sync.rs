@@ -17,6 +17,7 @@ mod standing;
 
 pub(crate) use crate::wire::{Reader, put, unzigzag, zigzag};
 pub use apply_local::Draft;
+pub(crate) use apply_local::cut;
 pub use apply_remote::Outcome;
 pub use batch::{Batch, BatchAuthor, BatchEvent, BatchStub, ChunkLen, KeyId, Limits};
 pub use bundle::Bundle;

@@ -55,6 +55,14 @@ pub fn payload_commitment(
     }
 }
 
+/// The hash by which a payload stands in its event whose content may be erased: over the content's own hash
+/// ([`payload_commitment`]) and what is kept of it, at least one byte. Whoever has only these two computes it.
+pub fn erasable_hash(prefix: &Prefix, content: &[u8; 32], kept: &[u8]) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new_keyed(&prefix.0);
+    hasher.update(content).update(kept);
+    *hasher.finalize().as_bytes()
+}
+
 /// h_n: the hash of the event with this prefix and payload hash.
 pub fn link(prefix: &Prefix, payload_hash: &[u8; 32]) -> EventHash {
     EventHash(*blake3::keyed_hash(&prefix.0, payload_hash).as_bytes())
@@ -86,5 +94,10 @@ mod tests {
         assert_ne!(commit(1, &p, b"x"), commit(2, &p, b"x"));
         assert_ne!(commit(1, &p, b"x"), commit(1, &other, b"x"));
         assert_ne!(commit(1, &p, b"x"), commit(1, &p, b"y"));
+        let bound = |p: &Prefix, content: u8, kept: &[u8]| erasable_hash(p, &[content; 32], kept);
+        assert_ne!(bound(&p, 1, b"k"), bound(&p, 2, b"k"));
+        assert_ne!(bound(&p, 1, b"k"), bound(&p, 1, b"l"));
+        assert_ne!(bound(&p, 1, b"k"), bound(&other, 1, b"k"));
+        assert_ne!(bound(&p, 1, b"k"), link(&p, &[1; 32]).0, "no event's hash is a payload's");
     }
 }

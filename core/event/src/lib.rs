@@ -14,7 +14,9 @@ mod header;
 mod ids;
 mod signature;
 
-pub use chain::{Prefix, chain_start, genesis_start, link, payload_commitment, payload_hash, prefix};
+pub use chain::{
+    Prefix, chain_start, erasable_hash, genesis_start, link, payload_commitment, payload_hash, prefix,
+};
 pub use equivocation::{Branch, Equivocation, STEPS_MAX, Step};
 pub use error::Error;
 pub use header::{CONTROL_HEADS_MAX, Header, Kind, PARENTS_MAX, PAYLOAD_LEN_MAX, VERSION};

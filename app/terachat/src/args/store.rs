@@ -6,7 +6,7 @@ use std::path::PathBuf;
 pub(crate) enum StoreCommand {
     /// Read and check every byte that is kept; says what is damaged and what to do about it
     Check,
-    /// Put small commits together, which saves space
+    /// Put small commits together, which saves space, and erase the texts of deleted messages
     Compact,
     /// Write all conversations to a sealed file, for another device of yours
     ///

@@ -127,6 +127,7 @@ mod tests {
             reactions: vec![],
             pinned: false,
             deleted: false,
+            missing: false,
             imported: true,
             depth: 0,
             title: None,

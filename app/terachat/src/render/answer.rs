@@ -35,7 +35,9 @@ pub(crate) fn answer(answer: &Answer, look: &Look) -> String {
         Answer::LiveChanges { changes } => {
             changes.iter().map(|change| live_change(change, look, &mut None)).collect()
         }
-        Answer::Compacted { before, after } => format!("{before} bytes before, {after} after\n"),
+        Answer::Compacted { before, after, erased, pending } => format!(
+            "{before} bytes before, {after} after; texts of deleted messages: {erased} erased, {pending} to be erased\n"
+        ),
         Answer::Bundle { bytes, events } => format!("{events} events, {} bytes\n", bytes.len()),
         Answer::BoardPublished(left) => {
             format!("{} events left in {} records, {} bytes\n", left.events, left.records, left.len)

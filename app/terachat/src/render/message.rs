@@ -45,6 +45,9 @@ fn body(message: &Message) -> String {
     if message.deleted {
         return "(deleted message)".to_owned();
     }
+    if message.missing && message.body.is_empty() {
+        return "(the text is not here yet)".to_owned();
+    }
     let text = match &message.title {
         Some(title) => format!("{}\n{}", one_line(title), plain(&message.body)),
         None => plain(&message.body),
@@ -100,6 +103,7 @@ pub(super) mod tests {
             reactions: vec![],
             pinned: false,
             deleted: false,
+            missing: false,
             imported: false,
             depth: 0,
             title: None,

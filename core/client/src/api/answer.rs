@@ -160,11 +160,15 @@ pub enum Answer {
     BoardPublished(BoardPublished),
     /// What a board brought.
     BoardFetched(BoardFetched),
-    /// What putting small commits together saved.
+    /// What putting small commits together saved, and what was erased.
     Compacted {
         /// Bytes of the commit log before.
         before: u64,
         /// Bytes after.
         after: u64,
+        /// Texts and headings of deleted messages that were erased from disk.
+        erased: u64,
+        /// Those that are still to be erased.
+        pending: u64,
     },
 }

@@ -31,6 +31,8 @@ pub struct Message {
     pub pinned: bool,
     /// Whether it was deleted; then it has no text, reactions or pin.
     pub deleted: bool,
+    /// Whether its text is missing here: a peer sent the event without it. Others are asked for it.
+    pub missing: bool,
     /// Whether it came by import (then `user` is the importer).
     pub imported: bool,
     /// Depth below the thread's root; 0 outside thread views.

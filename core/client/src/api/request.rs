@@ -260,7 +260,7 @@ pub enum Request {
         /// What [`Request::StateMap`] gave there.
         bytes: Vec<u8>,
     },
-    /// Puts small commits together. Answer: [`Answer::Compacted`].
+    /// Puts small commits together and erases the texts of deleted messages. Answer: [`Answer::Compacted`].
     Compact,
     /// Asks a question that stays: at most one of `thread`, `unread_after` and `search`; the whole channel without any.
     /// Answer: [`Answer::Live`].

@@ -4,7 +4,7 @@ mod threads;
 
 pub use threads::Thread;
 
-use super::{ChannelOp, Extras, Mention, Post, Timeline};
+use super::{ChannelOp, Extras, Heading, Kept, Mention, Timeline};
 use crate::crdt::{Crdt, LwwRegister, OrSet, OrSetOp, Stamp};
 use marks::ReadMarks;
 use std::cmp::Ordering;
@@ -48,7 +48,7 @@ pub struct MessageState<'a> {
     pub reactions: Vec<(&'a str, &'a DeviceId)>,
     /// Whether it is pinned.
     pub pinned: bool,
-    /// Whether it was deleted; then nothing but what it answers is left of it.
+    /// Whether it was deleted; then nothing but its place in the conversation is left of it.
     pub deleted: bool,
     /// The event that brought its current heading, if it is a forum's post.
     pub headed_by: Option<u32>,
@@ -80,23 +80,33 @@ impl ChannelState {
     ) -> Option<u32> {
         let message = |target: &EventRef| log.find(target).filter(|at| !log.is_void(*at));
         match op {
-            ChannelOp::Post(post) => self.post(at, stamp, &post, log),
-            ChannelOp::PostWith(post, extras) => {
-                self.post(at, stamp, &post, log);
-                self.carry(at, stamp, &extras, log);
+            ChannelOp::Erased { kept: kept @ Kept::Message { is_post, .. }, .. } => {
+                self.post(at, stamp, &kept, log);
+                if is_post {
+                    self.threads.open(at, stamp, &Heading::default());
+                }
+            }
+            ChannelOp::Post(_) => {
+                let kept = Kept::of(&op).expect("a message keeps its place");
+                self.post(at, stamp, &kept, log);
+            }
+            ChannelOp::PostWith(_, ref extras) => {
+                let kept = Kept::of(&op).expect("a message keeps its place");
+                self.post(at, stamp, &kept, log);
+                self.carry(at, stamp, extras, log);
             }
             ChannelOp::SetHeading { target, heading, moderates } => {
-                let by_right = moderates || log.same_user(&stamp.event(), &target);
-                if let Some(post) = message(&target).filter(|_| by_right) {
-                    self.threads.retitle(post, at, stamp, &heading);
-                }
+                self.retitle(at, stamp, (&target, moderates), &heading, log);
+            }
+            ChannelOp::Erased { kept: Kept::Heading { target, moderates }, .. } => {
+                self.retitle(at, stamp, (&target, moderates), &Heading::default(), log);
             }
             ChannelOp::Read { target } => {
                 let is_message = |at: &u32| self.timeline.contains(*at, |a, b| log.order(a, b));
                 let message = message(&target).filter(is_message)?;
                 return self.read.advance(stamp.author, message, log).flatten();
             }
-            ChannelOp::Edit { target, .. } => {
+            ChannelOp::Edit { target, .. } | ChannelOp::Erased { kept: Kept::Edit { target }, .. } => {
                 if let Some(message) = message(&target).filter(|_| log.same_user(&stamp.event(), &target)) {
                     let write = (*stamp, at);
                     self.edits
@@ -134,27 +144,53 @@ impl ChannelState {
                     && self.deleted.insert(message)
                 {
                     self.threads.deleted(message);
+                    self.drop_content(message, log);
                 }
             }
         }
         None
     }
 
-    fn post(&mut self, at: u32, stamp: &Stamp, post: &Post<'_>, log: &impl Surroundings) {
+    fn post(&mut self, at: u32, stamp: &Stamp, kept: &Kept, log: &impl Surroundings) {
+        let Kept::Message { reply_to, imported, .. } = kept else { return };
         self.timeline.insert(at, |a, b| log.order(a, b));
-        if let Some(target) =
-            post.reply_to.and_then(|target| log.find(&target)).filter(|at| !log.is_void(*at))
-        {
+        if let Some(target) = reply_to.and_then(|target| log.find(&target)).filter(|at| !log.is_void(*at)) {
             self.reply_to.insert(at, target);
             self.replies.insert((target, at));
             self.threads.answer(at, target, log);
         }
-        if let Some(imported) = &post.imported {
-            let ids = self.imports.entry((stamp.author, imported.source)).or_default();
-            if ids.last().is_none_or(|(id, _)| *id < imported.id) {
-                ids.push((imported.id, at));
+        if let Some((source, id)) = imported {
+            let ids = self.imports.entry((stamp.author, *source)).or_default();
+            if ids.last().is_none_or(|(last, _)| last < id) {
+                ids.push((*id, at));
             }
         }
+    }
+
+    fn retitle(
+        &mut self,
+        at: u32,
+        stamp: &Stamp,
+        (target, moderates): (&EventRef, bool),
+        heading: &Heading<'_>,
+        log: &impl Surroundings,
+    ) {
+        let by_right = moderates || log.same_user(&stamp.event(), target);
+        let post = log.find(target).filter(|at| by_right && !log.is_void(*at));
+        if let Some(post) = post.filter(|post| !self.is_deleted(*post)) {
+            self.threads.retitle(post, at, stamp, heading);
+        }
+    }
+
+    /// Forgets what a deleted message's content said: who has it and who never had it come to the same state.
+    fn drop_content(&mut self, message: u32, log: &impl Surroundings) {
+        self.attached.remove(&message);
+        self.mentions.retain(|_, list| {
+            if let Ok(place) = list.binary_search_by(|other| log.order(*other, message)) {
+                list.remove(place);
+            }
+            !list.is_empty()
+        });
     }
 
     fn carry(&mut self, at: u32, stamp: &Stamp, extras: &Extras<'_>, log: &impl Surroundings) {
@@ -210,7 +246,7 @@ impl ChannelState {
         self.threads.root_of(at)
     }
 
-    /// Messages with this mention in the total order, deleted ones too.
+    /// Messages with this mention in the total order, without deleted ones.
     pub fn mentions(&self, mention: &Mention) -> &[u32] {
         self.mentions.get(mention).map_or(&[], Vec::as_slice)
     }
@@ -228,6 +264,11 @@ impl ChannelState {
     /// Whether the message at this position was deleted.
     pub fn is_deleted(&self, at: u32) -> bool {
         self.deleted.contains(&at)
+    }
+
+    /// The deleted messages, ascending.
+    pub fn deleted(&self) -> impl Iterator<Item = u32> + '_ {
+        self.deleted.iter().copied()
     }
 
     /// Direct answers to the message at this position, in order of arrival.

@@ -1,4 +1,5 @@
-use super::{Extras, Heading, Style};
+use super::kept::{ERASABLE, ERASED};
+use super::{Extras, Heading, Kept, Style};
 use crate::Error;
 use serde::{Deserialize, Serialize};
 use terachat_event::EventRef;
@@ -74,6 +75,14 @@ pub enum ChannelOp<'a> {
         /// The message.
         target: EventRef,
     },
+    /// What is left of a message, an edit or a heading whose content was erased. It stands in its event's place and proves
+    /// itself like the whole.
+    Erased {
+        /// The hash by which the content stood in its event.
+        content: [u8; 32],
+        /// What stays.
+        kept: Kept,
+    },
 }
 
 /// A message.
@@ -104,15 +113,28 @@ pub struct Imported<'a> {
 }
 
 impl<'a> ChannelOp<'a> {
-    /// The bytes to be sealed (postcard).
+    /// The bytes to be sealed (postcard, behind a mark if the content can be erased).
     pub fn encode(&self) -> Vec<u8> {
-        postcard::to_allocvec(self).expect("plain values encode into a growing buffer")
+        let start = if Kept::of(self).is_some() { vec![ERASABLE] } else { Vec::new() };
+        postcard::to_extend(self, start).expect("plain values encode into a growing buffer")
+    }
+
+    /// Whether these bytes are those of an operation whose content can be erased, if they are any operation's. What was
+    /// written before there were such can not.
+    pub(crate) fn is_erasable(bytes: &[u8]) -> bool {
+        bytes.first() == Some(&ERASABLE)
+    }
+
+    /// Whether these bytes are what is left of an operation whose content was erased, if they are any operation's.
+    pub(crate) fn is_erased(bytes: &[u8]) -> bool {
+        bytes.first() == Some(&ERASED)
     }
 
     /// The message that it changes; a post changes none but makes one.
     pub fn target(&self) -> Option<&EventRef> {
         match self {
             ChannelOp::Post(_) | ChannelOp::PostWith(..) => None,
+            ChannelOp::Erased { kept, .. } => kept.target(),
             ChannelOp::Edit { target, .. }
             | ChannelOp::React { target, .. }
             | ChannelOp::Unreact { target, .. }
@@ -147,7 +169,10 @@ impl<'a> ChannelOp<'a> {
             ChannelOp::Unreact { seen, .. } | ChannelOp::Unpin { seen, .. } => seen,
             _ => &[],
         };
-        let answered = self.post().and_then(|post| post.reply_to.as_ref());
+        let answered = match self {
+            ChannelOp::Erased { kept: Kept::Message { reply_to, .. }, .. } => reply_to.as_ref(),
+            _ => self.post().and_then(|post| post.reply_to.as_ref()),
+        };
         self.target().into_iter().chain(answered).chain(seen)
     }
 
@@ -156,8 +181,9 @@ impl<'a> ChannelOp<'a> {
     /// # Errors
     /// [`Error::Payload`] for bytes that are no operation, or one out of bounds.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, Error> {
-        let (op, rest) = postcard::take_from_bytes::<Self>(bytes)
-            .map_err(|_| Error::Payload("not a channel operation"))?;
+        let (is_erasable, body) = if Self::is_erasable(bytes) { (true, &bytes[1..]) } else { (false, bytes) };
+        let (op, rest) =
+            postcard::take_from_bytes::<Self>(body).map_err(|_| Error::Payload("not a channel operation"))?;
         let fits = match &op {
             ChannelOp::Post(Post { body, .. }) | ChannelOp::Edit { body, .. } => body.len() <= BODY_LEN_MAX,
             ChannelOp::PostWith(post, extras) => {
@@ -173,7 +199,9 @@ impl<'a> ChannelOp<'a> {
             | ChannelOp::Unpin { .. }
             | ChannelOp::Delete { .. }
             | ChannelOp::Read { .. } => true,
+            ChannelOp::Erased { kept, .. } => kept.fits(),
         };
+        let fits = fits && (!is_erasable || Kept::of(&op).is_some());
         (fits && rest.is_empty()).then_some(op).ok_or(Error::Payload("a channel operation out of bounds"))
     }
 }

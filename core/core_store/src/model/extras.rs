@@ -31,7 +31,7 @@ pub struct Extras<'a> {
 }
 
 /// What stands above a forum's post.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Heading<'a> {
     /// 1 to 200 characters.
     pub title: &'a str,

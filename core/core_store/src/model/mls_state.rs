@@ -1,4 +1,5 @@
-use terachat_event::{ChannelId, Prefix, payload_commitment};
+use super::{ChannelOp, Kept};
+use terachat_event::{ChannelId, Prefix, erasable_hash, payload_commitment};
 use terachat_vault::{Algorithm, SealKey, Secret, derive_key};
 
 /// What one channel derives from one MLS epoch's exported secret (RFC 9420, section 8.5): the key under which events
@@ -19,7 +20,40 @@ impl EpochKey {
 
     /// The hash by which a body stands in the event with this prefix.
     pub fn commit_body(&self, prefix: &Prefix, body: &[u8], scratch: &mut Vec<u8>) -> [u8; 32] {
-        payload_commitment(&self.body, prefix, body, scratch)
+        self.commit_op(prefix, body, ChannelOp::decode(body).ok().as_ref(), scratch)
+    }
+
+    /// The same of a body that was read as an operation, or as none.
+    pub(crate) fn commit_op(
+        &self,
+        prefix: &Prefix,
+        body: &[u8],
+        op: Option<&ChannelOp<'_>>,
+        scratch: &mut Vec<u8>,
+    ) -> [u8; 32] {
+        let bind =
+            |content: &[u8; 32], kept: &Kept| erasable_hash(prefix, content, kept.write(&mut Kept::room()));
+        if let Some(ChannelOp::Erased { content, kept }) = op {
+            return bind(content, kept);
+        }
+        let content = payload_commitment(&self.body, prefix, body, scratch);
+        match op.filter(|_| ChannelOp::is_erasable(body)).and_then(Kept::of) {
+            Some(kept) => bind(&content, &kept),
+            None => content,
+        }
+    }
+
+    /// What is left of a body once its content is erased; `None` where nothing can be.
+    pub(crate) fn erase(
+        &self,
+        prefix: &Prefix,
+        body: &[u8],
+        op: Option<&ChannelOp<'_>>,
+        scratch: &mut Vec<u8>,
+    ) -> Option<Vec<u8>> {
+        let kept = op.filter(|_| ChannelOp::is_erasable(body)).and_then(Kept::of)?;
+        let content = payload_commitment(&self.body, prefix, body, scratch);
+        Some(ChannelOp::Erased { content, kept }.encode())
     }
 
     /// The key for one bundle; `salt` is random and travels with it.

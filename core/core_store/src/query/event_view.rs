@@ -1,4 +1,4 @@
-use crate::model::{ControlLog, ControlOp, Verdict};
+use crate::model::{ChannelOp, ControlLog, ControlOp, Kept, Verdict};
 use crate::store::index::LogIndex;
 use crate::{Error, LocalStore};
 use std::ops::Range;
@@ -19,7 +19,7 @@ pub struct EventView {
     pub epoch: Option<u64>,
     /// Parents other than the predecessor.
     pub parents: Vec<EventRef>,
-    /// The channel operation, encoded; empty in a control log.
+    /// The channel operation, encoded, without the content of a deleted message; empty in a control log.
     pub payload: Vec<u8>,
     /// The control operations; empty in a channel.
     pub transaction: Vec<ControlOp>,
@@ -78,7 +78,7 @@ impl LocalStore {
         let (payload, transaction, void) = match &log.channel {
             Some(id) => {
                 let void = logs.channels.get(id).and_then(|channel| channel.void(at));
-                (self.payload(index, at)?, Vec::new(), void)
+                (self.shown_payload(index, at)?, Vec::new(), void)
             }
             None => {
                 let mut events = logs.control.history().into_iter().flat_map(ControlLog::events);
@@ -103,6 +103,17 @@ impl LocalStore {
             void,
             signed: index.head(&event.author).is_some_and(|head| head.seq == event.seq),
         })
+    }
+
+    /// The payload at this position; of a deleted message what is kept, also before the rest is gone from disk.
+    fn shown_payload(&self, index: &LogIndex, at: u32) -> Result<Vec<u8>, Error> {
+        let payload = self.payload(index, at)?;
+        if !self.channel(&index.log)?.is_condemned(at) {
+            return Ok(payload);
+        }
+        let kept = ChannelOp::decode(&payload).ok().as_ref().and_then(Kept::of);
+        let left = kept.map(|kept| ChannelOp::Erased { content: [0; 32], kept }.encode());
+        Ok(left.unwrap_or(payload))
     }
 
     /// Names of the events at these positions.

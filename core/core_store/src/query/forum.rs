@@ -32,6 +32,7 @@ impl LocalStore {
         limit: usize,
     ) -> Result<Vec<PostView>, Error> {
         let channel = self.channel(log)?;
+        // A deleted post has no tags any more.
         let tagged = |thread: &Thread| tags.iter().all(|tag| thread.tags().contains(tag));
         let shown = |at, thread: &Thread| thread.replies > 0 || !channel.state.is_deleted(at);
         let posts = channel.state.posts().filter(|(at, thread)| tagged(thread) && shown(*at, thread));

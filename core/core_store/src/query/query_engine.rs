@@ -1,4 +1,4 @@
-use crate::model::{Attachment, BODY_LEN_MAX, ChannelOp, Extras, Mention, Style};
+use crate::model::{Attachment, BODY_LEN_MAX, ChannelOp, Extras, Kept, Mention, Post, Style};
 use crate::store::index::LogIndex;
 use crate::store::space_logs::ChannelLog;
 use crate::{Error, LocalStore};
@@ -40,6 +40,9 @@ pub struct MessageView {
     pub pinned: bool,
     /// Whether it was deleted: its place, author and time are left, and what it answers.
     pub deleted: bool,
+    /// Whether content of it is missing: a peer sent the event without it, or a deletion that came to nothing had erased it.
+    /// It is asked for, and until it comes the text is empty or an earlier one's place.
+    pub missing: bool,
     /// Original author and time in milliseconds since 1970, for a record of a foreign log.
     pub imported: Option<(String, i64)>,
     /// Its current title and tags, if it is a forum's post.
@@ -250,15 +253,24 @@ impl LocalStore {
             return Ok(MessageView { read_by, ..deleted(index, at, state.reply_to) });
         }
         let payload = self.payload(index, at)?;
+        let mut missing = false;
         let (post, extras) = match ChannelOp::decode(&payload) {
             Ok(ChannelOp::Post(post)) => (post, Extras::default()),
             Ok(ChannelOp::PostWith(post, extras)) => (post, extras),
+            Ok(ChannelOp::Erased { kept: Kept::Message { .. }, .. }) => {
+                missing = true;
+                (Post { style: Style::Message, body: "", reply_to: None, imported: None }, Extras::default())
+            }
             _ => return Err(Error::Unknown("that message")),
         };
         let body = match state.edited_by {
             Some(edit) => self.text(channel, edit)?,
             None => post.body.to_owned(),
         };
+        for revision in [state.edited_by, state.headed_by].into_iter().flatten() {
+            missing |=
+                channel.bare.contains(&revision) && ChannelOp::is_erased(&self.payload(index, revision)?);
+        }
         debug_assert!(body.len() <= BODY_LEN_MAX);
         Ok(MessageView {
             event: index.event_ref(at),
@@ -274,6 +286,7 @@ impl LocalStore {
                 .collect(),
             pinned: state.pinned,
             deleted: false,
+            missing,
             imported: post.imported.map(|imported| (imported.author.to_owned(), imported.ts_ms)),
             heading: state.headed_by.map(|by| self.heading(channel, by)).transpose()?.flatten(),
             mentions: extras.mentions,
@@ -313,6 +326,7 @@ fn deleted(index: &LogIndex, at: u32, reply_to: Option<u32>) -> MessageView {
         reactions: Vec::new(),
         pinned: false,
         deleted: true,
+        missing: false,
         imported: None,
         heading: None,
         mentions: Vec::new(),

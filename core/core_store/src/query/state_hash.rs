@@ -153,7 +153,8 @@ pub(crate) fn hash_message(message: &MessageView) -> [u8; 32] {
 fn put_message(out: &mut Vec<u8>, message: &MessageView) {
     put_event(out, &message.event);
     out.extend_from_slice(&message.wall_ms.to_le_bytes());
-    let flags = [message.edited, message.pinned, message.deleted].map(u8::from);
+    let stands = if message.missing { 2 } else { u8::from(message.deleted) };
+    let flags = [u8::from(message.edited), u8::from(message.pinned), stands];
     out.push(message.style as u8);
     out.extend_from_slice(&flags);
     put_text(out, &message.body);

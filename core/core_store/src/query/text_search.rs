@@ -109,10 +109,15 @@ impl LocalStore {
     fn add_texts(&self, channel: &ChannelLog, search: &mut SearchIndex, most: u32) -> Result<bool, Error> {
         let mut left = most;
         for at in search.next_doc()..channel.index.len() {
+            // What nobody is to find is not among what can be found, even before it is gone from disk.
+            if channel.is_condemned(at) {
+                continue;
+            }
             let event = channel.index.event(at);
             let chunk = self.chunk(channel.index.chunks[event.chunk as usize])?;
             let payload =
                 chunk.get(event.offset as usize..(event.offset + event.len) as usize).unwrap_or(&[]);
+            let payload = self.restored(&channel.index, at, payload).unwrap_or(payload);
             let titled;
             let text = match ChannelOp::decode(payload) {
                 Ok(ChannelOp::Edit { body, .. }) => body,

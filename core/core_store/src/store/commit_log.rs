@@ -12,6 +12,7 @@ mod frame;
 mod keys;
 mod recover;
 mod rewrite;
+mod secrets;
 mod segment;
 mod segments;
 mod snapshot;
@@ -133,14 +134,17 @@ impl CommitLog {
     ) -> Result<(Self, Recovered), Error> {
         let mut log_id = Id::default();
         entropy.fill(&mut log_id);
-        let salts = Salts::new(Secret::generate(|seed| entropy.fill(seed)));
+        let mut salts = Salts::new(Secret::generate(|seed| entropy.fill(seed)));
         if count(&*storage)? == 0 {
-            let keys = LogKeys::new(key, &log_id);
+            let mut keys = LogKeys::new(key, &log_id);
+            keys.own.extend([1, secrets::SNAPSHOT].map(|segment| (segment, salts.secret())));
+            secrets::write(&mut *storage, &log_id, &salts.next(), (&keys, |_| 0), &[])?;
             let header =
                 SegmentHeader { log_id, segment: 1, before_len: 0, before_last: None, rewritten: None };
             storage.replace(&file_name(1), &header.to_bytes(&keys))?;
         }
-        let (header, keys, closed) = read_headers(&*storage, key)?;
+        let (header, mut keys, closed) = read_headers(&*storage, key)?;
+        let leftover = secrets::read(&*storage, &header.log_id, &mut keys, &closed)?;
         let covers = covers(&*storage, key, &header, rewrites(&closed))?;
         let mut segments = Segments::new(storage, keys);
         let (end, len) = recover_end(&segments, &header, covers)?;
@@ -151,6 +155,11 @@ impl CommitLog {
         }
         // What a killed process had not synced yet is read from memory: make it durable before anyone relies on it.
         segments.storage.sync(&file)?;
+        if leftover {
+            // A crash came between the rewriting of a segment and the end of its former secret.
+            let with = (&segments.keys, secrets::times(&closed));
+            secrets::write(&mut *segments.storage, &header.log_id, &salts.next(), with, &[])?;
+        }
         let recovered = Recovered {
             last: end.last,
             snapshot: covers,
@@ -192,7 +201,7 @@ impl CommitLog {
     pub fn append(&mut self, blocks: &[Block<'_>]) -> Result<Vec<BlockRef>, Error> {
         check_len(blocks)?;
         self.cut_back()?;
-        if self.end.place.offset >= self.options.segment_len_max.min(1 << 30) {
+        if self.is_full() {
             self.roll()?;
         }
         let (bytes, frames, session) = self.seal(blocks);
@@ -242,6 +251,15 @@ impl CommitLog {
             .len(at.segment)
             .ok_or(Error::NoSuchBlock { segment: at.segment, offset: at.offset.into() })?;
         self.segments.block(at, end)
+    }
+
+    /// The segment that the next commit goes to.
+    pub(crate) fn next_segment(&self) -> u32 {
+        self.end.place.segment + u32::from(self.is_full())
+    }
+
+    fn is_full(&self) -> bool {
+        self.end.place.offset >= self.options.segment_len_max.min(1 << 30)
     }
 
     /// The blocks after `after` in the order they were committed, or all of them.
@@ -302,7 +320,17 @@ impl CommitLog {
     /// [`Error::Snapshot`] when it is damaged: the state can be rebuilt from the log; [`Error::Storage`].
     pub fn snapshot(&self) -> Result<Option<Snapshot>, Error> {
         let rewrites = rewrites(&self.closed);
-        snapshot::read(&*self.segments.storage, &self.log_id, &self.store_key, rewrites)
+        let keys = &self.segments.keys;
+        snapshot::read(&*self.segments.storage, &self.log_id, (&self.store_key, keys), rewrites)
+    }
+
+    /// Whether there is a snapshot that a rewriting has made void since: nothing reads it, and it holds what it held.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub(crate) fn has_void_snapshot(&self) -> Result<bool, Error> {
+        let said = snapshot::covers(&*self.segments.storage, &self.log_id, &self.store_key)?;
+        Ok(said.is_some_and(|(_, then)| then != rewrites(&self.closed)))
     }
 
     /// A part of a snapshot: what was handed in under this number, from 0.
@@ -375,6 +403,8 @@ impl CommitLog {
     pub(crate) fn roll(&mut self) -> Result<(), Error> {
         self.sync()?;
         let Place { segment, offset, .. } = self.end.place;
+        let secret = self.salts.secret();
+        self.write_secrets(&[((segment + 1, 0), &secret)])?;
         let header = SegmentHeader {
             log_id: self.log_id,
             segment: segment + 1,
@@ -383,11 +413,19 @@ impl CommitLog {
             rewritten: None,
         };
         self.segments.storage.replace(&file_name(segment + 1), &header.to_bytes(&self.segments.keys))?;
+        self.segments.keys.own.insert(segment + 1, secret);
         self.closed.push(Closed { len: offset, rewritten: 0 });
         self.end = End::empty(segment + 1, self.end.last);
         self.synced = self.end;
         self.session = None;
         Ok(())
+    }
+
+    /// Writes the secrets in use and `more` beside them; all others are gone then.
+    fn write_secrets(&mut self, more: &[((u32, u32), &Secret<32>)]) -> Result<(), Error> {
+        let Self { segments, closed, log_id, salts, .. } = self;
+        let with = (&segments.keys, secrets::times(closed));
+        secrets::write(&mut *segments.storage, log_id, &salts.next(), with, more)
     }
 
     /// A part of a commit may be in the file; its block numbers must not be used again under the same key.

@@ -1,18 +1,21 @@
 //! Small commits, put together: `docs/format/store.md`, "Compaction". A message that came alone costs hundreds of bytes of
 //! ids, signature and framing; among others it costs a few.
 use super::commit_log::{Blocks, StoredBlock};
+use super::erasure::{Erasure, Stripped};
 use super::index::{Moved, Places};
 use super::local_store::{CHUNK, LocalStore, META, RECORDS};
 use super::records::{self, Write};
+use super::validator::Payloads;
 use super::{Block, BlockRef, Error as StoreError, compress, level_for};
 use crate::Error;
 use crate::sync::{
-    Batch, Limits, MERGED_EVENTS_MAX as EVENTS_MAX, MERGED_PAYLOADS_MAX as PAYLOADS_MAX, decode_batch,
+    Batch, Limits, MERGED_EVENTS_MAX as EVENTS_MAX, MERGED_PAYLOADS_MAX as PAYLOADS_MAX, cut, decode_batch,
     encode_batch,
 };
 use hashbrown::HashMap;
-use std::collections::BTreeMap;
-use terachat_event::LogId;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use terachat_event::{EventRef, LogId};
 use terachat_vault::SecretBytes;
 
 /// Batches with fewer events are worth putting together.
@@ -21,6 +24,9 @@ const SMALL: usize = 64;
 const SMALL_MIN: usize = 1024;
 /// Small batches that make the current segment worth closing: some 1.4 MB, rewritten in some ten milliseconds.
 const SMALL_DUE: usize = 4 * 1024;
+/// Contents to be erased that make the current segment worth closing; of a closed one a single content does, but only one
+/// segment at a time.
+const DOOMED_DUE: u64 = 256;
 /// How hard what was put together is compressed (Zstandard): harder than what somebody waits for, since it is done once. What
 /// stays as it came stays as small as it was: a segment may be full of it, and seconds would go to save a few hundredths.
 const LEVEL: i32 = 9;
@@ -28,14 +34,23 @@ const LEVEL: i32 = 9;
 const RECORDS_MAX: usize = 1 << 20;
 
 impl LocalStore {
-    /// Puts commits of few events together and writes a snapshot, where that saves space. Nothing is lost by it: not an
-    /// event, not a signature that a peer may ask for, and not the log if the power goes meanwhile.
+    /// Puts commits of few events together where that saves space, erases the content of deleted messages, and writes a
+    /// snapshot if there was any of it. Nothing else is lost by it: not an event, not a signature that a peer may ask for, and
+    /// not the log if the power goes meanwhile.
     ///
     /// # Errors
     /// [`Error::Store`]: drop this value and open the store anew, it holds what it held.
-    pub fn compact(&mut self) -> Result<(), Error> {
+    pub fn compact(&mut self) -> Result<Erasure, Error> {
         self.require_sound()?;
-        if self.rewrite_segments(SMALL_MIN, SMALL_MIN)? { self.snapshot() } else { Ok(()) }
+        let mut erasure = Erasure { erased: self.empty_records()?, pending: 0 };
+        let (any, erased) = self.rewrite_segments(SMALL_MIN, SMALL_MIN, 1, usize::MAX)?;
+        // A crash may have come between an earlier rewriting and its snapshot: the one before it still has the words.
+        if any || erasure.erased > 0 || self.log.has_void_snapshot()? {
+            self.snapshot()?;
+        }
+        erasure.erased += erased;
+        erasure.pending = self.doomed_by_segment()?.values().sum();
+        Ok(erasure)
     }
 
     /// What [`LocalStore::snapshot`] does of it by itself, once it is due.
@@ -43,29 +58,46 @@ impl LocalStore {
     /// # Errors
     /// As [`LocalStore::compact`]; but a segment that cannot be read stays as it is, and whoever reads it is told.
     pub(super) fn compact_if_due(&mut self) -> Result<(), Error> {
-        match self.rewrite_segments(SMALL_DUE, SMALL_MIN) {
+        self.empty_records()?;
+        match self.rewrite_segments(SMALL_DUE, SMALL_MIN, DOOMED_DUE, 1) {
             Err(Error::Corrupt(_) | Error::Malformed(_) | Error::Store(StoreError::Damaged { .. })) => Ok(()),
             result => result.map(drop),
         }
     }
 
-    /// Rewrites each closed segment with `min` small batches, once, and closes the current one for it when it holds `due`;
-    /// gives back whether there was any. What is behind in the log stays where it is, so the cost is the segment's.
-    pub(super) fn rewrite_segments(&mut self, due: usize, min: usize) -> Result<bool, Error> {
-        let small = self.small_batches();
+    /// Rewrites each closed segment with `min` small batches, once, and at most `most` of those from which something is to be
+    /// erased, first where that is the most. Closes the current one for it when it holds `due` small batches, or `doomed` that
+    /// is to be erased. Gives back whether there was any, and how much was erased. What is behind in the log stays where it is,
+    /// so the cost is the segments'.
+    pub(super) fn rewrite_segments(
+        &mut self,
+        due: usize,
+        min: usize,
+        doomed: u64,
+        most: usize,
+    ) -> Result<(bool, u64), Error> {
+        let (small, to_erase) = (self.small_batches(), self.doomed_by_segment()?);
         let current = self.log.closed_segments() + 1;
-        if small.get(&current).is_some_and(|count| *count >= due) {
+        if small.get(&current).is_some_and(|count| *count >= due)
+            || to_erase.get(&current).is_some_and(|count| *count >= doomed)
+        {
             self.log.roll()?;
         }
         let closed = self.log.closed_segments();
         let worth = |(segment, count): (u32, usize)| {
             (segment <= closed && count >= min && !self.log.is_rewritten(segment)).then_some(segment)
         };
-        let segments: Vec<u32> = small.into_iter().filter_map(worth).collect();
+        let mut segments: BTreeSet<u32> = small.into_iter().filter_map(worth).collect();
+        let mut to_erase: Vec<(u32, u64)> =
+            to_erase.into_iter().filter(|(segment, _)| *segment <= closed).collect();
+        to_erase.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        segments.extend(to_erase.iter().take(most).map(|(segment, _)| *segment));
+        let mut erased = 0;
         for segment in &segments {
-            self.rewrite_segment(*segment)?;
+            erased += self.rewrite_segment(*segment)?;
         }
-        Ok(!segments.is_empty())
+        self.drop_emptied(&segments)?;
+        Ok((!segments.is_empty(), erased))
     }
 
     /// How many small batches each segment holds.
@@ -82,10 +114,17 @@ impl LocalStore {
         small
     }
 
-    /// Changes nothing unless the segment was rewritten.
-    fn rewrite_segment(&mut self, segment: u32) -> Result<(), Error> {
-        let mut plan =
-            Plan { store: self, segment, next: BTreeMap::new(), open: BTreeMap::new(), out: Out::default() };
+    /// Changes nothing unless the segment was rewritten. Gives how many contents were erased.
+    fn rewrite_segment(&mut self, segment: u32) -> Result<u64, Error> {
+        let leavings = self.leavings(segment)?;
+        let mut plan = Plan {
+            store: self,
+            segment,
+            leavings: &leavings,
+            next: BTreeMap::new(),
+            open: BTreeMap::new(),
+            out: Out::default(),
+        };
         let mut blocks = self.log.blocks_of(segment);
         while let Some(block) = blocks.next() {
             plan.take(block?, &mut blocks)?;
@@ -106,7 +145,10 @@ impl LocalStore {
             let index = self.spaces.get_mut(&log.space).and_then(|logs| logs.index_mut(&log));
             index.expect("its batches were found in it").relocate(segment, batches);
         }
-        Ok(())
+        for (log, left) in &leavings {
+            self.note_erased(log, left.keys().copied());
+        }
+        Ok(leavings.values().map(|left| left.len() as u64).sum())
     }
 }
 
@@ -114,6 +156,8 @@ impl LocalStore {
 struct Plan<'a> {
     store: &'a LocalStore,
     segment: u32,
+    /// What is left of the contents that are erased.
+    leavings: &'a BTreeMap<LogId, BTreeMap<u32, Vec<u8>>>,
     /// For each log, the next of its stored batches and of its chunks.
     next: BTreeMap<LogId, (usize, u32)>,
     /// Batches that are being put together. Never of a control log and a channel at once: channels build on it.
@@ -143,7 +187,8 @@ struct Body {
 struct Merger {
     from: u32,
     to: u32,
-    payloads: Vec<u8>,
+    payloads: Vec<Vec<u8>>,
+    payload_len: usize,
     /// Each chain's newest number and the signature on it.
     signatures: HashMap<u32, (u64, [u8; 64])>,
 }
@@ -151,7 +196,9 @@ struct Merger {
 impl Plan<'_> {
     fn take(&mut self, block: StoredBlock, blocks: &mut Blocks<'_>) -> Result<(), Error> {
         match block.kind {
-            RECORDS => self.out.take_records(SecretBytes::take(block.body)),
+            RECORDS => {
+                self.out.take_records(SecretBytes::take(block.body), |name| self.store.is_emptied(name))
+            }
             META => {
                 let batch = decode_batch(&block.body, Limits { events: 1 << 22, payload_len: 1 << 30 })?;
                 let mut chunks = Vec::new();
@@ -188,9 +235,12 @@ impl Plan<'_> {
         {
             self.close(&other)?;
         }
-        // What was built beside a fork is kept as it came.
+        // What was built beside a fork is kept as it came, but for what is erased.
         if positions.len() >= SMALL || !index.frozen.is_empty() {
             self.close(&log)?;
+            if self.leavings.get(&log).is_some_and(|left| left.range(positions.clone()).next().is_some()) {
+                return self.take_without(batch, &chunks, positions);
+            }
             let places = Places::Same { first_chunk };
             let bodies = std::iter::once(Body::as_it_was(META, block.body))
                 .chain(chunks.into_iter().map(|chunk| Body::as_it_was(CHUNK, chunk)));
@@ -201,7 +251,7 @@ impl Plan<'_> {
         let goes_on = self.open.get(&log).is_some_and(|merger| {
             index.key(merger.from) == index.key(positions.start)
                 && (merger.to - merger.from) as usize + positions.len() <= EVENTS_MAX
-                && merger.payloads.len() < PAYLOADS_MAX
+                && merger.payload_len < PAYLOADS_MAX
         });
         if !goes_on {
             self.close(&log)?;
@@ -211,15 +261,24 @@ impl Plan<'_> {
             from: start,
             to: start,
             payloads: Vec::new(),
+            payload_len: 0,
             signatures: HashMap::new(),
         });
-        if positions.len() == batch.events.len() {
-            chunks.iter().for_each(|chunk| merger.payloads.extend_from_slice(chunk));
-        } else {
-            // It repeated events that were here.
-            for at in positions.clone() {
-                merger.payloads.append(&mut store.payload(index, at)?);
-            }
+        let left = self.leavings.get(&log);
+        let mut payloads = Payloads::new(batch, &chunks);
+        let is_all_new = positions.len() == batch.events.len();
+        for (n, at) in positions.clone().enumerate() {
+            let payload = match left.and_then(|left| left.get(&at)) {
+                // Otherwise it repeated events that were here.
+                None if is_all_new => payloads.next(n, &batch.events[n]).to_vec(),
+                None => store.stored_payload(index, at)?,
+                Some(left) => {
+                    payloads.next(n, &batch.events[n]);
+                    left.clone()
+                }
+            };
+            merger.payload_len += payload.len();
+            merger.payloads.push(payload);
         }
         merger.to = positions.end;
         for author in batch.authors.iter().filter(|author| author.count > 0) {
@@ -241,25 +300,49 @@ impl Plan<'_> {
         let signature = |chain: u32, seq: u64| {
             merger.signatures.get(&chain).filter(|(last, _)| *last == seq).map(|(_, signature)| *signature)
         };
-        let batch =
+        let mut batch =
             index.batch(&positions, signature).ok_or_else(|| corrupt("a batch without a signature"))?;
-        let mut bodies = vec![Body::new(META, encode_batch(&batch))];
-        let (mut places, mut event, mut offset) = (Vec::with_capacity(positions.len()), 0, 0);
-        for (chunk, end) in (0..).zip(batch.chunk_ends()) {
-            let start = offset;
-            for event in &batch.events[event..end] {
-                places.push((chunk, u32::try_from(offset - start).expect("a chunk is small")));
-                offset += event.payload_len as usize;
-            }
-            event = end;
-            let bytes = merger.payloads.get(start..offset).ok_or_else(|| corrupt("payloads are missing"))?;
-            bodies.push(Body::new(CHUNK, bytes.to_vec()));
-        }
-        if offset != merger.payloads.len() {
+        if batch.events.len() != merger.payloads.len() {
             return Err(corrupt("payloads do not fit their events"));
         }
-        self.out.batches.push((self.out.commits.len(), *log, merger.to, Places::New(places)));
-        self.out.commits.push(bodies);
+        batch.set_payloads(&merger.payloads);
+        let bodies = std::iter::once(Body::new(META, encode_batch(&batch)))
+            .chain(cut(&batch, &merger.payloads).into_iter().map(|chunk| Body::new(CHUNK, chunk)));
+        self.out.batches.push((self.out.commits.len(), *log, merger.to, Places::New(places(&batch))));
+        self.out.commits.push(bodies.collect());
+        Ok(())
+    }
+
+    /// A batch that stays by itself, without the contents that are erased.
+    fn take_without(&mut self, batch: &Batch, chunks: &[Vec<u8>], new: Range<u32>) -> Result<(), Error> {
+        let store = self.store;
+        let index = store.index(&batch.log).ok_or_else(|| corrupt("a batch of an unknown log"))?;
+        let mut next: Vec<u64> = batch.authors.iter().map(|author| author.first_seq).collect();
+        let positions: Vec<Option<u32>> = batch
+            .events
+            .iter()
+            .map(|event| {
+                let seq = &mut next[event.author as usize];
+                *seq += 1;
+                index.find(&EventRef { author: batch.authors[event.author as usize].device, seq: *seq - 1 })
+            })
+            .collect();
+        let left = self.leavings.get(&batch.log);
+        let left_at = |at: usize| left?.get(&positions[at]?).map(Vec::as_slice);
+        let stripped = Stripped::without(batch, chunks, left_at);
+        // It may have repeated events that were here.
+        let places: Vec<(u32, u32, u32)> = places(&stripped.batch)
+            .into_iter()
+            .zip(&positions)
+            .filter_map(|(place, at)| at.filter(|at| new.contains(at)).map(|_| place))
+            .collect();
+        if places.len() != new.len() {
+            return Err(corrupt("payloads do not fit their events"));
+        }
+        let bodies = std::iter::once(Body::as_it_was(META, encode_batch(&stripped.batch)))
+            .chain(stripped.chunks.into_iter().map(|chunk| Body::as_it_was(CHUNK, chunk)));
+        self.out.batches.push((self.out.commits.len(), batch.log, new.end, Places::New(places)));
+        self.out.commits.push(bodies.collect());
         Ok(())
     }
 
@@ -279,8 +362,12 @@ impl Plan<'_> {
 }
 
 impl Out {
-    fn take_records(&mut self, body: SecretBytes) -> Result<(), Error> {
+    fn take_records(&mut self, body: SecretBytes, is_emptied: impl Fn(&[u8]) -> bool) -> Result<(), Error> {
         for (name, value) in records::decode(body.expose_secret())? {
+            // What was erased since is as if it had never been here; an emptied record stands in a later write.
+            if is_emptied(&name) && value.as_ref().is_some_and(|value| value.expose_secret().len() > 4) {
+                continue;
+            }
             let before = self.records.insert(name.clone(), value);
             if let (Some(Some(secret)), true) = (before, super::keyring::is_secret(&name)) {
                 self.secrets.push((name, Some(secret)));
@@ -300,6 +387,20 @@ impl Out {
         self.commits.splice(0..0, first);
         self.commits.extend(put_together(deletions));
     }
+}
+
+/// For each event of a batch: which of its chunks, where in it, and how long its payload is.
+fn places(batch: &Batch) -> Vec<(u32, u32, u32)> {
+    let (mut places, mut from) = (Vec::with_capacity(batch.events.len()), 0);
+    for (chunk, end) in (0..).zip(batch.chunk_ends()) {
+        let mut offset = 0;
+        for event in &batch.events[from..end] {
+            places.push((chunk, offset, event.payload_len));
+            offset += event.payload_len;
+        }
+        from = end;
+    }
+    places
 }
 
 /// Commits of these writes, none much larger than it has to be.

@@ -1,10 +1,11 @@
+use super::erasure::Stripped;
 use super::index::LogIndex;
 use super::keyring::{self, Keyring};
 use super::records::{self, Records, Write};
 use super::snapshot::PreparedChannel;
 use super::space_logs::{ChannelLog, SpaceLogs, control_event};
 use super::storage::Storage;
-use super::validator::{Staged, Staging, Trust, stage};
+use super::validator::{Beside, Staged, Staging, Trust, stage};
 use super::{Block, BlockRef, CommitLog, Snapshot, compress};
 use crate::model::{ControlEvent, ControlLog, EpochKey, SpaceState};
 use crate::sync::{Batch, Frames, Frontier, KeyId, Limits, decode_batch, encode_batch};
@@ -309,22 +310,27 @@ impl LocalStore {
                 return Ok(Staging::Waits(Wait::Channel(batch.log.channel.unwrap_or(ChannelId([0; 32])))));
             }
         };
-        let control = match &batch.log.channel {
-            Some(_) => None,
+        let beside = match &batch.log.channel {
+            Some(_) => Beside::Channel(self.channel(&batch.log).ok()),
             None => match self.control(&batch.log.space)? {
-                Some(control) => Some(control),
+                Some(control) => Beside::Control(control),
                 None => {
                     blank = self.blank_control(&batch.log.space);
-                    Some(&blank)
+                    Beside::Control(&blank)
                 }
             },
         };
-        match stage(index, batch, chunks, key.as_deref(), control, trust, followed)? {
+        match stage(index, batch, chunks, key.as_deref(), beside, trust, followed)? {
             Staging::NeedsHashes => {
                 self.recompute_hashes(&batch.log)?;
                 let index = self.index(&batch.log).expect("it was there a moment ago");
-                let control = self.control(&batch.log.space)?.filter(|_| batch.log.channel.is_none());
-                stage(index, batch, chunks, key.as_deref(), control, trust, followed)
+                let beside = match &batch.log.channel {
+                    Some(_) => Beside::Channel(self.channel(&batch.log).ok()),
+                    None => {
+                        Beside::Control(self.control(&batch.log.space)?.expect("it was there a moment ago"))
+                    }
+                };
+                stage(index, batch, chunks, key.as_deref(), beside, trust, followed)
             }
             staging => Ok(staging),
         }
@@ -340,6 +346,12 @@ impl LocalStore {
         mut writes: Vec<Write>,
     ) -> Result<std::ops::Range<u32>, Error> {
         writes.extend(self.skeleton_records(&batch.log.space, &staged.skeletons));
+        let stripped = Stripped::of(batch, chunks, staged);
+        let none = Frames::default();
+        let (batch, chunks, frames) = match &stripped {
+            Some(stripped) => (&stripped.batch, &stripped.chunks[..], &none),
+            None => (batch, chunks, frames),
+        };
         let record_block = (!writes.is_empty()).then(|| records::encode(&writes));
         // What came compressed is stored as it came; one batch has one encoding, so these are its bytes.
         let meta = if frames.meta.is_none() { encode_batch(batch) } else { Vec::new() };
@@ -360,6 +372,16 @@ impl LocalStore {
     /// Makes staged batches of different channels, which came in pieces, durable in one commit, and then visible.
     pub(crate) fn accept_merged(&mut self, parts: &[(&Batch, &[Vec<u8>], &Staged)]) -> Result<(), Error> {
         let packed = |bytes: &[u8]| compress(bytes, MERGED_LEVEL);
+        let stripped: Vec<Option<Stripped>> =
+            parts.iter().map(|(batch, chunks, staged)| Stripped::of(batch, chunks, staged)).collect();
+        let parts: Vec<(&Batch, &[Vec<u8>], &Staged)> = parts
+            .iter()
+            .zip(&stripped)
+            .map(|((batch, chunks, staged), stripped)| match stripped {
+                Some(stripped) => (&stripped.batch, &stripped.chunks[..], *staged),
+                None => (*batch, *chunks, *staged),
+            })
+            .collect();
         let metas: Vec<Vec<u8>> = parts.iter().map(|(batch, ..)| packed(&encode_batch(batch))).collect();
         let chunks: Vec<Vec<Vec<u8>>> =
             parts.iter().map(|(_, chunks, _)| chunks.iter().map(|chunk| packed(chunk)).collect()).collect();
@@ -441,8 +463,14 @@ impl LocalStore {
         changed?.into_iter().try_for_each(|id| self.rebuild(space, &id))
     }
 
-    /// The payload of an event before sealing.
+    /// The payload of an event before sealing, or what is left of it.
     pub(crate) fn payload(&self, index: &LogIndex, at: u32) -> Result<Vec<u8>, Error> {
+        let stored = self.stored_payload(index, at)?;
+        Ok(self.restored(index, at, &stored).map_or(stored, <[u8]>::to_vec))
+    }
+
+    /// The same as it stands in its chunk.
+    pub(super) fn stored_payload(&self, index: &LogIndex, at: u32) -> Result<Vec<u8>, Error> {
         let event = index.event(at);
         let chunk = self.chunk(index.chunks[event.chunk as usize])?;
         let (from, to) = (event.offset as usize, (event.offset + event.len) as usize);
@@ -488,6 +516,12 @@ impl LocalStore {
         index.hashes = hashes;
         index.hashes_from = 0;
         Ok(())
+    }
+
+    /// The same, if one of them is not at hand.
+    pub(crate) fn recompute_missing(&mut self, log: &LogId) -> Result<(), Error> {
+        let missing = |index: &LogIndex| (0..index.len()).any(|at| index.hash(at).is_none());
+        if self.index(log).is_some_and(missing) { self.recompute_hashes(log) } else { Ok(()) }
     }
 
     fn hashes(&self, index: &LogIndex) -> Result<Vec<EventHash>, Error> {

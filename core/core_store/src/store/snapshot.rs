@@ -19,7 +19,7 @@ use terachat_event::{ChannelId, DeviceId, EventHash, LogId, SpaceId};
 use terachat_vault::SecretBytes;
 use zeroize::Zeroize;
 
-const VERSION: u8 = 8;
+const VERSION: u8 = 9;
 /// Why events were cut off, in the order of the lists of them.
 const CUTS: [&str; 2] = [CUT, EQUIVOCATED];
 /// Texts indexed in one slice: some milliseconds.
@@ -324,6 +324,13 @@ fn put_channel(out: &mut Vec<u8>, channel: &ChannelLog, devices: &[DeviceId]) {
         put(out, cut().count() as u64);
         cut().for_each(|(at, _)| put(out, u64::from(*at)));
     }
+    put(out, channel.bare.len() as u64);
+    channel.bare.iter().for_each(|at| put(out, u64::from(*at)));
+    put(out, channel.revises.len() as u64);
+    for (at, message) in &channel.revises {
+        put(out, u64::from(*at));
+        put(out, u64::from(*message));
+    }
     channel.state.put(out);
 }
 
@@ -340,6 +347,12 @@ fn read_channel(bytes: &[u8], log: LogId, devices: &[DeviceId]) -> Result<Channe
         for _ in 0..reader.count(events)? {
             channel.void_by_cut.insert(reader.index(events)?, why);
         }
+    }
+    for _ in 0..reader.count(events)? {
+        channel.bare.insert(reader.index(events)?);
+    }
+    for _ in 0..reader.count(events)? {
+        channel.revises.insert(reader.index(events)?, reader.index(events)?);
     }
     channel.state = ChannelState::read(&mut reader, events)?;
     Ok(channel)

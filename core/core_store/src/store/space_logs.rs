@@ -2,8 +2,8 @@ use super::control::Control;
 use super::index::{LogIndex, Void};
 use super::validator::Payloads;
 use crate::model::{
-    ChannelOp, ChannelState, ControlEvent, ControlOp, ControlTransaction, Right, SpaceState, Surroundings,
-    Verdict, same_user, vouched,
+    ChannelOp, ChannelState, ControlEvent, ControlOp, ControlTransaction, Kept, Right, SpaceState,
+    Surroundings, Verdict, same_user, vouched,
 };
 use crate::query::search_index::SearchIndex;
 use crate::query::{Journal, StateTree};
@@ -40,6 +40,12 @@ pub(crate) struct ChannelLog {
     pub(crate) void_by_right: Void,
     /// Events that became void: cut off by a removal, or by equivocation.
     pub(crate) void_by_cut: Void,
+    /// Events of whose payload only what is kept is on disk: a peer sent no more, or it was erased here.
+    pub(crate) bare: BTreeSet<u32>,
+    /// Events that brought another text or heading, each with its message, whether they count or not.
+    pub(crate) revises: BTreeMap<u32, u32>,
+    /// Whether some of what is bare is to be shown, if that was asked since it may have changed.
+    pub(crate) lacks: Cell<Option<bool>>,
     /// Texts, by the position of the event that brought them; read or built when somebody searches.
     pub(crate) search: Option<SearchIndex>,
     /// The part of the snapshot that holds them, until it was read.
@@ -144,6 +150,7 @@ impl SpaceLogs {
             }
             let op = ChannelOp::decode(payload);
             let right = right_for(op.as_ref().ok());
+            channel.note(at, op.as_ref().ok());
             let meta = *channel.index.event(at);
             let standing = standings.entry((meta.chain, meta.control, right)).or_insert_with(|| {
                 let author = *channel.index.device(meta.chain);
@@ -251,8 +258,9 @@ impl SpaceLogs {
         payload: impl Fn(&LogIndex, u32) -> Result<Vec<u8>, E>,
     ) -> Result<(), E> {
         let Some(channel) = self.channels.get_mut(id) else { return Ok(()) };
-        channel.state = ChannelState::default();
+        let before = std::mem::take(&mut channel.state);
         channel.hashes = StateHashes::default();
+        channel.lacks.set(None);
         channel.journal.begin_anew();
         for at in 0..channel.index.len() {
             let bytes = payload(&channel.index, at)?;
@@ -262,6 +270,10 @@ impl SpaceLogs {
             {
                 channel.apply(self.control.state(), at, op);
             }
+        }
+        if !before.deleted().eq(channel.state.deleted()) {
+            // It leaves out what is deleted.
+            channel.forget_texts();
         }
         Ok(())
     }
@@ -276,9 +288,11 @@ fn takes_away(op: &ControlOp) -> bool {
 pub(crate) fn right_for(op: Option<&ChannelOp<'_>>) -> Right {
     match op {
         Some(ChannelOp::Pin { .. } | ChannelOp::Unpin { .. }) => Right::Pin,
-        Some(ChannelOp::Delete { moderates: true, .. } | ChannelOp::SetHeading { moderates: true, .. }) => {
-            Right::Moderate
-        }
+        Some(
+            ChannelOp::Delete { moderates: true, .. }
+            | ChannelOp::SetHeading { moderates: true, .. }
+            | ChannelOp::Erased { kept: Kept::Heading { moderates: true, .. }, .. },
+        ) => Right::Moderate,
         _ => Right::Send,
     }
 }
@@ -290,6 +304,9 @@ impl ChannelLog {
             state: ChannelState::default(),
             void_by_right: Void::new(),
             void_by_cut: Void::new(),
+            bare: BTreeSet::new(),
+            revises: BTreeMap::new(),
+            lacks: Cell::new(None),
             search: None,
             stored_search: None,
             hashes: StateHashes::default(),
@@ -300,6 +317,39 @@ impl ChannelLog {
     /// Why the event at this position counts for nothing, if so.
     pub(crate) fn void(&self, at: u32) -> Option<&'static str> {
         self.void_by_right.get(&at).or_else(|| self.void_by_cut.get(&at)).copied()
+    }
+
+    /// Whether the content of the event at this position is that of a message which is deleted: it is neither shown nor handed
+    /// on, and erased from disk.
+    pub(crate) fn is_condemned(&self, at: u32) -> bool {
+        self.state.is_deleted(at) || self.revises.get(&at).is_some_and(|of| self.state.is_deleted(*of))
+    }
+
+    /// All such events, ascending within messages and within what revises them.
+    pub(crate) fn condemned(&self) -> impl Iterator<Item = u32> {
+        let revisions = self.revises.iter().filter(|(_, of)| self.state.is_deleted(**of));
+        self.state.deleted().chain(revisions.map(|(at, _)| *at))
+    }
+
+    /// The text index is to be built anew: it holds what is gone, or lacks what came back.
+    pub(crate) fn forget_texts(&mut self) {
+        (self.search, self.stored_search) = (None, None);
+    }
+
+    /// Notes what of an event has to be known to erase its content, or to go without.
+    fn note(&mut self, at: u32, op: Option<&ChannelOp<'_>>) {
+        if matches!(op, Some(ChannelOp::Erased { .. } | ChannelOp::Delete { .. })) {
+            self.lacks.set(None);
+        }
+        let kept = match op {
+            Some(ChannelOp::Erased { kept, .. }) => {
+                self.bare.insert(at);
+                Some(*kept)
+            }
+            op => op.and_then(Kept::of),
+        };
+        let message = kept.as_ref().and_then(Kept::target).and_then(|target| self.index.find(target));
+        self.revises.extend(message.map(|message| (at, message)));
     }
 
     fn judge(&mut self, at: u32, seq: u64, standing: &Standing) {

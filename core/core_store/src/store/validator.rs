@@ -1,6 +1,7 @@
 //! Decides whether a batch may be taken in: shape, causality, hashes, signatures. Changes nothing.
 use super::index::LogIndex;
-use crate::model::{Bones, ChannelOp, ControlLog, EpochKey, Skeleton};
+use super::space_logs::ChannelLog;
+use crate::model::{Bones, ChannelOp, ControlLog, EpochKey, Kept, Skeleton};
 use crate::sync::{Batch, BatchEvent, BatchStub};
 use crate::{Error, Wait};
 use hashbrown::HashMap;
@@ -35,6 +36,11 @@ pub(crate) struct Staged {
     pub(crate) fresh: Vec<bool>,
     /// Skeletons that are new here and that the causal past of these events leads through.
     pub(crate) skeletons: Vec<Skeleton>,
+    /// Payloads that are not to be written as they came, by place in the batch, with what is left of them: content that is
+    /// here already or was erased, and that of a message which is deleted.
+    pub(crate) stripped: Vec<(usize, Vec<u8>)>,
+    /// Payloads that are missing here and are to be shown, by position.
+    pub(crate) found: Vec<(u32, Vec<u8>)>,
 }
 
 /// The other branch of a chain that is held here differently.
@@ -68,8 +74,16 @@ pub(crate) enum Trust {
     Disk,
 }
 
-/// Checks a batch against the log it belongs to. `chunks` are its payloads before sealing; `control` is the space's control
-/// log, if the batch is of that; `followed` becomes the number of events that were found good by themselves: where it is not
+/// What a batch is held against beside the index of its log.
+#[derive(Clone, Copy)]
+pub(super) enum Beside<'a> {
+    /// Of a control log: the log itself.
+    Control(&'a ControlLog),
+    /// Of a channel: what became of its events, unless nothing of it is here.
+    Channel(Option<&'a ChannelLog>),
+}
+
+/// Checks a batch against the log it belongs to. `chunks` are its payloads before sealing; `followed` becomes the number of events that were found good by themselves: where it is not
 /// all of them, the next one is why the batch is not ready.
 ///
 /// # Errors
@@ -79,11 +93,15 @@ pub(super) fn stage(
     batch: &Batch,
     chunks: &[Vec<u8>],
     key: Option<&EpochKey>,
-    control: Option<&ControlLog>,
+    beside: Beside<'_>,
     trust: Trust,
     followed: &mut usize,
 ) -> Result<Staging, Error> {
     *followed = 0;
+    let (control, channel) = match beside {
+        Beside::Control(control) => (Some(control), None),
+        Beside::Channel(channel) => (None, channel.filter(|_| trust == Trust::Peer)),
+    };
     let mut cursors = Vec::with_capacity(batch.authors.len());
     let mut slots = 0;
     for author in &batch.authors {
@@ -130,6 +148,9 @@ pub(super) fn stage(
         trust,
         scratch: Vec::new(),
         control,
+        channel,
+        stripped: Vec::new(),
+        found: Vec::new(),
         offered: offered(batch)?,
         names: BTreeMap::new(),
         lacking: BTreeSet::new(),
@@ -162,6 +183,10 @@ struct Stage<'a> {
     trust: Trust,
     scratch: Vec<u8>,
     control: Option<&'a ControlLog>,
+    /// Of a batch from a peer.
+    channel: Option<&'a ChannelLog>,
+    stripped: Vec<(usize, Vec<u8>)>,
+    found: Vec<(u32, Vec<u8>)>,
     offered: BTreeMap<EventHash, Bones>,
     /// The batch's events so far by hash, where there are skeletons that may name them.
     names: BTreeMap<EventHash, EventRef>,
@@ -201,10 +226,12 @@ impl Stage<'_> {
                 }
             }
             let payload = payloads.next(at, event);
-            if let Some(named) = self.unknown_name(payload) {
+            let op = self.batch.log.channel.and_then(|_| ChannelOp::decode(payload).ok());
+            if let Some(named) = op.as_ref().and_then(|op| self.unknown_name(op)) {
                 return Ok(Some(Staging::Waits(Wait::Event(named))));
             }
-            if let Some(unready) = self.event(at, event, lamport, payload, key)? {
+            let sealed = key.map(|key| (key, op.as_ref()));
+            if let Some(unready) = self.event(at, event, lamport, payload, sealed)? {
                 return Ok(Some(unready));
             }
         }
@@ -249,11 +276,10 @@ impl Stage<'_> {
     /// event's parents, so that some devices would hear of it first and others last; as nobody applies the operation
     /// before it, all come to the same. What a forked author signed from the fork on counts nowhere and is not everywhere:
     /// nobody waits for it.
-    fn unknown_name(&self, payload: &[u8]) -> Option<EventRef> {
-        if self.batch.log.channel.is_none() || self.trust != Trust::Peer {
+    fn unknown_name(&self, op: &ChannelOp<'_>) -> Option<EventRef> {
+        if self.trust != Trust::Peer {
             return None;
         }
-        let op = ChannelOp::decode(payload).ok()?;
         op.names().copied().find(|named| {
             !(self.index.find(named).is_some() || self.stands_before(named) || self.index.is_frozen(named))
         })
@@ -293,7 +319,7 @@ impl Stage<'_> {
         event: &BatchEvent,
         parents_lamport: u64,
         payload: &[u8],
-        key: Option<&EpochKey>,
+        sealed: Option<(&EpochKey, Option<&ChannelOp<'_>>)>,
     ) -> Result<Option<Staging>, Error> {
         let author = self.batch.authors[event.author as usize];
         let cursor = &mut self.cursors[event.author as usize];
@@ -323,8 +349,8 @@ impl Stage<'_> {
             cursor.hash = self.index.start(&author.device, true);
         }
         let prefix = prefix(&cursor.hash, &self.header);
-        let payload_hash = match key {
-            Some(key) => key.commit_body(&prefix, payload, &mut self.scratch),
+        let payload_hash = match sealed {
+            Some((key, op)) => key.commit_op(&prefix, payload, op, &mut self.scratch),
             None => payload_hash(payload),
         };
         let hash = link(&prefix, &payload_hash);
@@ -345,6 +371,21 @@ impl Stage<'_> {
         }
         if cursor.forked_at.is_some() {
             self.steps.push((event.author, cursor.hash, Step { header: self.header.clone(), payload_hash }));
+        }
+        let here = known.filter(|known| *known == hash).and(cursor.chain);
+        let here = here.and_then(|chain| self.index.position(chain, seq));
+        if let (Some(channel), Some((key, Some(op)))) = (self.channel, sealed)
+            && ChannelOp::is_erasable(payload)
+        {
+            let revised = Kept::of(op).and_then(|kept| self.index.find(kept.target()?));
+            if here.is_some() || revised.is_some_and(|message| channel.state.is_deleted(message)) {
+                let left = key.erase(&prefix, payload, Some(op), &mut self.scratch);
+                self.stripped.extend(left.map(|left| (at, left)));
+            }
+            let is_missing = |at: &u32| channel.bare.contains(at) && !channel.is_condemned(*at);
+            if let Some(here) = here.filter(is_missing) {
+                self.found.push((here, payload.to_vec()));
+            }
         }
         cursor.hash = hash;
         cursor.lamport = event.lamport;
@@ -399,7 +440,13 @@ impl Stage<'_> {
             let taken =
                 |skeleton: &&Skeleton| self.trust != Trust::Peer || self.lacking.contains(&skeleton.hash());
             let skeletons = self.batch.skeletons.iter().filter(taken).cloned().collect();
-            return Ok(Staging::Ready(Staged { hashes: self.hashes, fresh: self.fresh, skeletons }));
+            return Ok(Staging::Ready(Staged {
+                hashes: self.hashes,
+                fresh: self.fresh,
+                skeletons,
+                stripped: self.stripped,
+                found: self.found,
+            }));
         }
         let forked = (0..).zip(&self.cursors).filter_map(|(at, cursor)| Some((at, cursor.forked_at?)));
         Ok(Staging::Forked(

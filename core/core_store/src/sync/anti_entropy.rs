@@ -1,4 +1,4 @@
-use super::{Batch, Bundle, ChainHead, Frontier, Limits, Standing, decode_batch};
+use super::{Batch, Bundle, ChainHead, Frontier, Limits, Standing, cut, decode_batch};
 use crate::store::index::LogIndex;
 use crate::{Error, LocalStore};
 use hashbrown::HashMap;
@@ -61,8 +61,8 @@ impl LocalStore {
             |event: &EventRef| index.frozen.get(&event.author).is_some_and(|from| event.seq >= *from);
         let lacks = |event: EventRef| event.seq > known(&event.author) && !beyond(&event);
         let missing: Vec<u32> = (0..index.len()).filter(|at| lacks(index.event_ref(*at))).collect();
-        if !index.frozen.is_empty() && (0..index.len()).any(|at| index.hash(at).is_none()) {
-            self.recompute_hashes(log)?;
+        if !index.frozen.is_empty() {
+            self.recompute_missing(log)?;
         }
         let bundles = self.bundles_of(log, &missing, limits)?;
         let sent: usize = bundles.iter().map(|bundle| bundle.batch.events.len()).sum();
@@ -92,7 +92,12 @@ impl LocalStore {
         Ok(self.index(&theirs.log).map_or_else(Vec::new, |index| missing(index, &frontier)))
     }
 
-    fn bundles_of(&mut self, log: &LogId, missing: &[u32], limits: Limits) -> Result<Vec<Bundle>, Error> {
+    pub(crate) fn bundles_of(
+        &mut self,
+        log: &LogId,
+        missing: &[u32],
+        limits: Limits,
+    ) -> Result<Vec<Bundle>, Error> {
         if missing.is_empty() {
             return Ok(Vec::new());
         }
@@ -185,22 +190,19 @@ impl LocalStore {
     }
 
     fn pack(&mut self, log: &LogId, plan: Plan) -> Result<Bundle, Error> {
+        if self.withholds(log, &plan.positions) {
+            self.recompute_missing(log)?;
+        }
         let index = self.index(log).ok_or(Error::Unknown("the log"))?;
         let signature = |chain: u32, seq: u64| plan.signatures.get(&(chain, seq)).copied();
         let mut batch = index
             .batch(&plan.positions, signature)
             .ok_or_else(|| Error::Corrupt("a bundle without signature".to_owned()))?;
         batch.skeletons = self.skeletons_for(&batch)?;
-        let mut chunks = Vec::new();
-        let mut from = 0;
-        for end in batch.chunk_ends() {
-            let mut chunk = Vec::new();
-            for at in &plan.positions[from..end] {
-                chunk.append(&mut self.payload(index, *at)?);
-            }
-            chunks.push(chunk);
-            from = end;
-        }
+        let payloads = plan.positions.iter().map(|at| self.outgoing(index, *at));
+        let payloads: Vec<Vec<u8>> = payloads.collect::<Result<_, _>>()?;
+        batch.set_payloads(&payloads);
+        let chunks = cut(&batch, &payloads);
         let key = self.epoch_key(log, batch.key.as_ref());
         if let (Some(id), None) = (&batch.key, &key) {
             return Err(Error::NoKey(id.epoch));

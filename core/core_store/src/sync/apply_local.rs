@@ -211,7 +211,7 @@ fn compose(
 }
 
 /// Payloads as the batch's chunks.
-pub(super) fn cut(batch: &Batch, payloads: &[Vec<u8>]) -> Vec<Vec<u8>> {
+pub(crate) fn cut(batch: &Batch, payloads: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let mut from = 0;
     let chunk = |end: usize| {
         let chunk = payloads[from..end].concat();

@@ -56,11 +56,13 @@ impl LocalStore {
                 }
                 staged.skeletons.extend(cited);
                 let known = staged.fresh.iter().filter(|fresh| !**fresh).count();
-                if known == batch.events.len() {
+                let new = if known == batch.events.len() {
                     let end = self.index(&batch.log).map_or(0, |index| index.len());
-                    return Ok(Outcome::Applied { new: end..end, known });
-                }
-                let new = self.accept(batch, &chunks, &frames, &staged, Vec::new())?;
+                    end..end
+                } else {
+                    self.accept(batch, &chunks, &frames, &staged, Vec::new())?
+                };
+                self.restore(&batch.log, staged.found)?;
                 Ok(Outcome::Applied { new, known })
             }
             Ok(Staging::Waits(wait)) => Ok(Outcome::Waits(wait)),

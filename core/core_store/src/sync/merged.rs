@@ -123,7 +123,10 @@ impl LocalStore {
             Ok(Err(wait)) => return Way::Waits(wait),
             _ => return Way::Alone,
         }
-        if self.index(&batch.log).is_none_or(|index| !index.frozen.is_empty()) {
+        // What is missing here may be among what is passed over as known.
+        if self.index(&batch.log).is_none_or(|index| !index.frozen.is_empty())
+            || self.lacks_bodies(&batch.log)
+        {
             return Way::Alone;
         }
         match (self.epoch_key(&batch.log, batch.key.as_ref()), batch.key) {

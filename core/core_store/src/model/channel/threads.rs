@@ -66,6 +66,10 @@ impl Threads {
 
     /// A message was deleted that had not been before.
     pub(super) fn deleted(&mut self, at: u32) {
+        if let Some(post) = self.posts.get_mut(&at) {
+            // Its tags were content.
+            post.heading = LwwRegister::new(*post.heading.stamp(), (at, Vec::new()));
+        }
         if let Some(thread) = self.root_of.get(&at).and_then(|root| self.posts.get_mut(root)) {
             thread.replies -= 1;
         }

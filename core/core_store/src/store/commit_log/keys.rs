@@ -1,20 +1,25 @@
+use std::collections::BTreeMap;
 use terachat_vault::memory::{HASH_CHUNK_DEPTH, burn_after};
 use terachat_vault::{Algorithm, SealKey, Secret, derive_key};
+
+use super::secrets::SNAPSHOT;
 
 /// Random bytes that name a log, and random bytes that begin a session.
 pub(super) type Id = [u8; 16];
 
-/// The keys of one log, all derived from the store's key and the log's id.
+/// The keys of one log: derived from the store's key and the log's id, and, for what is sealed, from secrets of the segments.
 pub(super) struct LogKeys {
     log: Secret<32>,
     check: Secret<32>,
+    /// The secrets of segments, and of the snapshot as segment 0. What has none was begun before there were any.
+    pub(super) own: BTreeMap<u32, Secret<32>>,
 }
 
 impl LogKeys {
     pub(super) fn new(store: &Secret<32>, log_id: &Id) -> Self {
         let log = derive_key("terachat 2026-11 commit log", store, &[log_id]);
         let check = derive_key("terachat 2026-11 commit log frame check", &log, &[]);
-        Self { log, check }
+        Self { log, check, own: BTreeMap::new() }
     }
 
     /// Tells the right key from a wrong one and authenticates a file header.
@@ -36,9 +41,22 @@ impl LogKeys {
 
     /// The key that seals the blocks of one session, and only those.
     pub(super) fn session(&self, segment: u32, salt: &Id) -> SealKey {
+        Self::session_of(self.own.get(&segment).unwrap_or(&self.log), segment, salt)
+    }
+
+    /// The same of a segment with this secret.
+    pub(super) fn session_of(secret: &Secret<32>, segment: u32, salt: &Id) -> SealKey {
         SealKey::new(
             Algorithm::ChaCha20Poly1305,
-            &derive_key("terachat 2026-11 commit log session", &self.log, &[&segment.to_le_bytes(), salt]),
+            &derive_key("terachat 2026-11 commit log session", secret, &[&segment.to_le_bytes(), salt]),
+        )
+    }
+
+    /// The key that seals the file of the secrets.
+    pub(super) fn secrets(&self, salt: &Id) -> SealKey {
+        SealKey::new(
+            Algorithm::ChaCha20Poly1305,
+            &derive_key("terachat 2026-11 commit log secrets", &self.log, &[salt]),
         )
     }
 
@@ -46,12 +64,16 @@ impl LogKeys {
     pub(super) fn snapshot(&self, salt: &Id) -> SealKey {
         SealKey::new(
             Algorithm::ChaCha20Poly1305,
-            &derive_key("terachat 2026-11 commit log snapshot", &self.log, &[salt]),
+            &derive_key(
+                "terachat 2026-11 commit log snapshot",
+                self.own.get(&SNAPSHOT).unwrap_or(&self.log),
+                &[salt],
+            ),
         )
     }
 }
 
-/// Fresh salts for as long as the log is open, from randomness drawn once.
+/// Fresh salts and secrets for as long as the log is open, from randomness drawn once.
 pub(super) struct Salts {
     seed: Secret<32>,
     drawn: u64,
@@ -66,5 +88,10 @@ impl Salts {
         self.drawn += 1;
         let salt = derive_key("terachat 2026-11 commit log salt", &self.seed, &[&self.drawn.to_le_bytes()]);
         salt.expose_secret()[..16].try_into().expect("half of 32 bytes")
+    }
+
+    pub(super) fn secret(&mut self) -> Secret<32> {
+        self.drawn += 1;
+        derive_key("terachat 2026-11 commit log segment secret", &self.seed, &[&self.drawn.to_le_bytes()])
     }
 }

@@ -2,7 +2,9 @@
 use super::block::{Block, BlockRef};
 use super::blocks::Blocks;
 use super::frame::{self, COMMIT, SYNCED};
+use super::keys::LogKeys;
 use super::recover::End;
+use super::secrets::SNAPSHOT;
 use super::segment::{HEADER_LEN, Rewritten, SegmentHeader, file_name};
 use super::segments::Place;
 use super::{Closed, CommitLog, check_len};
@@ -37,7 +39,7 @@ impl CommitLog {
     }
 
     /// Puts `commits` in the place of all that a closed segment holds, atomically and durably, and says where their
-    /// blocks are now. The last snapshot is void from then on. References into the segment lead nowhere any more.
+    /// blocks are now, and destroys the secret of what it held. The last snapshot is void from then on. References into the segment lead nowhere any more.
     ///
     /// # Errors
     /// [`Error::Empty`], [`Error::TooLarge`], [`Error::NoSuchBlock`] for a segment that is not closed; [`Error::Storage`]:
@@ -53,8 +55,13 @@ impl CommitLog {
         let file = file_name(segment);
         let head = self.segments.storage.read(&file, 0, HEADER_LEN)?;
         let (mut header, _) = SegmentHeader::parse(&head, &file, segment, &self.store_key)?;
+        let times = self.closed[slot].rewritten + 1;
+        let [secret, of_snapshot] = [self.salts.secret(), self.salts.secret()];
+        // Beside the former ones, since a crash may come before the segment is replaced.
+        let of_all = (SNAPSHOT, self.rewritten().saturating_add(1));
+        self.write_secrets(&[((segment, times), &secret), (of_all, &of_snapshot)])?;
         let salt = self.salts.next();
-        let key = self.segments.keys.session(segment, &salt);
+        let key = LogKeys::session_of(&secret, segment, &salt);
         let with = (segment, &self.segments.keys, &key);
         // The header comes first and says where all ends: its place is kept free.
         let mut bytes = vec![0; HEADER_LEN];
@@ -76,17 +83,19 @@ impl CommitLog {
         let last = *places.last().and_then(|of_commit| of_commit.last()).ok_or(Error::Empty)?;
         let len =
             u32::try_from(bytes.len()).map_err(|_| Error::TooLarge { len: bytes.len(), max: 1 << 30 })?;
-        let times = self.closed[slot].rewritten + 1;
         header.rewritten = Some(Rewritten { times, len, last });
         bytes[..HEADER_LEN].copy_from_slice(&header.to_bytes(&self.segments.keys));
         self.segments.storage.replace(&file, &bytes)?;
         self.segments.forget(segment, 0);
+        self.segments.keys.own.extend([(segment, secret), (SNAPSHOT, of_snapshot)]);
         self.closed[slot] = Closed { len: u64::from(len), rewritten: times };
         for end in [&mut self.end, &mut self.synced] {
             if end.last.is_some_and(|block| block.segment == segment) {
                 end.last = Some(last);
             }
         }
+        // What the segment held, and the snapshot of then, opens with no key any more.
+        self.write_secrets(&[])?;
         Ok(places)
     }
 }

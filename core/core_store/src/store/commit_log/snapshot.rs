@@ -87,19 +87,18 @@ struct Header {
 }
 
 impl Header {
-    fn parse(bytes: &[u8; HEADER_LEN], store: &Secret<32>) -> Result<(Self, LogKeys), Error> {
+    fn parse(bytes: &[u8; HEADER_LEN], store: &Secret<32>) -> Result<Self, Error> {
         check_magic(bytes, MAGIC, VERSION, FILE)?;
         let log_id: Id = bytes[8..24].try_into().expect("sixteen bytes");
-        let keys = check_header(bytes, store, &log_id)?.ok_or_else(damaged)?;
+        check_header(bytes, store, &log_id)?.ok_or_else(damaged)?;
         let covers = BlockRef::from_bytes(bytes[24..40].try_into().expect("sixteen bytes"));
-        let header = Self {
+        Ok(Self {
             log_id,
             covers: (covers.segment > 0).then_some(covers),
             salt: bytes[40..56].try_into().expect("sixteen bytes"),
             rewrites: u32::from_le_bytes(bytes[56..60].try_into().expect("four bytes")),
             parts: u32::from_le_bytes(bytes[60..64].try_into().expect("four bytes")),
-        };
-        Ok((header, keys))
+        })
     }
 }
 
@@ -107,17 +106,17 @@ fn header(
     storage: &dyn Storage,
     log_id: &Id,
     store: &Secret<32>,
-) -> Result<Option<(Header, LogKeys, Vec<u8>)>, Error> {
+) -> Result<Option<(Header, Vec<u8>)>, Error> {
     let Some(len) = storage.size(FILE)? else { return Ok(None) };
     if len < HEADER_LEN as u64 {
         return Err(damaged());
     }
     let bytes = storage.read(FILE, 0, HEADER_LEN)?;
-    let (header, keys) = Header::parse(bytes.first_chunk().ok_or_else(damaged)?, store)?;
+    let header = Header::parse(bytes.first_chunk().ok_or_else(damaged)?, store)?;
     if header.log_id != *log_id {
         return Err(Error::Foreign { file: FILE.to_owned() });
     }
-    Ok(Some((header, keys, bytes)))
+    Ok(Some((header, bytes)))
 }
 
 /// What the snapshot's file says without opening its body: what it covers, if it covers anything, and how often
@@ -201,10 +200,10 @@ fn pack(bytes: &[u8]) -> (bool, Vec<u8>) {
 pub(super) fn read(
     storage: &dyn Storage,
     log_id: &Id,
-    store: &Secret<32>,
+    (store, keys): (&Secret<32>, &LogKeys),
     rewrites: u32,
 ) -> Result<Option<Snapshot>, Error> {
-    let Some((header, keys, mut head)) = header(storage, log_id, store)? else { return Ok(None) };
+    let Some((header, mut head)) = header(storage, log_id, store)? else { return Ok(None) };
     if header.rewrites != rewrites {
         return Ok(None);
     }

@@ -423,10 +423,16 @@ fn flip(storage: &mut MemoryStorage, file: &str, at: usize, bits: u8) {
 fn every_flipped_bit_is_reported() {
     let (storage, model) = filled(12);
     for file in storage.list().unwrap() {
+        let is_of_two = secrets::FILES.contains(&file.as_str());
         for at in 0..storage.size(&file).unwrap().unwrap() as usize {
             let mut damaged = storage.clone();
             flip(&mut damaged, &file, at, 1 << (at % 8));
-            let found = open(Box::new(damaged), 2).and_then(|(log, _)| contents(&log));
+            let found = open(Box::new(damaged.clone()), 2).and_then(|(log, _)| contents(&log));
+            if is_of_two {
+                // The other one has it all, and both are whole again.
+                assert_eq!(found.unwrap(), model, "{file} byte {at}");
+                continue;
+            }
             assert!(found.is_err(), "{file} byte {at}: {} of {} commits", found.unwrap().len(), model.len());
         }
     }
@@ -445,6 +451,55 @@ fn a_damaged_block_is_named_and_the_others_are_still_read() {
     assert!(error.to_string().contains("backup"));
     let kinds: Vec<_> = log.blocks(None).unwrap().map(|block| block.ok().map(|block| block.kind)).collect();
     assert_eq!(kinds, [Some(0), Some(1), None, Some(3), Some(4)]);
+}
+
+#[test]
+fn secrets_outlive_one_of_their_two_files() {
+    let (storage, model) = filled(100);
+    for file in secrets::FILES {
+        let mut one = copy(&storage);
+        one.remove(file).unwrap();
+        let (log, _) = open(Box::new(one), 2).unwrap();
+        assert_eq!(contents(&log).unwrap(), model);
+        let healed = log.into_storage();
+        let read = |file: &str| healed.read(file, 0, healed.size(file).unwrap().unwrap() as usize).unwrap();
+        assert_eq!(read(secrets::FILES[0]), read(secrets::FILES[1]));
+    }
+    let mut none = copy(&storage);
+    secrets::FILES.iter().for_each(|file| none.remove(file).unwrap());
+    assert!(open(Box::new(none), 2).and_then(|(log, _)| contents(&log)).is_err());
+}
+
+/// Whoever has the store's key and finds the old segment's file on the medium, as it was, opens nothing of it.
+#[test]
+fn what_a_rewritten_segment_held_opens_with_no_key_that_is_left() {
+    let (mut log, _) = open(Box::new(MemoryStorage::new()), 1).unwrap();
+    let at = log.commit(&[Block::plain(1, b"sesame")]).unwrap()[0];
+    log.replace_snapshot(&[b"sesame"]).unwrap();
+    log.roll().unwrap();
+    log.commit(&[Block::plain(2, b"behind it")]).unwrap();
+    let old = copy(&*log.segments.storage);
+    let read = |file: &str| old.read(file, 0, old.size(file).unwrap().unwrap() as usize).unwrap();
+    let opens = |storage: MemoryStorage| {
+        let (log, _) = open(Box::new(storage), 2)?;
+        log.read(at)
+    };
+    assert_eq!(opens(copy(&old)).unwrap(), b"sesame");
+    log.rewrite(1, &[vec![Block::plain(1, b"something else")]]).unwrap();
+    // All of the folder as it was, but for the secrets.
+    let now = log.into_storage();
+    let mut found = copy(&old);
+    for file in secrets::FILES {
+        let len = now.size(file).unwrap().unwrap() as usize;
+        found.replace(file, &now.read(file, 0, len).unwrap()).unwrap();
+    }
+    assert!(matches!(opens(copy(&found)), Err(Error::Damaged { segment: 1, .. })));
+    let (log, _) = open(Box::new(copy(&found)), 2).unwrap();
+    let snapshot = log.snapshot().unwrap().unwrap();
+    assert!(matches!(log.snapshot_part(&snapshot, 0), Err(Error::Snapshot { .. })));
+    // That it is the secrets: with the old ones all opens.
+    secrets::FILES.iter().for_each(|file| found.replace(file, &read(file)).unwrap());
+    assert_eq!(opens(found).unwrap(), b"sesame");
 }
 
 #[test]

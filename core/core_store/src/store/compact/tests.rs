@@ -303,14 +303,15 @@ fn a_segment_that_was_put_back_is_noticed() {
     a.store.compact().unwrap();
     drop(a);
     let new = copy(&storage);
-    for (name, bytes) in &old {
+    // Of the two files of secrets the other one has it all.
+    for (name, bytes) in old.iter().filter(|(name, _)| !name.starts_with("keys")) {
         let mut mixed = disk(&new, 1);
         mixed.replace(name, bytes).unwrap();
         assert!(Device::over(1, Box::new(mixed)).is_err(), "{name}");
     }
     for cut in [1, 50] {
         let mut shorter = disk(&new, 1);
-        let (name, bytes) = new.iter().find(|(name, _)| *name == old[0].0).unwrap();
+        let (name, bytes) = new.iter().find(|(name, _)| name.ends_with(".seg")).unwrap();
         shorter.truncate(name, (bytes.len() - cut) as u64).unwrap();
         assert!(Device::over(1, Box::new(shorter)).is_err());
     }

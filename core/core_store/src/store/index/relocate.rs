@@ -15,8 +15,9 @@ pub(in crate::store) struct Moved {
 pub(in crate::store) enum Places {
     /// As before; this was the number of its first chunk.
     Same { first_chunk: u32 },
-    /// For each event: which of its chunks, and the offset there.
-    New(Vec<(u32, u32)>),
+    /// For each event: which of its chunks, the offset there, and the payload's length, which is another where content was
+    /// erased.
+    New(Vec<(u32, u32, u32)>),
 }
 
 impl LogIndex {
@@ -35,8 +36,8 @@ impl LogIndex {
             let events = &mut self.events[at as usize..batch.end as usize];
             match batch.places {
                 Places::New(places) => {
-                    for (event, (chunk, offset)) in events.iter_mut().zip(places) {
-                        (event.chunk, event.offset) = (first + chunk, offset);
+                    for (event, (chunk, offset, len)) in events.iter_mut().zip(places) {
+                        (event.chunk, event.offset, event.len) = (first + chunk, offset, len);
                     }
                 }
                 Places::Same { first_chunk } => {

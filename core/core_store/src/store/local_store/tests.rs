@@ -1,5 +1,6 @@
 mod adversaries;
 mod deletion;
+mod erasure;
 mod filters;
 mod fixture;
 mod named_events;

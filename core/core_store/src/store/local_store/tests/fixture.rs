@@ -70,7 +70,7 @@ fn files(storage: &dyn Storage) -> Vec<(String, Vec<u8>)> {
 }
 
 fn kept() -> MemoryStorage {
-    kept_as("store-2-snapshot-8", write)
+    kept_as("store-2-snapshot-9", write)
 }
 
 fn kept_as(name: &str, write: fn() -> Box<dyn Storage>) -> MemoryStorage {
@@ -81,8 +81,12 @@ fn kept_as(name: &str, write: fn() -> Box<dyn Storage>) -> MemoryStorage {
             std::fs::write(folder.join(file), bytes).unwrap();
         }
     }
+    read(name)
+}
+
+fn read(name: &str) -> MemoryStorage {
     let mut storage = MemoryStorage::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
+    for entry in std::fs::read_dir(folder(name)).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
         storage.replace(&name, &std::fs::read(path).unwrap()).unwrap();
@@ -136,11 +140,35 @@ fn history_in_long_chunks_opens() {
     device.say(log, "and on");
 }
 
+/// A store of before there were erasable payloads and secrets of segments. It goes on; what was said in it stays on disk
+/// when it is deleted, since no hash says what could be left of it.
+#[test]
+fn a_store_of_before_there_was_erasure_opens() {
+    let report =
+        LocalStore::check(Box::new(read("store-2-snapshot-8")), &store_key(), Box::new(Counter::default()));
+    assert!(report.unwrap().is_sound());
+    let mut device = Device::over(1, Box::new(read("store-2-snapshot-8"))).unwrap();
+    assert!(device.store.snapshot.is_none(), "it is of another version");
+    holds_all(&mut device);
+    let log = *device.store.logs().iter().find(|log| device.store.message_count(log) == 43).unwrap();
+    let page = device.store.page(&log, crate::query::PageStart::Newest, 99).unwrap();
+    let delete = |target| ChannelOp::Delete { target, moderates: true };
+    device.post(log, &[delete(page[41].event), delete(page[42].event)]).unwrap();
+    let erased = device.store.compact().unwrap();
+    assert_eq!((erased.erased, erased.pending), (1, 0), "what was said today is erased");
+    let again = device.store.compact().unwrap();
+    assert_eq!((again.erased, again.pending), (0, 0));
+    assert_eq!(device.store.audit_state_integrity().unwrap().alarm, Vec::<String>::new());
+    let again = Device::over(1, device.store.into_storage()).unwrap();
+    let deleted = again.store.page(&log, crate::query::PageStart::Newest, 99).unwrap();
+    assert!(deleted[41].deleted && deleted[42].deleted && !deleted[40].deleted);
+}
+
 /// A snapshot is made anew from the log, so one of another version is passed over: that is its migration.
 #[test]
 fn a_snapshot_of_another_version_is_passed_over() {
     let mut device = Device::over(1, Box::new(kept())).unwrap();
-    for version in [7, 9, 0xff] {
+    for version in [8, 10, 0xff] {
         device.store.log.replace_snapshot(&[vec![version, 0, 0]]).unwrap();
         let storage = device.store.into_storage();
         device = Device::over(1, storage).unwrap();

@@ -61,7 +61,7 @@ impl Story {
             8 => self.record(),
             9 if self.dice.below(2) == 0 => self.device.store.snapshot(),
             9 => self.slices(),
-            10 => self.device.store.rewrite_segments(12, 6).map(drop),
+            10 => self.device.store.rewrite_segments(12, 6, 3, 1).map(drop),
             11 => self.deferred(),
             _ => self.say(1),
         };
