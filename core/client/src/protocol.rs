@@ -5,7 +5,7 @@ use terachat_core_store::sync::Frontier;
 use terachat_core_store::sync::rateless::Lack;
 use terachat_event::{DeviceId, LogId, SpaceId};
 
-pub(crate) const VERSION: u8 = 1;
+pub(crate) const VERSION: u8 = 2;
 /// Most spaces one device has in common with another.
 const TAGS_MAX: usize = 4096;
 
@@ -40,6 +40,8 @@ pub(crate) enum Frame {
     Lacks { log: [u8; 16], chains: Vec<Lack> },
     /// There is no answer: the sender knows no such log, or no symbols of it.
     NoSymbols { log: [u8; 16] },
+    /// The sender does not keep this channel: it neither asks for it nor answers.
+    Without { log: LogId },
 }
 
 impl Frame {

@@ -6,6 +6,7 @@ mod devices;
 mod filters;
 mod guard;
 mod heads;
+mod keep;
 mod past;
 mod posts;
 mod renewal;

@@ -2,7 +2,7 @@
 //! ids, signature and framing; among others it costs a few.
 use super::commit_log::{Blocks, StoredBlock};
 use super::index::{Moved, Places};
-use super::local_store::{CHUNK, LocalStore, META, RECORDS};
+use super::local_store::{CHUNK, DROP, LocalStore, META, RECORDS};
 use super::records::{self, Write};
 use super::{Block, BlockRef, Error as StoreError, compress, level_for};
 use crate::Error;
@@ -44,7 +44,12 @@ impl LocalStore {
     /// As [`LocalStore::compact`]; but a segment that cannot be read stays as it is, and whoever reads it is told.
     pub(super) fn compact_if_due(&mut self) -> Result<(), Error> {
         match self.rewrite_segments(SMALL_DUE, SMALL_MIN) {
-            Err(Error::Corrupt(_) | Error::Malformed(_) | Error::Store(StoreError::Damaged { .. })) => Ok(()),
+            // Of what was dropped nothing may be forgotten before it is off the disk.
+            Err(Error::Corrupt(_) | Error::Malformed(_) | Error::Store(StoreError::Damaged { .. }))
+                if self.dropped_batches() == 0 =>
+            {
+                Ok(())
+            }
             result => result.map(drop),
         }
     }
@@ -52,6 +57,7 @@ impl LocalStore {
     /// Rewrites each closed segment with `min` small batches, once, and closes the current one for it when it holds `due`;
     /// gives back whether there was any. What is behind in the log stays where it is, so the cost is the segment's.
     pub(super) fn rewrite_segments(&mut self, due: usize, min: usize) -> Result<bool, Error> {
+        let dropped = self.rewrite_dropped()?;
         let small = self.small_batches();
         let current = self.log.closed_segments() + 1;
         if small.get(&current).is_some_and(|count| *count >= due) {
@@ -65,7 +71,7 @@ impl LocalStore {
         for segment in &segments {
             self.rewrite_segment(*segment)?;
         }
-        Ok(!segments.is_empty())
+        Ok(dropped || !segments.is_empty())
     }
 
     /// How many small batches each segment holds.
@@ -83,7 +89,7 @@ impl LocalStore {
     }
 
     /// Changes nothing unless the segment was rewritten.
-    fn rewrite_segment(&mut self, segment: u32) -> Result<(), Error> {
+    pub(super) fn rewrite_segment(&mut self, segment: u32) -> Result<(), Error> {
         let mut plan =
             Plan { store: self, segment, next: BTreeMap::new(), open: BTreeMap::new(), out: Out::default() };
         let mut blocks = self.log.blocks_of(segment);
@@ -164,6 +170,11 @@ impl Plan<'_> {
                 }
                 self.take_batch(block, &batch, chunks)
             }
+            DROP => {
+                // Nothing of that log is being put together across it: what stood before it is left out.
+                self.out.commits.push(vec![Body::as_it_was(DROP, block.body)]);
+                Ok(())
+            }
             _ => Err(corrupt("a block that is not a batch's")),
         }
     }
@@ -178,10 +189,11 @@ impl Plan<'_> {
             (before(&index.metas), chunk)
         });
         let (number, first_chunk) = *next;
-        *next = (number + 1, first_chunk + u32::try_from(chunks.len()).expect("few chunks"));
         if index.metas.get(number) != Some(&block.at) {
-            return Err(corrupt("a batch that is not in the index"));
+            let is_dropped = store.is_dropped(&batch.log, block.at);
+            return is_dropped.then_some(()).ok_or_else(|| corrupt("a batch that is not in the index"));
         }
+        *next = (number + 1, first_chunk + u32::try_from(chunks.len()).expect("few chunks"));
         let positions = index.positions_of(number);
         let (is_control, log) = (batch.log.channel.is_none(), batch.log);
         while let Some(other) = self.open.keys().find(|other| other.channel.is_none() != is_control).copied()
@@ -274,6 +286,10 @@ impl Plan<'_> {
             }
         }
         self.out.close_records();
+        if self.out.commits.is_empty() {
+            // All that was in it was dropped, and a segment is never without a commit.
+            self.out.commits.push(vec![Body::secret(records::encode(&[]))]);
+        }
         Ok(self.out)
     }
 }

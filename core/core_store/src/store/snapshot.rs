@@ -19,7 +19,7 @@ use terachat_event::{ChannelId, DeviceId, EventHash, LogId, SpaceId};
 use terachat_vault::SecretBytes;
 use zeroize::Zeroize;
 
-const VERSION: u8 = 8;
+const VERSION: u8 = 9;
 /// Why events were cut off, in the order of the lists of them.
 const CUTS: [&str; 2] = [CUT, EQUIVOCATED];
 /// Texts indexed in one slice: some milliseconds.
@@ -91,6 +91,11 @@ impl LocalStore {
             return Ok(true);
         }
         self.snapshot().map(|()| false)
+    }
+
+    /// Has the next chance for a snapshot taken, however little is behind the last one.
+    pub(super) fn make_snapshot_due(&mut self) {
+        self.tail_len = self.tail_len.max(TAIL_LEN_MAX + 1);
     }
 
     fn prepare_channel(&mut self, log: LogId) {

@@ -70,7 +70,7 @@ fn files(storage: &dyn Storage) -> Vec<(String, Vec<u8>)> {
 }
 
 fn kept() -> MemoryStorage {
-    kept_as("store-2-snapshot-8", write)
+    kept_as("store-3-snapshot-9", write)
 }
 
 fn kept_as(name: &str, write: fn() -> Box<dyn Storage>) -> MemoryStorage {
@@ -140,7 +140,7 @@ fn history_in_long_chunks_opens() {
 #[test]
 fn a_snapshot_of_another_version_is_passed_over() {
     let mut device = Device::over(1, Box::new(kept())).unwrap();
-    for version in [7, 9, 0xff] {
+    for version in [7, 10, 0xff] {
         device.store.log.replace_snapshot(&[vec![version, 0, 0]]).unwrap();
         let storage = device.store.into_storage();
         device = Device::over(1, storage).unwrap();
