@@ -21,7 +21,7 @@ fuzz_target!(|input: Input| {
     let storage = if input.on_a_world { world_files() } else { Box::new(MemoryStorage::new()) };
     let (mut log, _) = CommitLog::open(storage, &key, &mut Counter::default()).expect("nothing is damaged");
     for (kind, body) in input.blocks.iter().take(16) {
-        log.commit(&[Block::plain(kind % 4 + 1, body)]).expect("memory takes it");
+        log.commit(&[Block::plain(kind % 5 + 1, body)]).expect("memory takes it");
     }
     if let Some(snapshot) = &input.snapshot {
         log.replace_snapshot(snapshot).expect("memory takes it");

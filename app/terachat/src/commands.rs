@@ -25,7 +25,7 @@ use crate::demo;
 use crate::failure::Result;
 use crate::home::Home;
 use crate::printer::Printer;
-use terachat_client::api::{Arrangement, Request};
+use terachat_client::api::{Arrangement, Request, Selection};
 
 /// Does what the command line says.
 ///
@@ -44,7 +44,22 @@ pub(crate) fn run(cli: Cli, printer: &Printer) -> Result<()> {
 
 fn channel(space: Option<String>, command: ChannelCommand) -> Request {
     let change = match command {
+        ChannelCommand::List { .. } => return Request::Status,
         ChannelCommand::Create { name, forum } => return Request::ChannelCreate { space, name, forum },
+        ChannelCommand::Keep { channels, only, all } => {
+            let change = match (all, only) {
+                (true, _) => Selection::All,
+                (_, true) => Selection::Only { channels },
+                _ => Selection::Also { channels },
+            };
+            return Request::ChannelsKeep { space, change };
+        }
+        ChannelCommand::LeaveOut { channels } => {
+            return Request::ChannelsKeep { space, change: Selection::LeaveOut { channels } };
+        }
+        ChannelCommand::Drop { channel, last_copy } => {
+            return Request::ChannelDrop { space, channel, last_copy };
+        }
         ChannelCommand::Rename { channel, name } => Arrangement::RenameChannel { channel, name },
         ChannelCommand::Topic { channel, topic } => Arrangement::Topic { channel, topic },
         ChannelCommand::Place { channel, category, after } => Arrangement::Place { channel, category, after },
@@ -74,6 +89,7 @@ fn on_home(home: &Home, global: &Global, command: Command, printer: &Printer) ->
             Request::Arrange { space, change: Arrangement::RenameSpace { name } }
         }
         Command::Space(SpaceCommand::Renew) => Request::Renew { space },
+        Command::Channel(ChannelCommand::List { kept }) => return ask::channels(home, space, kept, printer),
         Command::Channel(command) => channel(space, command),
         Command::Category(CategoryCommand::Create { name }) => {
             Request::Arrange { space, change: Arrangement::CreateCategory { name } }

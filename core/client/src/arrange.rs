@@ -77,7 +77,7 @@ impl Client {
     }
 
     /// A channel of this space by name, id or unique id prefix.
-    fn channel(&self, space: &SpaceId, name: &str) -> Result<ChannelId, Error> {
+    pub(crate) fn channel(&self, space: &SpaceId, name: &str) -> Result<ChannelId, Error> {
         let place = Place { space: Some(space.to_string()), channel: Some(name.to_owned()) };
         self.place(&place)?.channel.ok_or_else(|| Error::Unknown { what: "channel", name: name.to_owned() })
     }

@@ -62,7 +62,12 @@ impl Client {
                         "holds a branch of a device that signed two events with one number; whoever made the file                          has to learn so first"
                             .to_owned(),
                     ),
-                    Err(error) => refused.push(error.to_string()),
+                    Err(error) => {
+                        let why = error.to_string();
+                        if refused.last() != Some(&why) {
+                            refused.push(why);
+                        }
+                    }
                 },
                 Frame::Tree { space, bytes } => {
                     if self.take_tree(space, bytes)? {
@@ -101,6 +106,9 @@ impl Client {
             return Err(Error::Input(
                 "it is of a space this device was not invited to; `terachat join` comes first",
             ));
+        }
+        if !self.keeps(&log) {
+            return Err(Error::NotKept(self.channel_name(&log)));
         }
         self.take_left_bundle(&bundle)
     }

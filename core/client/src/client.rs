@@ -147,6 +147,10 @@ impl Client {
             }
             Request::Mark { place, message } => self.mark(&place, message.as_deref()),
             Request::Arrange { space, change } => self.arrange(space.as_deref(), change),
+            Request::ChannelsKeep { space, change } => self.channels_keep(space.as_deref(), &change),
+            Request::ChannelDrop { space, channel, last_copy } => {
+                self.channel_drop(space.as_deref(), &channel, last_copy)
+            }
             Request::Status => self.status(),
             Request::Invite { space, card, rank } => self.invite(space.as_deref(), &card, rank),
             Request::Join { invitation } => self.join(&invitation),

@@ -1,8 +1,9 @@
 //! What two devices do not have in common, by name.
 use crate::api::{Answer, StateDifference};
 use crate::{Client, Error};
+use std::collections::BTreeSet;
 use terachat_core_store::query::{Difference, Entity, StateMap};
-use terachat_event::{LogId, SpaceId};
+use terachat_event::{ChannelId, LogId, SpaceId};
 
 /// Most differences in one answer: more than anybody reads.
 const DIFFERENCES_MAX: usize = 1_000;
@@ -10,7 +11,7 @@ const DIFFERENCES_MAX: usize = 1_000;
 impl Client {
     pub(crate) fn state_map(&mut self, space: Option<&str>) -> Result<Answer, Error> {
         let space = self.space(space)?;
-        let map = self.store.state_map(&space)?;
+        let map = self.store.state_map(&space, |id| self.keeps(&LogId::channel(space, *id)))?;
         Ok(Answer::StateMap { bytes: map.seal(self.store.entropy()) })
     }
 
@@ -22,10 +23,24 @@ impl Client {
             _ => Error::Input("the state map is of a space that this device does not know"),
         })?;
         let space = there.space();
-        let found = self.store.state_map(&space)?.differences(&there)?;
+        let here = self.store.state_map(&space, |id| self.keeps(&LogId::channel(space, *id)))?;
+        let found = here.differences(&there)?;
+        let known = self.store.space(&space).into_iter().flat_map(|state| state.channels.keys());
+        let common: BTreeSet<&ChannelId> = here.common(&there).collect();
+        let (common, left_out): (Vec<&ChannelId>, _) = known.partition(|id| common.contains(id));
+        let named = |ids: Vec<&ChannelId>| -> Vec<String> {
+            ids.into_iter().map(|id| self.channel_name(&LogId::channel(space, *id))).collect()
+        };
+        let (channels, left_out) = (named(common), named(left_out));
         let differences =
             found.iter().take(DIFFERENCES_MAX).map(|difference| self.named(space, difference)).collect();
-        Ok(Answer::Compared { space: self.space_name(&space), count: found.len(), differences })
+        Ok(Answer::Compared {
+            space: self.space_name(&space),
+            channels,
+            left_out,
+            count: found.len(),
+            differences,
+        })
     }
 
     fn named(&self, space: SpaceId, difference: &Difference) -> StateDifference {

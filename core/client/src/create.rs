@@ -81,7 +81,9 @@ impl Client {
         self.follow_up(space);
         let state = self.store.space(&space);
         let created = state.and_then(|state| state.channels.keys().find(|id| !known.contains_key(*id)));
-        let id = created.ok_or(Error::Input("the channel was not created"))?.to_string();
+        let id = *created.ok_or(Error::Input("the channel was not created"))?;
+        self.keep_created(space, id)?;
+        let id = id.to_string();
         self.notices.push_back(Notice::Space {
             space: space.to_string(),
             what: format!("channel {name} was created"),

@@ -88,6 +88,9 @@ impl Client {
                 let what = format!("device {} was revoked", device.short());
                 self.notices.push_back(Notice::Space { space: space.to_string(), what });
                 reached += 1;
+            } else if !self.is_whole(&space) {
+                let what = "another device carries it in, since this one does not have all channels here";
+                self.notices.push_back(Notice::Space { space: space.to_string(), what: what.to_owned() });
             }
         }
         Ok(Answer::Revoked { spaces: reached })
@@ -150,13 +153,14 @@ impl Client {
         self.store.spaces().filter(concerns).collect()
     }
 
-    /// Whether this device can carry a revocation into a space: it may, its chain there is whole, and it is in the group.
+    /// Whether this device can carry a revocation into a space: it may, its chain there is whole, it has all channels, of
+    /// which the revocation says where the device's messages end, and it is in the group.
     fn has_say(&self, space: &SpaceId, revocation: &Revocation) -> bool {
         let op = ControlOp::RevokeDevice { revocation: revocation.clone(), pins: Vec::new() };
         let me = self.identity.device_id();
         let decides =
             self.store.control(space).is_ok_and(|control| control.is_some_and(|it| it.decides(&me)));
-        decides && self.permitted(space, &op).is_ok() && self.epoch(space).is_ok()
+        decides && self.is_whole(space) && self.permitted(space, &op).is_ok() && self.epoch(space).is_ok()
     }
 
     /// One control event: the revocation, and the commit that takes the device out of the group.

@@ -47,6 +47,14 @@ pub enum Error {
         "this device is not in the group of space {0}; sync with a member, or ask for an invitation if it was removed"
     )]
     NotInGroup(String),
+    /// The caller's: a channel that this device does not keep.
+    #[error("this device does not keep channel {0:?}; `terachat channel keep` takes it back")]
+    NotKept(String),
+    /// The caller's: what takes a right away has to name where a member's messages end, in every channel.
+    #[error(
+        "this device does not have all channels of space {0}, so it cannot say where a member's messages end; keep them all and sync first, or do it on another device"
+    )]
+    NotWhole(String),
     /// The peer's: a frame that no honest device sends.
     #[error("a peer sent {0}; it is broken, hostile or newer than this version")]
     Frame(&'static str),

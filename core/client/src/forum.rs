@@ -12,7 +12,7 @@ impl Client {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Answer, Error> {
-        let log = self.place(place)?;
+        let log = self.readable(self.place(place)?)?;
         let after = after.map(|post| self.event(&log, post)).transpose()?;
         let posts = self.store.posts(&log, tags, after.as_ref(), limit)?.into_iter().map(|post| ForumPost {
             message: self.shown(&log, post.message),

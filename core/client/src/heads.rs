@@ -52,8 +52,18 @@ pub(crate) struct Told {
 impl Client {
     /// Asks a peer for what this device lacks of a log: by its root where the log has many chains, otherwise by its frontier.
     pub(crate) fn ask(&mut self, peer: DeviceId, log: LogId) {
+        if !self.keeps(&log) {
+            return self.leave_out(peer, log);
+        }
+        if self.shares(peer, &log) {
+            self.tell_standing(peer, log);
+        }
+    }
+
+    /// Tells a peer where this device stands in a log, whether or not the peer keeps it.
+    pub(crate) fn tell_standing(&mut self, peer: DeviceId, log: LogId) {
         if self.store.chain_count(&log) <= self.plain_max || self.session(peer).is_none() {
-            return self.ask_whole(peer, log);
+            return self.tell_whole(peer, log);
         }
         let Some(root) = self.store.frontier_root(&log) else { return };
         let Some(comparison) = self.comparison(peer, log) else { return };
@@ -66,6 +76,12 @@ impl Client {
 
     /// Asks a peer for what this device lacks of a log, by telling all that it has.
     pub(crate) fn ask_whole(&mut self, peer: DeviceId, log: LogId) {
+        if self.shares(peer, &log) {
+            self.tell_whole(peer, log);
+        }
+    }
+
+    fn tell_whole(&mut self, peer: DeviceId, log: LogId) {
         let frontier = self.whole(log);
         self.tell(peer, &Frame::Frontier(frontier));
     }
@@ -76,6 +92,13 @@ impl Client {
             self.tell(peer, &Frame::NoSymbols { log: tag });
             return Ok(());
         };
+        if !self.keeps(&log) {
+            self.answer_without(peer, log);
+            return Ok(());
+        }
+        if let Some(state) = self.peers.get_mut(&peer) {
+            state.without.remove(&log);
+        }
         self.stands_at(peer, log, theirs.root);
         let ours = self.root_of(&log);
         let leads = self.identity.device_id() < peer;
@@ -113,7 +136,7 @@ impl Client {
         bytes: &[u8],
     ) -> Result<(), Error> {
         let symbols = Symbol::decode(bytes).map_err(|_| Error::Frame("malformed symbols"))?;
-        let Some(log) = self.log_called(peer, tag) else { return Ok(()) };
+        let Some(log) = self.shared_log(peer, tag) else { return Ok(()) };
         self.stands_at(peer, log, root);
         let Some(comparison) = self.comparison(peer, log).filter(|comparison| comparison.told.is_some())
         else {
@@ -149,7 +172,7 @@ impl Client {
 
     /// A peer needs more symbols.
     pub(crate) fn take_more(&mut self, peer: DeviceId, tag: [u8; 16], count: u32) {
-        let Some(log) = self.log_called(peer, tag) else {
+        let Some(log) = self.shared_log(peer, tag) else {
             return self.tell(peer, &Frame::NoSymbols { log: tag });
         };
         let Some(comparison) = self.comparison(peer, log) else { return };
@@ -169,7 +192,7 @@ impl Client {
 
     /// What a peer lacks of what it was told by symbols.
     pub(crate) fn take_lacks(&mut self, peer: DeviceId, tag: [u8; 16], lacks: &[Lack]) -> Result<(), Error> {
-        let Some(log) = self.log_called(peer, tag) else { return Ok(()) };
+        let Some(log) = self.shared_log(peer, tag) else { return Ok(()) };
         let Some(offer) = self.comparison(peer, log).and_then(|comparison| comparison.offer.take()) else {
             return Ok(());
         };
@@ -182,7 +205,7 @@ impl Client {
 
     /// The peer has no answer: it does not know the log, or no more of what it told.
     pub(crate) fn take_no_symbols(&mut self, peer: DeviceId, tag: [u8; 16]) {
-        if let Some(log) = self.log_called(peer, tag)
+        if let Some(log) = self.shared_log(peer, tag)
             && let Some(comparison) = self.comparison(peer, log)
         {
             comparison.told = None;
@@ -275,6 +298,11 @@ impl Client {
         let invited = self.invited().into_iter().map(LogId::control);
         let found = self.store.logs().into_iter().chain(invited).find(|log| log_tag(&session, log) == tag);
         found.filter(|log| self.is_common(peer, &log.space))
+    }
+
+    /// The same, if both sides keep it.
+    fn shared_log(&mut self, peer: DeviceId, tag: [u8; 16]) -> Option<LogId> {
+        self.log_called(peer, tag).filter(|log| self.shares(peer, log))
     }
 
     fn comparison(&mut self, peer: DeviceId, log: LogId) -> Option<&mut Comparison> {

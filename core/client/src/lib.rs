@@ -30,6 +30,7 @@ mod guard;
 mod heads;
 mod identity;
 mod import;
+mod keep;
 mod live;
 mod log_view;
 mod membership;

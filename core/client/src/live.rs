@@ -34,7 +34,7 @@ pub(crate) struct Asked<'a> {
 
 impl Client {
     pub(crate) fn live_open(&mut self, place: &Place, asked: &Asked<'_>) -> Result<Answer, Error> {
-        let log = self.place(place)?;
+        let log = self.readable(self.place(place)?)?;
         let search = Query::parse(asked.search.unwrap_or_default());
         let query = match (asked.thread, asked.unread_after, asked.search) {
             (None, None, None) => LiveQuery::Channel { from: None },

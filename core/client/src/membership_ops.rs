@@ -100,6 +100,7 @@ impl Client {
     pub(crate) fn member_remove(&mut self, space: Option<&str>, member: &str) -> Result<Answer, Error> {
         let space = self.space(space)?;
         let user = self.member(&space, member)?;
+        self.require_whole(&space)?;
         let remove = ControlOp::Remove { user, pins: self.pins(&space, &self.devices_of(&space, &user)) };
         self.permitted(&space, &remove)?;
         self.keeps_an_owner(&space, &user)?;
@@ -129,6 +130,7 @@ impl Client {
         let space = self.space(space)?;
         let user = self.member(&space, member)?;
         let rank = Rank::new(rank).ok_or(Error::Input("a rank is 0 to 100"))?;
+        self.require_whole(&space)?;
         let set = ControlOp::SetRank { user, rank, pins: self.pins(&space, &self.devices_of(&space, &user)) };
         self.permitted(&space, &set)?;
         if rank < Rank::OWNER {

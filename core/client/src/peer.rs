@@ -31,6 +31,10 @@ pub(crate) struct Peer {
     pub(crate) asked: BTreeSet<LogId>,
     /// Logs of which it said something that does not fit, as it may if some chain forked, and how often in a row.
     pub(crate) doubted: BTreeMap<LogId, u32>,
+    /// Logs that it does not keep, of those that are known here.
+    pub(crate) without: BTreeSet<LogId>,
+    /// Logs of which this device told it that it does not keep them.
+    pub(crate) left_out: BTreeSet<LogId>,
     /// What its newest bundle of a log waits for. Nothing is kept of it: it is asked for again. Ends with the
     /// connection, since a peer may make up whatever it likes.
     pub(crate) waits: BTreeMap<LogId, Wait>,
@@ -208,7 +212,7 @@ impl Client {
 
     /// Sends a peer what it lacks of a log, as far as the window goes.
     pub(crate) fn push_to(&mut self, peer: DeviceId, log: LogId) -> Result<(), Error> {
-        if !self.trusts(&peer, &log.space) {
+        if !self.trusts(&peer, &log.space) || !self.shares(peer, &log) {
             return Ok(());
         }
         let Some(state) = self.peers.get_mut(&peer).filter(|state| !state.awaited.contains(&log)) else {
@@ -230,11 +234,11 @@ impl Client {
         Ok(())
     }
 
-    /// Says so when a peer and this device have come to have the same events.
+    /// Says so when a peer and this device have come to have the same events, in all that both keep.
     pub(crate) fn check_in_sync(&mut self, peer: DeviceId) {
         let Some(state) = self.peers.get(&peer) else { return };
-        let logs: Vec<LogId> =
-            self.store.logs().into_iter().filter(|log| state.common.contains(&log.space)).collect();
+        let shared = |log: &LogId| state.common.contains(&log.space) && self.shares(peer, log);
+        let logs: Vec<LogId> = self.store.logs().into_iter().filter(shared).collect();
         let same = |log: &LogId| {
             let ours = self.store.frontier_root(log);
             ours.is_some() && ours.as_ref() == state.roots.get(log)

@@ -43,6 +43,8 @@ pub(crate) enum Frame {
     NoSymbols { log: [u8; 16] },
     /// Asks for the stored batches of events whose content is missing; they come as bundles, and then an Ack.
     WantBodies { log: LogId, events: Vec<EventRef> },
+    /// The sender does not keep this channel: it neither asks for it nor answers.
+    Without { log: LogId },
 }
 
 impl Frame {

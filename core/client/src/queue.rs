@@ -78,7 +78,7 @@ impl Client {
                     // Who is a member, and what can be opened, is another question after it.
                     self.judge(queue);
                 }
-                if !self.is_common(peer, &log.space) {
+                if !self.is_common(peer, &log.space) || !self.wants_from(peer, &log)? {
                     return Ok(());
                 }
                 queue.len += bytes.len();

@@ -20,7 +20,7 @@ impl Client {
         pinned: bool,
         filter: &MessageFilter,
     ) -> Result<Answer, Error> {
-        let log = self.place(place)?;
+        let log = self.readable(self.place(place)?)?;
         let limit = limit.min(PAGE_LEN_MAX);
         if *filter != MessageFilter::default() && (thread.is_some() || pinned) {
             return Err(Error::Input("a thread and pinned messages are shown whole; ask without conditions"));

@@ -58,13 +58,15 @@ impl Client {
             Frame::Frontier(frontier) => self.take_frontier(peer, frontier)?,
             Frame::Bundle { more, bytes } => self.take_bundle(peer, more, &bytes)?,
             Frame::Ack { log, root } => {
-                if self.is_common(peer, &log.space) {
+                if self.is_common(peer, &log.space) && self.shares(peer, &log) {
                     self.stands_at(peer, log, root);
                     self.want_bodies(peer, log);
+                } else if self.is_common(peer, &log.space) && !self.keeps(&log) {
+                    self.take_last_word(&log, &root)?;
                 }
             }
             Frame::WantBodies { log, events } => {
-                if self.is_common(peer, &log.space) {
+                if self.is_common(peer, &log.space) && self.shares(peer, &log) {
                     self.send_bodies(peer, log, &events)?;
                 }
             }
@@ -97,6 +99,7 @@ impl Client {
             Frame::MoreSymbols { log, count } => self.take_more(peer, log, count),
             Frame::Lacks { log, chains } => self.take_lacks(peer, log, &chains)?,
             Frame::NoSymbols { log } => self.take_no_symbols(peer, log),
+            Frame::Without { log } => self.take_without(peer, log)?,
             Frame::NotMember { space } => {
                 if self.store.space(&space).is_some() {
                     self.notices
@@ -146,9 +149,14 @@ impl Client {
         if !self.is_common(peer, &log.space) {
             return Ok(());
         }
+        if !self.keeps(&log) {
+            self.answer_without(peer, log);
+            return Ok(());
+        }
         // The first word on a log is answered with one's own, so that both know where they stand.
         let first = self.stands_at(peer, log, frontier.root());
         let Some(state) = self.peers.get_mut(&peer) else { return Ok(()) };
+        state.without.remove(&log);
         let ahead = frontier.clone();
         state.theirs.insert(log, frontier.into());
         state.awaited.remove(&log);
@@ -166,7 +174,7 @@ impl Client {
     fn take_bundle(&mut self, peer: DeviceId, more: bool, bytes: &[u8]) -> Result<(), Error> {
         let bundle = Bundle::decode(bytes, Limits::PEER)?;
         let log = bundle.batch.log;
-        if !self.is_common(peer, &log.space) {
+        if !self.is_common(peer, &log.space) || !self.wants_from(peer, &log)? {
             return Ok(());
         }
         let refused = self.take_bundles(vec![Received { peer, more, bundle }]).pop();

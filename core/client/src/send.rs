@@ -95,6 +95,9 @@ impl Client {
 
     /// Makes events of the operations under one signature and one commit, and sends them on.
     pub(crate) fn post_all(&mut self, log: LogId, ops: &[ChannelOp<'_>]) -> Result<Vec<EventRef>, Error> {
+        if !self.keeps(&log) {
+            return Err(Error::NotKept(self.channel_name(&log)));
+        }
         self.require(&log.space, Right::Send, "writing takes rank 1, in a space this user is a member of")?;
         self.see_out(log.space)?;
         self.renew_if_due(log.space)?;

@@ -34,6 +34,7 @@ impl Client {
                 forum: channel.kind == ChannelKind::Forum,
                 topic: channel.topic.clone(),
                 category: category.map(|at| categories[at].1.name.clone()),
+                kept: self.keeps(&log),
                 events: self.store.len(&log),
                 messages: self.store.message_count(&log),
                 unread: unread.messages,
@@ -66,7 +67,9 @@ impl Client {
             name: state.name.clone(),
             epoch: membership.and_then(|membership| membership.current).map(|key| key.epoch),
             rank: state.rank_of(&self.identity.device_id()).map(terachat_core_store::model::Rank::get),
-            state_hash: hex(&self.store.space_hash(&space)?),
+            state_hash: hex(&self
+                .store
+                .space_hash_over(&space, |id| self.keeps(&LogId::channel(space, *id)))?),
             categories: categories.iter().map(|(_, category)| category.name.clone()).collect(),
             channels,
             members,

@@ -7,6 +7,7 @@ mod erasure;
 mod filters;
 mod guard;
 mod heads;
+mod keep;
 mod past;
 mod posts;
 mod renewal;

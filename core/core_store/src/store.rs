@@ -7,6 +7,7 @@ mod compact;
 pub mod compress;
 mod control;
 pub mod dht_adapter;
+mod dropped;
 mod epoch_secrets;
 mod erasure;
 mod errors;

@@ -15,7 +15,7 @@ pub(crate) enum Command {
     /// Create spaces
     #[command(subcommand)]
     Space(SpaceCommand),
-    /// Create channels, name and describe them, put them where they belong
+    /// Create channels, name and describe them, put them where they belong; choose which of them this device keeps
     #[command(subcommand)]
     Channel(ChannelCommand),
     /// Create and rename the categories that channels stand in
@@ -266,6 +266,45 @@ pub(crate) enum ChannelCommand {
         /// The channel behind which it stands; without it before all others
         #[arg(long)]
         after: Option<String>,
+    },
+    /// List the channels and whether this device keeps them
+    List {
+        /// Only those that this device keeps
+        #[arg(long)]
+        kept: bool,
+    },
+    /// Have this device keep these channels too; what it lacks of them comes at the next sync
+    ///
+    /// At first a device keeps all channels.
+    Keep {
+        /// Channel names, ids or beginnings of ids
+        #[arg(required_unless_present = "all", value_name = "CHANNEL")]
+        channels: Vec<String>,
+        /// Keep these and no other, also none that others create later
+        #[arg(long, conflicts_with = "all")]
+        only: bool,
+        /// Keep all channels there are and will be
+        #[arg(long, conflicts_with = "channels")]
+        all: bool,
+    },
+    /// Have this device keep these channels no more: it neither asks for them nor passes them on
+    ///
+    /// What it has of them stays readable until `terachat channel drop`. A device that lacks channels removes and demotes
+    /// nobody: it cannot say where somebody's messages end there.
+    LeaveOut {
+        /// Channel names, ids or beginnings of ids
+        #[arg(required = true, value_name = "CHANNEL")]
+        channels: Vec<String>,
+    },
+    /// Remove from the disk what this device has of a channel that it left out
+    ///
+    /// It can be taken back with `terachat channel keep`, from any device that has it.
+    Drop {
+        /// Channel name, id or the beginning of the id
+        channel: String,
+        /// Also if no other device is known to have all of it; what nobody else has is gone then
+        #[arg(long)]
+        last_copy: bool,
     },
 }
 

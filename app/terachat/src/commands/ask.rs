@@ -31,6 +31,19 @@ pub(super) fn members(home: &Home, space: Option<String>, printer: &Printer) -> 
     printer.data(&render::members(&space.members, printer.look()))
 }
 
+/// The channels of one space, or those of them that this device keeps.
+pub(super) fn channels(home: &Home, space: Option<String>, kept: bool, printer: &Printer) -> Result<()> {
+    let mut session = Session::open(home)?;
+    let status = status(&mut session)?;
+    session.close();
+    let mut channels = place::space(&status, space.as_deref())?.channels.clone();
+    channels.retain(|channel| channel.kept || !kept);
+    if printer.is_json() {
+        return printer.data(&render::json_value(&serde_json::json!({ "channels": channels })));
+    }
+    printer.data(&render::channels(&channels, printer.look()))
+}
+
 /// What the profile knows.
 pub(super) fn status(session: &mut Session) -> Result<Status> {
     match session.execute(Request::Status)? {

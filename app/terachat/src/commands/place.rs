@@ -48,6 +48,7 @@ mod tests {
             mentions: 0,
             topic: String::new(),
             category: None,
+            kept: true,
             id: id.into(),
             name: name.into(),
             events: 0,

@@ -30,10 +30,15 @@ pub(crate) fn answer(answer: &Answer, look: &Look) -> String {
         Answer::Audit(report) => audit(report, look),
         Answer::Status(all) => status(all, look),
         Answer::StateMap { bytes } => format!("{} bytes\n", bytes.len()),
-        Answer::Compared { space, count, differences } => compared(space, *count, differences, look),
+        Answer::Compared { space, left_out, count, differences, .. } => {
+            compared(space, left_out, *count, differences, look)
+        }
         Answer::Live { messages: page, .. } => messages(page, look, &mut None),
         Answer::LiveChanges { changes } => {
             changes.iter().map(|change| live_change(change, look, &mut None)).collect()
+        }
+        Answer::Dropped { events, before, after } => {
+            format!("{events} events dropped; {before} bytes before, {after} after\n")
         }
         Answer::Compacted { before, after, erased, pending } => format!(
             "{before} bytes before, {after} after; texts of deleted messages: {erased} erased, {pending} to be erased\n"

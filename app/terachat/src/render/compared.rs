@@ -2,10 +2,19 @@ use super::{Look, Table, one_line};
 use terachat_client::api::StateDifference;
 
 /// What two devices do not have in common; `count` is of all, of which the first are here.
-pub(crate) fn compared(space: &str, count: usize, differences: &[StateDifference], look: &Look) -> String {
+pub(crate) fn compared(
+    space: &str,
+    left_out: &[String],
+    count: usize,
+    differences: &[StateDifference],
+    look: &Look,
+) -> String {
     let space = one_line(space);
+    let names: Vec<String> = left_out.iter().map(|name| one_line(name)).collect();
+    let over =
+        if names.is_empty() { String::new() } else { format!(" (not compared: {})", names.join(", ")) };
     if count == 0 {
-        return format!("{} in {space}.\n", look.paint.good("The states are the same"));
+        return format!("{} in {space}{over}.\n", look.paint.good("The states are the same"));
     }
     let mut table = Table::indented(2);
     for difference in differences {
@@ -14,7 +23,11 @@ pub(crate) fn compared(space: &str, count: usize, differences: &[StateDifference
     }
     let more = count - differences.len();
     let rest = if more > 0 { format!("  and {more} more\n") } else { String::new() };
-    format!("{} in {space}:\n{}{rest}", look.paint.alarm(&format!("{count} differences")), table.render())
+    format!(
+        "{} in {space}{over}:\n{}{rest}",
+        look.paint.alarm(&format!("{count} differences")),
+        table.render()
+    )
 }
 
 #[cfg(test)]
@@ -23,7 +36,11 @@ mod tests {
 
     #[test]
     fn differences_are_named() {
-        assert_eq!(compared("Crew", 0, &[], &Look::bare()), "The states are the same in Crew.\n");
+        assert_eq!(compared("Crew", &[], 0, &[], &Look::bare()), "The states are the same in Crew.\n");
+        assert_eq!(
+            compared("Crew", &["deck".into(), "hold".into()], 0, &[], &Look::bare()),
+            "The states are the same in Crew (not compared: deck, hold).\n"
+        );
         let of = |what: &str, name: &str, side: &str| StateDifference {
             what: what.into(),
             id: "ab-1".into(),
@@ -32,7 +49,7 @@ mod tests {
         };
         let found = [of("member", "Ada", "differs"), of("message", "deck", "only here")];
         assert_eq!(
-            compared("Crew", 3, &found, &Look::bare()),
+            compared("Crew", &[], 3, &found, &Look::bare()),
             "3 differences in Crew:\n\
              \x20 member   Ada   ab-1  differs\n  message  deck  ab-1  only here\n  and 1 more\n"
         );

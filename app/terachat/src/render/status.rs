@@ -1,5 +1,5 @@
 use super::{Align, Look, Table, one_line, short};
-use terachat_client::api::{MemberStatus, SpaceStatus, Status};
+use terachat_client::api::{ChannelStatus, MemberStatus, SpaceStatus, Status};
 
 /// What this device knows, a block for each space.
 pub(crate) fn status(status: &Status, look: &Look) -> String {
@@ -23,8 +23,16 @@ fn space(space: &SpaceStatus, look: &Look) -> String {
         look.paint.dim(short(&space.id)),
         short(&space.state_hash)
     );
+    out.push_str(&channels(&space.channels, look));
+    out.push_str(&members(&space.members, look));
+    space.waiting.iter().for_each(|reason| out.push_str(&format!("  waiting  {}\n", one_line(reason))));
+    out
+}
+
+/// Channels of a space.
+pub(crate) fn channels(channels: &[ChannelStatus], look: &Look) -> String {
     let mut table = Table::indented(2);
-    for channel in &space.channels {
+    for channel in channels {
         let name = match &channel.category {
             Some(category) => format!("{}/{}", one_line(category), one_line(&channel.name)),
             None => one_line(&channel.name),
@@ -40,12 +48,10 @@ fn space(space: &SpaceStatus, look: &Look) -> String {
         table
             .cell(&unread)
             .cell(&format!("state {}", short(&channel.state_hash)))
+            .cell(if channel.kept { "" } else { "left out" })
             .cell(&one_line(&channel.topic));
     }
-    out.push_str(&table.render());
-    out.push_str(&members(&space.members, look));
-    space.waiting.iter().for_each(|reason| out.push_str(&format!("  waiting  {}\n", one_line(reason))));
-    out
+    table.render()
 }
 
 /// The members of a space.

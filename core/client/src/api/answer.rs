@@ -139,7 +139,11 @@ pub enum Answer {
     Compared {
         /// The space's name.
         space: String,
-        /// How many differences there are; 0 means equal states.
+        /// Names of the channels that were compared: those that both devices keep.
+        channels: Vec<String>,
+        /// Names of the others that are known here.
+        left_out: Vec<String>,
+        /// How many differences there are; 0 means equal states of members, roles and those channels.
         count: usize,
         /// The first 1,000 of them.
         differences: Vec<StateDifference>,
@@ -160,6 +164,15 @@ pub enum Answer {
     BoardPublished(BoardPublished),
     /// What a board brought.
     BoardFetched(BoardFetched),
+    /// A channel that was dropped.
+    Dropped {
+        /// Events of it that were here.
+        events: usize,
+        /// Bytes of the commit log before.
+        before: u64,
+        /// Bytes after.
+        after: u64,
+    },
     /// What putting small commits together saved, and what was erased.
     Compacted {
         /// Bytes of the commit log before.

@@ -1,7 +1,7 @@
 //! What a device can be asked.
 #[expect(unused_imports, reason = "the documentation names them")]
 use super::Answer;
-use super::{Arrangement, ImportRecord, MessageFilter, NewPost, Place};
+use super::{Arrangement, ImportRecord, MessageFilter, NewPost, Place, Selection};
 use serde::{Deserialize, Serialize};
 
 /// One verb with its arguments.
@@ -29,6 +29,24 @@ pub enum Request {
         space: Option<String>,
         /// How.
         change: Arrangement,
+    },
+    /// Changes which channels of a space this device keeps: no other is asked for, answered or written in. What is here of one
+    /// that is left out stays until it is dropped. Answer: [`Answer::Done`].
+    ChannelsKeep {
+        /// The space, as in [`Place`].
+        space: Option<String>,
+        /// How.
+        change: Selection,
+    },
+    /// Removes what is here of a channel that this device does not keep, from the disk too. Answer: [`Answer::Dropped`].
+    ChannelDrop {
+        /// The space, as in [`Place`].
+        space: Option<String>,
+        /// The channel: name, id or unique id prefix.
+        channel: String,
+        /// Also if no other device is known to have all of it. What only this device has is gone then, and if it wrote
+        /// some of that itself, it can never write in the channel again.
+        last_copy: bool,
     },
     /// Spaces, channels and members that this device knows, with state hashes and sizes. Answer: [`Answer::Status`].
     Status,

@@ -23,7 +23,8 @@ pub struct SpaceStatus {
     pub epoch: Option<u64>,
     /// This user's rank; absent after removal.
     pub rank: Option<u8>,
-    /// Hash over the whole state: equal on all devices that have the same events.
+    /// Hash over the state of members, roles and the channels that this device keeps: equal on all devices that keep the same
+    /// channels and have the same events.
     pub state_hash: String,
     /// Names of the categories, the oldest first.
     pub categories: Vec<String>,
@@ -61,7 +62,9 @@ pub struct ChannelStatus {
     pub topic: String,
     /// Name of the category it stands in.
     pub category: Option<String>,
-    /// Events in its log.
+    /// Whether this device keeps it.
+    pub kept: bool,
+    /// Events in its log that are here.
     pub events: usize,
     /// Messages that count.
     pub messages: usize,

@@ -102,6 +102,17 @@ impl Client {
         Ok(self.store.write_records(vec![(shelf.name(), Some(SecretBytes::take(bytes)))])?)
     }
 
+    /// Drops all books about a log: nothing of it is here any more, so it is read from the beginning again.
+    pub(crate) fn forget_books(&mut self, log: &LogId) -> Result<(), Error> {
+        let channel = log.channel.map_or([0; 32], |channel| channel.0);
+        let ids = [log.space.0, channel].concat();
+        let at = BOOKS.len() + ID_LEN + size_of::<u64>();
+        let of_log = |name: &[u8]| name.get(at..).is_some_and(|rest| rest.starts_with(&ids));
+        let names = self.store.records(BOOKS).map(|(name, _)| name).filter(|name| of_log(name));
+        let writes: Vec<_> = names.map(|name| (name.to_vec(), None)).collect();
+        Ok(self.store.write_records(writes)?)
+    }
+
     /// Drops the books of buckets whose records have expired, of all boards.
     pub(super) fn drop_old_books(&mut self) -> Result<(), Error> {
         let oldest = bucket(self.now_ms).saturating_sub(1);

@@ -155,6 +155,7 @@ impl Client {
             let mut devices: BTreeSet<DeviceId> = state.devices.keys().copied().collect();
             let channels: Vec<LogId> =
                 state.channels.keys().map(|channel| LogId::channel(space, *channel)).collect();
+            let channels = channels.into_iter().filter(|log| self.keeps(log));
             let known = self.roots(&space)?;
             let ids: Vec<RootId> = known.iter().map(|root| root.id).collect();
             plan.roots.extend(known.into_iter().map(|root| (root.id, root)));

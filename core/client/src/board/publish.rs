@@ -98,6 +98,7 @@ impl Client {
         }
         let channels =
             self.store.logs().into_iter().filter(|log| log.space == space && log.channel.is_some());
+        let channels = channels.filter(|log| self.keeps(log));
         for log in channels.collect::<Vec<_>>() {
             match self.publish_log(leaving, log, &tip, &recent) {
                 // As of an epoch whose secret is not here: the other channels do without.

@@ -60,18 +60,18 @@ impl<T: Ord> OrSet<T> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
-    use crate::crdt::Crdt;
+    use crate::crdt::laws::{Lawful, hold, steps};
+    use crate::crdt::{Crdt, Stamp};
     use proptest::prelude::*;
-    use terachat_event::DeviceId;
 
     /// An [`OrSet`] together with the dots it has seen, which is what merging states (instead of applying operations in
     /// causal order) needs to know.
     #[derive(Debug, Clone, PartialEq, Eq, Default)]
-    struct OrSetReplica<T: Ord> {
-        set: OrSet<T>,
-        seen: BTreeSet<EventRef>,
+    pub(in crate::crdt) struct OrSetReplica<T: Ord> {
+        pub(in crate::crdt) set: OrSet<T>,
+        pub(in crate::crdt) seen: BTreeSet<EventRef>,
     }
 
     impl<T: Ord + Clone> Crdt for OrSetReplica<T> {
@@ -109,55 +109,40 @@ mod tests {
         }
     }
 
-    /// A naive model: every add and remove ever made, asked anew each time.
-    fn model(ops: &[OrSetOp<u8>]) -> BTreeSet<u8> {
-        let dead: BTreeSet<_> = ops
-            .iter()
-            .filter_map(|op| if let OrSetOp::Remove(_, dots) = op { Some(dots) } else { None })
-            .flatten()
-            .collect();
-        ops.iter()
-            .filter_map(|op| {
-                if let OrSetOp::Add(element, dot) = op {
-                    (!dead.contains(dot)).then_some(*element)
-                } else {
-                    None
-                }
-            })
-            .collect()
+    impl Lawful for OrSetReplica<u8> {
+        type View = BTreeSet<u8>;
+
+        fn act(&self, stamp: &Stamp, dice: u8) -> Self::Op {
+            let element = dice % 4;
+            let living = self.set.dots.get(&element).into_iter().flatten().copied();
+            match dice / 4 % 3 {
+                0 => OrSetOp::Remove(element, living.collect()),
+                _ => OrSetOp::Add(element, stamp.event()),
+            }
+        }
+
+        fn view(&self) -> Self::View {
+            self.set.iter().map(|(element, _)| *element).collect()
+        }
+
+        fn naive(ops: &[Self::Op]) -> Self::View {
+            let removed = |op: &OrSetOp<u8>| match op {
+                OrSetOp::Remove(_, dots) => dots.clone(),
+                OrSetOp::Add(..) => Vec::new(),
+            };
+            let dead: BTreeSet<EventRef> = ops.iter().flat_map(removed).collect();
+            let living = |op: &OrSetOp<u8>| match op {
+                OrSetOp::Add(element, dot) if !dead.contains(dot) => Some(*element),
+                _ => None,
+            };
+            ops.iter().filter_map(living).collect()
+        }
     }
 
     proptest! {
-        /// Three replicas act on what each has seen and exchange states in any pattern.
         #[test]
-        fn replicas_converge_to_the_model(steps in prop::collection::vec((0..3usize, 0..4u8, 0..4u8, 0..3usize), 1..60)) {
-            let mut replicas = vec![OrSetReplica::<u8>::default(); 3];
-            let mut ops: Vec<OrSetOp<u8>> = Vec::new();
-            for (n, (at, what, element, other)) in (1..).zip(steps) {
-                match what {
-                    0 | 1 => {
-                        let op = OrSetOp::Add(element, EventRef { author: DeviceId([at as u8; 32]), seq: n });
-                        replicas[at].apply(op.clone());
-                        replicas[at].apply(op.clone());
-                        ops.push(op);
-                    }
-                    2 => {
-                        let seen: Vec<_> = replicas[at].set.dots.get(&element).into_iter().flatten().copied().collect();
-                        let op = OrSetOp::Remove(element, seen);
-                        replicas[at].apply(op.clone());
-                        ops.push(op);
-                    }
-                    _ => { let from = replicas[other].clone(); replicas[at].merge(&from); }
-                }
-            }
-            let (a, b, c) = (replicas[0].clone(), replicas[1].clone(), replicas[2].clone());
-            let merged = |list: [&OrSetReplica<u8>; 3]| { let mut m = list[0].clone(); m.merge(list[1]); m.merge(list[2]); m };
-            let all = merged([&a, &b, &c]);
-            prop_assert_eq!(&all, &merged([&c, &a, &b]));
-            let mut again = all.clone();
-            again.merge(&all);
-            prop_assert_eq!(&again, &all);
-            prop_assert_eq!(all.set.iter().map(|(element, _)| *element).collect::<BTreeSet<_>>(), model(&ops));
+        fn the_laws_hold(steps in steps()) {
+            hold::<OrSetReplica<u8>>(&steps)?;
         }
     }
 }

@@ -5,7 +5,7 @@ mod threads;
 pub use threads::Thread;
 
 use super::{ChannelOp, Extras, Heading, Kept, Mention, Timeline};
-use crate::crdt::{Crdt, LwwRegister, OrSet, OrSetOp, Stamp};
+use crate::crdt::{Crdt, LwwRegister, OrMap, OrSetOp, Stamp};
 use marks::ReadMarks;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,8 +24,8 @@ pub struct ChannelState {
     replies: BTreeSet<(u32, u32)>,
     reply_to: BTreeMap<u32, u32>,
     edits: BTreeMap<u32, LwwRegister<u32>>,
-    reactions: BTreeMap<u32, OrSet<(String, DeviceId)>>,
-    pins: BTreeMap<u32, OrSet<()>>,
+    reactions: OrMap<u32, (String, DeviceId)>,
+    pins: OrMap<u32, ()>,
     /// Only grows: what is deleted stays so, whatever else is said of it before or after.
     deleted: BTreeSet<u32>,
     imports: BTreeMap<(DeviceId, u64), Vec<(u64, u32)>>,
@@ -118,23 +118,24 @@ impl ChannelState {
             ChannelOp::React { target, emoji } => {
                 if let Some(message) = message(&target) {
                     let element = (emoji.to_owned(), stamp.author);
-                    self.reactions.entry(message).or_default().apply(OrSetOp::Add(element, stamp.event()));
+                    self.reactions.apply(message, OrSetOp::Add(element, stamp.event()));
                 }
             }
             ChannelOp::Unreact { target, emoji, seen } => {
-                if let Some(set) = message(&target).and_then(|message| self.reactions.get_mut(&message)) {
+                if let Some(message) = message(&target) {
                     // One's own only: a dot of somebody else's is under another element.
-                    set.apply(OrSetOp::Remove((emoji.to_owned(), stamp.author), seen));
+                    let element = (emoji.to_owned(), stamp.author);
+                    self.reactions.apply(message, OrSetOp::Remove(element, seen));
                 }
             }
             ChannelOp::Pin { target } => {
                 if let Some(message) = message(&target) {
-                    self.pins.entry(message).or_default().apply(OrSetOp::Add((), stamp.event()));
+                    self.pins.apply(message, OrSetOp::Add((), stamp.event()));
                 }
             }
             ChannelOp::Unpin { target, seen } => {
-                if let Some(set) = message(&target).and_then(|message| self.pins.get_mut(&message)) {
-                    set.apply(OrSetOp::Remove((), seen));
+                if let Some(message) = message(&target) {
+                    self.pins.apply(message, OrSetOp::Remove((), seen));
                 }
             }
             ChannelOp::Delete { target, moderates } => {
@@ -214,12 +215,12 @@ impl ChannelState {
         if self.is_deleted(at) {
             return MessageState { reply_to, read_by, deleted: true, ..MessageState::default() };
         }
-        let reactions = self.reactions.get(&at).into_iter().flat_map(OrSet::iter);
+        let reactions = self.reactions.of(&at);
         MessageState {
             edited_by: self.edits.get(&at).map(|register| *register.value()),
             reply_to,
             reactions: reactions.map(|((emoji, device), _)| (emoji.as_str(), device)).collect(),
-            pinned: self.pins.get(&at).is_some_and(|set| !set.is_empty()),
+            pinned: self.pins.contains(&at),
             deleted: false,
             headed_by: self.threads.post(at).map(Thread::headed_by),
             read_by,
@@ -278,25 +279,18 @@ impl ChannelState {
 
     /// The pinned messages; a deleted one is none of them.
     pub fn pinned(&self) -> impl Iterator<Item = u32> + '_ {
-        let pinned = self.pins.iter().filter(|(_, set)| !set.is_empty()).map(|(at, _)| *at);
-        pinned.filter(|at| !self.is_deleted(*at))
+        self.pins.keys().copied().filter(|at| !self.is_deleted(*at))
     }
 
     /// The dots by which `device` holds this reaction: what taking it back names.
     pub fn reaction_dots(&self, at: u32, emoji: &str, device: &DeviceId) -> Vec<EventRef> {
-        let sets = self.reactions.get(&at).into_iter().flat_map(OrSet::iter);
-        let own = sets.filter(|((e, d), _)| e == emoji && d == device);
+        let own = self.reactions.of(&at).filter(|((e, d), _)| e == emoji && d == device);
         own.flat_map(|(_, dots)| dots.iter().copied()).collect()
     }
 
     /// The dots by which the message is pinned: what unpinning names.
     pub fn pin_dots(&self, at: u32) -> Vec<EventRef> {
-        self.pins
-            .get(&at)
-            .into_iter()
-            .flat_map(OrSet::iter)
-            .flat_map(|(_, dots)| dots.iter().copied())
-            .collect()
+        self.pins.of(&at).flat_map(|(_, dots)| dots.iter().copied()).collect()
     }
 
     /// The largest foreign id that `device` imported from `source`; 0 for none.

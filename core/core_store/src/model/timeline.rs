@@ -3,7 +3,8 @@ use std::cmp::Ordering;
 /// Positions per chunk before it is split: small enough to shift quickly, large enough to be few.
 const CHUNK_LEN_MAX: usize = 1024;
 
-/// Event positions in the total order, which the caller hands in; appending at the end is the common case.
+/// A list that only grows: event positions in the total order, which the caller hands in. Appending at the end is the common
+/// case. What is deleted keeps its place.
 #[derive(Debug, Clone, Default)]
 pub struct Timeline {
     /// No chunk is empty.
@@ -99,9 +100,63 @@ impl Timeline {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::crdt::laws::{Lawful, hold, steps};
+    use crate::crdt::{Crdt, Stamp};
     use proptest::prelude::*;
 
+    /// A timeline with the log it is of: positions are the order in which events came to this replica.
+    #[derive(Debug, Clone, Default)]
+    struct Replica {
+        log: Vec<Stamp>,
+        timeline: Timeline,
+    }
+
+    impl PartialEq for Replica {
+        fn eq(&self, other: &Self) -> bool {
+            self.view() == other.view()
+        }
+    }
+
+    impl Crdt for Replica {
+        type Op = Stamp;
+
+        fn apply(&mut self, stamp: Stamp) {
+            if !self.log.contains(&stamp) {
+                self.log.push(stamp);
+                let order = |a: u32, b: u32| self.log[a as usize].cmp(&self.log[b as usize]);
+                self.timeline.insert(self.log.len() as u32 - 1, order);
+            }
+        }
+
+        fn merge(&mut self, other: &Self) {
+            other.log.iter().for_each(|stamp| self.apply(*stamp));
+        }
+    }
+
+    impl Lawful for Replica {
+        type View = Vec<Stamp>;
+
+        fn act(&self, stamp: &Stamp, _: u8) -> Stamp {
+            *stamp
+        }
+
+        fn view(&self) -> Self::View {
+            self.timeline.iter_from(0).map(|at| self.log[at as usize]).collect()
+        }
+
+        fn naive(ops: &[Stamp]) -> Self::View {
+            let mut all = ops.to_vec();
+            all.sort_unstable();
+            all
+        }
+    }
+
     proptest! {
+        #[test]
+        fn the_laws_hold(steps in steps()) {
+            hold::<Replica>(&steps)?;
+        }
+
         #[test]
         fn equals_a_sorted_list(keys in prop::collection::btree_set(any::<u32>(), 0..5000), sorted: bool, from: prop::sample::Index) {
             // Items are positions into `keys`, so that order and arrival differ as they do for events.

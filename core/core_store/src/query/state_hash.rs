@@ -42,9 +42,21 @@ impl LocalStore {
     /// # Errors
     /// As [`LocalStore::state_hash`].
     pub fn space_hash(&self, space: &SpaceId) -> Result<[u8; 32], Error> {
+        self.space_hash_over(space, |_| true)
+    }
+
+    /// The same over some of its channels: those that a device keeps. Only who names these can compare it.
+    ///
+    /// # Errors
+    /// As [`LocalStore::state_hash`].
+    pub fn space_hash_over(
+        &self,
+        space: &SpaceId,
+        keeps: impl Fn(&ChannelId) -> bool,
+    ) -> Result<[u8; 32], Error> {
         let logs = self.spaces.get(space).ok_or(Error::Unknown("the space"))?;
         // Not of `logs.channels`: there is more where the creation of a channel counted for a while.
-        let channels = logs.control.state().channels.keys().map(|id| {
+        let channels = logs.control.state().channels.keys().filter(|id| keeps(id)).map(|id| {
             let hash = self.state_hash(&LogId::channel(*space, *id))?;
             Ok((*id, hash))
         });
@@ -52,13 +64,14 @@ impl LocalStore {
         Ok(hash_space(&self.state_hash(&LogId::control(*space))?, channels))
     }
 
-    /// Everything of a space that has a hash of its own, to compare with another device's. Reads the whole space.
+    /// Everything of a space that has a hash of its own, to compare with another device's; of the channels those that a
+    /// device keeps. Reads all of them.
     ///
     /// # Errors
     /// As [`LocalStore::state_hash`].
-    pub fn state_map(&self, space: &SpaceId) -> Result<StateMap, Error> {
+    pub fn state_map(&self, space: &SpaceId, keeps: impl Fn(&ChannelId) -> bool) -> Result<StateMap, Error> {
         let state = self.space(space).ok_or(Error::Unknown("the space"))?;
-        let channels = state.channels.keys().map(|id| {
+        let channels = state.channels.keys().filter(|id| keeps(id)).map(|id| {
             let channel = self.channel(&LogId::channel(*space, *id))?;
             let messages = channel.state.timeline.iter_from(0).map(|at| {
                 let hash = hash_message(&self.view(channel, at)?);

@@ -62,7 +62,13 @@ impl StateMap {
         hash_space(&self.control, channels)
     }
 
-    /// Where the space here is not what it is there: from the root down, into what differs only.
+    /// The channels that both maps are over.
+    pub fn common<'a>(&'a self, there: &'a Self) -> impl Iterator<Item = &'a ChannelId> {
+        self.channels.keys().filter(|id| there.channels.contains_key(id))
+    }
+
+    /// Where the space here is not what it is there, in the channels that both maps are over: from the root down, into what
+    /// differs only. That a channel is known to one side alone is a difference of the control states.
     ///
     /// # Errors
     /// [`Error::Unknown`] for maps of two spaces.
@@ -81,11 +87,8 @@ impl StateMap {
                 found.push(Difference::Rest);
             }
         }
-        let none = BTreeMap::new();
-        let channels: BTreeSet<&ChannelId> = self.channels.keys().chain(there.channels.keys()).collect();
-        for id in channels {
-            let (here, there) =
-                (self.channels.get(id).unwrap_or(&none), there.channels.get(id).unwrap_or(&none));
+        for id in self.common(there) {
+            let (here, there) = (&self.channels[id], &there.channels[id]);
             let (ours, theirs) = (channel_tree(here), channel_tree(there));
             if ours.1 == theirs.1 {
                 continue;

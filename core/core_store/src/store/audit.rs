@@ -1,5 +1,5 @@
 use super::commit_log::StoredBlock;
-use super::local_store::{META, RECORDS};
+use super::local_store::{DROP, META, RECORDS, read_drop};
 use super::records;
 use super::storage::MemoryStorage;
 use super::validator::{Staging, Trust};
@@ -227,6 +227,7 @@ impl LocalStore {
                         _ => return Err(Error::Corrupt("a stored batch contradicts its chain".to_owned())),
                     }
                 }
+                DROP => replica.clear_log(&read_drop(&block.body)?),
                 _ => return Err(Error::Corrupt("a block of unknown kind".to_owned())),
             }
         }

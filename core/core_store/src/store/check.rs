@@ -1,7 +1,7 @@
 //! Is all that is on the disk as it was left, and does it fit together? `terachat store check`.
 use super::commit_log::StoredBlock;
-use super::local_store::{CHUNK, META, RECORDS};
-use super::{BlockRef, CommitLog, Error as StoreError, LocalStore, Report, Storage, records};
+use super::local_store::{CHUNK, DROP, LocalStore, META, RECORDS, read_drop};
+use super::{BlockRef, CommitLog, Error as StoreError, Report, Storage, records};
 use crate::Error;
 use crate::query::search_index::SearchIndex;
 use crate::sync::{Limits, decode_batch};
@@ -104,6 +104,8 @@ impl LocalStore {
                 report.find(&what, REBUILD, false);
             }
         }
+        // Where a crash came while a log was being dropped, the next snapshot goes on with it.
+        named += self.dropped_batches();
         if named != places.metas.len() {
             let there = places.metas.len();
             report.find(
@@ -217,6 +219,9 @@ fn check_block(block: StoredBlock, lacks: &mut usize, places: &mut Places) -> Re
                 .map(drop)
                 .map_err(|error| format!("records in segment {segment} cannot be read: {error}"))
         }
+        DROP => read_drop(&block.body).map(drop).map_err(|error| {
+            format!("a word about a dropped log in segment {segment} cannot be read: {error}")
+        }),
         CHUNK => Err(format!("payloads in segment {segment} stand behind no batch")),
         kind => Err(format!("a block of the unknown kind {kind} stands in segment {segment}")),
     }

@@ -3,7 +3,7 @@
 use super::commit_log::{Blocks, StoredBlock};
 use super::erasure::{Erasure, Stripped};
 use super::index::{Moved, Places};
-use super::local_store::{CHUNK, LocalStore, META, RECORDS};
+use super::local_store::{CHUNK, DROP, LocalStore, META, RECORDS};
 use super::records::{self, Write};
 use super::validator::Payloads;
 use super::{Block, BlockRef, Error as StoreError, compress, level_for};
@@ -60,7 +60,12 @@ impl LocalStore {
     pub(super) fn compact_if_due(&mut self) -> Result<(), Error> {
         self.empty_records()?;
         match self.rewrite_segments(SMALL_DUE, SMALL_MIN, DOOMED_DUE, 1) {
-            Err(Error::Corrupt(_) | Error::Malformed(_) | Error::Store(StoreError::Damaged { .. })) => Ok(()),
+            // Of what was dropped nothing may be forgotten before it is off the disk.
+            Err(Error::Corrupt(_) | Error::Malformed(_) | Error::Store(StoreError::Damaged { .. }))
+                if self.dropped_batches() == 0 =>
+            {
+                Ok(())
+            }
             result => result.map(drop),
         }
     }
@@ -76,6 +81,7 @@ impl LocalStore {
         doomed: u64,
         most: usize,
     ) -> Result<(bool, u64), Error> {
+        let dropped = self.rewrite_dropped()?;
         let (small, to_erase) = (self.small_batches(), self.doomed_by_segment()?);
         let current = self.log.closed_segments() + 1;
         if small.get(&current).is_some_and(|count| *count >= due)
@@ -97,7 +103,7 @@ impl LocalStore {
             erased += self.rewrite_segment(*segment)?;
         }
         self.drop_emptied(&segments)?;
-        Ok((!segments.is_empty(), erased))
+        Ok((dropped || !segments.is_empty(), erased))
     }
 
     /// How many small batches each segment holds.
@@ -115,7 +121,7 @@ impl LocalStore {
     }
 
     /// Changes nothing unless the segment was rewritten. Gives how many contents were erased.
-    fn rewrite_segment(&mut self, segment: u32) -> Result<u64, Error> {
+    pub(super) fn rewrite_segment(&mut self, segment: u32) -> Result<u64, Error> {
         let leavings = self.leavings(segment)?;
         let mut plan = Plan {
             store: self,
@@ -211,6 +217,11 @@ impl Plan<'_> {
                 }
                 self.take_batch(block, &batch, chunks)
             }
+            DROP => {
+                // Nothing of that log is being put together across it: what stood before it is left out.
+                self.out.commits.push(vec![Body::as_it_was(DROP, block.body)]);
+                Ok(())
+            }
             _ => Err(corrupt("a block that is not a batch's")),
         }
     }
@@ -225,10 +236,11 @@ impl Plan<'_> {
             (before(&index.metas), chunk)
         });
         let (number, first_chunk) = *next;
-        *next = (number + 1, first_chunk + u32::try_from(chunks.len()).expect("few chunks"));
         if index.metas.get(number) != Some(&block.at) {
-            return Err(corrupt("a batch that is not in the index"));
+            let is_dropped = store.is_dropped(&batch.log, block.at);
+            return is_dropped.then_some(()).ok_or_else(|| corrupt("a batch that is not in the index"));
         }
+        *next = (number + 1, first_chunk + u32::try_from(chunks.len()).expect("few chunks"));
         let positions = index.positions_of(number);
         let (is_control, log) = (batch.log.channel.is_none(), batch.log);
         while let Some(other) = self.open.keys().find(|other| other.channel.is_none() != is_control).copied()
@@ -357,6 +369,10 @@ impl Plan<'_> {
             }
         }
         self.out.close_records();
+        if self.out.commits.is_empty() {
+            // All that was in it was dropped, and a segment is never without a commit.
+            self.out.commits.push(vec![Body::secret(records::encode(&[]))]);
+        }
         Ok(self.out)
     }
 }

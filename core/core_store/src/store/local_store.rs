@@ -1,3 +1,4 @@
+use super::dropped::Drops;
 use super::erasure::Stripped;
 use super::index::LogIndex;
 use super::keyring::{self, Keyring};
@@ -20,6 +21,7 @@ use terachat_vault::{Entropy, Secret, SecretBytes};
 pub(super) const META: u8 = 1;
 pub(super) const CHUNK: u8 = 2;
 pub(super) const RECORDS: u8 = 3;
+pub(super) const DROP: u8 = 4;
 
 /// How hard what was put together as it came is compressed (Zstandard).
 const MERGED_LEVEL: i32 = 1;
@@ -49,6 +51,8 @@ pub struct LocalStore {
     halted: Option<String>,
     /// Parts of the next snapshot that were made ahead.
     pub(super) prepared: BTreeMap<LogId, PreparedChannel>,
+    /// What was dropped and is not off the disk yet.
+    pub(super) drops: Drops,
 }
 
 impl LocalStore {
@@ -65,6 +69,10 @@ impl LocalStore {
         let mut store = Self::over(log, entropy);
         let covered = store.restore_snapshot()?;
         store.replay(covered)?;
+        if covered.is_none() && store.ever_dropped() {
+            // The snapshot on the disk may be from before, and hold what was dropped.
+            store.make_snapshot_due();
+        }
         store.restore_frozen()?;
         Ok(store)
     }
@@ -82,6 +90,7 @@ impl LocalStore {
             deferred: false,
             halted: None,
             prepared: BTreeMap::new(),
+            drops: Drops::default(),
         }
     }
 
@@ -592,12 +601,20 @@ impl LocalStore {
                         _ => return Err(corrupt("a batch on disk does not follow from what is before it")),
                     };
                 }
+                DROP => self.clear_log(&read_drop(&block.body)?),
                 CHUNK => return Err(corrupt("payloads without a batch")),
                 _ => return Err(corrupt("a block of unknown kind; use a newer terachat")),
             }
         }
         Ok(())
     }
+}
+
+/// Which log a DROP block is about.
+pub(super) fn read_drop(body: &[u8]) -> Result<LogId, Error> {
+    let ids = body.split_first_chunk().and_then(|(space, rest)| Some((*space, rest.try_into().ok()?)));
+    let (space, channel) = ids.ok_or_else(|| Error::Corrupt("a dropped log without a name".to_owned()))?;
+    Ok(LogId::channel(SpaceId(space), ChannelId(channel)))
 }
 
 #[cfg(test)]

@@ -93,6 +93,11 @@ impl LocalStore {
         self.snapshot().map(|()| false)
     }
 
+    /// Has the next chance for a snapshot taken, however little is behind the last one.
+    pub(super) fn make_snapshot_due(&mut self) {
+        self.tail_len = self.tail_len.max(TAIL_LEN_MAX + 1);
+    }
+
     fn prepare_channel(&mut self, log: LogId) {
         let Some(logs) = self.spaces.get_mut(&log.space) else { return };
         let devices: Vec<DeviceId> = known_devices(&logs.control).copied().collect();

@@ -86,6 +86,7 @@ impl LocalStore {
         draft: &Draft,
         writes: impl FnOnce(&[EventHash]) -> Vec<Write>,
     ) -> Result<Vec<EventRef>, Error> {
+        self.require_own_back(&draft.log, &signer.id())?;
         let known = self.index(&draft.log);
         if known.is_none() && draft.log.channel.is_some() {
             return Err(Error::Unknown("the channel"));

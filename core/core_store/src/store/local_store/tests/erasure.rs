@@ -349,6 +349,34 @@ fn a_deletion_that_comes_to_nothing_gives_the_text_back() {
     same(&[&a, &late], log);
 }
 
+/// What came back lies in a record, outside of the log that is dropped.
+#[test]
+fn content_that_came_back_goes_with_a_channel_that_is_dropped() {
+    let (mut a, mut b, mut c, log) = club();
+    let hello = a.say(log, "sesame");
+    b.pull(&mut a).unwrap();
+    c.pull(&mut a).unwrap();
+    let pins = a.pins(log.space, b.id());
+    b.post(log, &[moderated(hello)]).unwrap();
+    c.pull(&mut b).unwrap();
+    c.store.compact().unwrap();
+    a.control(log.space, vec![ControlOp::SetRank { user: b.user_id(), rank: Rank::MEMBER, pins }]).unwrap();
+    a.pull(&mut b).unwrap();
+    c.pull(&mut a).unwrap();
+    let missing = c.store.missing_bodies(&log);
+    for bundle in a.store.bundles_with(&log, &missing).unwrap() {
+        c.take(&bundle.encode()).unwrap();
+    }
+    assert!(holds(&c, "sesame"));
+    let author = c.id();
+    c.store.drop_channel(&log, &author).unwrap();
+    assert!(!holds(&c, "sesame"));
+    // Taken back, it is whole without what the record had.
+    c.pull(&mut a).unwrap();
+    same(&[&a, &c], log);
+    [&mut a, &mut c].into_iter().for_each(sound);
+}
+
 /// Each write of an erasure fails in each way, and then the power goes as well: nothing is lost but what was to go, and whoever
 /// goes on comes to an end.
 #[test]

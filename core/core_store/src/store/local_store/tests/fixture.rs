@@ -70,7 +70,7 @@ fn files(storage: &dyn Storage) -> Vec<(String, Vec<u8>)> {
 }
 
 fn kept() -> MemoryStorage {
-    kept_as("store-2-snapshot-9", write)
+    kept_as("store-3-snapshot-9", write)
 }
 
 fn kept_as(name: &str, write: fn() -> Box<dyn Storage>) -> MemoryStorage {
