@@ -109,7 +109,9 @@ fn a_replay_to_a_moment_is_what_a_replica_was_that_stopped_then() {
             let past = last.store.state_at(&Moment::Time(*until)).unwrap();
             let is_whole = past.logs().iter().all(|log| past.missing_bodies(log).is_empty());
             assert!(is_past_of(&everything(&past), texts), "seed {seed}, at {until}");
-            assert_eq!(past.space_hash(&space).unwrap() == *then, is_whole, "seed {seed}, at {until}");
+            // What is missing may be of events that do not count.
+            let is_same = past.space_hash(&space).unwrap() == *then;
+            assert!(is_same || !is_whole, "seed {seed}, at {until}");
             whole += u32::from(is_whole);
         }
         assert_eq!(last.store.state_at(&Moment::Time(u64::MAX)).unwrap().space_hash(&space).unwrap(), hash);
@@ -123,7 +125,7 @@ fn a_replay_to_a_moment_is_what_a_replica_was_that_stopped_then() {
         let (until, then, _) = &stopped[3];
         let past = again.store.state_at(&Moment::Time(*until)).unwrap();
         let is_whole = past.logs().iter().all(|log| past.missing_bodies(log).is_empty());
-        assert_eq!(past.space_hash(&space).unwrap() == *then, is_whole);
+        assert!(past.space_hash(&space).unwrap() == *then || !is_whole);
     }
 }
 
