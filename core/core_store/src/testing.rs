@@ -146,6 +146,14 @@ impl Device {
         self.store.apply_remote(&Bundle::decode(bytes, Limits::PEER)?)
     }
 
+    /// Asks for content that is missing here, as devices do once they are in sync.
+    pub(crate) fn ask_missing(&mut self, other: &mut Device, log: LogId) {
+        let missing = self.store.missing_bodies(&log);
+        for bundle in other.store.bundles_with(&log, &missing).unwrap() {
+            self.take(&bundle.encode()).unwrap();
+        }
+    }
+
     /// Pulls the control log alone.
     pub(crate) fn pull_control(&mut self, other: &mut Device, space: SpaceId) {
         for bundle in other.bundles_for(self, LogId::control(space)) {

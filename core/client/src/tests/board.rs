@@ -320,7 +320,7 @@ fn what_no_member_would_write_is_told_and_stops_nothing() {
     let whole = |bytes: &[u8]| Piece { first: true, last: true, bytes: bytes.to_vec() };
     put(&whole(&Parcel::frames(&[foreign])));
     put(&whole(&Parcel::frames(&[Frame::Bundle { more: false, bytes: b"no bundle".to_vec() }])));
-    put(&whole(&Parcel::frames(&[Frame::Hello { version: 2, nonce: [0; 16] }])));
+    put(&whole(&Parcel::frames(&[Frame::Hello { version: crate::protocol::VERSION, nonce: [0; 16] }])));
     put(&whole(&Parcel::step(b"no commit")));
     put(&whole(&[0, 0, 1, 2, 3]));
     put(&whole(&[1, 77]));

@@ -40,6 +40,7 @@ const RESTORE: &str = "check the disk, keep the folder, and restore it from a ba
                        conversation from another device";
 const REBUILD: &str = "remove the file \"snapshot\" from the folder; it is made anew from the log";
 const REINDEX: &str = "nothing: the next search makes it anew from the log";
+const MENDED: &str = "nothing: it was made anew from the other one; check the disk";
 const REPORT: &str = "keep the folder and report this; another device's copy is not affected";
 
 impl LocalStore {
@@ -59,7 +60,13 @@ impl LocalStore {
     ) -> Result<CheckReport, Error> {
         let mut report = CheckReport::default();
         let log = match CommitLog::open(storage, key, &mut *entropy) {
-            Ok((log, _)) => log,
+            Ok((log, recovered)) => {
+                if recovered.secrets_mended {
+                    let what = "one of the two files of the segments' secrets was missing or damaged";
+                    report.find(&what, MENDED, false);
+                }
+                log
+            }
             Err(
                 error @ (StoreError::WrongKey | StoreError::NewerVersion { .. } | StoreError::Storage(_)),
             ) => return Err(error.into()),

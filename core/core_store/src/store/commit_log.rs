@@ -72,6 +72,8 @@ pub struct Recovered {
     pub bytes: u64,
     /// Bytes of an unfinished commit that were cut off the end: a crash came before it was acknowledged.
     pub bytes_cut: u64,
+    /// Whether one of the two files of the segments' secrets was missing or damaged, and made anew from the other.
+    pub secrets_mended: bool,
 }
 
 /// An open log. One process at a time may have it open; whoever hands in the storage sees to that.
@@ -144,7 +146,7 @@ impl CommitLog {
             storage.replace(&file_name(1), &header.to_bytes(&keys))?;
         }
         let (header, mut keys, closed) = read_headers(&*storage, key)?;
-        let leftover = secrets::read(&*storage, &header.log_id, &mut keys, &closed)?;
+        let (leftover, secrets_mended) = secrets::read(&*storage, &header.log_id, &mut keys, &closed)?;
         let covers = covers(&*storage, key, &header, rewrites(&closed))?;
         let mut segments = Segments::new(storage, keys);
         let (end, len) = recover_end(&segments, &header, covers)?;
@@ -166,6 +168,7 @@ impl CommitLog {
             segments: header.segment,
             bytes: closed.iter().map(|closed| closed.len).sum::<u64>() + end.place.offset,
             bytes_cut: len - end.place.offset,
+            secrets_mended,
         };
         let log = Self {
             segments,

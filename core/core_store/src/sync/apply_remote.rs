@@ -55,6 +55,7 @@ impl LocalStore {
                     return Ok(Outcome::Waits(Wait::Frozen(device)));
                 }
                 staged.skeletons.extend(cited);
+                self.restore(&batch.log, std::mem::take(&mut staged.found))?;
                 let known = staged.fresh.iter().filter(|fresh| !**fresh).count();
                 let new = if known == batch.events.len() {
                     let end = self.index(&batch.log).map_or(0, |index| index.len());
@@ -62,7 +63,6 @@ impl LocalStore {
                 } else {
                     self.accept(batch, &chunks, &frames, &staged, Vec::new())?
                 };
-                self.restore(&batch.log, staged.found)?;
                 Ok(Outcome::Applied { new, known })
             }
             Ok(Staging::Waits(wait)) => Ok(Outcome::Waits(wait)),

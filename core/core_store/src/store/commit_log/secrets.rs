@@ -80,13 +80,13 @@ pub(super) fn write(
 }
 
 /// Hands the keys their secrets; gives whether the files are to be written anew: they hold some that nothing is sealed under
-/// any more, or are not both there and the same.
+/// any more, or are not both there and the same; and whether one of them is missing or damaged.
 pub(super) fn read(
     storage: &dyn Storage,
     log_id: &Id,
     keys: &mut LogKeys,
     closed: &[Closed],
-) -> Result<bool, Error> {
+) -> Result<(bool, bool), Error> {
     let mut files = Vec::new();
     for name in FILES {
         files.push(match storage.size(name)? {
@@ -96,13 +96,14 @@ pub(super) fn read(
     }
     if files.iter().all(Vec::is_empty) {
         // A log of before there were secrets.
-        return Ok(false);
+        return Ok((false, false));
     }
     let times = times(closed);
     let last = u32::try_from(closed.len() + 1).expect("segments are counted in 32 bits");
-    let mut count = 0;
+    let (mut count, mut whole) = (0, 0);
     for (file, bytes) in FILES.iter().zip(&files) {
         let Ok(entries) = decode(bytes, file, log_id, keys) else { continue };
+        whole += 1;
         let of_all = entries.len();
         let used =
             entries.into_iter().filter(|((segment, of), _)| *segment <= last && times(*segment) == *of);
@@ -113,9 +114,9 @@ pub(super) fn read(
         }
     }
     if count == 0 {
-        return decode(&files[0], FILES[0], log_id, keys).map(|_| false);
+        return decode(&files[0], FILES[0], log_id, keys).map(|_| (false, false));
     }
-    Ok(keys.own.len() < count || files[0] != files[1])
+    Ok((keys.own.len() < count || files[0] != files[1], whole < FILES.len()))
 }
 
 /// How often a segment was rewritten; for the snapshot, how often all were.

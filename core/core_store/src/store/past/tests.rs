@@ -76,6 +76,16 @@ fn play(seed: u64) -> (SpaceId, Vec<Device>, Vec<Stopped>) {
     (space, devices, stopped)
 }
 
+/// Whether both are the same, but for texts that are not in the first one, since they were deleted later.
+fn is_past_of(past: &[Vec<String>], then: &[Vec<String>]) -> bool {
+    let pairs = past.iter().zip(then);
+    past.len() == then.len()
+        && pairs.into_iter().all(|(past, then)| {
+            past.len() == then.len()
+                && past.iter().zip(then).all(|(past, then)| past.is_empty() || past == then)
+        })
+}
+
 /// The texts of all channels.
 fn everything(store: &LocalStore) -> Vec<Vec<String>> {
     let channels = store.logs().into_iter().filter(|log| log.channel.is_some());
@@ -85,6 +95,7 @@ fn everything(store: &LocalStore) -> Vec<Vec<String>> {
 
 #[test]
 fn a_replay_to_a_moment_is_what_a_replica_was_that_stopped_then() {
+    let mut whole = 0;
     for seed in 0..12 {
         let (space, mut devices, stopped) = play(seed);
         let mut last = Device::new(77);
@@ -96,8 +107,12 @@ fn a_replay_to_a_moment_is_what_a_replica_was_that_stopped_then() {
         let disk_len = last.store.disk_len();
         for (until, then, texts) in &stopped {
             let past = last.store.state_at(&Moment::Time(*until)).unwrap();
-            assert_eq!(everything(&past), *texts, "seed {seed}, at {until}");
-            assert_eq!(past.space_hash(&space).unwrap(), *then, "seed {seed}, at {until}");
+            let is_whole = past.logs().iter().all(|log| past.missing_bodies(log).is_empty());
+            assert!(is_past_of(&everything(&past), texts), "seed {seed}, at {until}");
+            // What is missing may be of events that do not count.
+            let is_same = past.space_hash(&space).unwrap() == *then;
+            assert!(is_same || !is_whole, "seed {seed}, at {until}");
+            whole += u32::from(is_whole);
         }
         assert_eq!(last.store.state_at(&Moment::Time(u64::MAX)).unwrap().space_hash(&space).unwrap(), hash);
         assert!(last.store.state_at(&Moment::Time(0)).unwrap().is_empty());
@@ -106,9 +121,12 @@ fn a_replay_to_a_moment_is_what_a_replica_was_that_stopped_then() {
         assert_eq!(last.store.space_hash(&space).unwrap(), hash, "and it is as it was");
         assert!(last.store.disk_len() <= disk_len);
         let mut again = Device::over(77, last.store.into_storage()).unwrap();
-        let (until, then, _) = stopped[3];
-        assert_eq!(again.store.state_at(&Moment::Time(until)).unwrap().space_hash(&space).unwrap(), then);
+        let (until, then, _) = &stopped[3];
+        let past = again.store.state_at(&Moment::Time(*until)).unwrap();
+        let is_whole = past.logs().iter().all(|log| past.missing_bodies(log).is_empty());
+        assert!(past.space_hash(&space).unwrap() == *then || !is_whole);
     }
+    assert!(whole > 12, "or this compares little: {whole}");
 }
 
 #[test]

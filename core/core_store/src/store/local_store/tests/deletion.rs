@@ -100,6 +100,8 @@ fn a_demotion_takes_back_what_was_deleted_beyond_its_pin() {
         c.pull(&mut b).unwrap();
         c.pull(&mut a).unwrap();
         a.pull(&mut b).unwrap();
+        // B did not hand on what it had deleted.
+        c.ask_missing(&mut a, log);
         same(&[&a, &c], log);
         let deleted: Vec<bool> = page(&a, log).iter().map(|view| view.deleted).collect();
         assert_eq!(deleted, [true, false, false, true], "one's own stays one's own to delete");

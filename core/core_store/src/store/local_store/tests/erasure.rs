@@ -464,10 +464,7 @@ fn settle(devices: &mut [Device], log: LogId) {
                 }
                 let [to, from] = devices.get_disjoint_mut([to, from]).unwrap();
                 to.pull(from).unwrap();
-                let missing = to.store.missing_bodies(&log);
-                for bundle in from.store.bundles_with(&log, &missing).unwrap() {
-                    to.take(&bundle.encode()).unwrap();
-                }
+                to.ask_missing(from, log);
             }
         }
     }
