@@ -34,7 +34,7 @@ impl Leaving<'_> {
 
 impl Client {
     /// Leaves on a board what is not known to stand there, of every space that this device is a member of: the control log and
-    /// every channel. Bounded; while the answer says that there is more, call again. What it left is durable there, and
+    /// every channel that is kept. Bounded; while the answer says that there is more, call again. What it left is durable there, and
     /// noted here, when this returns.
     ///
     /// It does not look at what others left: [`Client::board_fetch`] first spares publishing that again, and lets no member

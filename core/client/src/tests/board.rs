@@ -554,3 +554,37 @@ fn who_stands_in_the_way_is_passed() {
     assert_eq!((told.added, told.left), (1, 9), "{told:?}");
     assert_eq!(world.bodies("bob"), ["first"]);
 }
+
+/// Of channels that a device does not keep it neither reads nor leaves anything; a channel that it dropped it reads again from
+/// the beginning, its own words too.
+#[test]
+fn only_channels_that_are_kept_are_fetched() {
+    use crate::api::Selection;
+    let mut board = MemoryBoard::new();
+    let mut world = apart(&["ada", "bob"], &mut board);
+    let send = |body: &str| Request::Send { place: place(), body: body.into(), reply_to: None };
+    let channels = || vec!["general".to_owned()];
+    let keep = |change| Request::ChannelsKeep { space: None, change };
+    world.say("ada", "before");
+    world.publish("ada", &mut board);
+    world.fetch("bob", &board);
+    world.say("bob", "own");
+    world.publish("bob", &mut board);
+    world.ask("bob", keep(Selection::LeaveOut { channels: channels() }));
+    world.say("ada", "behind");
+    world.publish("ada", &mut board);
+    assert_eq!(world.fetch("bob", &board).added, 0);
+    assert_eq!(world.bodies("bob"), ["before", "own"]);
+    assert_eq!(world.publish("bob", &mut board).events, 0);
+    world.ask("bob", Request::ChannelDrop { space: None, channel: "general".into(), last_copy: true });
+    assert_eq!(world.fetch("bob", &board).added, 0);
+    world.ask("bob", keep(Selection::Also { channels: channels() }));
+    assert!(world.try_ask("bob", send("a number used twice")).is_err());
+    assert_eq!(world.fetch("bob", &board).added, 3);
+    world.say("bob", "and on");
+    world.publish("bob", &mut board);
+    world.fetch("ada", &board);
+    assert_eq!(world.bodies("ada").last().map(String::as_str), Some("and on"));
+    world.same(&["ada", "bob"]);
+    world.sound("bob");
+}

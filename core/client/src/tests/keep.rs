@@ -156,7 +156,6 @@ fn both_leave_a_channel_out_and_both_take_it_back() {
         world.connect("ada", "bob");
         let second = if first == "ada" { "bob" } else { "ada" };
         world.ask(first, also("side"));
-        world.meet_in_sync("ada", "bob");
         world.ask(second, also("side"));
         assert_eq!(world.has("ada", "side"), set(&["one", "two"]));
         world.same(&["ada", "bob"]);
