@@ -4,8 +4,8 @@ use anyhow::{Result, bail};
 use ed25519_zebra::{SigningKey, VerificationKeyBytes};
 use openmls::prelude::{
     BasicCredential, Ciphersuite, CredentialWithKey, KeyPackage, LeafNodeParameters, MlsGroup,
-    MlsGroupJoinConfig, MlsMessageBodyIn, MlsMessageIn, MlsMessageOut,
-    PURE_PLAINTEXT_WIRE_FORMAT_POLICY, ProcessedMessageContent, RatchetTreeIn, StagedWelcome,
+    MlsGroupJoinConfig, MlsMessageBodyIn, MlsMessageIn, MlsMessageOut, PURE_PLAINTEXT_WIRE_FORMAT_POLICY,
+    ProcessedMessageContent, RatchetTreeIn, StagedWelcome,
     tls_codec::{Deserialize as _, Serialize as _},
 };
 use openmls_rust_crypto::OpenMlsRustCrypto;

@@ -21,15 +21,20 @@ pub(crate) trait Store: Sync {
     fn get(&self, id: u64) -> Result<usize>;
 }
 
-/// The stores by name, each made in a folder of its own. The first is ours, the second what it stands on.
-pub(crate) fn all(folder: &Path) -> Result<Vec<(&'static str, Box<dyn Store>)>> {
-    let place = |name: &str| folder.join(name);
-    Ok(vec![
-        ("vault", Box::new(Sealed::create(&place("vault"))?)),
-        ("bare fjall", Box::new(Bare::create(&place("fjall"))?)),
-        ("sled", Box::new(Sled::create(&place("sled"))?)),
-        ("SQLCipher", Box::new(SqlCipher::create(&place("sqlcipher"))?)),
-    ])
+/// The stores by name, each made in a folder of its own: all of them, or those whose names begin with one of `only`. The first is
+/// ours, the second what it stands on.
+pub(crate) fn all(folder: &Path, only: &[String]) -> Result<Vec<(&'static str, Box<dyn Store>)>> {
+    type Make = fn(&Path) -> Result<Box<dyn Store>>;
+    let kinds: [(&str, Make); 5] = [
+        ("vault", |place| Ok(Box::new(Sealed::create(place)?))),
+        ("bare fjall", |place| Ok(Box::new(Bare::create(place)?))),
+        ("sled, synced", |place| Ok(Box::new(Sled::create_synced(place)?))),
+        ("sled as it is", |place| Ok(Box::new(Sled::create(place)?))),
+        ("SQLCipher", |place| Ok(Box::new(SqlCipher::create(place)?))),
+    ];
+    let asked = |name: &str| only.is_empty() || only.iter().any(|only| name.starts_with(only.as_str()));
+    let asked = kinds.into_iter().filter(|(name, _)| asked(name));
+    asked.map(|(name, make)| Ok((name, make(&folder.join(name))?))).collect()
 }
 
 /// Bytes of cache for each of them.

@@ -97,10 +97,9 @@ impl Store {
     pub(crate) fn compact(&self) -> Result<(u64, u64), Error> {
         let failed = Error::storage("compact the database");
         let before = self.engine.db.disk_space().map_err(&failed)?;
+        self.engine.write_out()?;
         for space in Space::ALL {
-            let space = self.engine.space(space);
-            space.rotate_memtable_and_wait().map_err(&failed)?;
-            space.major_compact().map_err(&failed)?;
+            self.engine.space(space).major_compact().map_err(&failed)?;
         }
         let after = self.engine.db.disk_space().map_err(&failed)?;
         Ok((before, after))

@@ -5,6 +5,7 @@ use fjall::{
     Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable, Slice, Snapshot,
 };
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// The keyspaces. Few of them: each keeps journals alive until it is flushed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,6 +56,16 @@ pub(crate) type Row = (Space, Slice, Option<Slice>);
 /// Of the cache's bytes, those for rows of newest versions; the rest is for blocks, of which those of key pages are hot.
 const NEWEST_OF_EIGHT: u64 = 7;
 
+/// Bytes of a table in memory before it is written out. Of 32 MiB, tables were written and merged so often that puts in groups had 0.63
+/// to 0.76 of the bare engine's rate, and have 0.95 with these (ADR 0013).
+const TABLE_SIZE: u64 = 64 << 20;
+
+/// Bytes in such tables from which on closing writes them out: so many are read back from the journal in some 20 ms.
+const SETTLE_FROM: u64 = 4 << 20;
+
+/// How long that may take before it is given up; everything is in the journal all the same.
+const WRITE_OUT_TIME: Duration = Duration::from_secs(30);
+
 /// Bytes of one batch while the rows of format 1 are brought into order.
 const REORDER_BYTES: usize = 4 << 20;
 
@@ -93,7 +104,7 @@ impl Engine {
                 // Blinded keys have no order, so every look-up asks every level: their filters, 10 bits a record, stay in
                 // memory. (Of the levels from the third on, where filters are cut up, only the tables of contents do.)
                 .filter_block_pinning_policy(fjall::config::PinningPolicy::all(true))
-                .max_memtable_size(32 << 20)
+                .max_memtable_size(TABLE_SIZE)
         };
         let space = |space: Space| db.keyspace(space.name(), options).map_err(&failed);
         let spaces =
@@ -155,6 +166,33 @@ impl Engine {
     pub(crate) fn newest_to_change(&self, collection: &Id, record: &Id) -> Result<Option<Slice>, Error> {
         let key = stored_record(collection, record);
         self.newest.peek(&key).map_or_else(|| self.get_stored(Space::Records, &key), |row| Ok(Some(row)))
+    }
+
+    /// Before closing: writes out what the tables in memory have, if that is much, for whoever opens the vault next would read it
+    /// from the journal. Nothing depends on it.
+    pub(crate) fn settle(&self) {
+        if self.db.write_buffer_size() >= SETTLE_FROM
+            && let Err(error) = self.write_out()
+        {
+            tracing::warn!(%error, "the next opening reads the journal");
+        }
+    }
+
+    /// Writes out what the tables in memory have.
+    pub(crate) fn write_out(&self) -> Result<(), Error> {
+        let failed = Error::storage("write out the tables in memory");
+        for space in &self.spaces {
+            space.rotate_memtable().map_err(&failed)?;
+        }
+        // The engine's own way to wait has no end where the disk is full.
+        let over = Instant::now() + WRITE_OUT_TIME;
+        while self.spaces.iter().any(|space| space.sealed_memtable_count() > 0) {
+            if Instant::now() > over {
+                return Err(failed(fjall::Error::Io(std::io::ErrorKind::TimedOut.into())));
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        Ok(())
     }
 
     /// An empty batch with room for so many rows.

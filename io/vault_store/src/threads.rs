@@ -49,6 +49,9 @@ impl Threads {
             .record(&"vault".into(), crate::Action::Close, 0)
             .and_then(|()| self.store.checkpoint())
             .and_then(|()| self.store.flush());
+        if flushed.is_ok() {
+            self.store.engine.settle();
+        }
         self.store.closed.store(true, Ordering::Release);
         flushed
     }

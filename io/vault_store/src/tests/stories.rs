@@ -472,6 +472,24 @@ fn compaction_changes_nothing_but_the_space() {
     whole(&vault);
 }
 
+/// What is not written out by then, whoever opens the vault next reads from the journal.
+#[test]
+fn closing_leaves_the_journal_nothing_to_tell() {
+    let world = World::new();
+    let vault = world.create();
+    let session_before = session(&vault);
+    (0..6).for_each(|n| {
+        put(&session_before, &format!("{n}"), &vec![n; 1 << 20]);
+    });
+    let in_journal = |vault: &TemplateVault| vault.store.engine.db.write_buffer_size();
+    assert!(in_journal(&vault) > 6 << 20);
+    drop(session_before);
+    vault.close().unwrap();
+    let vault = world.open();
+    assert!(in_journal(&vault) < 1 << 16, "{} bytes were read back", in_journal(&vault));
+    (0..6).for_each(|n| assert_eq!(get(&session(&vault), &format!("{n}")), Some(vec![n; 1 << 20])));
+}
+
 #[test]
 fn many_callers_share_commits() {
     let mut world = World::new();
