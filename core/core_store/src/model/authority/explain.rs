@@ -139,7 +139,7 @@ impl<'a> Explainer<'a> {
     fn view(&self, heads: &[EventHash]) -> View<'a> {
         let mut cut_by = BTreeMap::new();
         let resolved = self.log.resolve_noting(heads, |cut| {
-            let held_by = cut.contest.map(|[held, other]| deciding_part(held, other));
+            let held_by = cut.contest.map(|[held, other]| differing(held, other));
             cut_by.insert(cut.node.event.hash, (cut.by.event.hash, held_by));
         });
         View { inside: self.log.inside(heads), resolved, cut_by }
@@ -385,7 +385,7 @@ fn taken<'v>(
 }
 
 /// In what the precedence of an event that holds differs from that of one that gives way.
-fn deciding_part(a: revocation::Precedence, b: revocation::Precedence) -> Precedence {
+fn differing(a: revocation::Precedence, b: revocation::Precedence) -> Precedence {
     if a.0 != b.0 {
         Precedence::UsersWord
     } else if a.1 != b.1 {

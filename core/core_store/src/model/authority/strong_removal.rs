@@ -30,7 +30,8 @@ pub(super) struct Cut<'a> {
 /// looked at anew without it.
 ///
 /// What a removal may cut off is a run of each of its target's chains, so nothing is compared pair by pair: `r` of them among
-/// `n` events cost some `n + r (log n + r / 64)` steps, and a search through the threats `r² / 64` for each ring that is opened.
+/// `n` events cost some `n + r (log n + r / 64)` steps, again each time that admissions fall, and a search through the threats
+/// `r² / 64` for each ring that is opened.
 pub(super) fn strong_removal(
     inside: &[&Node],
     grounds: &Grounds<'_>,
