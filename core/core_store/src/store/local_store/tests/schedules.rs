@@ -110,7 +110,7 @@ impl Story {
     fn clone_somebody(&mut self) {
         let whom = self.anybody();
         let mut twin = Device::new(whom as u8 + 1);
-        twin.user = DeviceKey::from_seed(&Secret::take(&mut [whom as u8 + 1 ^ 0x80; 32]));
+        twin.user = DeviceKey::from_seed(&Secret::take(&mut [(whom as u8 + 1) ^ 0x80; 32]));
         twin.learn_epoch(self.space);
         twin.pull(&mut self.devices[whom]).unwrap();
         self.devices.push(twin);
