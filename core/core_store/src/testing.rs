@@ -121,10 +121,10 @@ impl Device {
     }
 
     /// Posts what an honest device would refuse to: operations on events that are not here.
-    pub(crate) fn post_blindly(&mut self, log: LogId, ops: &[ChannelOp<'_>]) -> Vec<EventRef> {
+    pub(crate) fn post_blindly(&mut self, log: LogId, ops: &[ChannelOp<'_>]) -> Result<Vec<EventRef>, Error> {
         let payloads = ops.iter().map(ChannelOp::encode).collect();
         let draft = Draft { log, payloads, key: Some(key_of(log.space)), wall_ms: self.now() };
-        self.store.apply_unchecked(&self.key, &draft, |_| Vec::new()).unwrap()
+        self.store.apply_unchecked(&self.key, &draft, |_| Vec::new())
     }
 
     pub(crate) fn say(&mut self, log: LogId, body: &str) -> EventRef {

@@ -208,7 +208,7 @@ impl SearchIndex {
         })
     }
 
-    /// Segments that are worth merging now, so that there are never many more than a dozen, and each posting is
+    /// Segments that are worth merging now, so that there are one or two of each size, and each posting is
     /// rewritten about as often as the logarithm of their number.
     #[must_use]
     pub fn merge_due(&self) -> Option<Range<usize>> {

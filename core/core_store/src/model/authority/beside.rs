@@ -10,7 +10,6 @@ use super::resolved::Resolved;
 use super::revocation::Revocation;
 use super::{CUT_OFF, ControlLog, ORPHANED};
 use crate::crdt::VectorClock;
-use crate::model::Card;
 use std::sync::Arc;
 use terachat_event::{DeviceId, UserId};
 
@@ -63,23 +62,12 @@ impl ControlLog {
     fn fate(&self, resolved: &Resolved, within: Within<'_>, at: usize) -> Option<Fate> {
         let node = &self.nodes[at];
         let event = &node.event;
-        // By whom it admits, more may be cut off, come before others, or be let in again.
-        let is_known = |card: &Card| {
-            let all = self.links.admissions(&card.device).iter().filter(|other| **other != at);
-            let others = all.map(|at| &self.nodes[*at]).filter(|other| self.holds(within, other));
-            let mut cards = others.flat_map(|other| other.event.cards());
-            cards.any(|other| (other.user, other.device) == (card.user, card.device))
-        };
-        let revokes = |device: &DeviceId| {
-            let chain = self.links.chain(device, 0, u64::MAX);
-            chain.iter().any(|at| self.nodes[*at].event.revokes())
-        };
-        let decides = |card: &Card| node.authority.is_ok() || !is_known(card) || revokes(&card.device);
-        if event.cards().any(|card| self.has_acted(within, at, &card.device) && decides(card)) {
-            return None;
-        }
         if let Err(why) = node.authority {
             return Some(Fate::Void(why));
+        }
+        // By whom it admits, more may be cut off, come before others, or be let in again.
+        if event.cards().any(|card| self.has_acted(within, at, &card.device)) {
+            return None;
         }
         if event.revokes() && self.hits_somebody(within, at) {
             return None;
@@ -93,9 +81,16 @@ impl ControlLog {
         let admitted = |other: &Node| other.event.stamp < event.stamp;
         let is_orphan = !event.founds() && !admissions().filter(is_left).any(admitted);
         // A removal that strong removal left held, and cuts off what did not hold before; this holds nobody up.
-        let users = admissions().flat_map(|other| other.event.cards());
-        let mut users = users.filter(|card| card.device == author).map(|card| card.user);
-        let is_cut = users.any(|user| self.is_cut(resolved, within, node, user));
+        let is_cut_by_word_of = |other: &Node| {
+            let mut users = other.event.cards().filter(|card| card.device == author).map(|card| card.user);
+            users.any(|user| self.is_cut(resolved, within, node, user))
+        };
+        // What an admission said that fell later depends on which was decided first.
+        let fell = |other: &&Node| other.authority.is_ok() && !is_left(other);
+        if admissions().filter(fell).any(is_cut_by_word_of) {
+            return None;
+        }
+        let is_cut = admissions().filter(is_left).any(is_cut_by_word_of);
         match (is_cut, is_orphan) {
             (true, true) => None,
             (true, false) => Some(Fate::Void(CUT_OFF)),

@@ -1,8 +1,9 @@
 //! Explanations on demand: the causal past is replayed and watched. Nothing here is on the way of an event that comes in.
 use super::explanation::{Deciding, Explanation, Precedence, Reason, Role};
 use super::resolved::act;
-use super::revocation::{cuts_off, founded, precedence, revocations};
-use super::{CUT_OFF, ControlEvent, ControlLog, EQUIVOCATED, Node, ORPHANED, Resolved, UNREADABLE, Verdict};
+use super::{
+    CUT_OFF, ControlEvent, ControlLog, EQUIVOCATED, Node, ORPHANED, Resolved, UNREADABLE, Verdict, revocation,
+};
 use crate::model::space::channel_id;
 use crate::model::{ControlOp, Pin, Right, SpaceState};
 use std::collections::BTreeMap;
@@ -47,8 +48,8 @@ struct View<'a> {
     /// In total order.
     inside: Vec<&'a Node>,
     resolved: Resolved,
-    /// Which removal or demotion cut an event off.
-    cut_by: BTreeMap<EventHash, EventHash>,
+    /// Which removal or demotion cut an event off, and why it held where the event would have cut it off in turn.
+    cut_by: BTreeMap<EventHash, (EventHash, Option<Precedence>)>,
 }
 
 impl View<'_> {
@@ -137,8 +138,9 @@ struct Explainer<'a> {
 impl<'a> Explainer<'a> {
     fn view(&self, heads: &[EventHash]) -> View<'a> {
         let mut cut_by = BTreeMap::new();
-        let resolved = self.log.resolve_noting(heads, |cut, by| {
-            cut_by.insert(cut.event.hash, by.event.hash);
+        let resolved = self.log.resolve_noting(heads, |cut| {
+            let held_by = cut.contest.map(|[held, other]| differing(held, other));
+            cut_by.insert(cut.node.event.hash, (cut.by.event.hash, held_by));
         });
         View { inside: self.log.inside(heads), resolved, cut_by }
     }
@@ -168,12 +170,10 @@ impl<'a> Explainer<'a> {
             let (reason, deciding) = self.counts(node, view);
             return (Verdict::Counts, reason, deciding);
         };
-        let by = view.cut_by.get(&node.event.hash).and_then(|hash| self.log.by_hash.get(hash));
-        let (reason, deciding) = match by.map(|at| &self.log.nodes[*at]) {
-            Some(by) => {
-                let held_by = contest(by, node, &view.inside);
-                (Reason::CutOff { held_by }, vec![deciding(Role::CutsOff, &by.event)])
-            }
+        let by = view.cut_by.get(&node.event.hash);
+        let by = by.and_then(|(hash, held_by)| Some((self.log.event(hash)?, *held_by)));
+        let (reason, deciding) = match by {
+            Some((by, held_by)) => (Reason::CutOff { held_by }, vec![deciding(Role::CutsOff, by)]),
             None => (Reason::AdmissionVoid, self.admissions(&node.event.stamp.author, view)),
         };
         debug_assert_eq!(why, if by.is_some() { CUT_OFF } else { ORPHANED });
@@ -194,10 +194,10 @@ impl<'a> Explainer<'a> {
         }
         let mut deciders = career.deciding(AUTHOR);
         for rival in &view.inside {
-            if view.cut_by.get(&rival.event.hash) == Some(&node.event.hash)
-                && let Some(precedence) = contest(node, rival, &view.inside)
+            if let Some((by, Some(precedence))) = view.cut_by.get(&rival.event.hash)
+                && *by == node.event.hash
             {
-                deciders.push(deciding(Role::GivesWay(precedence), &rival.event));
+                deciders.push(deciding(Role::GivesWay(*precedence), &rival.event));
             }
         }
         (Reason::Counts { rank: before.state().rank_of(author) }, deciders)
@@ -384,16 +384,9 @@ fn taken<'v>(
     taken
 }
 
-/// Why `held` holds against `other`, if each of the two cuts the other off.
-fn contest(held: &Node, other: &Node, inside: &[&Node]) -> Option<Precedence> {
-    let cut = |by: &Node, node: &Node| cuts_off(by, &revocations(&by.event, inside), node);
-    if !cut(held, other) || !cut(other, held) {
-        return None;
-    }
-    let since = founded(inside);
-    let of = |node: &Node| precedence(node, since.get(&node.event.stamp.author).copied());
-    let (a, b) = (of(held), of(other));
-    Some(if a.0 != b.0 {
+/// In what the precedence of an event that holds differs from that of one that gives way.
+fn differing(a: revocation::Precedence, b: revocation::Precedence) -> Precedence {
+    if a.0 != b.0 {
         Precedence::UsersWord
     } else if a.1 != b.1 {
         Precedence::Rank { held: a.1.0, gave_way: b.1.0 }
@@ -401,7 +394,7 @@ fn contest(held: &Node, other: &Node, inside: &[&Node]) -> Option<Precedence> {
         Precedence::Seniority { held: a.2, gave_way: b.2 }
     } else {
         Precedence::Hash
-    })
+    }
 }
 
 fn deciding(role: Role, event: &ControlEvent) -> Deciding {

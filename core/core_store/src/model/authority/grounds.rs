@@ -11,22 +11,24 @@ pub(super) struct Grounds<'a> {
     pub(super) within: Within<'a>,
     /// The first that is looked at.
     pub(super) before: Stamp,
+    /// Which of those before it are void.
+    pub(super) void: OrdMap<EventHash, &'static str>,
 }
 
 impl<'a> Grounds<'a> {
-    /// The events that admit a device.
+    /// The events that admit a device and are not void.
     fn admissions(&self, device: &DeviceId) -> impl Iterator<Item = &'a Node> {
-        let (log, within, before) = (self.log, self.within, self.before);
-        let all = log.links.admissions(device).iter().map(|at| &log.nodes[*at]);
-        all.filter(move |node| node.event.stamp < before && log.holds(within, node))
+        let all = self.log.links.admissions(device).iter().map(|at| &self.log.nodes[*at]);
+        let before = all.filter(|node| node.event.stamp < self.before && self.log.holds(self.within, node));
+        before.filter(|node| !self.void.contains_key(&node.event.hash))
     }
 
-    /// Whether one admits this device that strong removal left.
-    pub(super) fn admit(&self, device: &DeviceId, void: &OrdMap<EventHash, &'static str>) -> bool {
-        self.admissions(device).any(|node| !void.contains_key(&node.event.hash))
+    /// Whether one admits this device.
+    pub(super) fn admit(&self, device: &DeviceId) -> bool {
+        self.admissions(device).next().is_some()
     }
 
-    /// The devices that some card names as a user's, of void events too.
+    /// The devices that cards in them name as a user's.
     pub(super) fn devices(&self, user: UserId) -> impl Iterator<Item = DeviceId> {
         let all = self.log.links.devices(&user).iter().copied();
         all.filter(move |device| {
@@ -35,8 +37,8 @@ impl<'a> Grounds<'a> {
         })
     }
 
-    /// Since when a device is a member, as far as events say.
+    /// Since when a device is a member: the first of its admissions.
     pub(super) fn since(&self, device: &DeviceId) -> Option<Stamp> {
-        self.admissions(device).map(|node| node.event.stamp).max()
+        self.admissions(device).map(|node| node.event.stamp).min()
     }
 }

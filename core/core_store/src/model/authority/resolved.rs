@@ -2,7 +2,7 @@
 use super::event::{ControlEvent, Node};
 use super::grounds::Grounds;
 use super::links::apply;
-use super::strong_removal::strong_removal;
+use super::strong_removal::{Cut, strong_removal};
 use super::{FORGED, ORPHANED, UNREADABLE};
 use crate::model::SpaceState;
 use imbl::{OrdMap, OrdSet};
@@ -39,11 +39,11 @@ impl Resolved {
 
     /// Goes on with events in total order that all build on everything so far, which is `grounds`; `cut` is told of every
     /// event that strong removal cuts off, and by which.
-    pub(super) fn take(&mut self, segment: &[&Node], grounds: &Grounds<'_>, cut: impl FnMut(&Node, &Node)) {
+    pub(super) fn take(&mut self, segment: &[&Node], grounds: &Grounds<'_>, cut: impl FnMut(Cut<'_>)) {
         let forbidden =
             segment.iter().filter_map(|node| node.authority.err().map(|why| (node.event.hash, why)));
         let mut void: BTreeMap<EventHash, &'static str> = forbidden.collect();
-        strong_removal(segment, grounds, &self.void, &mut void, cut);
+        strong_removal(segment, grounds, &mut void, cut);
         self.void.extend(void);
         self.carry_out(segment);
     }

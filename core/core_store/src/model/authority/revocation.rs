@@ -2,14 +2,8 @@
 use super::event::{ControlEvent, Node};
 use crate::crdt::Stamp;
 use crate::model::{ControlOp, Named, Rank};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use terachat_event::{DeviceId, EventHash, UserId};
-
-/// Since when each device is a member, as far as these events say, which are a whole past.
-pub(super) fn founded(inside: &[&Node]) -> BTreeMap<DeviceId, Stamp> {
-    let admissions = inside.iter().flat_map(|node| node.event.cards().map(|card| (card, node.event.stamp)));
-    admissions.map(|(card, stamp)| (card.device, stamp)).collect()
-}
 
 /// Which of two removals or demotions that cut each other off holds: the lower one. First what does nothing but take devices back
 /// by their users' word, whoever carries it: a device that was taken from its user does not outrank that (ADR 0019). Then by
@@ -20,13 +14,6 @@ pub(super) type Precedence = (bool, std::cmp::Reverse<Rank>, Option<Stamp>, Even
 pub(super) fn precedence(node: &Node, since: Option<Stamp>) -> Precedence {
     let rank = node.authority.unwrap_or(Rank::GUEST);
     (!node.event.only_revokes_devices(), std::cmp::Reverse(rank), since, node.event.hash)
-}
-
-/// Whether the removals and demotions of `revoking` cut `node` off: it is by one of those whom they concern, takes what they
-/// took, and neither knew of the other.
-pub(super) fn cuts_off(revoking: &Node, list: &[Revocation], node: &Node) -> bool {
-    let other = node.event.hash != revoking.event.hash;
-    other && revoking.is_beside(node) && list.iter().any(|revocation| revocation.hits(&node.event))
 }
 
 /// A removal or demotion: the devices it concerns and the rank they are left with (`None`: none at all).
@@ -63,10 +50,6 @@ impl Revocation {
             .collect()
     }
 
-    pub(super) fn hits(&self, event: &ControlEvent) -> bool {
-        self.devices.contains(&event.stamp.author) && self.takes(event)
-    }
-
     /// Whether it takes what the event takes, whoever that is by.
     pub(super) fn takes(&self, event: &ControlEvent) -> bool {
         self.left.is_none_or(|rank| event.transaction.0.iter().any(|op| self.required(op) > rank))
@@ -97,12 +80,4 @@ fn required(op: &ControlOp) -> Rank {
         | ControlOp::SetTopic { .. }
         | ControlOp::Place { .. } => Rank::MODERATOR,
     }
-}
-
-/// The removals and demotions of an event, with the devices that these events name, which are a whole past.
-pub(super) fn revocations(event: &ControlEvent, inside: &[&Node]) -> Vec<Revocation> {
-    Revocation::all(event, |user| {
-        let cards = inside.iter().flat_map(|node| node.event.cards());
-        cards.filter(|card| card.user == user).map(|card| card.device).collect::<Vec<_>>()
-    })
 }

@@ -6,6 +6,7 @@ use super::event::Node;
 use super::grounds::Grounds;
 use super::resolved::Resolved;
 use super::segments::segments;
+use super::strong_removal::Cut;
 use super::views::View;
 use crate::crdt::{Crdt, VectorClock};
 use terachat_event::EventHash;
@@ -66,12 +67,12 @@ impl ControlLog {
     pub(super) fn settle(&self, within: Within<'_>) -> Resolved {
         let known = self.checkpoint(within);
         let (from, start) = known.map_or_else(Default::default, |known| (known.len, known.resolved.clone()));
-        self.resolve_from(start, &self.behind(from, within), within, |_, _| {})
+        self.resolve_from(start, &self.behind(from, within), within, |_| {})
     }
 
     /// The state of the causal past of `heads`, from the beginning; `cut` is told of every event that strong removal cuts off,
     /// and by which.
-    pub(super) fn resolve_noting(&self, heads: &[EventHash], cut: impl FnMut(&Node, &Node)) -> Resolved {
+    pub(super) fn resolve_noting(&self, heads: &[EventHash], cut: impl FnMut(Cut<'_>)) -> Resolved {
         let past = self.past_of(heads);
         let within = Within::Past(&past);
         self.resolve_from(Resolved::default(), &self.behind(0, within), within, cut)
@@ -82,11 +83,12 @@ impl ControlLog {
         mut resolved: Resolved,
         behind: &[&Node],
         within: Within<'_>,
-        mut cut: impl FnMut(&Node, &Node),
+        mut cut: impl FnMut(Cut<'_>),
     ) -> Resolved {
         let mut take = |segment: &[&Node]| {
             let Some(first) = segment.first() else { return };
-            let grounds = Grounds { log: self, within, before: first.event.stamp };
+            let void = resolved.void.clone();
+            let grounds = Grounds { log: self, within, before: first.event.stamp, void };
             resolved.take(segment, &grounds, &mut cut);
         };
         if self.frozen.is_empty() {

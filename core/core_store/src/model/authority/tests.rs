@@ -237,15 +237,15 @@ proptest! {
             prop_assert_eq!(log.epochs(&BTreeSet::new()), expected.epochs(&BTreeSet::new()));
             for checkpoint in log.checkpoints.iter() {
                 let tip = log.nodes.iter().find(|node| node.event.stamp.event() == checkpoint.tip).unwrap();
-                let anew = log.resolve_noting(&[tip.event.hash], |_, _| {});
+                let anew = log.resolve_noting(&[tip.event.hash], |_| {});
                 same(&checkpoint.resolved, &anew);
                 prop_assert_eq!(checkpoint.len, log.inside(&[tip.event.hash]).len());
             }
             // What checkpoints and views led to is what all events lead to from the beginning.
             for heads in log.nodes.iter().map(|node| vec![node.event.hash]).chain([log.heads()]).collect::<Vec<_>>() {
-                same(&log.view_at(&heads).resolved, &log.resolve_noting(&heads, |_, _| {}));
+                same(&log.view_at(&heads).resolved, &log.resolve_noting(&heads, |_| {}));
             }
-            same(log.current(), &log.resolve_noting(&log.heads(), |_, _| {}));
+            same(log.current(), &log.resolve_noting(&log.heads(), |_| {}));
         }
     }
 }

@@ -22,6 +22,11 @@ impl Turns {
         self.undecided.remove(at);
     }
 
+    /// Those that are not decided.
+    pub(super) fn undecided(&self) -> impl Iterator<Item = usize> {
+        self.undecided.iter()
+    }
+
     /// Those that hold next, none of which threatens another: all that nobody undecided threatens; where there is none, of
     /// each ring that is threatened from nowhere but itself the first by precedence. Empty when all are decided.
     pub(super) fn next(&mut self) -> Vec<usize> {

@@ -1,7 +1,7 @@
 use super::ORPHANED;
 use super::event::Node;
 use super::grounds::Grounds;
-use super::revocation::Revocation;
+use super::revocation::{Precedence, Revocation, precedence};
 use super::strong_removal::Void;
 use crate::crdt::Stamp;
 use hashbrown::{HashMap, HashSet};
@@ -23,11 +23,12 @@ pub(super) struct Window<'a> {
     pub(super) inside: &'a [&'a Node],
     grounds: &'a Grounds<'a>,
     chains: HashMap<DeviceId, Vec<usize>>,
-    /// Void ones too.
+    /// Void ones too: only those that stand say anything.
     admissions: HashMap<DeviceId, Vec<usize>>,
-    /// Which were not void when nothing was decided yet.
+    /// Which are not void by what was decided so far.
     pub(super) standing: Vec<bool>,
-    devices: HashMap<UserId, Vec<DeviceId>>,
+    /// The devices that cards name as a user's, each with the place of the card.
+    devices: HashMap<UserId, Vec<(DeviceId, usize)>>,
 }
 
 impl<'a> Window<'a> {
@@ -38,7 +39,7 @@ impl<'a> Window<'a> {
         for (at, node) in inside.iter().enumerate() {
             window.chains.entry(node.event.stamp.author).or_default().push(at);
             for card in node.event.cards() {
-                window.devices.entry(card.user).or_default().push(card.device);
+                window.devices.entry(card.user).or_default().push((card.device, at));
                 window.admissions.entry(card.device).or_default().push(at);
             }
         }
@@ -58,7 +59,8 @@ impl<'a> Window<'a> {
     fn revocations(&self, at: usize) -> Vec<(Revocation, Runs)> {
         let node = self.inside[at];
         let devices = |user| {
-            let named = self.devices.get(&user).into_iter().flatten().copied();
+            let named = self.devices.get(&user).into_iter().flatten();
+            let named = named.filter(|(_, at)| self.standing[*at]).map(|(device, _)| *device);
             named.chain(self.grounds.devices(user)).collect::<Vec<_>>()
         };
         let with_runs = |revocation: Revocation| {
@@ -78,6 +80,12 @@ impl<'a> Window<'a> {
         from..from + len
     }
 
+    /// The admissions of a device that stand.
+    fn admitting(&self, device: &DeviceId) -> impl Iterator<Item = usize> {
+        let all = self.admissions.get(device).into_iter().flatten().copied();
+        all.filter(|at| self.standing[*at])
+    }
+
     /// Names the admissions that a device rests on, and those that their authors rest on, and so on, without those of the
     /// devices that were `seen` before.
     pub(super) fn supports(
@@ -89,8 +97,7 @@ impl<'a> Window<'a> {
         let mut left = vec![author];
         while let Some(device) = left.pop() {
             if seen.insert(device) {
-                let by = self.admissions.get(&device).into_iter().flatten().copied();
-                for at in by.filter(|at| self.standing[*at]) {
+                for at in self.admitting(&device) {
                     name(at);
                     left.push(self.inside[at].event.stamp.author);
                 }
@@ -99,17 +106,12 @@ impl<'a> Window<'a> {
     }
 
     /// Adds to `void` and `fallen` what falls with the events that fell.
-    pub(super) fn orphan(
-        &self,
-        fallen: &mut Vec<usize>,
-        admitted_before: impl Fn(&DeviceId) -> bool,
-        void: &mut Void,
-    ) {
+    pub(super) fn orphan(&self, fallen: &mut Vec<usize>, void: &mut Void) {
         let mut next = 0;
         while let Some(at) = fallen.get(next).copied() {
             next += 1;
             for card in self.inside[at].event.cards() {
-                if admitted_before(&card.device) {
+                if self.grounds.admit(&card.device) {
                     continue;
                 }
                 let mut admissions = self.admissions[&card.device].iter();
@@ -126,9 +128,22 @@ impl<'a> Window<'a> {
         }
     }
 
-    /// Since when a device is a member, as far as events say.
-    pub(super) fn since(&self, device: &DeviceId) -> Option<Stamp> {
-        let last = self.admissions.get(device).and_then(|at| at.last());
-        last.map(|at| self.inside[*at].event.stamp).or_else(|| self.grounds.since(device))
+    /// Whether a removal or demotion may cut off the event at a place.
+    pub(super) fn cuts(&self, revoking: &Revoking, at: usize) -> bool {
+        let event = &self.inside[at].event;
+        let mut hits = revoking.list.iter().filter(|(revocation, _)| revocation.takes(event));
+        hits.any(|(_, runs)| runs.iter().any(|(device, run)| self.chain(device)[run.clone()].contains(&at)))
+    }
+
+    /// The precedence of the removal or demotion at a place.
+    pub(super) fn precedence(&self, at: usize) -> Precedence {
+        let node = self.inside[at];
+        precedence(node, self.since(&node.event.stamp.author))
+    }
+
+    /// Since when a device is a member: the first of the admissions that stand.
+    fn since(&self, device: &DeviceId) -> Option<Stamp> {
+        let before = self.grounds.since(device);
+        before.or_else(|| self.admitting(device).next().map(|at| self.inside[at].event.stamp))
     }
 }

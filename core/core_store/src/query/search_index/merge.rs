@@ -5,8 +5,10 @@ use std::ops::Range;
 
 /// Document numbers that one segment may span: half a byte each.
 const SPAN_MAX: u32 = 1 << 30;
-/// Neighbouring segments of about one size before they are worth merging.
-const RUN: usize = 4;
+/// Neighbouring segments of about one size before they are worth merging. Each segment has a dictionary of its own: with four
+/// the segments of the log of 219,329 messages took 0.252 of its text, with two 0.243, all in one 0.235. That is 4 of them for 7,
+/// for a third more time to add a message (ADR 0005).
+const RUN: usize = 2;
 
 /// Writes neighbouring segments as one, without the documents in `removed`.
 pub(super) fn merge(segments: &[Segment], removed: &Removed) -> Result<Vec<u8>, Error> {
@@ -75,7 +77,7 @@ struct Source<'a> {
     entry: Option<Entry>,
 }
 
-/// The newest segments, if at least four of them are of one size class (a factor of four) and none is above it.
+/// The newest segments, if at least two of them are of one size class (a factor of four) and none is above it.
 /// The smallest class that is due comes first; what it makes may be due next.
 pub(super) fn due(segments: &[Segment]) -> Option<Range<usize>> {
     let class = |segment: &Segment| segment.bytes().len().max(1024).ilog2() / 2;

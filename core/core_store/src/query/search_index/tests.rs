@@ -295,6 +295,6 @@ fn merges_keep_the_number_of_segments_small() {
             most = most.max(index.segments().len());
         }
     }
-    assert!(most <= 24, "{most}");
+    assert!(most <= 12, "{most}");
     assert_eq!(index.docs(), 20_000);
 }

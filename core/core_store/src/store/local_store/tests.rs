@@ -5,6 +5,7 @@ mod filters;
 mod fixture;
 mod named_events;
 mod outline;
+mod partitions;
 mod posts;
 mod power_cuts;
 mod revocation;

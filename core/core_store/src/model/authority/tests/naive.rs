@@ -82,41 +82,43 @@ fn settle(inside: &[&Judged<'_>]) -> (SpaceState, Void) {
 
 fn strong_removal(inside: &[&Judged<'_>], void: &mut Void) {
     orphan(inside, void);
-    let standing: Vec<&Judged<'_>> =
-        inside.iter().copied().filter(|node| !void.contains_key(&node.event.hash)).collect();
-    let revoking: Vec<&Judged<'_>> = standing.iter().copied().filter(|node| node.event.revokes()).collect();
-    let supports = |author: DeviceId| {
-        let (mut found, mut seen, mut left) = (Vec::new(), BTreeSet::new(), vec![author]);
-        while let Some(device) = left.pop() {
-            if seen.insert(device) {
-                let admits = |node: &&&Judged<'_>| node.event.cards().any(|card| card.device == device);
-                found.extend(standing.iter().filter(admits).copied());
-                left.extend(standing.iter().filter(admits).map(|node| node.event.stamp.author));
-            }
-        }
-        found
-    };
-    let threatens = |a: &Judged<'_>, b: &Judged<'_>| {
-        a.event.hash != b.event.hash
-            && (cuts(inside, a, b)
-                || supports(b.event.stamp.author).into_iter().any(|support| cuts(inside, a, support)))
-    };
-    let all = |revoking: &[&Judged<'_>], of: usize| -> BTreeSet<usize> {
-        (0..revoking.len()).filter(|other| threatens(revoking[of], revoking[*other])).collect()
-    };
-    let arrows: Vec<BTreeSet<usize>> = (0..revoking.len()).map(|of| all(&revoking, of)).collect();
+    let is_void = |void: &Void, node: &Judged<'_>| void.contains_key(&node.event.hash);
+    let revoking: Vec<&Judged<'_>> =
+        inside.iter().copied().filter(|node| node.event.revokes() && !is_void(void, node)).collect();
     let mut undecided: BTreeSet<usize> = (0..revoking.len()).collect();
     let mut held: BTreeSet<EventHash> = BTreeSet::new();
     while !undecided.is_empty() {
+        // As it stands after what was decided so far: what is void by now says nothing.
+        let standing: Vec<&Judged<'_>> = inside.iter().copied().filter(|node| !is_void(void, node)).collect();
+        let supports = |author: DeviceId| {
+            let (mut found, mut seen, mut left) = (Vec::new(), BTreeSet::new(), vec![author]);
+            while let Some(device) = left.pop() {
+                if seen.insert(device) {
+                    let admits = |node: &&&Judged<'_>| node.event.cards().any(|card| card.device == device);
+                    found.extend(standing.iter().filter(admits).copied());
+                    left.extend(standing.iter().filter(admits).map(|node| node.event.stamp.author));
+                }
+            }
+            found
+        };
+        let threatens = |a: &Judged<'_>, b: &Judged<'_>| {
+            a.event.hash != b.event.hash
+                && (cuts(&standing, a, b)
+                    || supports(b.event.stamp.author).into_iter().any(|support| cuts(&standing, a, support)))
+        };
+        let all = |of: usize| -> BTreeSet<usize> {
+            undecided.iter().copied().filter(|other| threatens(revoking[of], revoking[*other])).collect()
+        };
+        let arrows: BTreeMap<usize, BTreeSet<usize>> = undecided.iter().map(|of| (*of, all(*of))).collect();
         let above = |at: usize| {
             let (mut found, mut left) = (BTreeSet::new(), vec![at]);
             while let Some(at) = left.pop() {
-                let by = undecided.iter().copied().filter(|other| arrows[*other].contains(&at));
+                let by = undecided.iter().copied().filter(|other| arrows[other].contains(&at));
                 left.extend(by.filter(|other| found.insert(*other)));
             }
             found
         };
-        let precedence = |at: &usize| precedence(inside, revoking[*at]);
+        let precedence = |at: &usize| precedence(&standing, revoking[*at]);
         let free: Vec<usize> = undecided.iter().copied().filter(|at| above(*at).is_empty()).collect();
         let in_first_ring = |at: &usize| above(*at).iter().all(|other| above(*other).contains(at));
         let first_of_ring = |at: &usize| above(*at).iter().min_by_key(|at| precedence(at)) == Some(at);
@@ -130,13 +132,13 @@ fn strong_removal(inside: &[&Judged<'_>], void: &mut Void) {
             held.extend(supports(revoking[at].event.stamp.author).iter().map(|node| node.event.hash));
             for node in inside {
                 let hash = node.event.hash;
-                if cuts(inside, revoking[at], node) && !void.contains_key(&hash) && !held.contains(&hash) {
+                if cuts(&standing, revoking[at], node) && !void.contains_key(&hash) && !held.contains(&hash) {
                     void.insert(hash, CUT_OFF);
                 }
             }
             orphan(inside, void);
         }
-        undecided.retain(|at| !void.contains_key(&revoking[*at].event.hash));
+        undecided.retain(|at| !is_void(void, revoking[*at]));
     }
 }
 
@@ -151,9 +153,10 @@ fn orphan(inside: &[&Judged<'_>], void: &mut Void) {
     }
 }
 
-fn cuts(inside: &[&Judged<'_>], by: &Judged<'_>, node: &Judged<'_>) -> bool {
+/// `standing` says whose devices are whose.
+fn cuts(standing: &[&Judged<'_>], by: &Judged<'_>, node: &Judged<'_>) -> bool {
     let beside = !by.past.contains(&node.event.stamp.event()) && !node.past.contains(&by.event.stamp.event());
-    let cards: Vec<&Card> = inside.iter().flat_map(|node| node.event.cards()).collect();
+    let cards: Vec<&Card> = standing.iter().flat_map(|node| node.event.cards()).collect();
     let owned =
         |user: UserId| cards.iter().any(|card| card.user == user && card.device == node.event.stamp.author);
     let hits = |op: &ControlOp| match op {
@@ -180,13 +183,16 @@ fn required(op: &ControlOp, target: &UserId) -> Rank {
     }
 }
 
-fn precedence(inside: &[&Judged<'_>], node: &Judged<'_>) -> (bool, Reverse<Rank>, Option<Stamp>, EventHash) {
+fn precedence(
+    standing: &[&Judged<'_>],
+    node: &Judged<'_>,
+) -> (bool, Reverse<Rank>, Option<Stamp>, EventHash) {
     let ops = || node.event.transaction.0.iter();
     let is_revocation = |op: &ControlOp| matches!(op, ControlOp::RevokeDevice { .. });
     let users_word =
         ops().any(is_revocation) && ops().all(|op| is_revocation(op) || matches!(op, ControlOp::Commit(_)));
     let admits =
         |other: &&&Judged<'_>| other.event.cards().any(|card| card.device == node.event.stamp.author);
-    let since = inside.iter().filter(admits).map(|other| other.event.stamp).next_back();
+    let since = standing.iter().filter(admits).map(|other| other.event.stamp).min();
     (!users_word, Reverse(node.authority.unwrap()), since, node.event.hash)
 }

@@ -404,3 +404,71 @@ fn a_ring_of_removals_is_opened_where_the_rank_is_highest() {
     story.act(3, story.remove(1));
     story.ends(Some(15), &[Some(100), None, Some(70), None], &[lost]);
 }
+
+/// B was admitted before C, so of two removals by equals B's holds. A guest, who may admit nobody, admits B again, at any moment:
+/// the last event that named a device once said since when it is a member, void ones too, and B lost.
+#[test]
+fn a_void_admission_makes_nobody_junior() {
+    let mut story = Story::new(&[50, 50, 10], 0);
+    let readmitted = story.act(3, story.admit(1, 0));
+    let again = ControlOp::Genesis { name: "s".into(), owner: story.people[1].card.clone(), salt: [1; 16] };
+    let founded = story.act(3, vec![again]);
+    story.act(0, story.set(1, 80));
+    story.hear(1, 0);
+    story.act(0, [story.set(2, 80), story.set(1, 50)].concat());
+    story.hear(2, 0);
+    story.act(1, story.remove(2));
+    let lost = story.act(2, story.remove(1));
+    let ranks = [Some(100), Some(50), None, Some(10)];
+    story.ends(Some(45), &ranks, &[readmitted, founded, lost]);
+}
+
+/// M is removed, and in an older past admits C, whom the owner admitted after B: that event falls, and C is as junior as before.
+#[test]
+fn an_admission_that_fell_makes_nobody_senior() {
+    let mut story = Story::new(&[80], 2);
+    let (m, b, c) = (1, 2, 3);
+    story.act(0, channel("so that B's and C's admissions come later"));
+    story.act(0, story.admit(b, 50));
+    story.act(0, story.admit(c, 50));
+    story.act(0, story.remove(m));
+    let fell = story.act(m, story.admit(c, 50));
+    story.act(0, story.set(b, 80));
+    story.hear(b, 0);
+    story.act(0, [story.set(c, 80), story.set(b, 50)].concat());
+    story.hear(c, 0);
+    story.act(b, story.remove(c));
+    let lost = story.act(c, story.remove(b));
+    story.ends(Some(27), &[Some(100), None, Some(50), None], &[fell, lost]);
+}
+
+/// A device that two users call theirs is the one's by whom it was admitted. The other user is removed while it acts, and then
+/// whoever may admit nobody shows the other card: what the device did stays.
+#[test]
+fn a_void_admission_makes_no_device_somebody_elses() {
+    let mut story = Story::new(&[60, 50, 10], 0);
+    story.act(0, story.remove(1));
+    story.act(2, channel("of C's device"));
+    let other = DeviceKey::from_seed(&Secret::take(&mut [2 ^ 0x80; 32]));
+    let card = Card::issue(&other, "p2", &story.people[2].device);
+    let shown = story.act(3, vec![ControlOp::Admit { card, rank: Rank::GUEST, key_package: vec![] }]);
+    let log = story.ends(Some(6), &[Some(100), None, Some(50), Some(10)], &[shown]);
+    assert_eq!(channels(&log), ["of C's device"]);
+}
+
+/// B removes M, and so does the owner, while M admits X a second time and X removes B. The owner's removal alone makes M's
+/// admission void, so B's threatens X no more: it falls with B, though B is of higher rank.
+#[test]
+fn an_admission_that_fell_holds_nobody_up() {
+    let mut story = Story::new(&[60, 80], 1);
+    let (m, b, x) = (1, 2, 3);
+    story.act(0, story.admit(x, 50));
+    story.act(0, story.set(b, 50));
+    story.act(0, story.set(x, 70));
+    story.hear(x, 0);
+    story.act(0, story.remove(m));
+    let fell = story.act(m, story.admit(x, 40));
+    let lost = story.act(b, story.remove(m));
+    story.act(x, story.remove(b));
+    story.ends(Some(84), &[Some(100), None, None, Some(70)], &[fell, lost]);
+}

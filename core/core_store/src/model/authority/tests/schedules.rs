@@ -122,13 +122,13 @@ fn what_is_added_beside_others_is_what_the_rules_give() {
                 }
                 // Somebody looks, at times.
                 if story.dice.below(3) > 0 {
-                    same(log.current(), &log.resolve_noting(&log.heads(), |_, _| {}));
+                    same(log.current(), &log.resolve_noting(&log.heads(), |_| {}));
                 }
             }
             by_the_rules(&log);
             let heads: Vec<_> = log.nodes.iter().map(|node| vec![node.event.hash]).collect();
             for heads in heads {
-                same(&log.view_at(&heads).resolved, &log.resolve_noting(&heads, |_, _| {}));
+                same(&log.view_at(&heads).resolved, &log.resolve_noting(&heads, |_| {}));
             }
         }
     }

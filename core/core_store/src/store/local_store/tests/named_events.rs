@@ -43,7 +43,7 @@ fn whoever_speaks_of_a_concurrent_event_is_heard_after_it_everywhere() {
         liar.pull(&mut a).unwrap();
         b.pull(&mut a).unwrap();
         let target = b.say(log, "hello");
-        liar.post_blindly(log, &operations(target)[nth..=nth]);
+        liar.post_blindly(log, &operations(target)[nth..=nth]).unwrap();
         // A hears of the operation first, B last.
         let blind = liar.bundles_for(&a, log).remove(0);
         let before = a.store.space_hash(&log.space).unwrap();
@@ -85,7 +85,9 @@ fn play(says: &[(u8, u8, u8)], log: LogId, devices: &mut [Device; 3]) {
                     device.say(log, "small talk");
                 }
             }
-            2 => drop(devices[2].post_blindly(log, &operations(target)[usize::from(kind % 9)..][..1])),
+            2 => {
+                drop(devices[2].post_blindly(log, &operations(target)[usize::from(kind % 9)..][..1]).unwrap())
+            }
             _ => {
                 let (from, to) = (usize::from(kind % 3), usize::from(kind / 3 % 3));
                 hear(devices, from, to);

@@ -1,14 +1,17 @@
-//! Stories of a space whose members act at once, against each other and by old knowledge, each told to newcomers in many
-//! orders: all come to one state. `TERACHAT_SCHEDULE_SEEDS=FROM..TO` plays other stories than those of each run; a story is
-//! told in [`ORDERS`] orders.
+//! Stories of a space whose members act at once, against each other, by old knowledge and by clocks that lie, and of whom one
+//! may have a twin that signs with the same key; each told to newcomers in many orders. All come to one state, and nothing
+//! beyond a pin counts for any of them. `TERACHAT_SCHEDULE_SEEDS=FROM..TO` plays other stories than those of each run; a story
+//! is told in [`ORDERS`] orders. With `--nocapture` the run says what happened in them.
+use crate::Error;
 use crate::model::{
-    ChannelOp, ControlOp, Extras, Heading, Mention, Named, Post, Rank, Revocation, Right, Style,
+    ChannelOp, ControlOp, Extras, Heading, Mention, Named, Post, Rank, Revocation, Right, Style, Verdict,
 };
 use crate::query::PageStart;
 use crate::sync::{Bundle, Frontier, Limits, Outcome};
-use crate::testing::{Device, Dice, seeds, text};
-use std::ops::Range;
-use terachat_event::{DeviceKey, EventRef, LogId, SpaceId};
+use crate::testing::{Device, Dice, gossip, seeds, text};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::{AddAssign, Range};
+use terachat_event::{ChannelId, DeviceId, DeviceKey, EventRef, LogId, SpaceId};
 use terachat_vault::Secret;
 
 const SEEDS: Range<u64> = 0..60;
@@ -17,16 +20,52 @@ const ORDERS: usize = 20;
 /// What members do in a story.
 const STEPS: u64 = 28;
 
+/// What happened, to see that the stories tell something.
+#[derive(Debug, Clone, Copy, Default)]
+struct Happened {
+    /// Orders in which stories were told, and how often a newcomer was looked at.
+    schedules: u64,
+    looks: u64,
+    bundles: u64,
+    /// Of those that decided or spoke: by a clock that lies; after they were removed, demoted or taken back, unaware of it.
+    lies: u64,
+    back_dated: u64,
+    removals: u64,
+    revocations: u64,
+    /// Said about what its author cannot have seen.
+    blind: u64,
+    /// Devices that signed two events with one number.
+    forks: u64,
+    /// Events that newcomers hold and that count for nothing: beyond a pin or a fork; for want of a right.
+    cut: u64,
+    no_right: u64,
+}
+
+impl AddAssign for Happened {
+    fn add_assign(&mut self, other: Self) {
+        self.schedules += other.schedules;
+        self.looks += other.looks;
+        self.bundles += other.bundles;
+        self.lies += other.lies;
+        self.back_dated += other.back_dated;
+        self.removals += other.removals;
+        self.revocations += other.revocations;
+        self.blind += other.blind;
+        self.forks += other.forks;
+        self.cut += other.cut;
+        self.no_right += other.no_right;
+    }
+}
+
 /// A story: what its members said, as bundles, each of what one of them had new at one moment.
 struct Story {
     dice: Dice,
     space: SpaceId,
     devices: Vec<Device>,
     bundles: Vec<Vec<u8>>,
-    /// Things that happened, to see that the stories tell something.
-    removals: u32,
-    revocations: u32,
-    blind: u32,
+    revokes: bool,
+    twin: bool,
+    happened: Happened,
 }
 
 impl Story {
@@ -50,15 +89,42 @@ impl Story {
             other.pull(owner).unwrap();
         }
         let dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        let mut story =
-            Self { dice, space, devices, bundles: Vec::new(), removals: 0, revocations: 0, blind: 0 };
+        let happened = Happened::default();
+        let twin = seed % 4 == 3;
+        let mut story = Self { dice, space, devices, bundles: Vec::new(), revokes, twin, happened };
         for log in story.devices[0].store.logs() {
             story.tell(0, &Frontier { log, chains: Vec::new() });
         }
-        for _ in 0..STEPS {
+        // In every fourth story one of them has a twin from some moment on.
+        let twin_at = twin.then(|| story.dice.below(STEPS / 2));
+        for step in 0..STEPS {
+            if twin_at == Some(step) {
+                story.clone_somebody();
+            }
             story.step();
         }
         story
+    }
+
+    /// Somebody's device is copied, keys and all, and both go on.
+    fn clone_somebody(&mut self) {
+        let whom = self.anybody();
+        let mut twin = Device::new(whom as u8 + 1);
+        twin.user = DeviceKey::from_seed(&Secret::take(&mut [(whom as u8 + 1) ^ 0x80; 32]));
+        twin.learn_epoch(self.space);
+        twin.pull(&mut self.devices[whom]).unwrap();
+        self.devices.push(twin);
+    }
+
+    /// Whether somebody knows that this device may less than it believes.
+    fn is_overtaken(&self, at: usize) -> bool {
+        let device = self.devices[at].id();
+        let rank = |of: &Device| of.store.space(&self.space).and_then(|state| state.rank_of(&device));
+        let believes = rank(&self.devices[at]);
+        let named = |of: &&Device| {
+            of.store.space(&self.space).is_some_and(|state| state.devices.contains_key(&device))
+        };
+        self.devices.iter().filter(named).any(|other| rank(other) < believes)
     }
 
     /// Puts what a device has beyond a frontier among the bundles.
@@ -71,7 +137,9 @@ impl Story {
         let at = self.anybody();
         // A clock that lies; and some look at what others say only seldom, so that they act by what is long past.
         self.devices[at].clock = self.dice.below(1 << 42);
-        match self.dice.below(10) {
+        let (what, told) = (self.dice.below(10), self.bundles.len());
+        let overtaken = what >= 3 && self.is_overtaken(at);
+        match what {
             0..3 => {
                 let from = self.anybody();
                 if let Ok([from, to]) = self.devices.get_disjoint_mut([from, at]) {
@@ -83,6 +151,10 @@ impl Story {
             3 => self.decide(at),
             _ => self.speak(at),
         }
+        if self.bundles.len() > told {
+            self.happened.lies += 1;
+            self.happened.back_dated += u64::from(overtaken);
+        }
     }
 
     fn anybody(&mut self) -> usize {
@@ -90,7 +162,7 @@ impl Story {
     }
 
     fn decide(&mut self, at: usize) {
-        if self.devices.len() > 5 && self.dice.below(3) == 0 {
+        if self.revokes && self.dice.below(3) == 0 {
             return self.revoke(at);
         }
         let log = LogId::control(self.space);
@@ -111,7 +183,8 @@ impl Story {
             (6, Some(channel)) => ControlOp::Place { channel, category: None, after: None },
             _ => ControlOp::CreateChannel { name: format!("room {at}") },
         };
-        self.removals += u32::from(matches!(op, ControlOp::Remove { .. } | ControlOp::SetRank { .. }));
+        let removes = matches!(op, ControlOp::Remove { .. } | ControlOp::SetRank { .. });
+        self.happened.removals += u64::from(removes);
         // Also what is forbidden: it is signed all the same, and everybody judges it.
         if self.devices[at].control(self.space, vec![op]).is_ok() {
             self.tell(at, &before);
@@ -126,7 +199,7 @@ impl Story {
             if self.dice.below(3) == 0 { self.anybody() } else { [1, 5, 4, 6][self.dice.below(4) as usize] };
         let pins = self.devices[at].pins(self.space, self.devices[whom].id());
         let revocation = Revocation::issue(&self.devices[whom].user, self.devices[whom].id(), None);
-        self.revocations += 1;
+        self.happened.revocations += 1;
         if self.devices[at].control(self.space, vec![ControlOp::RevokeDevice { revocation, pins }]).is_ok() {
             self.tell(at, &before);
         }
@@ -147,12 +220,15 @@ impl Story {
         let other = self.anybody();
         let other = self.devices[other].id();
         let unseen = EventRef { author: other, seq: self.dice.below(4) + 1 };
-        let blindly = self.dice.below(6) == 0;
+        // Where somebody talks with newcomers in the end, nobody says what they could only wait on.
+        let blindly = self.dice.below(6) == 0 && !self.twin;
         let target = if blindly { unseen } else { seen.unwrap_or(unseen) };
         let op = self.operation(target);
         if blindly {
-            self.blind += 1;
-            self.devices[at].post_blindly(log, &[op]);
+            if self.devices[at].post_blindly(log, &[op]).is_err() {
+                return;
+            }
+            self.happened.blind += 1;
         } else if self.devices[at].post(log, &[op]).is_err() {
             return;
         }
@@ -182,71 +258,173 @@ impl Story {
         }
     }
 
-    /// What a newcomer comes to that hears the bundles in this order, each again as long as that helps, and in the end once
-    /// more for texts that are missing: some bundles are without what was deleted, by deletions that came to nothing.
-    fn told(&self, order: &[usize]) -> Device {
+    /// What a newcomer comes to that hears the bundles in this order, so many at once, each again as long as that helps; looked
+    /// at after each time that it learnt something. In the end each comes once more, for texts that are missing: some bundles are
+    /// without what was deleted, by deletions that came to nothing.
+    fn told(&self, order: &[usize], at_once: usize, mut look: impl FnMut(&Device)) -> Device {
         let mut device = Device::new(9);
         device.learn_epoch(self.space);
         let mut left = order.to_vec();
         loop {
-            let before = left.len();
-            left.retain(|at| !matches!(device.take(&self.bundles[*at]), Ok(Outcome::Applied { .. })));
-            if left.len() == before {
+            let (mut is_news, mut waiting) = (false, Vec::new());
+            for some in left.chunks(at_once) {
+                let bundles = some.iter().map(|at| Bundle::decode(&self.bundles[*at], Limits::PEER).unwrap());
+                let outcomes = device.store.apply_backlog(&bundles.collect::<Vec<_>>());
+                let taken = |outcome: &Result<Outcome, Error>| matches!(outcome, Ok(Outcome::Applied { .. }));
+                let proven = |outcome: &Result<Outcome, Error>| {
+                    matches!(outcome, Ok(Outcome::Equivocated { is_news: true, .. }))
+                };
+                waiting.extend(
+                    some.iter().zip(&outcomes).filter(|(_, outcome)| !taken(outcome)).map(|(at, _)| *at),
+                );
+                if outcomes.iter().any(|outcome| taken(outcome) || proven(outcome)) {
+                    is_news = true;
+                    look(&device);
+                }
+            }
+            left = waiting;
+            if !is_news {
                 order.iter().for_each(|at| drop(device.take(&self.bundles[*at])));
+                look(&device);
                 return device;
             }
         }
     }
+
+    /// Tells the story in many orders: all come to one state.
+    fn check(mut self, states: &mut BTreeSet<[u8; 32]>) -> Happened {
+        let (space, mut happened) = (self.space, self.happened);
+        // What was said on top of a fork needs more than the bundles of those who did not know of it: then newcomers talk with
+        // somebody who knows all in the end.
+        gossip(&mut self.devices.iter_mut().collect::<Vec<_>>(), space);
+        happened.forks = self.devices[0].store.proofs(&space).len() as u64;
+        let forked = happened.forks > 0;
+        let mut order: Vec<usize> = (0..self.bundles.len()).collect();
+        let mut expected = None;
+        for nth in 0..ORDERS {
+            // One by one, or as a backlog that is judged together (ADR 0024).
+            let at_once = if nth % 2 == 0 { 1 } else { 2 + self.dice.below(8) as usize };
+            let mut looks = 0;
+            let mut device = self.told(&order, at_once, |device| {
+                looks += 1;
+                // Not at every moment of every order: that costs more than all else.
+                if nth < 2 {
+                    states.insert(device.store.space_hash(&space).expect("it has the space"));
+                    nothing_beyond_a_pin(device, space);
+                }
+            });
+            if forked {
+                gossip(&mut [&mut device, &mut self.devices[0]], space);
+            }
+            let [cut, no_right] = nothing_beyond_a_pin(&device, space);
+            let found = seen(&device, space, forked);
+            states.insert(found.0);
+            assert_eq!(*expected.get_or_insert_with(|| found.clone()), found, "order {nth}: {order:?}");
+            if nth == 0 {
+                assert_eq!(device.store.audit_state_integrity().unwrap().alarm, Vec::<String>::new());
+            }
+            happened += Happened { schedules: 1, looks, cut, no_right, ..Happened::default() };
+            self.dice.shuffle(&mut order);
+        }
+        happened.bundles = order.len() as u64;
+        happened
+    }
 }
 
-/// What a replica can tell of a space: all states, and which events it took in.
-fn seen(device: &Device, space: SpaceId) -> ([u8; 32], Vec<Option<[u8; 32]>>) {
-    let logs = device.store.logs();
+/// What a replica can tell of a space: all states, who forked, and, if nobody did, which events it took in.
+fn seen(device: &Device, space: SpaceId, forked: bool) -> ([u8; 32], Vec<DeviceId>, Vec<Option<[u8; 32]>>) {
+    let logs = device.store.logs().into_iter().filter(|_| !forked);
     (
         device.store.space_hash(&space).unwrap(),
-        logs.iter().map(|log| device.store.frontier_root(log)).collect(),
+        device
+            .store
+            .proofs(&space)
+            .iter()
+            .map(|proof| proof.author)
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect(),
+        logs.map(|log| device.store.frontier_root(&log)).collect(),
     )
 }
 
-/// Of nobody who was removed or demoted is anything shown that lies beyond the pin.
-fn nothing_beyond_a_pin(device: &Device, space: SpaceId) {
-    let state = device.store.space(&space).unwrap();
+/// Of nobody who was removed, demoted or taken back anything counts that lies beyond the pin: as the state has the pins, and for
+/// the removed as the removals that count have them. Gives how many events are void for that or a fork, and for want of a right.
+fn nothing_beyond_a_pin(device: &Device, space: SpaceId) -> [u64; 2] {
+    let mut void = [0; 2];
+    let Some(state) = device.store.space(&space) else { return void };
+    let removed = removed(device, space);
     for log in device.store.logs().into_iter().filter(|log| log.channel.is_some()) {
-        for message in device.store.page(&log, PageStart::Newest, usize::MAX).unwrap() {
-            let cut = state.cut(&log.channel.unwrap(), &message.event.author, Right::Send);
-            assert!(
-                cut.is_none_or(|last| message.event.seq <= last),
-                "{} lies beyond its pin",
-                message.event
-            );
+        let (channel, id) = (device.store.channel(&log).unwrap(), log.channel.unwrap());
+        for at in 0..channel.index.len() {
+            let event = channel.index.event_ref(at);
+            if channel.void(at).is_some() {
+                void[usize::from(channel.void_by_right.contains_key(&at))] += 1;
+                continue;
+            }
+            let cut = state.cut(&id, &event.author, Right::Send);
+            let user = state.devices.get(&event.author);
+            let pins = user.and_then(|user| removed.get(&user.0));
+            let pinned = pins.map(|pins| pins.get(&(id, event.author)).copied().unwrap_or(0));
+            for last in cut.into_iter().chain(pinned) {
+                assert!(event.seq <= last, "{event} lies beyond its pin {last}");
+            }
         }
     }
+    void
 }
 
-fn tell(seed: u64) -> [u32; 4] {
-    let mut story = Story::play(seed);
-    let mut order: Vec<usize> = (0..story.bundles.len()).collect();
-    let mut first = story.told(&order);
-    let expected = seen(&first, story.space);
-    nothing_beyond_a_pin(&first, story.space);
-    assert_eq!(first.store.audit_state_integrity().unwrap().alarm, Vec::<String>::new());
-    for nth in 1..ORDERS {
-        story.dice.shuffle(&mut order);
-        let other = story.told(&order);
-        assert_eq!(seen(&other, story.space), expected, "order {nth}: {order:?}");
+/// The users whom removals that count remove, each with the earliest pins of its chains.
+fn removed(device: &Device, space: SpaceId) -> BTreeMap<[u8; 32], BTreeMap<(ChannelId, DeviceId), u64>> {
+    let mut removed = BTreeMap::<_, BTreeMap<_, u64>>::new();
+    let control = device.store.control(&space).unwrap().unwrap();
+    for (event, _) in control.events().filter(|(_, verdict)| *verdict == Verdict::Counts) {
+        for op in &event.transaction.0 {
+            let ControlOp::Remove { user, pins } = op else { continue };
+            let known = removed.entry(user.0).or_default();
+            for pin in pins {
+                let Some(channel) = pin.channel else { continue };
+                let last = known.entry((channel, pin.device)).or_insert(pin.seq);
+                *last = pin.seq.min(*last);
+            }
+        }
     }
-    [story.removals, story.revocations, story.blind, story.bundles.len() as u32]
+    removed
 }
 
 #[test]
 fn whatever_order_a_story_is_told_in_it_comes_to_one_state() {
-    let mut happened = [0; 4];
+    let (mut happened, mut states) = (Happened::default(), BTreeSet::new());
     // The last one is of a member demoted and then removed, which once parted those who heard of it early from the others.
-    for seed in seeds("TERACHAT_SCHEDULE_SEEDS", SEEDS).chain([50_117]) {
-        let told = std::panic::catch_unwind(|| tell(seed)).unwrap_or_else(|_| {
+    for (n, seed) in seeds("TERACHAT_SCHEDULE_SEEDS", SEEDS).chain([50_117]).enumerate() {
+        let told = std::panic::catch_unwind(|| {
+            let mut states = BTreeSet::new();
+            (Story::play(seed).check(&mut states), states)
+        });
+        let (told, met) = told.unwrap_or_else(|_| {
             panic!("seed {seed}: run it alone by TERACHAT_SCHEDULE_SEEDS={seed}..{}", seed + 1)
         });
-        happened.iter_mut().zip(told).for_each(|(all, more)| *all += more);
+        happened += told;
+        states.extend(met);
+        if n % 1_000 == 999 {
+            eprintln!("{n} stories: {happened:?}, {} states", states.len());
+        }
     }
-    assert!(happened.iter().all(|count| *count > 0), "or this tests nothing: {happened:?}");
+    eprintln!("{happened:?}, {} states", states.len());
+    let Happened {
+        schedules,
+        looks,
+        bundles,
+        lies,
+        back_dated,
+        removals,
+        revocations,
+        blind,
+        forks,
+        cut,
+        no_right,
+    } = happened;
+    let all =
+        [schedules, looks, bundles, lies, back_dated, removals, revocations, blind, forks, cut, no_right];
+    assert!(all.iter().all(|count| *count > 0), "or this tests nothing: {happened:?}");
 }

@@ -120,7 +120,7 @@ fn a_member_moderates_by_no_operation_of_a_channel() {
         (ChannelOp::Edit { target, body: "not what A said" }, None),
     ] {
         let (state, disk_len) = (a.store.space_hash(&log.space).unwrap(), a.store.disk_len());
-        let name = c.post_blindly(log, std::slice::from_ref(&op))[0];
+        let name = c.post_blindly(log, std::slice::from_ref(&op)).unwrap()[0];
         a.pull(&mut c).unwrap();
         assert_eq!(void(&a, log, &name), why, "{op:?}");
         assert_eq!(a.store.space_hash(&log.space).unwrap(), state, "{op:?}");
@@ -144,7 +144,7 @@ fn nobody_keeps_a_rank_by_an_older_past() {
     }
     let state = a.store.space_hash(&space).unwrap();
     let ops = [ChannelOp::Delete { target, moderates: true }, ChannelOp::Pin { target }];
-    let names = c.post_blindly(log, &ops);
+    let names = c.post_blindly(log, &ops).unwrap();
     a.pull(&mut c).unwrap();
     for name in names {
         assert_eq!(void(&a, log, &name), Some(CUT));

@@ -20,7 +20,7 @@ fn a_thread_of_twenty_thousand_answers_is_read_without_recursion() {
     let answers = (1..=DEPTH as u64).map(|seq| Some(EventRef { author: b.id(), seq }));
     let mut ops = vec![ChannelOp::PostWith(reply(None), extras)];
     ops.extend(answers.map(|above| ChannelOp::Post(reply(above))));
-    b.post_blindly(log, &ops);
+    b.post_blindly(log, &ops).unwrap();
     let bundles = b.bundles_for(&a, log);
     let owner = a.user_id();
     let work = move || {
