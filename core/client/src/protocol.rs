@@ -3,7 +3,7 @@ use crate::Error;
 use serde::{Deserialize, Serialize};
 use terachat_core_store::sync::Frontier;
 use terachat_core_store::sync::rateless::Lack;
-use terachat_event::{DeviceId, LogId, SpaceId};
+use terachat_event::{DeviceId, EventHash, LogId, SpaceId};
 
 pub(crate) const VERSION: u8 = 1;
 /// Most spaces one device has in common with another.
@@ -40,6 +40,10 @@ pub(crate) enum Frame {
     Lacks { log: [u8; 16], chains: Vec<Lack> },
     /// There is no answer: the sender knows no such log, or no symbols of it.
     NoSymbols { log: [u8; 16] },
+    /// Asks a member for what it takes to rejoin the group in the epoch that this control event made.
+    WantGroup { space: SpaceId, commit: EventHash },
+    /// The group info and the ratchet tree of that epoch.
+    Group { space: SpaceId, commit: EventHash, info: Vec<u8>, tree: Vec<u8> },
 }
 
 impl Frame {

@@ -60,6 +60,10 @@ impl Client {
             Frame::Ack { log, root } => {
                 if self.is_common(peer, &log.space) {
                     self.stands_at(peer, log, root);
+                    if log.channel.is_none() {
+                        // It may have come to the epoch in which this device asked to rejoin.
+                        self.want_group(peer, log.space);
+                    }
                 }
             }
             Frame::WantTree { space, hash } => {
@@ -91,6 +95,10 @@ impl Client {
             Frame::MoreSymbols { log, count } => self.take_more(peer, log, count),
             Frame::Lacks { log, chains } => self.take_lacks(peer, log, &chains)?,
             Frame::NoSymbols { log } => self.take_no_symbols(peer, log),
+            Frame::WantGroup { space, commit } => self.show_group(peer, space, commit)?,
+            Frame::Group { space, commit, info, tree } => {
+                self.take_group(peer, space, commit, &info, &tree)?;
+            }
             Frame::NotMember { space } => {
                 if self.store.space(&space).is_some() {
                     self.notices
@@ -336,6 +344,7 @@ impl Client {
         }
         for peer in self.peers_in(&space) {
             self.want_tree(peer, space);
+            self.want_group(peer, space);
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ mod guard;
 mod heads;
 mod past;
 mod posts;
+mod rejoin;
 mod renewal;
 mod search;
 mod simulation;
