@@ -16,7 +16,6 @@ mod past;
 mod records;
 mod snapshot;
 pub(crate) mod space_logs;
-pub mod storage;
 mod validator;
 
 pub use audit::{Audit, LogAudit, Report};
@@ -27,5 +26,5 @@ pub use errors::Error;
 pub use local_store::LocalStore;
 pub use past::Moment;
 pub use records::Write;
-pub use storage::{Storage, StorageError, StorageErrorKind};
+pub use terachat_storage::{self as storage, Storage, StorageError, StorageErrorKind};
 pub(crate) use validator::{Fork, Payloads, Staged, Staging, Trust, offered};

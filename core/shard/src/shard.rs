@@ -74,6 +74,14 @@ impl<'a> Shard<'a> {
         if shard.hash != hash { Err(Error::Rotten { index }) } else { Ok(shard) }
     }
 
+    /// What a header says of the shard that it begins: its stripe, its place there and its hash. Nothing is compared, so this is for
+    /// bytes that something else vouches for.
+    pub fn peek(header: &[u8; SHARD_HEADER_LEN]) -> (StripeId, u8, ShardHash) {
+        let (said, hash) = header.split_at(SAID_LEN);
+        let stripe = said[4..20].try_into().expect("16 bytes");
+        (StripeId(stripe), said[3], ShardHash(hash.try_into().expect("32 bytes")))
+    }
+
     /// The bytes before the payload: written in front of it they are the shard.
     pub fn header(&self) -> [u8; SHARD_HEADER_LEN] {
         let mut header = [0; SHARD_HEADER_LEN];

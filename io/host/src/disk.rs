@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
-use terachat_core_store::store::storage::{Operation, Storage, StorageError, StorageErrorKind, check_name};
+use terachat_storage::{Operation, Storage, StorageError, StorageErrorKind, check_name};
 
 /// What a file is called while it is being written for [`Storage::replace`]. No store can use such a name.
 const TEMPORARY: &str = ".new-";

@@ -1,6 +1,6 @@
 use super::*;
 use std::process::Command;
-use terachat_core_store::store::storage::suite;
+use terachat_storage::suite;
 use terachat_core_store::store::{Block, CommitLog};
 use terachat_vault::Secret;
 

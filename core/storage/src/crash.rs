@@ -313,7 +313,7 @@ mod tests {
 
     #[test]
     fn conforms() {
-        crate::store::storage::suite::conforms(&mut || Box::new(CrashStorage::new(1)));
+        crate::suite::conforms(&mut || Box::new(CrashStorage::new(1)));
     }
 
     fn content(s: &CrashStorage, file: &str) -> Option<Vec<u8>> {

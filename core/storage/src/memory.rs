@@ -88,6 +88,6 @@ mod tests {
 
     #[test]
     fn conforms() {
-        crate::store::storage::suite::conforms(&mut || Box::new(MemoryStorage::new()));
+        crate::suite::conforms(&mut || Box::new(MemoryStorage::new()));
     }
 }

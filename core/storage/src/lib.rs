@@ -2,6 +2,8 @@
 //!
 //! Synchronous and object-safe, and without `std::fs`, so that a folder, a browser's private file system, plain
 //! memory and a simulated power cut all fit behind it. [`suite::conforms`] is the one test of them all.
+#![cfg_attr(test, allow(clippy::cast_possible_truncation, reason = "tests cut numbers they made small"))]
+
 mod crash;
 mod error;
 mod memory;

@@ -1,0 +1,43 @@
+use terachat_shard::StripeId;
+use terachat_storage::StorageError;
+
+/// Why a node did not keep or give a shard. Unless a variant says otherwise, nothing has changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The disk's. What was to be written may be there in part; the store cuts it off before it writes again.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The sender's: another shard is kept under this name. Names are drawn at random, so one of the two was forged, or a node was
+    /// set back.
+    #[error(
+        "another shard {index} of stripe {stripe} is kept here; ask the stripe's record which is the right one, and drop the other"
+    )]
+    Taken {
+        /// Its stripe.
+        stripe: StripeId,
+        /// Its place in it.
+        index: u8,
+    },
+    /// The disk's: the shard is not what was written. It counts as lost until it is put again.
+    #[error(
+        "shard {index} of stripe {stripe} is rotten on this disk; it counts as lost, and a sound one may be put in its place"
+    )]
+    Rotten {
+        /// Its stripe.
+        stripe: StripeId,
+        /// Its place in it.
+        index: u8,
+    },
+    /// A newer program's folder.
+    #[error("{file:?} is of version {found}; this program reads version 1, so update it")]
+    Version {
+        /// The file.
+        file: String,
+        /// What its first byte says.
+        found: u8,
+    },
+    /// The caller's.
+    #[error("a segment of {0} bytes; it has 1 MiB to 1 GiB")]
+    SegmentLen(u32),
+}

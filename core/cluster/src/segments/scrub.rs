@@ -1,0 +1,66 @@
+//! Reading everything again, a little at a time, to find what has rotted.
+use super::segment::Entry;
+use super::{Key, ShardStore, Sound};
+use crate::Error;
+
+/// What a step of a scrub found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Scrubbed {
+    /// Bytes of shards that were read.
+    pub bytes: u64,
+    /// Shards that are not what was written: stripe and index.
+    pub rotten: Vec<Key>,
+    /// The step came to the end; the next one begins anew.
+    pub through: bool,
+}
+
+impl ShardStore {
+    /// Reads the next shards, as they stand on the disk, until `budget` bytes are read or all were. Each is then known to be sound or
+    /// rotten. Begins where the step before ended; a store that is opened begins anew.
+    ///
+    /// # Errors
+    /// [`Error::Storage`]: the disk cannot be read; what was found until then is known.
+    pub fn scrub(&mut self, budget: u64) -> Result<Scrubbed, Error> {
+        let mut step = Scrubbed::default();
+        while step.bytes < budget {
+            let Some((segment, at, key, len)) = self.next_live() else {
+                self.scrubbed_to = (0, 0);
+                step.through = true;
+                break;
+            };
+            let sound = match self.get(key.0, key.1) {
+                Ok(_) => Sound::Yes,
+                Err(Error::Rotten { .. }) => {
+                    step.rotten.push(key);
+                    Sound::Rotten
+                }
+                Err(error) => return Err(error),
+            };
+            if let Some(live) = self.shards.get_mut(&key).and_then(|copies| copies.live.as_mut()) {
+                live.sound = sound;
+            }
+            step.bytes += u64::from(len);
+            self.scrubbed_to = (segment, at + 1);
+        }
+        Ok(step)
+    }
+
+    /// The first shard that counts, from where the scrub is on.
+    fn next_live(&self) -> Option<(u32, u32, Key, u32)> {
+        let (from, from_at) = self.scrubbed_to;
+        for (&number, segment) in self.segments.range(from..) {
+            let begin = match number == from {
+                true => segment.entries.partition_point(|entry| entry.at() < from_at),
+                false => 0,
+            };
+            for entry in &segment.entries[begin..] {
+                if let Entry::Shard { key, at, len, .. } = *entry
+                    && self.live(&key).is_some_and(|live| (live.segment, live.at) == (number, at))
+                {
+                    return Some((number, at, key, len));
+                }
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,62 @@
+//! `TERACHAT_SEGMENT_SEEDS=FROM..TO` plays other power cuts than the few hundred of each run.
+mod damage;
+mod model;
+mod power_cuts;
+
+use super::{Key, Options, ShardStore};
+use std::collections::BTreeMap;
+use terachat_shard::{Counts, Shard, StripeId};
+use terachat_storage::Storage;
+use terachat_vault::Entropy;
+
+/// SplitMix64: what a test draws, and the randomness of the store under test.
+pub(super) struct Dice(pub(super) u64);
+
+impl Dice {
+    pub(super) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let n = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let n = (n ^ (n >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        n ^ (n >> 31)
+    }
+
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+}
+
+impl Entropy for Dice {
+    fn fill(&mut self, out: &mut [u8]) {
+        out.iter_mut().for_each(|byte| *byte = self.next() as u8);
+    }
+}
+
+/// A shard as its bytes, of this stripe and with this much of a payload that its numbers decide.
+pub(super) fn shard(stripe: u8, index: u8, len: usize) -> Vec<u8> {
+    let mut payload = vec![0; len];
+    blake3::Hasher::new().update(&[stripe, index]).finalize_xof().fill(&mut payload);
+    let counts = Counts::new(4, 2).unwrap();
+    Shard::new(StripeId([stripe; 16]), counts, index, &payload).unwrap().encode()
+}
+
+pub(super) fn open(storage: &(impl Storage + Clone + 'static)) -> ShardStore {
+    open_with(storage, 4 << 10)
+}
+
+pub(super) fn open_with(storage: &(impl Storage + Clone + 'static), segment_len: u32) -> ShardStore {
+    ShardStore::open(Box::new(storage.clone()), Options { segment_len }).unwrap().0
+}
+
+pub(super) fn put(store: &mut ShardStore, shards: &[&[u8]], dice: &mut Dice) -> Result<(), crate::Error> {
+    let shards: Vec<Shard<'_>> = shards.iter().map(|bytes| Shard::decode(bytes).unwrap()).collect();
+    store.put(&shards, dice)
+}
+
+/// That the store has exactly these shards.
+pub(super) fn holds(store: &ShardStore, expected: &BTreeMap<Key, Vec<u8>>) {
+    let held: Vec<Key> = store.held().map(|held| (held.stripe, held.index)).collect();
+    assert_eq!(held, expected.keys().copied().collect::<Vec<_>>());
+    for (key, bytes) in expected {
+        assert_eq!(store.get(key.0, key.1).as_ref(), Ok(&Some(bytes.clone())), "{key:?}");
+    }
+}
