@@ -1,7 +1,7 @@
 use super::*;
 use std::process::Command;
-use terachat_storage::suite;
 use terachat_core_store::store::{Block, CommitLog};
+use terachat_storage::suite;
 use terachat_vault::Secret;
 
 #[test]
