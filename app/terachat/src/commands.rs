@@ -89,6 +89,7 @@ fn on_home(home: &Home, global: &Global, command: Command, printer: &Printer) ->
             Request::Arrange { space, change: Arrangement::RenameSpace { name } }
         }
         Command::Space(SpaceCommand::Renew) => Request::Renew { space },
+        Command::Space(SpaceCommand::Rejoin) => Request::Rejoin { space },
         Command::Channel(ChannelCommand::List { kept }) => return ask::channels(home, space, kept, printer),
         Command::Channel(command) => channel(space, command),
         Command::Category(CategoryCommand::Create { name }) => {

@@ -44,7 +44,8 @@ pub enum Error {
     Input(&'static str),
     /// The caller's: the space's keys are not here yet, or not any more.
     #[error(
-        "this device is not in the group of space {0}; sync with a member, or ask for an invitation if it was removed"
+        "this device is not in the group of space {0}; sync with a member; if its keys were lost, \
+         `terachat space rejoin`; ask for an invitation if it was removed"
     )]
     NotInGroup(String),
     /// The caller's: a channel that this device does not keep.

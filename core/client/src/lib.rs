@@ -41,6 +41,7 @@ mod protocol;
 mod queue;
 mod read;
 mod receive;
+mod rejoin;
 mod renewal;
 mod send;
 mod status;

@@ -35,6 +35,8 @@ pub(crate) struct Membership {
     pub(crate) lingering: Vec<[u8; 32]>,
     /// Epochs off the chain that nothing leads back to yet, and whose secrets are here.
     pub(crate) unlinked: Vec<EventHash>,
+    /// Whether an epoch on the chain has no way back to it, because a device rejoined without its secret.
+    pub(crate) has_gap: bool,
     /// A ratchet tree that is needed to join.
     pub(crate) wanted_tree: Option<[u8; 32]>,
 }
@@ -134,6 +136,14 @@ impl Client {
         self.store.record(&group_name(space, commit)).map(Group::from_bytes).transpose().map_err(Error::from)
     }
 
+    /// Deletes of this space's group states that cannot be read.
+    pub(crate) fn damaged_groups(&self, space: &SpaceId) -> Vec<Write> {
+        let prefix = [GROUPS, &space.0].concat();
+        let states = self.store.records(&prefix);
+        let damaged = states.filter(|(_, state)| Group::from_bytes(state).is_err());
+        damaged.map(|(name, _)| (name.to_vec(), None)).collect()
+    }
+
     /// Processes every commit whose predecessor's group is here: winners and losers alike, since somebody may have
     /// sealed messages in a losing epoch before learning that it lost.
     fn process_commits(&mut self, space: SpaceId) -> Result<bool, Error> {
@@ -161,6 +171,8 @@ impl Client {
                 }
                 // This device was removed by it.
                 Ok(None) => {}
+                // Of the state in which this device made it there is nothing left; to the others it is a commit as any.
+                Err(Error::Group(terachat_group::Error::OwnCommit)) => {}
                 Err(why) => {
                     let why = SecretBytes::take(why.to_string().into_bytes());
                     self.store.write_records(vec![(broken, Some(why))])?;
@@ -185,11 +197,29 @@ impl Client {
         hash: &EventHash,
         commit: &GroupCommit,
     ) -> Result<Option<Group>, Error> {
-        let (next, summary) = group.process(&commit.message)?;
         let control = self.store.control_mut(&space)?.ok_or(Error::Frame("a commit without a space"))?;
         let event = control.event(hash).ok_or(Error::Frame("a commit without an event"))?.clone();
         let before = control.state_at(&event.parents).ok_or(Error::Frame("a commit before its parents"))?;
         let after = control.state_at(&[*hash]).ok_or(Error::Frame("a commit before itself"))?;
+        let (next, summary) = match group.process(&commit.message) {
+            // By the rules of MLS anybody may; here only the device that made the event, where it is a member's.
+            Err(terachat_group::Error::Rejoins)
+                if before.member_of(&event.stamp.author).is_none()
+                    && !control.builds_on_fork(&event.parents) =>
+            {
+                return Err(Error::NotAllowed("a device that is no member's does not rejoin the group"));
+            }
+            Err(terachat_group::Error::Rejoins) => {
+                let (next, summary) = group.process_rejoin(&commit.message, &event.stamp.author.0)?;
+                // It comes without a control root of its own and keeps the epoch's.
+                return if summary.epoch == commit.epoch {
+                    Ok(Some(next))
+                } else {
+                    Err(Error::Frame("a commit that is not its event's"))
+                };
+            }
+            processed => processed?,
+        };
         if summary.committer != event.stamp.author.0 || summary.epoch != commit.epoch {
             return Err(Error::Frame("a commit that is not its event's"));
         }
@@ -308,8 +338,8 @@ impl Client {
         Ok(!opened.is_empty())
     }
 
-    /// Epochs of commits that lost their race, or became void, and that no commit since leads back to: events of such
-    /// commits.
+    /// Epochs that no commit leads back to: of commits that lost their race or became void, and those that a device left
+    /// behind when it rejoined without their secrets. As far as their secrets are here.
     pub(crate) fn unlinked_epochs(
         &self,
         space: &SpaceId,
@@ -326,10 +356,13 @@ impl Client {
             .filter(|(event, _)| commit_of(event).is_some())
             .map(|(event, _)| event.hash)
             .filter(|hash| !chain.contains(hash) && !linked.contains(hash));
-        Ok(lost.filter(|hash| self.store.epoch_secret(space, hash).is_some()).collect())
+        let mut unlinked: Vec<EventHash> =
+            lost.filter(|hash| self.store.epoch_secret(space, hash).is_some()).collect();
+        unlinked.extend(self.gaps(space, chain)?);
+        Ok(unlinked)
     }
 
-    fn epoch_number(&self, space: &SpaceId, commit: &EventHash) -> Result<Option<u64>, Error> {
+    pub(crate) fn epoch_number(&self, space: &SpaceId, commit: &EventHash) -> Result<Option<u64>, Error> {
         if commit.0 == space.0 {
             return Ok(Some(0));
         }

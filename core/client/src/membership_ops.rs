@@ -161,10 +161,14 @@ impl Client {
         let extra: Vec<[u8; 32]> = inside.difference(&present).map(|device| device.0).collect();
         self.memberships.entry(space).or_default().lingering.clone_from(&extra);
         let unlinked = self.unlinked_epochs(&space, &self.epochs(&space)?)?;
-        self.memberships.entry(space).or_default().unlinked.clone_from(&unlinked);
-        let leads_back = unlinked
-            .iter()
-            .try_fold(false, |so, commit| Ok::<_, Error>(so || self.leads_back_to(&space, commit)?))?;
+        let gaps = self.gaps(&space, &self.epochs(&space)?)?;
+        let membership = self.memberships.entry(space).or_default();
+        membership.unlinked.clone_from(&unlinked);
+        membership.has_gap = !gaps.is_empty();
+        let mut leads_back = !gaps.is_empty() && self.closes_gap(&space, &inside)?;
+        for commit in unlinked.iter().filter(|commit| !gaps.contains(commit)) {
+            leads_back = leads_back || self.leads_back_to(&space, commit)?;
+        }
         let follows = missing.is_empty() && extra.is_empty();
         let packages: Vec<KeyPackage> = self.key_packages(&space, &missing)?;
         let repairs =
@@ -194,13 +198,30 @@ impl Client {
         Ok(writers.contains(&me) || !writers.is_empty() && forsaken)
     }
 
+    /// Whether it is for this device to lead back past a rejoining: for the highest-ranked, most senior device in the group
+    /// but the one that rejoined. Whoever speaks before that does it all the same.
+    fn closes_gap(&self, space: &SpaceId, inside: &BTreeSet<DeviceId>) -> Result<bool, Error> {
+        let Some(control) = self.store.control(space)? else { return Ok(false) };
+        let tip =
+            self.epochs(space)?.last().and_then(|tip| control.event(tip)).map(|event| event.stamp.author);
+        let state = control.state();
+        let others = state
+            .present_devices()
+            .filter(|device| inside.contains(device) && control.decides(device) && tip != Some(**device));
+        let first = others.min_by_key(|device| {
+            state.member_of(device).map(|(_, member)| (std::cmp::Reverse(member.rank), member.since))
+        });
+        Ok(first == Some(&self.identity.device_id()))
+    }
+
     /// Sees removed members out of the group before something is sealed there: the commit that did so may have lost its
     /// race, or who left by itself may not have been seen out yet. Whoever speaks first does it, and leads back to the words
     /// that not everybody can open: what is said now builds on them.
     pub(crate) fn see_out(&mut self, space: SpaceId) -> Result<(), Error> {
         let Some(membership) = self.memberships.get(&space) else { return Ok(()) };
         let lingering = membership.lingering.clone();
-        let closed = membership.unlinked.iter().any(|commit| self.store.has_words_under(&space, commit));
+        let closed = membership.has_gap
+            || membership.unlinked.iter().any(|commit| self.store.has_words_under(&space, commit));
         if lingering.is_empty() && !closed {
             return Ok(());
         }

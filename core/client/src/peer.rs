@@ -135,6 +135,7 @@ impl Client {
         }
         logs.into_iter().for_each(|log| self.ask(peer, log));
         self.want_tree(peer, space);
+        self.want_group(peer, space);
         self.show_proofs(peer, space);
         Ok(())
     }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use terachat_core_store::store::WANTED_MAX;
 use terachat_core_store::sync::Frontier;
 use terachat_core_store::sync::rateless::Lack;
-use terachat_event::{DeviceId, EventRef, LogId, SpaceId};
+use terachat_event::{DeviceId, EventHash, EventRef, LogId, SpaceId};
 
 pub(crate) const VERSION: u8 = 2;
 /// Most spaces one device has in common with another.
@@ -45,6 +45,10 @@ pub(crate) enum Frame {
     WantBodies { log: LogId, events: Vec<EventRef> },
     /// The sender does not keep this channel: it neither asks for it nor answers.
     Without { log: LogId },
+    /// Asks a member for what it takes to rejoin the group in the epoch that this control event made.
+    WantGroup { space: SpaceId, commit: EventHash },
+    /// The group info and the ratchet tree of that epoch.
+    Group { space: SpaceId, commit: EventHash, info: Vec<u8>, tree: Vec<u8> },
 }
 
 impl Frame {

@@ -61,6 +61,10 @@ impl Client {
                 if self.is_common(peer, &log.space) && self.shares(peer, &log) {
                     self.stands_at(peer, log, root);
                     self.want_bodies(peer, log);
+                    if log.channel.is_none() {
+                        // It may have come to the epoch in which this device asked to rejoin.
+                        self.want_group(peer, log.space);
+                    }
                 } else if self.is_common(peer, &log.space) && !self.keeps(&log) {
                     self.take_last_word(&log, &root)?;
                 }
@@ -100,6 +104,10 @@ impl Client {
             Frame::Lacks { log, chains } => self.take_lacks(peer, log, &chains)?,
             Frame::NoSymbols { log } => self.take_no_symbols(peer, log),
             Frame::Without { log } => self.take_without(peer, log)?,
+            Frame::WantGroup { space, commit } => self.show_group(peer, space, commit)?,
+            Frame::Group { space, commit, info, tree } => {
+                self.take_group(peer, space, commit, &info, &tree)?;
+            }
             Frame::NotMember { space } => {
                 if self.store.space(&space).is_some() {
                     self.notices
@@ -350,6 +358,7 @@ impl Client {
         }
         for peer in self.peers_in(&space) {
             self.want_tree(peer, space);
+            self.want_group(peer, space);
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ mod heads;
 mod keep;
 mod past;
 mod posts;
+mod rejoin;
 mod renewal;
 mod search;
 mod simulation;

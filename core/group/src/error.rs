@@ -67,6 +67,16 @@ pub enum Error {
     #[error("this device's own commit cannot be processed; use the group that making it gave back")]
     OwnCommit,
 
+    /// The commit is from outside: a device takes its place in the group anew. Hand it to
+    /// [`Group::process_rejoin`](crate::Group::process_rejoin) if that device belongs to the group, or drop it. Nothing
+    /// changed.
+    #[error("the commit comes from outside the group: a device rejoins by it, if it belongs to the group")]
+    Rejoins,
+    /// An external commit of another device than expected, or one that changes more than its own place; drop it. Nothing
+    /// changed.
+    #[error("the commit is not that by which the named device takes its own place again; drop it")]
+    NotItsRejoin,
+
     /// The device to add is a member already, or is added twice. Nothing changed.
     #[error("device {} is a member already; remove it in the same commit to add it anew", hex(.0))]
     AlreadyMember(DeviceId),

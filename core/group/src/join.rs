@@ -66,7 +66,7 @@ fn parse_welcome(bytes: &[u8]) -> Result<Welcome, Error> {
     }
 }
 
-fn parse_tree(bytes: &[u8]) -> Result<RatchetTreeIn, Error> {
+pub(crate) fn parse_tree(bytes: &[u8]) -> Result<RatchetTreeIn, Error> {
     if bytes.len() > TREE_BYTES_MAX {
         return Err(Error::Oversized { len: bytes.len(), max: TREE_BYTES_MAX });
     }

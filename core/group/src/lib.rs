@@ -30,7 +30,8 @@
 //! # What is fixed
 //! * Ciphersuite 0x0003, MLS_128_DHKEMX25519_CHACHA20POLY1305_SHA256_Ed25519.
 //! * Handshakes travel as PublicMessage (RFC 9420, section 6.2) inside the caller's own signed events. Proposals
-//!   travel inside their commit only: Add, Remove and GroupContextExtensions; anything else is refused.
+//!   travel inside their commit only: Add, Remove and GroupContextExtensions; anything else is refused. A device
+//!   that lost its state rejoins by an external commit ([`Group::rejoin`]), which changes nothing but its own leaf.
 //! * Every commit made here carries an update path, so each one also heals its committer (section 16.6).
 //! * One member is one device: its BasicCredential's identity *is* its 32-byte Ed25519 signature key, and both
 //!   are checked wherever a leaf comes from. Signatures follow ZIP-215, as everywhere in this workspace.
@@ -68,6 +69,7 @@ mod join;
 mod key_package;
 mod policy;
 mod process;
+mod rejoin;
 mod signer;
 
 pub use change::{Change, Commit};

@@ -12,9 +12,9 @@ pub struct Summary {
     pub epoch: u64,
     /// Who made it.
     pub committer: DeviceId,
-    /// Whom it added, in the commit's order.
+    /// Whom it added, in the commit's order. A device that rejoined is the committer and not among them.
     pub added: Vec<DeviceId>,
-    /// Whom it removed, in the commit's order.
+    /// Whom it removed, in the commit's order; by a rejoining device itself, if it still had a leaf.
     pub removed: Vec<DeviceId>,
     /// The control log's root in the epoch it leads to.
     pub control_root: [u8; 32],
@@ -26,23 +26,39 @@ impl Group {
     ///
     /// # Errors
     /// Every error of [`Fault::Peer`](crate::Fault::Peer) but [`Error::NotForUs`]; and [`Error::OwnCommit`].
+    /// [`Error::Rejoins`] is for [`Group::process_rejoin`] to take up, where the device may.
     pub fn process(&self, message: &[u8]) -> Result<(Option<Group>, Summary), Error> {
         let message = self.addressed(message)?;
-        let Sender::Member(leaf) = *message.sender() else {
-            return Err(Error::Unsupported("a handshake from outside the group"));
+        let leaf = match *message.sender() {
+            Sender::Member(leaf) => leaf,
+            Sender::NewMemberCommit => return Err(Error::Rejoins),
+            _ => return Err(Error::Unsupported("a handshake from outside the group")),
         };
         let committer = self.device_at(leaf).ok_or(Error::UnknownMember)?;
         if committer == self.device() {
             return Err(Error::OwnCommit);
         }
+        self.process_addressed(message, None)
+    }
 
+    /// A commit by a member, or the external one of `rejoining`.
+    pub(crate) fn process_addressed(
+        &self,
+        message: PublicMessageIn,
+        rejoining: Option<DeviceId>,
+    ) -> Result<(Option<Group>, Summary), Error> {
+        let committer = match *message.sender() {
+            Sender::Member(leaf) => self.device_at(leaf),
+            _ => rejoining,
+        };
+        let committer = committer.ok_or(Error::UnknownMember)?;
         let engine = Engine::reading(self.cells.clone());
         let mut mls = self.working_copy(&engine)?;
         let processed = mls.process_message(&engine, message).map_err(refused)?;
         let ProcessedMessageContent::StagedCommitMessage(staged) = processed.into_content() else {
             return Err(Error::Unsupported("a handshake that is no commit"));
         };
-        let summary = self.summary(committer, &staged)?;
+        let summary = self.summary(committer, &staged, rejoining.is_some())?;
         let stays = !staged.self_removed();
         mls.merge_staged_commit(&engine, *staged).map_err(|error| Error::bug("merging a commit", error))?;
         let next = if stays { Some(Group::new(mls, engine.into_cells())?) } else { None };
@@ -50,7 +66,7 @@ impl Group {
     }
 
     /// The message, if it is a commit for this group and epoch; nothing in it is verified yet.
-    fn addressed(&self, bytes: &[u8]) -> Result<PublicMessageIn, Error> {
+    pub(crate) fn addressed(&self, bytes: &[u8]) -> Result<PublicMessageIn, Error> {
         if bytes.len() > MESSAGE_BYTES_MAX {
             return Err(Error::Oversized { len: bytes.len(), max: MESSAGE_BYTES_MAX });
         }
@@ -77,7 +93,7 @@ impl Group {
     }
 
     /// What a verified commit does, if it does only what these groups allow.
-    fn summary(&self, committer: DeviceId, staged: &StagedCommit) -> Result<Summary, Error> {
+    fn summary(&self, committer: DeviceId, staged: &StagedCommit, rejoins: bool) -> Result<Summary, Error> {
         let (mut added, mut removed) = (Vec::new(), Vec::new());
         for queued in staged.queued_proposals() {
             if queued.proposal_or_ref_type() != ProposalOrRefType::Proposal {
@@ -88,14 +104,22 @@ impl Group {
                 Proposal::Remove(remove) => {
                     removed.push(self.device_at(remove.removed()).ok_or(Error::UnknownMember)?);
                 }
-                Proposal::GroupContextExtensions(_) => {}
+                Proposal::GroupContextExtensions(_) if !rejoins => {}
+                Proposal::ExternalInit(_) if rejoins => {}
                 _ => return Err(Error::Unsupported("a proposal other than add, remove and control root")),
             }
         }
-        if let Some(leaf) = staged.update_path_leaf_node()
-            && policy::device(leaf.credential(), leaf.signature_key().as_slice())? != committer
-        {
-            return Err(Error::ForeignCredential);
+        let by = match staged.update_path_leaf_node() {
+            Some(leaf) => policy::device(leaf.credential(), leaf.signature_key().as_slice())?,
+            None => committer,
+        };
+        if by != committer {
+            return Err(if rejoins { Error::NotItsRejoin } else { Error::ForeignCredential });
+        }
+        // It takes its own place again and nobody else's, and leaves no second leaf of its own behind.
+        let had_leaf = rejoins && self.leaves().any(|(_, device)| device == committer);
+        if rejoins && removed != if had_leaf { vec![committer] } else { Vec::new() } {
+            return Err(Error::NotItsRejoin);
         }
         let context = staged.group_context();
         let control_root = policy::control_root(context.extensions())?;

@@ -199,6 +199,9 @@ pub(crate) enum SpaceCommand {
     /// Renew this device's keys now: whoever copied them reads nothing that is written from now on. A device does so by
     /// itself once they are a week old (later in large spaces) and it writes
     Renew,
+    /// Take this device's place among the holders of the keys again, after they were lost or damaged: with the next member that
+    /// it talks to (`terachat sync`). For a member's device only
+    Rejoin,
 }
 
 #[derive(Debug, Subcommand)]

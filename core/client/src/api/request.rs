@@ -70,6 +70,13 @@ pub enum Request {
         /// The space, as in [`Place`].
         space: Option<String>,
     },
+    /// Takes this device's place in the space's group again after its keys were lost or damaged, with the next member that it
+    /// talks to. Of what was written so far it reads what it has the keys of, and the rest as a newcomer does. Answer:
+    /// [`Answer::Done`].
+    Rejoin {
+        /// The space, as in [`Place`].
+        space: Option<String>,
+    },
     /// Removes a user with all devices. Answer: [`Answer::Done`].
     MemberRemove {
         /// The space, as in [`Place`].

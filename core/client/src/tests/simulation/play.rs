@@ -45,12 +45,26 @@ impl World {
             74..77 => self.replay(),
             77..80 => self.damage(),
             80..82 => self.speak_at_once(at),
+            82..84 => self.lose_group(at),
             _ => {
                 for _ in 0..self.random.within(1..=40) {
                     self.deliver();
                 }
             }
         }
+    }
+
+    /// A device loses its states of the group and takes its place again. The first one does not, so that somebody is left who
+    /// can answer, nor does one whose disk is about to fail.
+    fn lose_group(&mut self, at: usize) {
+        if at == 0 || self.devices[at].fault.is_some() {
+            return;
+        }
+        let client = &mut self.devices[at].client;
+        let groups = client.store.records(b"group/").map(|(name, _)| (name.to_vec(), None)).collect();
+        client.store.write_records(groups).unwrap();
+        self.note(|| format!("d{at} loses the group"));
+        let _ = self.ask(at, Request::Rejoin { space: None });
     }
 
     fn place(log: &LogId) -> Place {
