@@ -23,6 +23,12 @@ pub struct Groups {
     pub welcome: Vec<u8>,
     /// The ratchet tree of the epoch with her.
     pub tree: Vec<u8>,
+    /// The group info of that epoch.
+    pub info: Vec<u8>,
+    /// The commit by which Bob rejoins there.
+    pub rejoining: Vec<u8>,
+    /// Bob's key.
+    pub bobs: DeviceSigner,
 }
 
 impl Groups {
@@ -45,6 +51,9 @@ impl Groups {
         let joined = joined.expect("the welcome is Bob's");
         let (next, commit, welcome, carols_private, key_package) = add(&founded, &carol);
         let tree = next.ratchet_tree();
-        Self { alice: next, bob: joined, carol, carols_private, key_package, commit, welcome, tree }
+        let info = next.group_info(&alice).expect("it is Alice's group");
+        let (_, rejoining) = Group::rejoin(&bob, &info, &tree, &mut entropy).expect("he rejoins");
+        let (alice, bobs, bob) = (next, bob, joined);
+        Self { alice, bob, carol, carols_private, key_package, commit, welcome, tree, info, rejoining, bobs }
     }
 }
