@@ -293,7 +293,8 @@ impl LocalStore {
     pub(super) fn emptied_writes(&self, log: &LogId) -> Vec<Write> {
         let of_log = [PREFIX, &log.space.0, &log.channel.map_or([0; 32], |id| id.0)].concat();
         let full = self.records.range(&of_log).filter(|(_, value)| value.len() > SEGMENT_LEN);
-        full.map(|(name, value)| (name.to_vec(), Some(SecretBytes::copy_from(&value[..SEGMENT_LEN])))).collect()
+        full.map(|(name, value)| (name.to_vec(), Some(SecretBytes::copy_from(&value[..SEGMENT_LEN]))))
+            .collect()
     }
 
     /// Records that were emptied, each with the segment in which its content lies.

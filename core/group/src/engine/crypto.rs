@@ -314,10 +314,9 @@ fn aead(alg: AeadType, key: &[u8], nonce: &[u8]) -> Result<(Algorithm, Secret<32
 }
 
 #[cfg(test)]
-mod vectors;
-
-#[cfg(test)]
 mod tests {
+    mod vectors;
+
     use super::*;
     use terachat_vault::Entropy;
 

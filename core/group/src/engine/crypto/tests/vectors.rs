@@ -1,9 +1,9 @@
 //! The MLS working group's test vectors (mlswg/mls-implementations, `test-vectors.md` there) for the one ciphersuite, through
-//! this crate's cryptography. The library runs the same and more in its own CI, through its own.
+//! this crate's cryptography. The library's own tests read more of them, through its own.
 //!
 //! `scripts/mls-vectors` brings them and runs this; without it the tests say that they were skipped.
 #![allow(clippy::cast_possible_truncation, reason = "lengths that the vectors name are small")]
-use super::*;
+use super::super::*;
 use crate::DeviceSigner;
 use openmls_traits::signatures::Signer as _;
 use serde_json::Value;
