@@ -4,8 +4,8 @@ use std::num::NonZeroU32;
 use std::path::Path;
 use std::{fs, io};
 use terachat_core_store::model::{
-    Attachment, Card, ChannelOp, ControlOp, ControlTransaction, EpochLink, Extras, GroupCommit, Heading, Kept, Mention,
-    Named, Pin, Post, Rank, Style,
+    Attachment, Card, ChannelOp, ControlOp, ControlTransaction, EpochLink, Extras, GroupCommit, Heading,
+    Kept, Mention, Named, Pin, Post, Rank, Style,
 };
 use terachat_core_store::query::search_index::SearchIndex;
 use terachat_core_store::sync::{Bundle, Frontier, Limits, encode_batch};
@@ -98,7 +98,12 @@ fn operations() -> io::Result<()> {
             Extras {
                 heading: Some(Heading { title: "title", tags: vec!["tag"] }),
                 mentions: vec![Mention::Everyone, Mention::User(UserId([1; 32]))],
-                attachments: vec![Attachment { name: "a.txt", media_type: "text/plain", len: 1, hash: [2; 32] }],
+                attachments: vec![Attachment {
+                    name: "a.txt",
+                    media_type: "text/plain",
+                    len: 1,
+                    hash: [2; 32],
+                }],
             },
         ),
         ChannelOp::SetHeading { target, heading: Heading { title: "title", tags: vec![] }, moderates: true },

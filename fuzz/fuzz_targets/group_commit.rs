@@ -21,7 +21,9 @@ thread_local! {
 fuzz_target!(|input: Input<'_>| {
     GROUPS.with(|groups| {
         let bytes = match input {
-            Input::KeyPackage(bytes) => return assert!(KeyPackage::parse(bytes).is_err(), "nobody signed it"),
+            Input::KeyPackage(bytes) => {
+                return assert!(KeyPackage::parse(bytes).is_err(), "nobody signed it");
+            }
             Input::SpoiledKeyPackage(spoiled) => {
                 let bytes = spoiled.apply(&groups.key_package);
                 let same = bytes == groups.key_package;

@@ -62,7 +62,10 @@ fuzz_target!(|input: Input| {
         let Ok(found) = store.get(held.stripe, held.index) else { continue };
         let bytes = found.expect("it is held");
         let shard = Shard::decode(&bytes).expect("it was compared");
-        assert!((0..=u8::MAX).any(|index| payload(held.stripe.0[0], index) == shard.payload()), "nobody put this");
+        assert!(
+            (0..=u8::MAX).any(|index| payload(held.stripe.0[0], index) == shard.payload()),
+            "nobody put this"
+        );
     }
     put(&mut store, 1, 1);
 });
