@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use terachat_core_store::Wait;
 use terachat_core_store::store::WANTED_MAX;
 use terachat_core_store::sync::{Limits, Standing};
-use terachat_event::{DeviceId, EventRef, LogId, SpaceId};
+use terachat_event::{DeviceId, EventHash, EventRef, LogId, SpaceId};
 
 /// How much is sent ahead of a peer's answer.
 const WINDOW: Limits = Limits { events: 1 << 16, payload_len: 8 << 20 };
@@ -41,6 +41,8 @@ pub(crate) struct Peer {
     pub(crate) in_sync: bool,
     /// Content of which events it was asked for, and of how many it was missing here then.
     pub(crate) wanted: BTreeMap<LogId, (usize, BTreeSet<EventRef>)>,
+    /// Of which epochs it had no group to rejoin by, or none that is the space's.
+    pub(crate) no_group: BTreeMap<SpaceId, EventHash>,
 }
 
 impl Client {
@@ -248,7 +250,8 @@ impl Client {
         let joining = state.common.iter().any(|space| {
             self.memberships.get(space).is_some_and(|membership| membership.wanted_tree.is_some())
         });
-        let in_sync = !logs.is_empty() && !waits && !joining && logs.iter().all(same);
+        let rejoining = state.common.iter().any(|space| self.hopes_for_group(state, space));
+        let in_sync = !logs.is_empty() && !waits && !joining && !rejoining && logs.iter().all(same);
         let was = state.in_sync;
         if let Some(state) = self.peers.get_mut(&peer) {
             state.in_sync = in_sync;

@@ -47,7 +47,7 @@ pub(crate) enum Frame {
     Without { log: LogId },
     /// Asks a member for what it takes to rejoin the group in the epoch that this control event made.
     WantGroup { space: SpaceId, commit: EventHash },
-    /// The group info and the ratchet tree of that epoch.
+    /// The group info and the ratchet tree of that epoch; both empty if the sender has none.
     Group { space: SpaceId, commit: EventHash, info: Vec<u8>, tree: Vec<u8> },
 }
 

@@ -1,6 +1,7 @@
 //! A device that belongs to a space and has lost its state of the group takes its place again: `docs/adr/0029-rejoining.md`.
 use crate::api::{Answer, Notice};
 use crate::membership::{EPOCH_LABEL, commit_of, group_record, seal_link};
+use crate::peer::Peer;
 use crate::protocol::Frame;
 use crate::renewal::renewed_record;
 use crate::{Client, Error};
@@ -46,24 +47,36 @@ impl Client {
     /// Asks a peer for what it takes to rejoin, where this device is to.
     pub(crate) fn want_group(&mut self, peer: DeviceId, space: SpaceId) {
         if let Ok(Some(commit)) = self.rejoins_at(&space) {
+            if let Some(state) = self.peers.get_mut(&peer) {
+                state.no_group.remove(&space);
+            }
             self.tell(peer, &Frame::WantGroup { space, commit });
         }
     }
 
-    /// Answers a member that asks to rejoin in this device's current epoch. Of another epoch the two have yet to hear from
-    /// each other; then it asks again.
+    /// Whether this device is to rejoin and this peer, which was asked, may still help it to.
+    pub(crate) fn hopes_for_group(&self, peer: &Peer, space: &SpaceId) -> bool {
+        let commit = self.rejoins_at(space).ok().flatten();
+        commit.is_some_and(|commit| peer.no_group.get(space) != Some(&commit))
+    }
+
+    /// Answers a member that asks to rejoin in this device's current epoch; in another, or where this device has no group
+    /// either, that there is none. When the two have heard from each other it asks again.
     pub(crate) fn show_group(
         &mut self,
         peer: DeviceId,
         space: SpaceId,
         commit: EventHash,
     ) -> Result<(), Error> {
-        if !self.is_common(peer, &space) || self.epoch(&space).ok().map(|epoch| epoch.commit) != Some(commit)
-        {
+        if !self.is_common(peer, &space) {
             return Ok(());
         }
-        let Some(group) = self.group(&space, &commit)? else { return Ok(()) };
-        let (info, tree) = (group.group_info(&self.identity.signer)?, group.ratchet_tree());
+        let is_current = self.epoch(&space).is_ok_and(|epoch| epoch.commit == commit);
+        let group = if is_current { self.group(&space, &commit)? } else { None };
+        let (info, tree) = match group {
+            Some(group) => (group.group_info(&self.identity.signer)?, group.ratchet_tree()),
+            None => Default::default(),
+        };
         self.tell(peer, &Frame::Group { space, commit, info, tree });
         Ok(())
     }
@@ -78,6 +91,12 @@ impl Client {
         tree: &[u8],
     ) -> Result<(), Error> {
         if !self.is_common(peer, &space) || self.rejoins_at(&space)? != Some(previous) {
+            return Ok(());
+        }
+        if let Some(state) = self.peers.get_mut(&peer) {
+            state.no_group.insert(space, previous);
+        }
+        if info.is_empty() {
             return Ok(());
         }
         let (next, message) = Group::rejoin(&self.identity.signer, info, tree, self.store.entropy())?;

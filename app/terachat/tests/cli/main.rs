@@ -4,6 +4,7 @@ mod board;
 mod channels;
 mod counter;
 mod damage;
+mod erasure;
 mod forum;
 #[cfg(any(feature = "tpm", feature = "pkcs11"))]
 mod hardware;
@@ -12,6 +13,7 @@ mod keys;
 #[cfg(unix)]
 mod killed;
 mod recovery;
+mod rejoin;
 mod side_by_side;
 mod store;
 mod support;

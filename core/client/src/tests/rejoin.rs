@@ -126,6 +126,29 @@ fn it_waits_for_a_member_and_survives_a_restart() {
     world.same(&["ada", "bob"]);
 }
 
+/// Who only stays until the two are in sync, as one command does, stays until the device has rejoined; where nobody can help it
+/// does not wait for ever.
+#[test]
+fn two_are_in_sync_once_one_has_rejoined_or_the_other_cannot_help() {
+    for can_help in [true, false] {
+        let mut world = club(&["ada", "bob"]);
+        world.cut("ada", "bob");
+        lose_all_keys(world.of("bob"));
+        if !can_help {
+            lose_all_keys(world.of("ada"));
+        }
+        world.ask("bob", REJOIN);
+        world.seen.clear();
+        world.connect("ada", "bob");
+        let seen = &world.seen["bob"];
+        let in_sync = seen.iter().position(|notice| matches!(notice, Notice::InSync { .. }));
+        let in_sync = in_sync.expect("they have the same events");
+        let rejoined = seen.iter().position(|notice| matches!(notice, Notice::Space { .. }));
+        assert_eq!(rejoined.is_some(), can_help);
+        assert!(rejoined.is_none_or(|at| at < in_sync), "{seen:?}");
+    }
+}
+
 #[test]
 fn who_loses_the_race_does_it_again() {
     // Either may win: by rank, then by the hash.
