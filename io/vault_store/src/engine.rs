@@ -56,8 +56,8 @@ pub(crate) type Row = (Space, Slice, Option<Slice>);
 /// Of the cache's bytes, those for rows of newest versions; the rest is for blocks, of which those of key pages are hot.
 const NEWEST_OF_EIGHT: u64 = 7;
 
-/// Bytes of a table in memory before it is written out. Of 32 MiB, tables were written and merged so often that puts in groups had 0.63
-/// to 0.76 of the bare engine's rate, and have 0.95 with these (ADR 0013).
+/// Bytes of a table in memory before it is written out. Of 32 MiB, tables were written and merged so often that puts in groups had a tenth
+/// less of their rate, and on a busy disk a quarter (ADR 0013).
 const TABLE_SIZE: u64 = 64 << 20;
 
 /// Bytes in such tables from which on closing writes them out: so many are read back from the journal in some 20 ms.
