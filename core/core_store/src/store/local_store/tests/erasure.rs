@@ -118,6 +118,10 @@ fn what_was_deleted_is_gone_from_disk_and_from_what_is_sent() {
     assert_eq!(posts, c.store.posts(&log, &[], None, 9).unwrap());
     let tagged = |device: &Device| device.store.posts(&log, &["sesame".to_owned()], None, 9).unwrap();
     assert!(tagged(&a).is_empty() && tagged(&b).is_empty() && tagged(&c).is_empty());
+    for device in [&a, &b, &c] {
+        let state = &device.store.channel(&log).unwrap().state;
+        assert!(state.mentions(&Mention::Everyone).is_empty(), "who never had it knows of no mention");
+    }
     for device in [&mut a, &mut b, &mut c] {
         let mut found = |query| device.store.search(&log, &Query::parse(query), 9, |_| true).unwrap().len();
         assert_eq!([found("sesame"), found("stays")], [0, 1]);
