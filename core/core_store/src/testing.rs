@@ -2,7 +2,7 @@
 use crate::model::{Card, ChannelOp, ControlOp, ControlTransaction, Pin, Post, Rank, Style};
 use crate::query::PageStart;
 use crate::store::Storage;
-use crate::store::storage::MemoryStorage;
+use crate::store::storage::{CrashStorage, MemoryStorage};
 use crate::sync::{Bundle, Draft, Frontier, KeyId, Limits, Outcome};
 use crate::{Error, LocalStore};
 use std::ops::Range;
@@ -230,4 +230,21 @@ pub(crate) fn gossip(devices: &mut [&mut Device], space: SpaceId) {
             }
         }
     }
+}
+
+/// All files, as they are.
+pub(crate) fn copy(storage: &dyn Storage) -> Vec<(String, Vec<u8>)> {
+    let read = |name: String| {
+        let len = storage.size(&name).unwrap().unwrap();
+        let bytes = storage.read(&name, 0, len as usize).unwrap();
+        (name, bytes)
+    };
+    storage.list().unwrap().into_iter().map(read).collect()
+}
+
+/// A disk with these files, whose power can be cut.
+pub(crate) fn disk(files: &[(String, Vec<u8>)], seed: u64) -> CrashStorage {
+    let mut disk = CrashStorage::new(seed);
+    files.iter().for_each(|(name, bytes)| disk.replace(name, bytes).unwrap());
+    disk
 }

@@ -3,7 +3,7 @@ use crate::model::{ChannelOp, ControlOp, Post, Rank, Style};
 use crate::store::Storage;
 use crate::store::storage::{CrashStorage, Fault, MemoryStorage};
 use crate::sync::{Bundle, Frontier, Outcome};
-use crate::testing::{Device, gossip, text};
+use crate::testing::{Device, copy, disk, gossip, text};
 use terachat_event::EventRef;
 
 /// Two devices that talk in turn, in two channels, each message a commit of its own, with all that can happen between.
@@ -237,21 +237,6 @@ fn a_forked_control_log_survives_compaction() {
         gossip(&mut [&mut late, &mut a], space);
         assert_eq!((seen(&late).0, seen(&late).1), (before.0, before.1));
     }
-}
-
-fn copy(storage: &dyn Storage) -> Vec<(String, Vec<u8>)> {
-    let read = |name: String| {
-        let len = storage.size(&name).unwrap().unwrap();
-        let bytes = storage.read(&name, 0, len as usize).unwrap();
-        (name, bytes)
-    };
-    storage.list().unwrap().into_iter().map(read).collect()
-}
-
-fn disk(files: &[(String, Vec<u8>)], seed: u64) -> CrashStorage {
-    let mut disk = CrashStorage::new(seed);
-    files.iter().for_each(|(name, bytes)| disk.replace(name, bytes).unwrap());
-    disk
 }
 
 /// The matrix: each write of a compaction fails in each way, and then the power goes as well.

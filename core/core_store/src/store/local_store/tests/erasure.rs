@@ -7,7 +7,7 @@ use crate::store::erasure::Stripped;
 use crate::store::storage::{CrashStorage, Fault};
 use crate::store::{Erasure, Storage};
 use crate::sync::{Bundle, Frontier, Limits, Outcome};
-use crate::testing::{Counter, Device, Dice, seeds, store_key, text};
+use crate::testing::{Counter, Device, Dice, copy, disk, seeds, store_key, text};
 use crate::{Error, LocalStore};
 use std::collections::BTreeMap;
 use terachat_event::{EventRef, LogId};
@@ -320,29 +320,38 @@ fn bare_bundles_with_all(device: &mut Device, log: LogId) -> Vec<Vec<u8>> {
     vec![Bundle::pack(batch, &chunks, key.as_deref(), &mut Counter::default()).encode()]
 }
 
-/// A moderator is removed, and the removal's pin makes a deletion void that others had carried out: the text is missing
-/// where it was erased, and comes back from where it was not.
-#[test]
-fn a_deletion_that_comes_to_nothing_gives_the_text_back() {
+/// A has a text, C had erased it, and the deletion that C carried out has come to nothing: its author was removed, with a pin before it.
+fn erased_in_vain(body: &str) -> (Device, Device, LogId, EventRef) {
     let (mut a, mut b, mut c, log) = club();
-    let hello = a.say(log, "hello");
+    let said = a.say(log, body);
     b.pull(&mut a).unwrap();
     c.pull(&mut a).unwrap();
     let pins = a.pins(log.space, b.id());
-    b.post(log, &[moderated(hello)]).unwrap();
+    b.post(log, &[moderated(said)]).unwrap();
     c.pull(&mut b).unwrap();
     assert_eq!(c.store.compact().unwrap(), Erasure { erased: 1, pending: 0 });
-    let rank = Rank::MEMBER;
-    a.control(log.space, vec![ControlOp::SetRank { user: b.user_id(), rank, pins }]).unwrap();
+    a.control(log.space, vec![ControlOp::SetRank { user: b.user_id(), rank: Rank::MEMBER, pins }]).unwrap();
     a.pull(&mut b).unwrap();
     c.pull(&mut a).unwrap();
-    assert_eq!(page(&a, log)[0].body, "hello");
-    assert!(page(&c, log)[0].missing);
+    (a, c, log, said)
+}
+
+/// Hands over what is missing.
+fn give_back(a: &mut Device, c: &mut Device, log: LogId) {
     let missing = c.store.missing_bodies(&log);
-    assert_eq!(missing, [hello]);
     for bundle in a.store.bundles_with(&log, &missing).unwrap() {
         c.take(&bundle.encode()).unwrap();
     }
+}
+
+/// The text is missing where it was erased, and comes back from where it was not.
+#[test]
+fn a_deletion_that_comes_to_nothing_gives_the_text_back() {
+    let (mut a, mut c, log, hello) = erased_in_vain("hello");
+    assert_eq!(page(&a, log)[0].body, "hello");
+    assert!(page(&c, log)[0].missing);
+    assert_eq!(c.store.missing_bodies(&log), [hello]);
+    give_back(&mut a, &mut c, log);
     same(&[&a, &c], log);
     assert_eq!(page(&c, log), page(&a, log));
     [&mut a, &mut c].into_iter().for_each(sound);
@@ -356,21 +365,8 @@ fn a_deletion_that_comes_to_nothing_gives_the_text_back() {
 /// What came back lies in a record, outside of the log that is dropped.
 #[test]
 fn content_that_came_back_goes_with_a_channel_that_is_dropped() {
-    let (mut a, mut b, mut c, log) = club();
-    let hello = a.say(log, "sesame");
-    b.pull(&mut a).unwrap();
-    c.pull(&mut a).unwrap();
-    let pins = a.pins(log.space, b.id());
-    b.post(log, &[moderated(hello)]).unwrap();
-    c.pull(&mut b).unwrap();
-    c.store.compact().unwrap();
-    a.control(log.space, vec![ControlOp::SetRank { user: b.user_id(), rank: Rank::MEMBER, pins }]).unwrap();
-    a.pull(&mut b).unwrap();
-    c.pull(&mut a).unwrap();
-    let missing = c.store.missing_bodies(&log);
-    for bundle in a.store.bundles_with(&log, &missing).unwrap() {
-        c.take(&bundle.encode()).unwrap();
-    }
+    let (mut a, mut c, log, _) = erased_in_vain("sesame");
+    give_back(&mut a, &mut c, log);
     assert!(holds(&c, "sesame"));
     let author = c.id();
     c.store.drop_channel(&log, &author).unwrap();
@@ -441,21 +437,6 @@ fn whatever_write_of_it_fails_it_is_done_in_the_end() {
             }
         }
     }
-}
-
-fn copy(storage: &dyn Storage) -> Vec<(String, Vec<u8>)> {
-    let read = |name: String| {
-        let len = storage.size(&name).unwrap().unwrap();
-        let bytes = storage.read(&name, 0, len as usize).unwrap();
-        (name, bytes)
-    };
-    storage.list().unwrap().into_iter().map(read).collect()
-}
-
-fn disk(files: &[(String, Vec<u8>)], seed: u64) -> CrashStorage {
-    let mut disk = CrashStorage::new(seed);
-    files.iter().for_each(|(name, bytes)| disk.replace(name, bytes).unwrap());
-    disk
 }
 
 /// Everybody gives everybody what they have and what they were asked for, until nothing changes.
