@@ -38,6 +38,6 @@ pub enum Error {
         found: u8,
     },
     /// The caller's.
-    #[error("a segment of {0} bytes; it has 1 MiB to 1 GiB")]
+    #[error("a segment of {0} bytes; it has 4 KiB to 1 GiB")]
     SegmentLen(u32),
 }

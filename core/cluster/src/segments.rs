@@ -145,7 +145,7 @@ impl ShardStore {
     /// The whole shard, compared with its hash; `None` if it is not kept.
     ///
     /// # Errors
-    /// [`Error::Rotten`], which [`ShardStore::condemn`] has counted; [`Error::Storage`].
+    /// [`Error::Rotten`]: nothing is noted of it, so tell [`ShardStore::condemn`]. [`Error::Storage`].
     pub fn get(&self, stripe: StripeId, index: u8) -> Result<Option<Vec<u8>>, Error> {
         let Some(live) = self.live(&(stripe, index)) else { return Ok(None) };
         let read = self.storage.read(&file(live.segment), body_at(live.at), live.len as usize);

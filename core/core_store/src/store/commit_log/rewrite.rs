@@ -39,7 +39,8 @@ impl CommitLog {
     }
 
     /// Puts `commits` in the place of all that a closed segment holds, atomically and durably, and says where their
-    /// blocks are now, and destroys the secret of what it held. The last snapshot is void from then on. References into the segment lead nowhere any more.
+    /// blocks are now, and destroys the secret of what it held. The last snapshot is void from then on. References into the
+    /// segment lead nowhere any more.
     ///
     /// # Errors
     /// [`Error::Empty`], [`Error::TooLarge`], [`Error::NoSuchBlock`] for a segment that is not closed; [`Error::Storage`]:
