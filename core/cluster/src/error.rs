@@ -40,4 +40,26 @@ pub enum Error {
     /// The caller's.
     #[error("a segment of {0} bytes; it has 4 KiB to 1 GiB")]
     SegmentLen(u32),
+    /// The sender's: what it sent is no shard.
+    #[error(transparent)]
+    Shard(#[from] terachat_shard::Error),
+    /// The shards' or the metadata's: a batch does not open.
+    #[error(
+        "the package of stripe {stripe} does not open; its shards or its key are not those that were written"
+    )]
+    Package {
+        /// Its stripe.
+        stripe: StripeId,
+    },
+    /// A peer's, or a newer program's.
+    #[error("this is no entry of a ledger that this version reads; update all nodes to the same version")]
+    Entry,
+    /// The disk's, or a newer program's.
+    #[error(
+        "this is no snapshot of a ledger that this version reads; update the node, or let it fetch the ledger anew"
+    )]
+    Snapshot,
+    /// A peer's.
+    #[error("this is no message that this version reads; update all nodes to the same version")]
+    Message,
 }

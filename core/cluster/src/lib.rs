@@ -1,11 +1,33 @@
 //! What a node of the organisation's storage decides.
 //!
-//! So far: how it keeps the shards it was given, in [`ShardStore`]. It opens no file, no socket and no clock: files come in through
-//! [`terachat_storage::Storage`], randomness through [`terachat_vault::Entropy`].
-#![cfg_attr(test, allow(clippy::cast_possible_truncation, reason = "tests cut numbers they made small"))]
+//! What all agree on is [`State`], made of [`Entry`]s in one order, which somebody else keeps. What one node does about it is
+//! [`Node`]: batches are sealed, cut and sent, shards kept, read, counted and mended. How it keeps its own shards is [`ShardStore`].
+//!
+//! It opens no file, no socket and no clock: files come in through [`terachat_storage::Storage`], randomness through
+//! [`terachat_vault::Entropy`], time and everything that happens through [`Input`], and what is to be done goes out as [`Output`].
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "tests"))]
 
 mod error;
+mod ids;
+mod ledger;
+mod node;
+mod package;
+mod receipt;
 mod segments;
+#[cfg(test)]
+mod testing;
 
 pub use error::Error;
+pub use ids::{ClientKey, ClusterId, ItemKind, ItemName, NodeKey};
+pub use ledger::{
+    Applied, Chronicle, ChronicleError, Deed, ENTRY_LEN_MAX, Entry, Fate, ITEMS_MAX, Item, ItemPlace,
+    JoinConsent, NewStripe, NodeProfile, NodeRecord, NodeStatus, Outcome, Refusal, Roster, SignedDeed, State,
+    Stripe, TicketFor, What,
+};
+pub use node::{
+    Call, Counted, DiskDone, DiskWork, HealthReport, ITEM_LEN_MAX, Input, Lack, Message, Moment, Node,
+    NodeOptions, Output, Refused, Request, Response, Unproposed, perform,
+};
+pub use package::{PACKAGE_OVERHEAD, PackageKey};
+pub use receipt::{RECEIPT_ENTRIES, Receipt, Signature};
 pub use segments::{Compacted, Held, Opened, Options, Scrubbed, ShardStore, Sound, Usage};

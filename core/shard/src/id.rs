@@ -1,9 +1,10 @@
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::num::NonZeroU32;
 
 /// A stripe's name: 16 bytes that its writer drew at random, or derived so that nobody derives the same. Bytes that are
 /// cut anew, by another code, are another stripe.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct StripeId(pub [u8; 16]);
 
 impl fmt::Display for StripeId {
@@ -13,7 +14,7 @@ impl fmt::Display for StripeId {
 }
 
 /// A node's number, which the cluster's ledger gave it when it joined. It is never given to another one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct NodeId(pub NonZeroU32);
 
 impl fmt::Display for NodeId {

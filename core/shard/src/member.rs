@@ -1,10 +1,11 @@
 use crate::{Error, NodeId};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
 /// Where a node stands: what fails together. Numbers are the cluster's own; equal ones mean the same site, the same rack
 /// of a site, the same host of a rack.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Domain {
     /// A building, or whatever loses power and network at once.
     pub site: u32,

@@ -1,5 +1,6 @@
 use crate::read::Reader;
 use crate::{Counts, Error, SHARD_LEN_MAX, StripeId, StripeRecord};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// Bytes before a shard's payload.
@@ -9,7 +10,7 @@ const CONTEXT: &str = "terachat 2026-11 shard";
 const WHAT: &str = "shard";
 
 /// By what a shard is known: BLAKE3 over what its header says and its payload.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ShardHash(pub [u8; 32]);
 
 impl fmt::Debug for ShardHash {

@@ -1,7 +1,8 @@
 //! Reading everything again, a little at a time, to find what has rotted.
 use super::segment::Entry;
-use super::{Key, ShardStore, Sound};
+use super::{Copies, Held, Key, Live, ShardStore, Sound};
 use crate::Error;
+use terachat_shard::StripeId;
 
 /// What a step of a scrub found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -43,6 +44,35 @@ impl ShardStore {
             self.scrubbed_to = (segment, at + 1);
         }
         Ok(step)
+    }
+
+    /// What is kept of these stripes, first and last with them. What nobody has read since the store was opened is read now.
+    ///
+    /// # Errors
+    /// [`Error::Storage`]: the disk cannot be read; what was found until then is known.
+    pub fn count(&mut self, first: StripeId, last: StripeId) -> Result<Vec<Held>, Error> {
+        let unread =
+            |(_, copies): &(&Key, &Copies)| copies.live.is_some_and(|live| live.sound == Sound::Unknown);
+        if first > last {
+            return Ok(Vec::new());
+        }
+        let range = (first, 0)..=(last, u8::MAX);
+        let unread: Vec<Key> = self.shards.range(range.clone()).filter(unread).map(|(key, _)| *key).collect();
+        for key in unread {
+            let sound = match self.get(key.0, key.1) {
+                Ok(_) => Sound::Yes,
+                Err(Error::Rotten { .. }) => Sound::Rotten,
+                Err(error) => return Err(error),
+            };
+            if let Some(live) = self.shards.get_mut(&key).and_then(|copies| copies.live.as_mut()) {
+                live.sound = sound;
+            }
+        }
+        let held = self.shards.range(range).filter_map(|(&(stripe, index), copies)| {
+            let Live { hash, len, sound, .. } = copies.live?;
+            Some(Held { stripe, index, hash, len, sound })
+        });
+        Ok(held.collect())
     }
 
     /// The first shard that counts, from where the scrub is on.

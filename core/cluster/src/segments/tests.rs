@@ -4,32 +4,10 @@ mod model;
 mod power_cuts;
 
 use super::{Key, Options, ShardStore};
+pub(super) use crate::testing::Dice;
 use std::collections::BTreeMap;
 use terachat_shard::{Counts, Shard, StripeId};
 use terachat_storage::Storage;
-use terachat_vault::Entropy;
-
-/// SplitMix64: what a test draws, and the randomness of the store under test.
-pub(super) struct Dice(pub(super) u64);
-
-impl Dice {
-    pub(super) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let n = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let n = (n ^ (n >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        n ^ (n >> 31)
-    }
-
-    pub(super) fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-}
-
-impl Entropy for Dice {
-    fn fill(&mut self, out: &mut [u8]) {
-        out.iter_mut().for_each(|byte| *byte = self.next() as u8);
-    }
-}
 
 /// A shard as its bytes, of this stripe and with this much of a payload that its numbers decide.
 pub(super) fn shard(stripe: u8, index: u8, len: usize) -> Vec<u8> {

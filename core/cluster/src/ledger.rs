@@ -1,0 +1,19 @@
+//! What the cluster has agreed on: entries in one order, and the state they make. `docs/format/cluster-ledger.md`.
+mod chronicle;
+mod deed;
+mod entry;
+mod roster;
+mod state;
+#[cfg(test)]
+mod tests;
+
+pub use chronicle::{Chronicle, ChronicleError};
+pub use deed::{Deed, JoinConsent, NodeProfile, SignedDeed, What};
+pub use entry::{Entry, Fate, Item, ItemPlace, NewStripe, Outcome, Refusal};
+pub use roster::{NodeRecord, NodeStatus, Roster, TicketFor};
+pub use state::{Applied, State, Stripe};
+
+/// Bytes of an entry at most: 1 MiB.
+pub const ENTRY_LEN_MAX: usize = 1 << 20;
+/// Items of a stripe at most.
+pub const ITEMS_MAX: usize = 4096;

@@ -1,0 +1,82 @@
+use super::deed::{SignedDeed, What};
+use super::roster::Roster;
+use crate::{NodeKey, Refusal};
+use serde::{Deserialize, Serialize};
+use terachat_shard::NodeId;
+
+/// The cluster's history of itself: every deed since it was founded, each signed and naming the one before. Nothing is ever taken
+/// out of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Chronicle {
+    deeds: Vec<SignedDeed>,
+}
+
+/// Where a history is not what its nodes signed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChronicleError {
+    /// A deed that could not have been taken.
+    #[error("deed {seq} of the cluster's history does not follow from those before it: {why}")]
+    Deed {
+        /// Its place.
+        seq: u64,
+        /// Why it could not.
+        why: Refusal,
+    },
+    /// What this node works by is not what the history says.
+    #[error(
+        "the cluster's history is sound, but the members that this node works by are not what it says; stop the node and start it \
+         again from the ledger"
+    )]
+    Roster,
+}
+
+impl Chronicle {
+    /// All deeds, in their order.
+    pub fn deeds(&self) -> &[SignedDeed] {
+        &self.deeds
+    }
+
+    /// What the next deed has to name: its number and the last one's hash.
+    pub fn next(&self) -> (u64, [u8; 32]) {
+        (self.deeds.len() as u64, self.deeds.last().map_or([0; 32], SignedDeed::hash))
+    }
+
+    /// Takes a deed up, if it follows and whoever signed may, and changes `roster` by it.
+    ///
+    /// # Errors
+    /// Any [`Refusal`] of a deed; nothing is changed then.
+    pub(super) fn take(&mut self, deed: SignedDeed, roster: &mut Roster) -> Result<Option<NodeId>, Refusal> {
+        if (deed.deed.seq, deed.deed.previous) != self.next() {
+            return Err(Refusal::Stale);
+        }
+        let signer = signer(&deed, roster).ok_or(Refusal::NoMember(deed.deed.by))?;
+        if !deed.is_signed_by(&signer) {
+            return Err(Refusal::Signature);
+        }
+        let joined = roster.apply(&deed.deed)?;
+        self.deeds.push(deed);
+        Ok(joined)
+    }
+
+    /// Replays the history from its beginning and compares what comes out with what the node works by.
+    ///
+    /// # Errors
+    /// [`ChronicleError`].
+    pub fn audit(&self, roster: &Roster) -> Result<(), ChronicleError> {
+        let (mut replayed, mut anew) = (Self::default(), Roster::default());
+        for (seq, deed) in (0u64..).zip(&self.deeds) {
+            replayed.take(deed.clone(), &mut anew).map_err(|why| ChronicleError::Deed { seq, why })?;
+        }
+        if anew == *roster { Ok(()) } else { Err(ChronicleError::Roster) }
+    }
+}
+
+/// Whose signature a deed needs: the founder vouches for itself.
+fn signer(deed: &SignedDeed, roster: &Roster) -> Option<NodeKey> {
+    if let What::Founded { profile, .. } = &deed.deed.what {
+        return Some(profile.key);
+    }
+    let (_, record) = roster.members().find(|(node, _)| *node == deed.deed.by)?;
+    Some(record.profile.key)
+}

@@ -1,0 +1,192 @@
+use super::deed::SignedDeed;
+use super::{ENTRY_LEN_MAX, ITEMS_MAX};
+use crate::{Error, ItemName, PackageKey, Receipt, Signature};
+use serde::{Deserialize, Serialize};
+use terachat_shard::{NodeId, StripeId};
+
+const VERSION: u8 = 1;
+
+/// What the cluster agrees on, one after the other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Entry {
+    /// Something was done to the cluster itself.
+    Deed(SignedDeed),
+    /// A batch is durable on enough nodes.
+    Stripe(NewStripe),
+    /// A shard has another holder, after a repair or a move.
+    Holder(Receipt),
+    /// Items are forgotten. A stripe of which nothing is left loses its key.
+    Forget(Vec<ItemName>),
+}
+
+/// A batch that enough nodes have made durable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewStripe {
+    /// A [`StripeRecord`](terachat_shard::StripeRecord): who is to hold each shard.
+    pub record: Vec<u8>,
+    /// What opens the batch, with k shards.
+    pub key: PackageKey,
+    /// What is in the batch.
+    pub items: Vec<Item>,
+    /// Of shards that are durable: place, [`Receipt::until`], and the signature of the holder that the record names.
+    pub receipts: Vec<(u8, u64, Signature)>,
+    /// Stripes whose items are all in this one now.
+    pub replaces: Vec<StripeId>,
+}
+
+/// A part of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Item {
+    /// By what it is found.
+    pub name: ItemName,
+    /// BLAKE3 of its bytes.
+    pub digest: [u8; 32],
+    /// Where it begins in the batch.
+    pub at: u32,
+    /// Its bytes.
+    pub len: u32,
+    /// When it may be forgotten, in milliseconds since 1970; 0 for never.
+    pub expires_ms: u64,
+}
+
+/// Where an item is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ItemPlace {
+    /// In which stripe.
+    pub stripe: StripeId,
+    /// Its part of that.
+    pub item: Item,
+    /// When it came: by the ledger's order, and its place in its batch.
+    pub order: (u64, u32),
+}
+
+/// What became of an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Fate {
+    /// It is new.
+    Added,
+    /// The same bytes were there under this name; they are kept at least as long now.
+    Known,
+    /// Other bytes are there under this name, and stay.
+    Taken,
+}
+
+/// What the ledger answers to an entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// It was taken.
+    Done,
+    /// A node came in, and has this number.
+    Joined(NodeId),
+    /// The batch was taken: the fate of each of its items.
+    Stripe(Vec<Fate>),
+    /// It was not, and has changed nothing.
+    Refused(Refusal),
+}
+
+/// Why the ledger did not take an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The entry's bytes.
+    #[error("the entry is not one that this version reads; update all nodes to the same version")]
+    Malformed,
+    /// Another deed came first.
+    #[error("another change of the cluster came first; try again")]
+    Stale,
+    /// A signature does not verify.
+    #[error("a signature does not verify; nothing was changed")]
+    Signature,
+    /// Whoever signed, or is meant, is no member.
+    #[error("{0} is not a member of this cluster")]
+    NoMember(NodeId),
+    /// A second foundation.
+    #[error("the cluster is founded already")]
+    AlreadyFounded,
+    /// Anything before the foundation.
+    #[error("the cluster is not founded yet")]
+    NotFounded,
+    /// The ticket is used, unknown, for something else, or too old.
+    #[error(
+        "the ticket is used, expired or for something else; ask a member for a new one: terachat node invite"
+    )]
+    Ticket,
+    /// A node that left does not come back as itself.
+    #[error("a node of this key has left the cluster; join with a new folder, and so a new key")]
+    KeyUsed,
+    /// A limit of the cluster is reached.
+    #[error("the cluster has as many as it takes")]
+    TooMany,
+    /// A node's address.
+    #[error("the address is empty or longer than 255 bytes")]
+    Address,
+    /// The last node that takes shards.
+    #[error("{0} is the last node that takes shards; add another first")]
+    LastNode(NodeId),
+    /// The stripe is cut for another number of nodes.
+    #[error("the stripe is cut for {0} nodes, and the cluster has changed; it has to be cut anew")]
+    Profile(u8),
+    /// Too few nodes have their shard.
+    #[error("{have} shards of the stripe are durable, and {need} have to be")]
+    Receipts {
+        /// Receipts that count.
+        have: u8,
+        /// How many have to.
+        need: u8,
+    },
+    /// The stripe's name is used, or its items are not parts of it.
+    #[error("the stripe or one of its items is not sound")]
+    Stripe,
+    /// There is no such stripe.
+    #[error("the stripe is not in the ledger; it may have been forgotten")]
+    NoStripe,
+    /// A stripe that is replaced has an item that the new one has not.
+    #[error("the stripes have changed since they were repacked")]
+    Repack,
+    /// The item must not be forgotten.
+    #[error("the item is under a legal hold; release it first: terachat cluster release")]
+    Held,
+}
+
+impl Entry {
+    /// Its bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        postcard::to_extend(self, vec![VERSION]).expect("a value in memory can be written")
+    }
+
+    /// Reads a whole entry.
+    ///
+    /// # Errors
+    /// [`Error::Entry`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
+        let (VERSION, rest) = bytes.split_first().map(|(first, rest)| (*first, rest)).ok_or(Error::Entry)?
+        else {
+            return Err(Error::Entry);
+        };
+        if bytes.len() > ENTRY_LEN_MAX {
+            return Err(Error::Entry);
+        }
+        let (entry, rest) = postcard::take_from_bytes::<Self>(rest).map_err(|_| Error::Entry)?;
+        let fits = match &entry {
+            Self::Stripe(stripe) => (1..=ITEMS_MAX).contains(&stripe.items.len()),
+            Self::Forget(names) => names.len() <= ITEMS_MAX,
+            _ => true,
+        };
+        if rest.is_empty() && fits { Ok(entry) } else { Err(Error::Entry) }
+    }
+}
+
+impl Outcome {
+    /// Its bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        postcard::to_allocvec(self).expect("a value in memory can be written")
+    }
+
+    /// Reads what another node's ledger answered.
+    ///
+    /// # Errors
+    /// [`Error::Entry`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
+        postcard::from_bytes(bytes).map_err(|_| Error::Entry)
+    }
+}

@@ -1,0 +1,322 @@
+use super::entry::{Entry, Fate, Item, ItemPlace, NewStripe, Outcome, Refusal};
+use super::roster::{NodeStatus, Roster};
+use super::{Chronicle, SignedDeed};
+use crate::{Error, ItemKind, ItemName, PackageKey, Receipt};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use terachat_shard::{NodeId, Profile, StripeId, StripeRecord};
+
+const VERSION: u8 = 1;
+
+/// What the metadata has of a stripe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stripe {
+    /// Its code, the hashes of its shards, and who is to hold each.
+    pub record: StripeRecord,
+    /// What opens it.
+    pub key: PackageKey,
+    /// Items in it that are not forgotten. A stripe of which there are none is not there any more.
+    pub items: Vec<ItemName>,
+}
+
+/// What all entries so far come to: the same on every node that has applied as many.
+///
+/// All of it is in memory: some 150 bytes a stripe and 36 a shard, and 200 bytes an item.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct State {
+    applied: u64,
+    chronicle: Chronicle,
+    roster: Roster,
+    stripes: BTreeMap<StripeId, Stripe>,
+    items: BTreeMap<ItemName, ItemPlace>,
+    /// Board records in the order in which they came.
+    listed: BTreeMap<(u64, u32), ItemName>,
+}
+
+/// What an entry did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// The answer to whoever proposed it.
+    pub outcome: Outcome,
+    /// Stripes that are not in the ledger any more, whose shards go.
+    pub gone: Vec<StripeId>,
+}
+
+/// A state as bytes: what cannot be had from the rest.
+#[derive(Serialize, Deserialize)]
+struct Snapshot {
+    applied: u64,
+    chronicle: Chronicle,
+    roster: Roster,
+    stripes: Vec<(Vec<u8>, PackageKey)>,
+    items: Vec<ItemPlace>,
+}
+
+impl State {
+    /// Takes the entry of this number. What it may not do it does not, and says why: the state is the same as without it then.
+    pub fn apply(&mut self, index: u64, entry: &[u8]) -> Applied {
+        self.applied = index;
+        let mut gone = Vec::new();
+        let taken = match Entry::decode(entry) {
+            Err(_) => Err(Refusal::Malformed),
+            Ok(Entry::Deed(deed)) => self.deed(deed),
+            Ok(Entry::Stripe(stripe)) => self.stripe(index, &stripe, &mut gone).map(Outcome::Stripe),
+            Ok(Entry::Holder(receipt)) => self.holder(&receipt),
+            Ok(Entry::Forget(names)) => self.forget(&names, &mut gone),
+        };
+        Applied { outcome: taken.unwrap_or_else(Outcome::Refused), gone }
+    }
+
+    /// The number of the last entry.
+    pub fn applied(&self) -> u64 {
+        self.applied
+    }
+
+    /// The cluster's history of itself.
+    pub fn chronicle(&self) -> &Chronicle {
+        &self.chronicle
+    }
+
+    /// Who belongs to it.
+    pub fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
+    /// All stripes.
+    pub fn stripes(&self) -> &BTreeMap<StripeId, Stripe> {
+        &self.stripes
+    }
+
+    /// Where an item is.
+    pub fn item(&self, name: &ItemName) -> Option<&ItemPlace> {
+        self.items.get(name)
+    }
+
+    /// Items that there are.
+    pub fn items(&self) -> impl ExactSizeIterator<Item = (&ItemName, &ItemPlace)> {
+        self.items.iter()
+    }
+
+    /// Board records that came after this place of the order, at most `max`.
+    pub fn listed_after(&self, after: Option<(u64, u32)>, max: usize) -> Vec<((u64, u32), ItemName)> {
+        let from = match after {
+            Some(after) => std::ops::Bound::Excluded(after),
+            None => std::ops::Bound::Unbounded,
+        };
+        let listed = self.listed.range((from, std::ops::Bound::Unbounded));
+        listed.take(max).map(|(order, name)| (*order, *name)).collect()
+    }
+
+    /// The whole state as bytes.
+    pub fn snapshot(&self) -> Vec<u8> {
+        let snapshot = Snapshot {
+            applied: self.applied,
+            chronicle: self.chronicle.clone(),
+            roster: self.roster.clone(),
+            stripes: self.stripes.values().map(|stripe| (stripe.record.encode(), stripe.key)).collect(),
+            items: self.items.values().copied().collect(),
+        };
+        postcard::to_extend(&snapshot, vec![VERSION]).expect("a value in memory can be written")
+    }
+
+    /// The state of such bytes.
+    ///
+    /// # Errors
+    /// [`Error::Snapshot`].
+    pub fn restore(bytes: &[u8]) -> Result<Self, Error> {
+        let Some((&VERSION, rest)) = bytes.split_first() else { return Err(Error::Snapshot) };
+        let snapshot: Snapshot = postcard::from_bytes(rest).map_err(|_| Error::Snapshot)?;
+        let Snapshot { applied, chronicle, roster, stripes, items } = snapshot;
+        chronicle.audit(&roster).map_err(|_| Error::Snapshot)?;
+        let mut state = Self { applied, chronicle, roster, ..Self::default() };
+        for (record, key) in stripes {
+            let record = StripeRecord::decode(&record).map_err(|_| Error::Snapshot)?;
+            state.stripes.insert(record.stripe(), Stripe { record, key, items: Vec::new() });
+        }
+        for place in items {
+            state.stripes.get_mut(&place.stripe).ok_or(Error::Snapshot)?.items.push(place.item.name);
+            state.place(place);
+        }
+        state.stripes.values_mut().for_each(|stripe| stripe.items.sort_unstable());
+        Ok(state)
+    }
+
+    fn deed(&mut self, deed: SignedDeed) -> Result<Outcome, Refusal> {
+        let joined = self.chronicle.take(deed, &mut self.roster)?;
+        Ok(joined.map_or(Outcome::Done, Outcome::Joined))
+    }
+
+    fn stripe(
+        &mut self,
+        index: u64,
+        new: &NewStripe,
+        gone: &mut Vec<StripeId>,
+    ) -> Result<Vec<Fate>, Refusal> {
+        let record = StripeRecord::decode(&new.record).map_err(|_| Refusal::Malformed)?;
+        let id = record.stripe();
+        let same = |stripe: &Stripe| stripe.key == new.key && stripe.record.len() == record.len();
+        match self.stripes.get(&id) {
+            // Proposed a second time, because nobody knew what became of it.
+            Some(known) if same(known) => {
+                return Ok(new.items.iter().map(|item| self.fate(id, item)).collect());
+            }
+            Some(_) => return Err(Refusal::Stripe),
+            None => {}
+        }
+        self.check_durable(&record, new, index)?;
+        check_items(&record, &new.items)?;
+        self.check_replaced(new)?;
+        for old in &new.replaces {
+            self.stripes.remove(old);
+            gone.push(*old);
+        }
+        let mut stripe = Stripe { record, key: new.key, items: Vec::new() };
+        let mut fates = Vec::with_capacity(new.items.len());
+        for (at, item) in (0u32..).zip(&new.items) {
+            let fate = match self.items.get_mut(&item.name) {
+                None => Fate::Added,
+                Some(known) if known.item.digest != item.digest => Fate::Taken,
+                Some(known) if new.replaces.contains(&known.stripe) => {
+                    known.stripe = id;
+                    (known.item.at, known.item.len) = (item.at, item.len);
+                    Fate::Added
+                }
+                Some(known) => {
+                    known.item.expires_ms = later(known.item.expires_ms, item.expires_ms);
+                    Fate::Known
+                }
+            };
+            if fate == Fate::Added {
+                stripe.items.push(item.name);
+                if !self.items.contains_key(&item.name) {
+                    self.place(ItemPlace { stripe: id, item: *item, order: (index, at) });
+                }
+            }
+            fates.push(fate);
+        }
+        if !stripe.items.is_empty() {
+            stripe.items.sort_unstable();
+            self.stripes.insert(id, stripe);
+        }
+        Ok(fates)
+    }
+
+    /// The fate of an item whose stripe was taken already.
+    fn fate(&self, stripe: StripeId, item: &Item) -> Fate {
+        match self.items.get(&item.name) {
+            Some(place) if place.stripe == stripe => Fate::Added,
+            Some(place) if place.item.digest == item.digest => Fate::Known,
+            Some(_) => Fate::Taken,
+            // It was there, and was forgotten since.
+            None => Fate::Added,
+        }
+    }
+
+    fn place(&mut self, place: ItemPlace) {
+        if place.item.name.kind == ItemKind::Board {
+            self.listed.insert(place.order, place.item.name);
+        }
+        self.items.insert(place.item.name, place);
+    }
+
+    /// That a stripe is cut as the cluster is, stands on members, and is durable on as many as have to be.
+    fn check_durable(&self, record: &StripeRecord, new: &NewStripe, index: u64) -> Result<(), Refusal> {
+        let cluster = self.roster.cluster().ok_or(Refusal::NotFounded)?;
+        let total = record.counts().total();
+        let nodes = u8::try_from(total).unwrap_or(u8::MAX);
+        let profile = Profile::new(total).ok().filter(|profile| profile.counts() == record.counts());
+        let profile = profile.filter(|_| self.roster.fits(total)).ok_or(Refusal::Profile(nodes))?;
+        for place in record.counts().indices() {
+            let holder = record.holder(place).ok_or(Refusal::Stripe)?;
+            let member = self.roster.members().any(|(node, _)| node == holder);
+            member.then_some(()).ok_or(Refusal::NoMember(holder))?;
+        }
+        let mut durable: Vec<u8> = Vec::new();
+        for &(place, until, signature) in &new.receipts {
+            let (Some(hash), Some(node)) = (record.hash(place), record.holder(place)) else {
+                return Err(Refusal::Stripe);
+            };
+            let receipt = Receipt { stripe: record.stripe(), index: place, hash, node, until, signature };
+            let key = self.roster.node(node).ok_or(Refusal::NoMember(node))?.profile.key;
+            if until >= index && !durable.contains(&place) && receipt.is_signed_by(cluster, &key) {
+                durable.push(place);
+            }
+        }
+        let need = profile.acknowledge_at();
+        if durable.len() >= need {
+            return Ok(());
+        }
+        let small = |count: usize| u8::try_from(count).unwrap_or(u8::MAX);
+        Err(Refusal::Receipts { have: small(durable.len()), need: small(need) })
+    }
+
+    /// That nothing of the stripes that are replaced is missing in the new one.
+    fn check_replaced(&self, new: &NewStripe) -> Result<(), Refusal> {
+        let here: BTreeMap<ItemName, [u8; 32]> =
+            new.items.iter().map(|item| (item.name, item.digest)).collect();
+        for old in &new.replaces {
+            let old = self.stripes.get(old).ok_or(Refusal::Repack)?;
+            let same = |name: &ItemName| {
+                let digest = self.items.get(name).map(|place| place.item.digest);
+                digest.is_some() && here.get(name).copied() == digest
+            };
+            if !old.items.iter().all(same) {
+                return Err(Refusal::Repack);
+            }
+        }
+        Ok(())
+    }
+
+    fn holder(&mut self, receipt: &Receipt) -> Result<Outcome, Refusal> {
+        let cluster = self.roster.cluster().ok_or(Refusal::NotFounded)?;
+        let member = self.roster.node(receipt.node).filter(|record| record.status != NodeStatus::Left);
+        let key = member.ok_or(Refusal::NoMember(receipt.node))?.profile.key;
+        let stripe = self.stripes.get_mut(&receipt.stripe).ok_or(Refusal::NoStripe)?;
+        if stripe.record.hash(receipt.index) != Some(receipt.hash) || receipt.until < self.applied {
+            return Err(Refusal::Stripe);
+        }
+        if !receipt.is_signed_by(cluster, &key) {
+            return Err(Refusal::Signature);
+        }
+        // A node has one shard of a stripe: the one of its newest receipt.
+        let node: NodeId = receipt.node;
+        let before =
+            stripe.record.counts().indices().find(|index| stripe.record.holder(*index) == Some(node));
+        if let Some(before) = before {
+            stripe.record.set_holder(before, None).map_err(|_| Refusal::Stripe)?;
+        }
+        stripe.record.set_holder(receipt.index, Some(node)).map_err(|_| Refusal::Stripe)?;
+        Ok(Outcome::Done)
+    }
+
+    fn forget(&mut self, names: &[ItemName], gone: &mut Vec<StripeId>) -> Result<Outcome, Refusal> {
+        if names.iter().any(|name| self.roster.is_held(name)) {
+            return Err(Refusal::Held);
+        }
+        for name in names {
+            let Some(place) = self.items.remove(name) else { continue };
+            self.listed.remove(&place.order);
+            if let Some(stripe) = self.stripes.get_mut(&place.stripe) {
+                stripe.items.retain(|item| item != name);
+                if stripe.items.is_empty() {
+                    self.stripes.remove(&place.stripe);
+                    gone.push(place.stripe);
+                }
+            }
+        }
+        Ok(Outcome::Done)
+    }
+}
+
+/// The later of two ends, of which 0 is none.
+fn later(one: u64, other: u64) -> u64 {
+    if one == 0 || other == 0 { 0 } else { one.max(other) }
+}
+
+/// That items are parts of the batch, and none stands twice.
+fn check_items(record: &StripeRecord, items: &[Item]) -> Result<(), Refusal> {
+    let batch = record.len().checked_sub(crate::package::PACKAGE_OVERHEAD as u64).ok_or(Refusal::Stripe)?;
+    let inside = |item: &Item| u64::from(item.at) + u64::from(item.len) <= batch;
+    let names: std::collections::BTreeSet<ItemName> = items.iter().map(|item| item.name).collect();
+    if items.iter().all(inside) && names.len() == items.len() { Ok(()) } else { Err(Refusal::Stripe) }
+}

@@ -1,0 +1,129 @@
+//! What a node asks of its disk, and the one way to do it.
+use super::event::Call;
+use crate::{Error, Held, ShardStore, Sound, Usage};
+use terachat_shard::{Shard, ShardHash, StripeId};
+use terachat_vault::Entropy;
+
+/// A segment of which at most so much counts is compacted, so many bytes at once.
+const LIVE_PERCENT: u8 = 60;
+const COMPACT_LEN: u64 = 8 << 20;
+
+/// A shard's name and whether it is what it should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Counted {
+    /// Its stripe.
+    pub stripe: StripeId,
+    /// Its place there.
+    pub index: u8,
+    /// The hash that it has, or had.
+    pub hash: ShardHash,
+    /// Whether it was read since the node started, and was what was written.
+    pub sound: bool,
+}
+
+/// Work for the disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DiskWork {
+    /// Make a shard durable.
+    Keep(Vec<u8>),
+    /// Read a shard.
+    Fetch(StripeId, u8),
+    /// Give shards up.
+    Drop(Vec<(StripeId, u8)>),
+    /// Say what is kept of these stripes, first and last with them. What was not read since the start is read now.
+    Count(StripeId, StripeId),
+    /// Read some bytes again, in the order in which they lie, to find what has rotted.
+    Scrub(u64),
+    /// Have back the space of shards that were given up.
+    Compact,
+}
+
+/// What the disk did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DiskDone {
+    /// The shard is durable.
+    Kept(StripeId, u8, ShardHash),
+    /// The whole shard; `None` if it is not kept.
+    Fetched(Option<Vec<u8>>),
+    /// These are what there is.
+    Counted(Vec<Counted>),
+    /// It is done.
+    Done(Usage),
+    /// It is not. Nothing was acknowledged.
+    Failed(Error),
+}
+
+/// Does all of it. All shards to be kept share a sync.
+pub fn perform(
+    store: &mut ShardStore,
+    work: Vec<(Call, DiskWork)>,
+    entropy: &mut dyn Entropy,
+) -> Vec<(Call, DiskDone)> {
+    let mut done = Vec::with_capacity(work.len());
+    let mut keep: Vec<(Call, Vec<u8>)> = Vec::new();
+    for (call, work) in work {
+        let result = match work {
+            DiskWork::Keep(bytes) => {
+                keep.push((call, bytes));
+                continue;
+            }
+            DiskWork::Fetch(stripe, index) => fetch(store, stripe, index),
+            DiskWork::Drop(shards) => store.give_up(&shards, entropy).map(|_| DiskDone::Done(store.usage())),
+            DiskWork::Count(first, last) => {
+                store.count(first, last).map(|held| DiskDone::Counted(counted(held)))
+            }
+            DiskWork::Scrub(budget) => store.scrub(budget).map(|_| DiskDone::Done(store.usage())),
+            DiskWork::Compact => {
+                store.compact(LIVE_PERCENT, COMPACT_LEN, entropy).map(|_| DiskDone::Done(store.usage()))
+            }
+        };
+        done.push((call, result.unwrap_or_else(DiskDone::Failed)));
+    }
+    done.extend(keep_all(store, &keep, entropy));
+    done
+}
+
+fn fetch(store: &mut ShardStore, stripe: StripeId, index: u8) -> Result<DiskDone, Error> {
+    let read = store.get(stripe, index);
+    if matches!(read, Err(Error::Rotten { .. })) {
+        store.condemn(stripe, index);
+    }
+    read.map(DiskDone::Fetched)
+}
+
+fn counted(held: Vec<Held>) -> Vec<Counted> {
+    let counted = held.into_iter().map(|held| Counted {
+        stripe: held.stripe,
+        index: held.index,
+        hash: held.hash,
+        sound: held.sound == Sound::Yes,
+    });
+    counted.collect()
+}
+
+/// Keeps all at once; if that fails, for instance because one is not sound, each by itself.
+fn keep_all(
+    store: &mut ShardStore,
+    keep: &[(Call, Vec<u8>)],
+    entropy: &mut dyn Entropy,
+) -> Vec<(Call, DiskDone)> {
+    let decoded = keep.iter().map(|(_, bytes)| Shard::decode(bytes)).collect::<Result<Vec<_>, _>>();
+    if let Ok(shards) = decoded
+        && store.put(&shards, entropy).is_ok()
+    {
+        let done = keep.iter().zip(&shards);
+        return done.map(|((call, _), shard)| (*call, kept(shard))).collect();
+    }
+    let alone = keep.iter().map(|(call, bytes)| {
+        let done = Shard::decode(bytes).map_err(Error::Shard).and_then(|shard| {
+            store.put(std::slice::from_ref(&shard), entropy)?;
+            Ok(kept(&shard))
+        });
+        (*call, done.unwrap_or_else(DiskDone::Failed))
+    });
+    alone.collect()
+}
+
+fn kept(shard: &Shard<'_>) -> DiskDone {
+    DiskDone::Kept(shard.stripe(), shard.index(), shard.hash())
+}

@@ -1,0 +1,156 @@
+//! What a node does for others with its disk: shards kept, given, counted, dropped; and what it does for itself.
+use super::message::{Lack, Message};
+use super::reading::Waiter;
+use super::{Asked, Call, Counted, DiskDone, DiskWork, Moment, Node, Output, SECOND};
+use crate::{Error, RECEIPT_ENTRIES, Receipt, State};
+use std::collections::BTreeMap;
+use terachat_shard::{NodeId, ShardHash, StripeId};
+
+/// Between two steps of the scrub.
+const SCRUB_EVERY: u64 = SECOND;
+/// Between two steps that have space back.
+const COMPACT_EVERY: u64 = 5 * SECOND;
+
+/// What a node remembers of its own shards beside the disk.
+#[derive(Default)]
+pub(super) struct Keeper {
+    /// Asked once after the start: how far the ledger has come. Receipts that were given before it are good for
+    /// [`RECEIPT_ENTRIES`] from there at most.
+    current: Option<Call>,
+    since: Option<u64>,
+    /// Receipts given since: a shard that no record names is kept until the ledger has gone on beyond.
+    promised: BTreeMap<(StripeId, u8), u64>,
+    scrubbed: Moment,
+    compacted: Moment,
+}
+
+impl Node {
+    /// The disk has done something.
+    pub(super) fn disk_done(&mut self, state: &State, call: Call, done: DiskDone) {
+        let Some(asked) = self.disk.remove(&call) else { return };
+        match (asked, done) {
+            (Asked::Keep(to, call), done) => {
+                let kept = self.receipt(state, done);
+                self.send(to, Message::Kept(call, kept));
+            }
+            (Asked::Mend(to, call), done) => {
+                let kept = self.receipt(state, done);
+                self.send(to, Message::Mended(call, kept));
+            }
+            (Asked::Fetch(to, call), done) => {
+                let fetched = match done {
+                    DiskDone::Fetched(Some(bytes)) => Ok(bytes),
+                    DiskDone::Fetched(None) => Err(Lack::Missing),
+                    DiskDone::Failed(error) => Err(lack(&error)),
+                    _ => Err(Lack::Disk),
+                };
+                self.send(to, Message::Fetched(call, fetched));
+            }
+            (Asked::Count(to, call), DiskDone::Counted(counted)) => {
+                self.sweep(state, &counted);
+                self.send(to, Message::Counted(call, counted));
+            }
+            // Who does not answer counts as away until the next count.
+            (Asked::Count(..) | Asked::Upkeep, _) => {}
+        }
+    }
+
+    fn receipt(&mut self, state: &State, done: DiskDone) -> Result<Receipt, Lack> {
+        match done {
+            DiskDone::Kept(stripe, index, hash) => {
+                let until = state.applied() + RECEIPT_ENTRIES;
+                self.keeper.promised.insert((stripe, index), until);
+                Ok(self.sign((stripe, index, hash), until))
+            }
+            DiskDone::Failed(error) => Err(lack(&error)),
+            _ => Err(Lack::Disk),
+        }
+    }
+
+    fn sign(&self, shard: (StripeId, u8, ShardHash), until: u64) -> Receipt {
+        Receipt::sign(self.cluster, shard, self.id, until, &self.key)
+    }
+
+    /// The steward wants a shard of a stripe to be here.
+    pub(super) fn mend(
+        &mut self,
+        state: &State,
+        steward: NodeId,
+        call: Call,
+        (stripe, index): (StripeId, u8),
+        copy: Option<NodeId>,
+    ) {
+        match copy {
+            Some(from) if from != self.id && self.answers(from) => {
+                self.copy(from, (steward, call), (stripe, index));
+            }
+            _ => self.read(state, stripe, Waiter::Mend(steward, call, index)),
+        }
+    }
+
+    /// Gives up a shard that counts elsewhere; not one that the ledger says is here.
+    pub(super) fn drop_surplus(&mut self, state: &State, stripe: StripeId, index: u8) {
+        let named = state.stripes().get(&stripe).and_then(|stripe| stripe.record.holder(index));
+        if named != Some(self.id) {
+            self.ask_disk(Asked::Upkeep, DiskWork::Drop(vec![(stripe, index)]));
+        }
+    }
+
+    /// The ledger has forgotten stripes: what is here of them goes.
+    pub(super) fn gone(&mut self, stripes: &[StripeId]) {
+        self.keeper.promised.retain(|(stripe, _), _| !stripes.contains(stripe));
+        let shards = stripes.iter().flat_map(|stripe| (0..=u8::MAX).map(|index| (*stripe, index)));
+        self.ask_disk(Asked::Upkeep, DiskWork::Drop(shards.collect()));
+    }
+
+    pub(super) fn tick_keeping(&mut self, state: &State) {
+        if self.keeper.since.is_none() && self.keeper.current.is_none() {
+            let call = self.call();
+            self.keeper.current = Some(call);
+            self.out.push(Output::Barrier(call));
+        }
+        if self.now.since(self.keeper.scrubbed) >= SCRUB_EVERY {
+            self.keeper.scrubbed = self.now;
+            let budget = self.options.scrub_rate;
+            self.ask_disk(Asked::Upkeep, DiskWork::Scrub(budget));
+            // Of stripes that are in the ledger nothing needs to be remembered.
+            let applied = state.applied();
+            self.keeper
+                .promised
+                .retain(|(stripe, _), until| !state.stripes().contains_key(stripe) && *until >= applied);
+        }
+        if self.now.since(self.keeper.compacted) >= COMPACT_EVERY {
+            self.keeper.compacted = self.now;
+            self.ask_disk(Asked::Upkeep, DiskWork::Compact);
+        }
+    }
+
+    pub(super) fn keeper_is_current(&mut self, state: &State, call: Call, reached: bool) {
+        if self.keeper.current == Some(call) {
+            self.keeper.current = None;
+            self.keeper.since = reached.then_some(state.applied());
+        }
+    }
+
+    /// Gives up shards that no record names, and none will: all receipts for them are too old.
+    fn sweep(&mut self, state: &State, counted: &[Counted]) {
+        let Some(since) = self.keeper.since else { return };
+        let nameless = counted.iter().filter(|shard| !state.stripes().contains_key(&shard.stripe));
+        let over = nameless.filter(|shard| {
+            let promised = self.keeper.promised.get(&(shard.stripe, shard.index)).copied();
+            state.applied() > promised.unwrap_or(since + RECEIPT_ENTRIES)
+        });
+        let over: Vec<(StripeId, u8)> = over.map(|shard| (shard.stripe, shard.index)).collect();
+        if !over.is_empty() {
+            self.ask_disk(Asked::Upkeep, DiskWork::Drop(over));
+        }
+    }
+}
+
+fn lack(error: &Error) -> Lack {
+    match error {
+        Error::Rotten { .. } => Lack::Rotten,
+        Error::Shard(_) | Error::Taken { .. } => Lack::Forged,
+        _ => Lack::Disk,
+    }
+}

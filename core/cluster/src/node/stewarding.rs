@@ -1,0 +1,255 @@
+//! What the leader does for the whole: it counts every stripe's shards, page by page and round and round, and has made anew,
+//! moved and dropped what the plan says. Nothing is remembered from one count to the next: who takes over counts.
+use super::message::{Lack, Message, PAGE_LEN};
+use super::{Call, Counted, Moment, Node, Proposed, SECOND};
+use crate::{Entry, Receipt, State};
+use std::collections::BTreeSet;
+use std::ops::Bound;
+use terachat_shard::{Census, Health, NodeId, Plan, StripeCensus, StripeId};
+
+/// Between two counts while something is to be mended.
+const SHORT_REST: u64 = SECOND / 5;
+
+/// How whole everything is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HealthReport<'a> {
+    /// Nobody has counted yet.
+    Unknown,
+    /// This node leads, and has counted.
+    Counted(&'a Health),
+    /// The leader said: shards in place, and shards that there should be.
+    Heard(u64, u64),
+}
+
+impl HealthReport<'_> {
+    /// Shards in place, and shards that there should be.
+    pub fn shards(self) -> Option<(u64, u64)> {
+        match self {
+            Self::Unknown => None,
+            Self::Counted(health) => Some((health.in_place, health.shards)),
+            Self::Heard(in_place, shards) => Some((in_place, shards)),
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Stage {
+    Resting {
+        until: Moment,
+    },
+    Counting {
+        call: Call,
+        page: Vec<StripeId>,
+        waiting: BTreeSet<NodeId>,
+        found: Vec<(NodeId, Counted)>,
+        until: Moment,
+    },
+    Mending {
+        waiting: BTreeSet<Call>,
+        not_before: Moment,
+        until: Moment,
+    },
+}
+
+impl Default for Stage {
+    fn default() -> Self {
+        Self::Resting { until: Moment(0) }
+    }
+}
+
+/// How far the count is.
+#[derive(Debug, Default)]
+pub(super) struct Steward {
+    stage: Stage,
+    /// The last stripe of the page before.
+    after: Option<StripeId>,
+    /// What was counted in this round so far.
+    counting: Health,
+    /// Something was to be done in this round.
+    busy: bool,
+    counted: Option<Health>,
+    heard: Option<(u64, u64)>,
+    /// A node came or went since the round began.
+    changed: bool,
+    deeds: usize,
+}
+
+impl Steward {
+    pub(super) fn report(&self) -> HealthReport<'_> {
+        match (&self.counted, self.heard) {
+            (Some(health), _) => HealthReport::Counted(health),
+            (None, Some((in_place, shards))) => HealthReport::Heard(in_place, shards),
+            (None, None) => HealthReport::Unknown,
+        }
+    }
+
+    pub(super) fn heard(&mut self, _leader: NodeId, health: Option<(u64, u64)>) {
+        self.heard = health.or(self.heard);
+    }
+
+    pub(super) fn lead(&mut self, yes: bool, now: Moment) {
+        *self =
+            Self { heard: self.report().shards(), stage: Stage::Resting { until: now }, ..Self::default() };
+        self.changed = yes;
+    }
+
+    pub(super) fn somebody_changed(&mut self) {
+        self.changed = true;
+    }
+}
+
+impl Node {
+    pub(super) fn tick_stewarding(&mut self, state: &State) {
+        if !self.leading {
+            return;
+        }
+        let deeds = state.chronicle().deeds().len();
+        self.steward.changed |= deeds != self.steward.deeds;
+        self.steward.deeds = deeds;
+        match &self.steward.stage {
+            Stage::Resting { until } if *until <= self.now || self.steward.changed => self.count_page(state),
+            Stage::Counting { until, .. } if *until <= self.now => self.plan_page(state),
+            Stage::Mending { until, .. } if *until <= self.now => self.next_page(state),
+            Stage::Mending { waiting, not_before, .. } if waiting.is_empty() && *not_before <= self.now => {
+                self.next_page(state);
+            }
+            _ => {}
+        }
+    }
+
+    /// Asks every member what it has of the next stripes.
+    fn count_page(&mut self, state: &State) {
+        if self.steward.after.is_none() {
+            (self.steward.counting, self.steward.busy, self.steward.changed) =
+                (Health::default(), false, false);
+        }
+        let from = self.steward.after.map_or(Bound::Unbounded, Bound::Excluded);
+        let page: Vec<StripeId> =
+            state.stripes().range((from, Bound::Unbounded)).take(PAGE_LEN).map(|(id, _)| *id).collect();
+        // What lies between the stripes, and behind the last, is counted with them: shards that no record names.
+        let first = self.steward.after.map_or(StripeId([0; 16]), next);
+        let last = page.get(PAGE_LEN - 1).copied().unwrap_or(StripeId([0xff; 16]));
+        let nodes: BTreeSet<NodeId> =
+            state.roster().members().map(|(node, _)| node).filter(|node| self.answers(*node)).collect();
+        let call = self.call();
+        for node in &nodes {
+            self.send(*node, Message::Count(call, first, last));
+        }
+        let until = self.now + self.options.answer_within;
+        self.steward.stage = Stage::Counting { call, page, waiting: nodes, found: Vec::new(), until };
+    }
+
+    /// A member says what it has.
+    pub(super) fn counted(&mut self, state: &State, from: NodeId, answer: Call, counted: &[Counted]) {
+        let Stage::Counting { call, waiting, found, .. } = &mut self.steward.stage else { return };
+        if answer != *call || !waiting.remove(&from) {
+            return;
+        }
+        found.extend(counted.iter().map(|shard| (from, *shard)));
+        if waiting.is_empty() {
+            self.plan_page(state);
+        }
+    }
+
+    /// Counts what was found, and has done what is to be done about it.
+    fn plan_page(&mut self, state: &State) {
+        let rest = Stage::Resting { until: self.now };
+        let Stage::Counting { page, waiting, found, .. } = std::mem::replace(&mut self.steward.stage, rest)
+        else {
+            return;
+        };
+        let mut census: Census = Census::new();
+        for id in &page {
+            if let Some(stripe) = state.stripes().get(id) {
+                census.insert(*id, StripeCensus::new(&stripe.record));
+            }
+        }
+        for (node, shard) in found {
+            let Some(stripe) = state.stripes().get(&shard.stripe) else { continue };
+            let Some(counted) = census.get_mut(&shard.stripe) else { continue };
+            let is_it = stripe.record.hash(shard.index) == Some(shard.hash);
+            // A place that the stripe has not is nothing of its.
+            let _ = match shard.sound && is_it {
+                true => counted.found_sound(shard.index, node),
+                false => counted.found_rotten(shard.index, node),
+            };
+        }
+        let silent = |node: NodeId| node != self.id && (waiting.contains(&node) || !self.answers(node));
+        let members = self.members(state, silent);
+        // Whoever was there a moment ago will be again, or be away for long enough: until then nothing is moved because of it.
+        let unsure = |node: NodeId| silent(node) && self.silent_since(node) <= self.options.away_after;
+        let plan = match state.roster().members().any(|(node, _)| unsure(node)) {
+            true => Plan::default(),
+            false => Plan::new(&census, &members, self.options.repair_rate),
+        };
+        add(&mut self.steward.counting, &Health::count(&census, &members));
+        self.carry_out(&plan);
+        // What did not fit the limit is counted in another round.
+        self.steward.busy |= plan.bytes_left > 0;
+        self.steward.after = page.get(PAGE_LEN - 1).copied();
+    }
+
+    fn carry_out(&mut self, plan: &Plan) {
+        let mut waiting = BTreeSet::new();
+        let made = plan.repairs.iter().flat_map(|repair| {
+            repair.targets.iter().map(|(index, node)| (repair.stripe, *index, *node, None))
+        });
+        let moved = plan.moves.iter().map(|step| (step.stripe, step.index, step.to, Some(step.from)));
+        let steps: Vec<_> = made.chain(moved).collect();
+        self.steward.busy |= !steps.is_empty() || !plan.surplus.is_empty();
+        for (stripe, index, node, copy) in steps {
+            let call = self.call();
+            waiting.insert(call);
+            self.send(node, Message::Mend(call, stripe, index, copy));
+        }
+        for surplus in &plan.surplus {
+            self.send(surplus.node, Message::Drop(surplus.stripe, surplus.index));
+        }
+        let takes = plan.bytes().saturating_mul(SECOND) / self.options.repair_rate.max(1);
+        self.steward.stage = Stage::Mending {
+            waiting,
+            not_before: self.now + takes,
+            until: self.now + takes + 2 * self.options.answer_within,
+        };
+    }
+
+    /// A shard is where it should be, or could not be brought there.
+    pub(super) fn mended(&mut self, state: &State, from: NodeId, call: Call, result: Result<Receipt, Lack>) {
+        let Stage::Mending { waiting, .. } = &mut self.steward.stage else { return };
+        if !waiting.remove(&call) {
+            return;
+        }
+        let Ok(receipt) = result else { return };
+        let holder =
+            state.stripes().get(&receipt.stripe).and_then(|stripe| stripe.record.holder(receipt.index));
+        if receipt.node == from && holder != Some(from) {
+            self.propose(Proposed::Upkeep, &Entry::Holder(receipt));
+        }
+    }
+
+    fn next_page(&mut self, state: &State) {
+        if self.steward.after.is_some() {
+            return self.count_page(state);
+        }
+        let rest = if self.steward.busy { SHORT_REST } else { self.options.count_every };
+        self.steward.counted = Some(std::mem::take(&mut self.steward.counting));
+        self.steward.stage = Stage::Resting { until: self.now + rest };
+    }
+}
+
+fn next(id: StripeId) -> StripeId {
+    StripeId(u128::from_be_bytes(id.0).saturating_add(1).to_be_bytes())
+}
+
+/// Adds what was counted of other stripes.
+fn add(sum: &mut Health, part: &Health) {
+    sum.stripes += part.stripes;
+    sum.unreadable.extend(&part.unreadable);
+    sum.at_the_limit += part.at_the_limit;
+    sum.shards += part.shards;
+    sum.in_place += part.in_place;
+    sum.reasons.missing += part.reasons.missing;
+    sum.reasons.away += part.reasons.away;
+    sum.reasons.rotten += part.reasons.rotten;
+    sum.reasons.doubled += part.reasons.doubled;
+}
