@@ -15,6 +15,8 @@ mod package;
 mod receipt;
 mod segments;
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod testing;
 
 pub use error::Error;

@@ -90,6 +90,8 @@ enum Asked {
     Count(NodeId, Call),
     /// The steward, for a shard that was made anew here.
     Mend(NodeId, Call),
+    /// The steward, for a receipt of a shard that is here.
+    Vouch(NodeId, Call),
     /// Nobody waits.
     Upkeep,
 }

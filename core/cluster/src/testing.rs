@@ -1,7 +1,10 @@
 //! What tests draw and name.
+use crate::{
+    ClusterId, Deed, Entry, JoinConsent, NodeKey, NodeProfile, Outcome, SignedDeed, State, TicketFor, What,
+};
 use std::num::NonZeroU32;
 use terachat_event::DeviceKey;
-use terachat_shard::NodeId;
+use terachat_shard::{Domain, NodeId};
 use terachat_vault::{Entropy, Secret};
 
 /// SplitMix64: what a test draws, and the randomness of what is under test.
@@ -34,3 +37,48 @@ pub(crate) fn key(number: u8) -> DeviceKey {
 pub(crate) fn node(number: u32) -> NodeId {
     NodeId(NonZeroU32::new(number).unwrap())
 }
+
+/// Signs the next deed of this state's chronicle, by the node of this number, whose key has the same number.
+pub(crate) fn deed(state: &State, by: u32, at_ms: u64, what: What) -> Vec<u8> {
+    let (seq, previous) = state.chronicle().next();
+    let deed = Deed { seq, previous, at_ms, by: node(by), what };
+    Entry::Deed(SignedDeed::sign(deed, &key(by as u8))).encode()
+}
+
+/// What the node of this number says of itself.
+pub(crate) fn profile(number: u32) -> NodeProfile {
+    NodeProfile {
+        key: NodeKey(key(number as u8).id().0),
+        address: format!("node-{number}:4100"),
+        domain: Domain { site: 0, rack: 0, host: number },
+        weight: NonZeroU32::MIN,
+    }
+}
+
+/// Entries by which the next node comes in: an invitation by node 1, and the join.
+pub(crate) fn joining(state: &mut State, entries: &mut Vec<Vec<u8>>, number: u32) {
+    let secret = [number as u8; 32];
+    let ticket = crate::ledger::ticket_hash(&secret);
+    let invited = What::Invited { ticket, role: TicketFor::Node, until_ms: u64::MAX };
+    take(state, entries, |state| deed(state, 1, 0, invited));
+    let consent = JoinConsent::sign(CLUSTER, secret, profile(number), &key(number as u8));
+    take(state, entries, |state| deed(state, 1, 0, What::Joined(consent)));
+}
+
+/// A cluster of so many nodes.
+pub(crate) fn founded(nodes: u32) -> (State, Vec<Vec<u8>>) {
+    let (mut state, mut entries) = (State::default(), Vec::new());
+    let founded = What::Founded { cluster: CLUSTER, profile: profile(1) };
+    take(&mut state, &mut entries, |state| deed(state, 1, 0, founded));
+    (2..=nodes).for_each(|number| joining(&mut state, &mut entries, number));
+    (state, entries)
+}
+
+fn take(state: &mut State, entries: &mut Vec<Vec<u8>>, entry: impl FnOnce(&State) -> Vec<u8>) {
+    let entry = entry(state);
+    let outcome = state.apply(entries.len() as u64 + 1, &entry).outcome;
+    assert!(!matches!(outcome, Outcome::Refused(_)), "{outcome:?}");
+    entries.push(entry);
+}
+
+pub(crate) const CLUSTER: ClusterId = ClusterId([0xc1; 16]);

@@ -69,6 +69,8 @@ pub enum Fate {
     Known,
     /// Other bytes are there under this name, and stay.
     Taken,
+    /// It was there, and was forgotten before this was answered.
+    Gone,
 }
 
 /// What the ledger answers to an entry.

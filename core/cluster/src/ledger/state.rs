@@ -1,12 +1,14 @@
 use super::entry::{Entry, Fate, Item, ItemPlace, NewStripe, Outcome, Refusal};
 use super::roster::{NodeStatus, Roster};
 use super::{Chronicle, SignedDeed};
-use crate::{Error, ItemKind, ItemName, PackageKey, Receipt};
+use crate::{Error, ItemKind, ItemName, PackageKey, RECEIPT_ENTRIES, Receipt};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use terachat_shard::{NodeId, Profile, StripeId, StripeRecord};
 
 const VERSION: u8 = 1;
+/// Entries between two times at which stripes that are long gone are not remembered any more.
+const SWEEP_EVERY: u64 = 1024;
 
 /// What the metadata has of a stripe.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +33,8 @@ pub struct State {
     items: BTreeMap<ItemName, ItemPlace>,
     /// Board records in the order in which they came.
     listed: BTreeMap<(u64, u32), ItemName>,
+    /// Stripes that are gone, each until receipts for it are too old to bring it back.
+    gone: BTreeMap<StripeId, u64>,
 }
 
 /// What an entry did.
@@ -50,12 +54,16 @@ struct Snapshot {
     roster: Roster,
     stripes: Vec<(Vec<u8>, PackageKey)>,
     items: Vec<ItemPlace>,
+    gone: BTreeMap<StripeId, u64>,
 }
 
 impl State {
     /// Takes the entry of this number. What it may not do it does not, and says why: the state is the same as without it then.
     pub fn apply(&mut self, index: u64, entry: &[u8]) -> Applied {
         self.applied = index;
+        if index % SWEEP_EVERY == 0 {
+            self.gone.retain(|_, until| *until >= index);
+        }
         let mut gone = Vec::new();
         let taken = match Entry::decode(entry) {
             Err(_) => Err(Refusal::Malformed),
@@ -115,6 +123,7 @@ impl State {
             roster: self.roster.clone(),
             stripes: self.stripes.values().map(|stripe| (stripe.record.encode(), stripe.key)).collect(),
             items: self.items.values().copied().collect(),
+            gone: self.gone.clone(),
         };
         postcard::to_extend(&snapshot, vec![VERSION]).expect("a value in memory can be written")
     }
@@ -126,9 +135,9 @@ impl State {
     pub fn restore(bytes: &[u8]) -> Result<Self, Error> {
         let Some((&VERSION, rest)) = bytes.split_first() else { return Err(Error::Snapshot) };
         let snapshot: Snapshot = postcard::from_bytes(rest).map_err(|_| Error::Snapshot)?;
-        let Snapshot { applied, chronicle, roster, stripes, items } = snapshot;
+        let Snapshot { applied, chronicle, roster, stripes, items, gone } = snapshot;
         chronicle.audit(&roster).map_err(|_| Error::Snapshot)?;
-        let mut state = Self { applied, chronicle, roster, ..Self::default() };
+        let mut state = Self { applied, chronicle, roster, gone, ..Self::default() };
         for (record, key) in stripes {
             let record = StripeRecord::decode(&record).map_err(|_| Error::Snapshot)?;
             state.stripes.insert(record.stripe(), Stripe { record, key, items: Vec::new() });
@@ -161,19 +170,22 @@ impl State {
                 return Ok(new.items.iter().map(|item| self.fate(id, item)).collect());
             }
             Some(_) => return Err(Refusal::Stripe),
+            // It was taken, and what was in it forgotten or put elsewhere; its shards are on no disk any more.
+            None if self.gone.contains_key(&id) => return Ok(vec![Fate::Gone; new.items.len()]),
             None => {}
         }
         self.check_durable(&record, new, index)?;
         check_items(&record, &new.items)?;
         self.check_replaced(new)?;
         for old in &new.replaces {
-            self.stripes.remove(old);
-            gone.push(*old);
+            self.remove(*old, gone);
         }
         let mut stripe = Stripe { record, key: new.key, items: Vec::new() };
         let mut fates = Vec::with_capacity(new.items.len());
         for (at, item) in (0u32..).zip(&new.items) {
             let fate = match self.items.get_mut(&item.name) {
+                // Forgotten while its stripe was put together with others.
+                None if !new.replaces.is_empty() => Fate::Gone,
                 None => Fate::Added,
                 Some(known) if known.item.digest != item.digest => Fate::Taken,
                 Some(known) if new.replaces.contains(&known.stripe) => {
@@ -197,6 +209,8 @@ impl State {
         if !stripe.items.is_empty() {
             stripe.items.sort_unstable();
             self.stripes.insert(id, stripe);
+        } else {
+            self.remove(id, gone);
         }
         Ok(fates)
     }
@@ -207,9 +221,15 @@ impl State {
             Some(place) if place.stripe == stripe => Fate::Added,
             Some(place) if place.item.digest == item.digest => Fate::Known,
             Some(_) => Fate::Taken,
-            // It was there, and was forgotten since.
-            None => Fate::Added,
+            None => Fate::Gone,
         }
+    }
+
+    /// Takes a stripe and its key out. Its name is remembered as long as a receipt for it may be good.
+    fn remove(&mut self, stripe: StripeId, gone: &mut Vec<StripeId>) {
+        self.stripes.remove(&stripe);
+        self.gone.insert(stripe, self.applied + RECEIPT_ENTRIES);
+        gone.push(stripe);
     }
 
     fn place(&mut self, place: ItemPlace) {
@@ -299,8 +319,7 @@ impl State {
             if let Some(stripe) = self.stripes.get_mut(&place.stripe) {
                 stripe.items.retain(|item| item != name);
                 if stripe.items.is_empty() {
-                    self.stripes.remove(&place.stripe);
-                    gone.push(place.stripe);
+                    self.remove(place.stripe, gone);
                 }
             }
         }

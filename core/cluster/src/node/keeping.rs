@@ -4,7 +4,7 @@ use super::reading::Waiter;
 use super::{Asked, Call, Counted, DiskDone, DiskWork, Moment, Node, Output, SECOND};
 use crate::{Error, RECEIPT_ENTRIES, Receipt, State};
 use std::collections::BTreeMap;
-use terachat_shard::{NodeId, ShardHash, StripeId};
+use terachat_shard::{NodeId, Shard, ShardHash, StripeId};
 
 /// Between two steps of the scrub.
 const SCRUB_EVERY: u64 = SECOND;
@@ -35,6 +35,17 @@ impl Node {
             }
             (Asked::Mend(to, call), done) => {
                 let kept = self.receipt(state, done);
+                self.send(to, Message::Mended(call, kept));
+            }
+            (Asked::Vouch(to, call), done) => {
+                let head = match &done {
+                    DiskDone::Fetched(Some(bytes)) => bytes.first_chunk().map(Shard::peek),
+                    _ => None,
+                };
+                let kept = match head {
+                    Some((stripe, index, hash)) => self.receipt(state, DiskDone::Kept(stripe, index, hash)),
+                    None => Err(Lack::Missing),
+                };
                 self.send(to, Message::Mended(call, kept));
             }
             (Asked::Fetch(to, call), done) => {
@@ -71,7 +82,7 @@ impl Node {
         Receipt::sign(self.cluster, shard, self.id, until, &self.key)
     }
 
-    /// The steward wants a shard of a stripe to be here.
+    /// The steward wants a shard of a stripe to be here, or this node's word that it is.
     pub(super) fn mend(
         &mut self,
         state: &State,
@@ -81,7 +92,10 @@ impl Node {
         copy: Option<NodeId>,
     ) {
         match copy {
-            Some(from) if from != self.id && self.answers(from) => {
+            Some(from) if from == self.id => {
+                self.ask_disk(Asked::Vouch(steward, call), DiskWork::Fetch(stripe, index));
+            }
+            Some(from) if self.answers(from) => {
                 self.copy(from, (steward, call), (stripe, index));
             }
             _ => self.read(state, stripe, Waiter::Mend(steward, call, index)),

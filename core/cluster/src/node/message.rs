@@ -50,7 +50,7 @@ pub enum Message {
     Count(Call, StripeId, StripeId),
     /// What is kept.
     Counted(Call, Vec<Counted>),
-    /// Have this shard of the stripe: copied from the node that has it, or made anew.
+    /// Have this shard of the stripe: copied from the node that has it, or made anew. Of a node that has it, its word for that.
     Mend(Call, StripeId, u8, Option<NodeId>),
     /// It is there, or why not.
     Mended(Call, Result<Receipt, Lack>),

@@ -349,7 +349,7 @@ impl Node {
             Waiter::Mend(steward, call, _) => {
                 self.send(steward, Message::Mended(call, Err(Lack::Unreadable)))
             }
-            Waiter::Repack => self.repacker.over(self.now),
+            Waiter::Repack => self.repack_fails(),
         }
     }
 }

@@ -2,7 +2,7 @@
 //! of nodes are cut anew. What was forgotten is not taken along.
 use super::reading::Waiter;
 use super::{Moment, Node};
-use crate::{Item, State};
+use crate::{Item, State, Stripe};
 use std::collections::{BTreeMap, BTreeSet};
 use terachat_shard::StripeId;
 
@@ -14,13 +14,16 @@ const STRIPES: usize = 64;
 /// What is being put together.
 #[derive(Debug, Default)]
 pub(super) struct Repacker {
-    /// When the ledger was last seen to move, and to where.
+    /// When the ledger was last seen to move by others, and to where.
     moved: (Moment, u64),
     asked: Moment,
     reading: BTreeSet<StripeId>,
     read: BTreeMap<StripeId, Vec<(Item, Vec<u8>)>>,
-    /// It is being written, or was given up a moment ago.
-    busy_until: Option<Moment>,
+    /// What was put together is being written.
+    writing: bool,
+    /// Its own entry moves the ledger next.
+    moves: bool,
+    not_before: Moment,
 }
 
 impl Repacker {
@@ -28,33 +31,40 @@ impl Repacker {
         self.asked = now;
     }
 
-    /// What was put together is written, or will not be; the next count of the ledger decides.
-    pub(super) fn over(&mut self, now: Moment) {
-        (self.reading, self.read) = (BTreeSet::new(), BTreeMap::new());
-        self.busy_until = Some(now);
+    /// What was put together is in the ledger.
+    pub(super) fn written(&mut self) {
+        (self.writing, self.moves) = (false, true);
+    }
+
+    /// It could not be read or written; later it may be.
+    pub(super) fn give_up(&mut self, again_at: Moment) {
+        (self.reading, self.read, self.writing) = (BTreeSet::new(), BTreeMap::new(), false);
+        self.not_before = again_at;
+    }
+
+    fn is_idle(&self) -> bool {
+        self.reading.is_empty() && self.read.is_empty() && !self.writing
     }
 }
 
 impl Node {
     pub(super) fn tick_repacking(&mut self, state: &State) {
         if self.repacker.moved.1 != state.applied() {
-            self.repacker.moved = (self.now, state.applied());
+            let at = if self.repacker.moves { self.repacker.moved.0 } else { self.now };
+            (self.repacker.moved, self.repacker.moves) = ((at, state.applied()), false);
         }
-        let quiet_for = self.options.quiet_for;
-        let quiet = |since: Moment| self.now.since(since) >= quiet_for;
-        let rested = self.repacker.busy_until.is_none_or(quiet);
-        let idle = self.repacker.reading.is_empty() && self.repacker.read.is_empty();
-        if !self.leading || !idle || !rested || !quiet(self.repacker.asked) || !quiet(self.repacker.moved.0) {
+        if !self.leading || !self.repacker.is_idle() || self.repacker.not_before > self.now {
             return;
         }
         // While somebody is away stripes would come out with a shard less.
         let all_answer = state.roster().members().all(|(node, _)| self.answers(node));
-        if !all_answer {
-            return;
-        }
-        let chosen = self.choose(state);
-        self.repacker.busy_until = Some(self.now);
+        let quiet = |since: Moment| self.now.since(since) >= self.options.quiet_for;
+        let chosen = match all_answer {
+            true => self.choose(state, quiet(self.repacker.asked) && quiet(self.repacker.moved.0)),
+            false => Vec::new(),
+        };
         if chosen.is_empty() {
+            self.repacker.not_before = self.now + self.options.quiet_for;
             return;
         }
         self.repacker.reading = chosen.iter().copied().collect();
@@ -63,27 +73,34 @@ impl Node {
         }
     }
 
-    /// Stripes to be put together into one: cut for another number of nodes, or small, at least two.
-    fn choose(&self, state: &State) -> Vec<StripeId> {
+    pub(super) fn repack_fails(&mut self) {
+        self.repacker.give_up(self.now + self.options.quiet_for);
+    }
+
+    /// Stripes to be put together into one: first those that are cut for another number of nodes; off peak small ones too, if it is
+    /// not one alone.
+    fn choose(&self, state: &State, off_peak: bool) -> Vec<StripeId> {
         let nodes = state.roster().active().count();
-        let (mut chosen, mut bytes, mut items, mut misfits) = (Vec::new(), 0, 0, 0);
-        for (id, stripe) in state.stripes() {
+        let fits = |stripe: &Stripe| stripe.record.counts().total() == nodes;
+        let small = |stripe: &Stripe| stripe.record.len() < self.options.batch_len as u64 / 2;
+        let misfits = state.stripes().iter().filter(|(_, stripe)| !fits(stripe));
+        let smalls = state.stripes().iter().filter(|(_, stripe)| off_peak && fits(stripe) && small(stripe));
+        let (mut chosen, mut bytes, mut items, mut misfit) = (Vec::new(), 0, 0, false);
+        for (id, stripe) in misfits.chain(smalls) {
             let places = stripe.items.iter().filter_map(|name| state.item(name));
             let live: usize = places.map(|place| place.item.len as usize).sum();
-            let fits = stripe.record.counts().total() == nodes;
-            let small = stripe.record.len() < self.options.batch_len as u64 / 2;
             let room = bytes + live <= self.options.batch_len && items + stripe.items.len() <= ITEMS;
-            if (!fits || small) && (room || chosen.is_empty()) && stripe.items.len() <= ITEMS {
+            if room || chosen.is_empty() {
                 chosen.push(*id);
                 bytes += live;
                 items += stripe.items.len();
-                misfits += usize::from(!fits);
+                misfit |= !fits(stripe);
             }
             if chosen.len() == STRIPES || bytes >= self.options.batch_len {
                 break;
             }
         }
-        if misfits == 0 && chosen.len() < 2 { Vec::new() } else { chosen }
+        if misfit || chosen.len() > 1 { chosen } else { Vec::new() }
     }
 
     /// A stripe that is to be put together was read.
@@ -92,7 +109,7 @@ impl Node {
             return;
         }
         let (Some(batch), Some(stripe)) = (batch, state.stripes().get(&id)) else {
-            return self.repacker.over(self.now);
+            return self.repack_fails();
         };
         let mut parts = Vec::with_capacity(stripe.items.len());
         for place in stripe.items.iter().filter_map(|name| state.item(name)) {
@@ -102,14 +119,14 @@ impl Node {
                     parts.push((place.item, part.to_vec()));
                 }
                 // The ledger refuses a stripe that has less than those it replaces; the count shows what is wrong.
-                _ => return self.repacker.over(self.now),
+                _ => return self.repack_fails(),
             }
         }
         self.repacker.read.insert(id, parts);
         if self.repacker.reading.is_empty() {
             let read = std::mem::take(&mut self.repacker.read);
             let replaces: Vec<StripeId> = read.keys().copied().collect();
-            self.repacker.busy_until = Some(self.now);
+            self.repacker.writing = true;
             self.put_again(state, read.into_values().flatten().collect(), replaces);
         }
     }

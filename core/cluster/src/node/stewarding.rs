@@ -5,7 +5,7 @@ use super::{Call, Counted, Moment, Node, Proposed, SECOND};
 use crate::{Entry, Receipt, State};
 use std::collections::BTreeSet;
 use std::ops::Bound;
-use terachat_shard::{Census, Health, NodeId, Plan, StripeCensus, StripeId};
+use terachat_shard::{Census, Health, Members, NodeId, Plan, StripeCensus, StripeId};
 
 /// Between two counts while something is to be mended.
 const SHORT_REST: u64 = SECOND / 5;
@@ -182,20 +182,22 @@ impl Node {
             true => Plan::default(),
             false => Plan::new(&census, &members, self.options.repair_rate),
         };
+        let misnamed = misnamed(state, &census, &members);
         add(&mut self.steward.counting, &Health::count(&census, &members));
-        self.carry_out(&plan);
+        self.carry_out(&plan, &misnamed);
         // What did not fit the limit is counted in another round.
         self.steward.busy |= plan.bytes_left > 0;
         self.steward.after = page.get(PAGE_LEN - 1).copied();
     }
 
-    fn carry_out(&mut self, plan: &Plan) {
+    fn carry_out(&mut self, plan: &Plan, misnamed: &[(StripeId, u8, NodeId)]) {
         let mut waiting = BTreeSet::new();
         let made = plan.repairs.iter().flat_map(|repair| {
             repair.targets.iter().map(|(index, node)| (repair.stripe, *index, *node, None))
         });
         let moved = plan.moves.iter().map(|step| (step.stripe, step.index, step.to, Some(step.from)));
-        let steps: Vec<_> = made.chain(moved).collect();
+        let vouched = misnamed.iter().map(|&(stripe, index, node)| (stripe, index, node, Some(node)));
+        let steps: Vec<_> = made.chain(moved).chain(vouched).collect();
         self.steward.busy |= !steps.is_empty() || !plan.surplus.is_empty();
         for (stripe, index, node, copy) in steps {
             let call = self.call();
@@ -235,6 +237,31 @@ impl Node {
         self.steward.counted = Some(std::mem::take(&mut self.steward.counting));
         self.steward.stage = Stage::Resting { until: self.now + rest };
     }
+}
+
+/// Shards that are not where their records say, and who has them: a record could not be changed when they came there, or the node
+/// that it names has lost its own.
+fn misnamed(state: &State, census: &Census, members: &Members) -> Vec<(StripeId, u8, NodeId)> {
+    let mut misnamed = Vec::new();
+    for (id, counted) in census {
+        let Some(stripe) = state.stripes().get(id) else { continue };
+        let has = |index: u8, node: NodeId| counted.sound().any(|shard| shard == (index, node));
+        let named = |index: &u8| stripe.record.holder(*index).filter(|node| has(*index, *node));
+        let truly: BTreeSet<NodeId> =
+            stripe.record.counts().indices().filter_map(|index| named(&index)).collect();
+        let mut free: BTreeSet<NodeId> = counted
+            .sound()
+            .map(|(_, node)| node)
+            .filter(|node| !truly.contains(node) && members.answers(*node))
+            .collect();
+        for index in stripe.record.counts().indices().filter(|index| named(index).is_none()) {
+            if let Some(node) = free.iter().copied().find(|node| has(index, *node)) {
+                free.remove(&node);
+                misnamed.push((*id, index, node));
+            }
+        }
+    }
+    misnamed
 }
 
 fn next(id: StripeId) -> StripeId {

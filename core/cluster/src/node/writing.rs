@@ -58,6 +58,13 @@ pub(super) struct Writer {
     sent: BTreeMap<Call, (StripeId, u8)>,
 }
 
+impl Writer {
+    fn no_longer_waiting(&mut self, items: &[Pending]) {
+        let bytes: usize = items.iter().map(|item| item.bytes.len()).sum();
+        self.waiting_bytes = self.waiting_bytes.saturating_sub(bytes);
+    }
+}
+
 impl Node {
     /// A client wants an item kept.
     pub(super) fn put(
@@ -224,12 +231,9 @@ impl Node {
     /// A batch for which nothing was sent.
     fn not_begun(&mut self, items: Vec<Pending>, replaces: &[StripeId], refused: &Refused) {
         if replaces.is_empty() {
-            let bytes: usize = items.iter().map(|item| item.bytes.len()).sum();
-            self.writer.waiting_bytes = self.writer.waiting_bytes.saturating_sub(bytes);
-        } else {
-            self.repacker.over(self.now);
+            self.writer.no_longer_waiting(&items);
         }
-        self.fail(items, refused);
+        self.give_up(items, replaces, refused);
     }
 
     /// A node has made a shard durable, or has not.
@@ -303,6 +307,9 @@ impl Node {
         match result {
             Ok(Outcome::Stripe(fates)) if fates.len() == writing.items.len() => {
                 let Some(writing) = self.end(id) else { return };
+                if !writing.replaces.is_empty() {
+                    self.repacker.written();
+                }
                 for (item, fate) in writing.items.into_iter().zip(fates) {
                     let replies =
                         item.clients.into_iter().map(|client| Output::Reply(client, Response::Put(fate)));
@@ -321,17 +328,17 @@ impl Node {
                     self.writer.waiting_bytes += item.bytes.len();
                     self.writer.waiting.push_front(item);
                 }
-                self.fail(never, &Refused::NoMajority);
+                self.give_up(never, &writing.replaces, &Refused::NoMajority);
             }
             Ok(Outcome::Refused(refusal)) => {
                 let Some(writing) = self.end(id) else { return };
-                self.fail(writing.items, &Refused::Ledger(refusal));
+                self.give_up(writing.items, &writing.replaces, &Refused::Ledger(refusal));
             }
             Err(why) if over(writing) => {
                 let Some(writing) = self.end(id) else { return };
                 let refused =
                     if why == Unproposed::NotTaken { Refused::NoMajority } else { Refused::Unknown };
-                self.fail(writing.items, &refused);
+                self.give_up(writing.items, &writing.replaces, &refused);
             }
             // The same entry again: the ledger takes a stripe once.
             Ok(_) | Err(_) => writing.stage = Stage::Again(self.now + AGAIN_AFTER),
@@ -343,10 +350,7 @@ impl Node {
         let writing = self.writer.writing.remove(&id)?;
         self.writer.sent.retain(|_, (stripe, _)| *stripe != id);
         if writing.replaces.is_empty() {
-            let bytes: usize = writing.items.iter().map(|item| item.bytes.len()).sum();
-            self.writer.waiting_bytes = self.writer.waiting_bytes.saturating_sub(bytes);
-        } else {
-            self.repacker.over(self.now);
+            self.writer.no_longer_waiting(&writing.items);
         }
         Some(writing)
     }
@@ -362,10 +366,14 @@ impl Node {
         let small = |count: usize| u8::try_from(count).unwrap_or(u8::MAX);
         let (have, need) = (small(writing.receipts.len()), small(writing.acknowledge_at));
         let refused = Refused::NotDurable { have, need, without: without.collect() };
-        self.fail(writing.items, &refused);
+        self.give_up(writing.items, &writing.replaces, &refused);
     }
 
-    fn fail(&mut self, items: Vec<Pending>, refused: &Refused) {
+    /// Tells everybody who waits for these items that they are not kept.
+    fn give_up(&mut self, items: Vec<Pending>, replaces: &[StripeId], refused: &Refused) {
+        if !replaces.is_empty() {
+            self.repack_fails();
+        }
         for client in items.into_iter().flat_map(|item| item.clients) {
             self.refuse(client, refused.clone());
         }

@@ -1,0 +1,303 @@
+//! A whole cluster in one thread: nodes, disks whose power is cut, a network that loses, delays, doubles and parts, nodes that lie
+//! and rot, members that come and go. One seed is one run. After every run all is mended, and then everything that was
+//! acknowledged is there, everything is whole, and no node has enough of a stripe to read it.
+//!
+//! `TERACHAT_CLUSTER_SEEDS=FROM..TO` plays other seeds than the few of each run.
+mod world;
+
+use crate::testing::{Dice, deed, founded, joining};
+use crate::{ClientKey, Fate, ItemKind, ItemName, NodeStatus, Outcome, Request, Response, What};
+use std::collections::{BTreeMap, BTreeSet};
+use terachat_shard::{NodeId, Profile};
+use world::{World, id};
+
+const SECOND: u64 = 1_000_000;
+
+/// What clients did and were told.
+#[derive(Default)]
+struct Clients {
+    /// Asked to be kept, not answered yet.
+    putting: BTreeMap<crate::Call, (ItemName, Vec<u8>)>,
+    getting: BTreeMap<crate::Call, ItemName>,
+    /// Acknowledged: kept, whatever happens.
+    kept: BTreeMap<ItemName, Vec<u8>>,
+    forgetting: BTreeMap<crate::Call, ItemName>,
+    /// May be forgotten, or not: the answer never came.
+    forgotten: BTreeSet<ItemName>,
+    acknowledged: usize,
+    refused: usize,
+}
+
+impl Clients {
+    fn hear(&mut self, world: &mut World) {
+        for call in world.unanswered.drain(..) {
+            self.putting.remove(&call);
+            self.getting.remove(&call);
+            self.forgetting.remove(&call);
+        }
+        for (call, response) in std::mem::take(&mut world.replies) {
+            if let Some((name, bytes)) = self.putting.remove(&call) {
+                match response {
+                    Response::Put(Fate::Added | Fate::Known) => {
+                        self.acknowledged += 1;
+                        self.kept.insert(name, bytes);
+                    }
+                    Response::Put(Fate::Taken) => {
+                        panic!("names are hashes here, so nothing else can have this one")
+                    }
+                    Response::Put(Fate::Gone) => {
+                        assert!(self.forgotten.contains(&name), "nobody forgot {name}")
+                    }
+                    Response::Refused(_) => self.refused += 1,
+                    other => panic!("{other:?} is no answer to a put"),
+                }
+            } else if let Some(name) = self.getting.remove(&call) {
+                self.check_got(&name, response, false);
+            } else if let Some(name) = self.forgetting.remove(&call) {
+                if response == Response::Forgotten {
+                    self.kept.remove(&name);
+                }
+            }
+        }
+    }
+
+    fn check_got(&self, name: &ItemName, response: Response, must: bool) {
+        match response {
+            Response::Got(Some(bytes)) => {
+                assert_eq!(
+                    ItemName { kind: name.kind, key: *blake3::hash(&bytes).as_bytes() },
+                    *name,
+                    "other bytes"
+                );
+            }
+            Response::Got(None) => {
+                assert!(self.forgotten.contains(name), "{name} was acknowledged and is not there");
+            }
+            Response::Refused(why) => assert!(!must, "{name} cannot be read: {why}"),
+            other => panic!("{other:?} is no answer to a get"),
+        }
+    }
+}
+
+/// One run.
+fn play(seed: u64) -> (usize, usize) {
+    let mut dice = Dice(seed ^ 0x5eed);
+    let nodes = 1 + dice.below(8);
+    let (truth, log) = founded(nodes as u32);
+    let mut world = World::new(seed, truth, log);
+    let mut clients = Clients::default();
+    world.run_until(SECOND);
+    let f = Profile::new(nodes as usize).unwrap().losses() as u64;
+    // Whose disks may lose what they acknowledged: at most f, the same for the whole run.
+    let bad: Vec<NodeId> = (0..f).map(|at| id(1 + (seed + at) % nodes)).collect();
+    let mut changed = false;
+    let mut down: BTreeSet<NodeId> = BTreeSet::new();
+    for step in 0..60 + dice.below(60) {
+        let members: Vec<NodeId> = world.truth.roster().members().map(|(node, _)| node).collect();
+        let any = |dice: &mut Dice| members[dice.below(members.len() as u64) as usize];
+        match dice.below(26) {
+            0 => world.lossy = dice.below(30),
+            1 => {
+                let node = any(&mut dice);
+                world.crash(node);
+                down.insert(node);
+            }
+            2 | 3 => {
+                if let Some(node) = down.pop_first() {
+                    world.start(node);
+                }
+            }
+            4 => {
+                let (one, other) = (any(&mut dice), any(&mut dice));
+                if one != other {
+                    world.cut(one, other);
+                    if dice.below(2) == 0 {
+                        world.cut(other, one);
+                    }
+                }
+            }
+            5 => world.mend_network(),
+            6 if !bad.is_empty() => {
+                let node = bad[dice.below(bad.len() as u64) as usize];
+                match dice.below(4) {
+                    0 => {
+                        world.wipe(node);
+                        down.insert(node);
+                    }
+                    1 => world.machine(node).lies = true,
+                    2 => world.machine(node).lies = false,
+                    _ => world.rot(node),
+                }
+            }
+            7 => world.machine(any(&mut dice)).slow = 1 + dice.below(100),
+            // Members come and go while nobody's disk is bad, one a run: a change is a loss too until it is mended.
+            8 if !changed && nodes >= 5 && bad.iter().all(|node| !down.contains(node)) && step > 20 => {
+                changed = true;
+                let node = any(&mut dice);
+                match dice.below(3) {
+                    0 => {
+                        let entry = deed(&world.truth, 1, 0, What::Draining(node));
+                        world.commit(entry);
+                    }
+                    1 => {
+                        let next = world.truth.roster().nodes().count() as u32 + 1;
+                        let (mut state, mut entries) = (world.truth.clone(), world.log.clone());
+                        let before = entries.len();
+                        joining(&mut state, &mut entries, next);
+                        for entry in entries.split_off(before) {
+                            assert!(!matches!(world.commit(entry), Outcome::Refused(_)));
+                        }
+                        world.add(id(u64::from(next)));
+                    }
+                    _ => {
+                        let entry = deed(
+                            &world.truth,
+                            1,
+                            0,
+                            What::Admitted { client: ClientKey([1; 32]), ticket: [0; 32] },
+                        );
+                        assert!(matches!(world.commit(entry), Outcome::Refused(_)), "the ticket is unknown");
+                    }
+                }
+            }
+            9 => {
+                let held: Vec<ItemName> = clients.kept.keys().copied().collect();
+                if !held.is_empty() {
+                    let name = held[dice.below(held.len() as u64) as usize];
+                    clients.forgotten.insert(name);
+                    let through = any(&mut dice);
+                    if let Some(call) = world.ask(through, Request::Forget(vec![name])) {
+                        clients.forgetting.insert(call, name);
+                    }
+                }
+            }
+            10..=17 => {
+                for _ in 0..1 + dice.below(6) {
+                    let bytes: Vec<u8> = (0..1 + dice.below(1500)).map(|_| dice.next() as u8).collect();
+                    let kind = if dice.below(2) == 0 { ItemKind::Blob } else { ItemKind::Board };
+                    let name = ItemName { kind, key: *blake3::hash(&bytes).as_bytes() };
+                    let through = any(&mut dice);
+                    let request = Request::Put { name, bytes: bytes.clone(), expires_ms: 0 };
+                    if let Some(call) = world.ask(through, request) {
+                        clients.putting.insert(call, (name, bytes));
+                    }
+                }
+            }
+            _ => {
+                let held: Vec<ItemName> = clients.kept.keys().copied().collect();
+                if !held.is_empty() {
+                    let name = held[dice.below(held.len() as u64) as usize];
+                    let through = any(&mut dice);
+                    if let Some(call) = world.ask(through, Request::Get(name)) {
+                        clients.getting.insert(call, name);
+                    }
+                }
+            }
+        }
+        let until = world.now + dice.below(400_000);
+        world.run_until(until);
+        clients.hear(&mut world);
+    }
+    mend_everything(&mut world, &mut clients);
+    (clients.acknowledged, clients.refused)
+}
+
+/// All nodes run, all ways are open, nobody lies: then all is there and whole, sooner or later.
+fn mend_everything(world: &mut World, clients: &mut Clients) {
+    world.lossy = 0;
+    world.mend_network();
+    let members: Vec<NodeId> = world.truth.roster().members().map(|(node, _)| node).collect();
+    for node in &members {
+        world.machine(*node).lies = false;
+        world.machine(*node).slow = 1;
+        world.start(*node);
+    }
+    let whole = |world: &World| world.health().is_some_and(|(in_place, shards)| in_place == shards);
+    let active = world.truth.roster().active().count();
+    let draining = |world: &World, node: &NodeId| {
+        world.truth.roster().node(*node).map(|record| record.status) == Some(NodeStatus::Draining)
+    };
+    // What still keeps a run from its end.
+    let unsettled = |world: &mut World| -> Option<String> {
+        if !whole(world) {
+            return Some(format!("health is {:?}", world.health()));
+        }
+        let misfit = |stripe: &&crate::Stripe| stripe.record.counts().total() != active;
+        if let Some(stripe) = world.truth.stripes().values().find(misfit) {
+            return Some(format!("{:?} is cut for others than {active}", stripe.record));
+        }
+        for node in &members {
+            for (stripe, count) in world.shards_on(*node) {
+                let Some(stripe) = world.truth.stripes().get(&stripe) else { continue };
+                let enough = stripe.record.counts().data();
+                if draining(world, node) || enough > 1 && count >= enough {
+                    return Some(format!("{node} has {count} shards of {:?}", stripe.record));
+                }
+            }
+        }
+        None
+    };
+    let begun = world.now;
+    // Longer than anybody counts as away, than a request is answered, and than a few rounds take.
+    world.run_until(begun + 8 * SECOND);
+    while let Some(why) = unsettled(world) {
+        assert!(world.now < begun + 120 * SECOND, "not all is mended: {why}");
+        world.run_until(world.now + SECOND);
+    }
+    clients.hear(world);
+    assert!(clients.putting.is_empty() && clients.getting.is_empty(), "somebody was never answered");
+    let kept: Vec<ItemName> = clients.kept.keys().copied().collect();
+    for (at, name) in kept.iter().enumerate() {
+        let through = members[at % members.len()];
+        let call = world.ask(through, Request::Get(*name)).expect("all run");
+        clients.getting.insert(call, *name);
+    }
+    world.run_until(world.now + 5 * SECOND);
+    for (call, response) in std::mem::take(&mut world.replies) {
+        if let Some(name) = clients.getting.remove(&call) {
+            clients.check_got(&name, response, true);
+        }
+    }
+    assert!(clients.getting.is_empty(), "somebody was never answered");
+    world.truth.chronicle().audit(world.truth.roster()).unwrap();
+    let restored = crate::State::restore(&world.truth.snapshot()).unwrap();
+    assert_eq!(restored, world.truth);
+}
+
+fn seeds() -> std::ops::Range<u64> {
+    let Ok(text) = std::env::var("TERACHAT_CLUSTER_SEEDS") else { return 0..60 };
+    let (from, to) = text.split_once("..").expect("FROM..TO");
+    from.parse().unwrap()..to.parse().unwrap()
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_and_all_becomes_whole() {
+    let (mut acknowledged, mut refused) = (0, 0);
+    for seed in seeds() {
+        let played = std::panic::catch_unwind(|| play(seed));
+        let (some, none) = played.unwrap_or_else(|_| panic!("seed {seed}"));
+        (acknowledged, refused) = (acknowledged + some, refused + none);
+    }
+    println!("{acknowledged} writes acknowledged, {refused} refused");
+    assert!(acknowledged > refused, "{acknowledged} writes acknowledged, {refused} refused");
+}
+
+/// The same seed is the same run, entry by entry.
+#[test]
+fn a_seed_is_a_run() {
+    let run = || {
+        let (truth, log) = founded(5);
+        let mut world = World::new(7, truth, log);
+        world.lossy = 20;
+        for number in 0..20u8 {
+            let bytes = vec![number; 700];
+            world.ask(
+                id(1 + u64::from(number) % 5),
+                Request::Put { name: ItemName::of_blob(&bytes), bytes, expires_ms: 0 },
+            );
+            world.run_until(world.now + 50_000);
+        }
+        (world.log.clone(), world.truth.snapshot())
+    };
+    assert_eq!(run(), run());
+}
