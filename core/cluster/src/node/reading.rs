@@ -45,6 +45,8 @@ struct Copying {
 enum Lookup {
     /// A name that is not known here yet.
     Name { client: Call, name: ItemName, bytes: bool },
+    /// An item that could not be read where it was thought to be.
+    Moved { client: Call, place: ItemPlace, refused: Refused },
     /// A list has to have all that was acknowledged.
     List { client: Call, after: Option<(u64, u32)>, max: u16 },
 }
@@ -87,6 +89,11 @@ impl Node {
             Lookup::Name { client, .. } | Lookup::List { client, .. } if !reached => {
                 self.refuse(client, Refused::NoMajority);
             }
+            Lookup::Moved { client, place, refused } => match state.item(&place.item.name) {
+                None if reached => self.out.push(Output::Reply(client, Response::Got(None))),
+                Some(now) if now.stripe != place.stripe => self.found(state, client, &place.item.name, true),
+                _ => self.refuse(client, refused),
+            },
             Lookup::Name { client, name, bytes } => self.found(state, client, &name, bytes),
             Lookup::List { client, after, max } => {
                 let names = state.listed_after(after, usize::from(max));
@@ -339,12 +346,10 @@ impl Node {
 
     fn unreadable(&mut self, waiter: Waiter, (have, need): (u8, u8), lacking: &[(u8, Option<NodeId>, Lack)]) {
         match waiter {
-            // The stripe was replaced or forgotten between the look-up and now.
-            Waiter::Client(client, _) if need == 0 => {
-                self.out.push(Output::Reply(client, Response::Got(None)))
-            }
-            Waiter::Client(client, _) => {
-                self.refuse(client, Refused::Unreadable { have, need, lacking: lacking.to_vec() });
+            // The item may be in another stripe by now, and this one gone.
+            Waiter::Client(client, place) => {
+                let refused = Refused::Unreadable { have, need, lacking: lacking.to_vec() };
+                self.when_current(Lookup::Moved { client, place, refused });
             }
             Waiter::Mend(steward, call, _) => {
                 self.send(steward, Message::Mended(call, Err(Lack::Unreadable)))

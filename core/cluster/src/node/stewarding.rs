@@ -5,7 +5,7 @@ use super::{Call, Counted, Moment, Node, Proposed, SECOND};
 use crate::{Entry, Receipt, State};
 use std::collections::BTreeSet;
 use std::ops::Bound;
-use terachat_shard::{Census, Health, Members, NodeId, Plan, StripeCensus, StripeId};
+use terachat_shard::{Census, Health, Members, NodeId, Plan, StripeCensus, StripeId, Surplus};
 
 /// Between two counts while something is to be mended.
 const SHORT_REST: u64 = SECOND / 5;
@@ -182,7 +182,8 @@ impl Node {
             true => Plan::default(),
             false => Plan::new(&census, &members, self.options.repair_rate),
         };
-        let misnamed = misnamed(state, &census, &members);
+        let mut misnamed = misnamed(state, &census, &members);
+        misnamed.extend(renamed(state, &census, &plan));
         add(&mut self.steward.counting, &Health::count(&census, &members));
         self.carry_out(&plan, &misnamed);
         // What did not fit the limit is counted in another round.
@@ -262,6 +263,22 @@ fn misnamed(state: &State, census: &Census, members: &Members) -> Vec<(StripeId,
         }
     }
     misnamed
+}
+
+/// Copies that count, while the record names another one that is to go: the record has to name these first.
+fn renamed(state: &State, census: &Census, plan: &Plan) -> Vec<(StripeId, u8, NodeId)> {
+    let goes =
+        |stripe: StripeId, index: u8, node: NodeId| plan.surplus.contains(&Surplus { stripe, index, node });
+    let named = plan.surplus.iter().filter(|surplus| {
+        let stripe = state.stripes().get(&surplus.stripe);
+        stripe.and_then(|stripe| stripe.record.holder(surplus.index)) == Some(surplus.node)
+    });
+    let stays = named.filter_map(|surplus| {
+        let mut copies = census.get(&surplus.stripe)?.sound().filter(|(index, _)| *index == surplus.index);
+        let (_, node) = copies.find(|(_, node)| !goes(surplus.stripe, surplus.index, *node))?;
+        Some((surplus.stripe, surplus.index, node))
+    });
+    stays.collect()
 }
 
 fn next(id: StripeId) -> StripeId {

@@ -37,6 +37,8 @@ pub(super) struct Machine {
     pub(super) lies: bool,
     /// Its disk is so much slower.
     pub(super) slow: u64,
+    /// How far its clock is ahead.
+    pub(super) clock: u64,
 }
 
 struct Running {
@@ -116,7 +118,7 @@ impl World {
 
     pub(super) fn add(&mut self, id: NodeId) {
         let disk = CrashStorage::new(self.dice.next());
-        self.machines.insert(id, Machine { disk, running: None, start: 0, lies: false, slow: 1 });
+        self.machines.insert(id, Machine { disk, running: None, start: 0, lies: false, slow: 1, clock: 0 });
         self.start(id);
     }
 
@@ -415,6 +417,15 @@ impl World {
         match machine.running.as_ref()?.node.health() {
             crate::HealthReport::Counted(health) => Some((health.in_place, health.shards)),
             _ => None,
+        }
+    }
+
+    /// The same for people.
+    pub(super) fn health_text(&self) -> String {
+        let running = self.leader.and_then(|leader| self.machines.get(&leader)?.running.as_ref());
+        match running.map(|running| running.node.health()) {
+            Some(crate::HealthReport::Counted(health)) => format!("{health}; {:?}", health.unreadable),
+            other => format!("{other:?}"),
         }
     }
 
