@@ -193,6 +193,10 @@ impl Node {
             Input::Reachable(node, yes) => {
                 self.peers.reachable(node, yes);
                 self.steward.somebody_changed();
+                if !yes {
+                    self.will_not_answer(state, node);
+                    self.will_not_keep(state, node);
+                }
             }
             Input::Disk(call, done) => self.disk_done(state, call, done),
             Input::Proposed(call, result) => match self.proposed.remove(&call) {

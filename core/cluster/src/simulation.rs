@@ -6,7 +6,9 @@
 mod world;
 
 use crate::testing::{Dice, deed, founded, joining};
-use crate::{ClientKey, Fate, ItemKind, ItemName, NodeStatus, Outcome, Request, Response, What};
+use crate::{
+    ClientKey, Fate, ItemKind, ItemName, Lack, NodeStatus, Outcome, Refused, Request, Response, What,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use terachat_shard::{NodeId, Profile};
 use terachat_storage::Fault;
@@ -297,6 +299,86 @@ fn nothing_acknowledged_is_lost_and_all_becomes_whole() {
     }
     println!("{acknowledged} writes acknowledged, {refused} refused");
     assert!(acknowledged > refused, "{acknowledged} writes acknowledged, {refused} refused");
+}
+
+/// Whichever f nodes are lost, of four to ten: what was acknowledged is read, and new things are acknowledged.
+#[test]
+fn every_set_of_losses_is_borne() {
+    for nodes in 4..=10u32 {
+        let (truth, log) = founded(nodes);
+        let mut world = World::new(u64::from(nodes), truth, log);
+        world.run_until(SECOND);
+        let f = Profile::new(nodes as usize).unwrap().losses() as u32;
+        let mut kept: Vec<ItemName> = Vec::new();
+        for lost in (0..1u32 << nodes).filter(|set| set.count_ones() == f) {
+            let is_lost = |node: u64| lost >> (node - 1) & 1 == 1;
+            let there: Vec<NodeId> = (1..=u64::from(nodes)).filter(|node| !is_lost(*node)).map(id).collect();
+            for node in (1..=u64::from(nodes)).filter(|node| is_lost(*node)) {
+                world.crash(id(node));
+            }
+            let through = there[kept.len() % there.len()];
+            let gets: Vec<_> =
+                kept.iter().rev().take(3).map(|name| world.ask(through, Request::Get(*name))).collect();
+            let bytes = lost.to_le_bytes().repeat(40);
+            let name = ItemName::of_blob(&bytes);
+            let put = world.ask(through, Request::Put { name, bytes, expires_ms: 0 }).unwrap();
+            world.run_until(world.now + SECOND);
+            for get in gets {
+                let got = world.replies.remove(&get.unwrap());
+                assert!(
+                    matches!(got, Some(Response::Got(Some(_)))),
+                    "{nodes} nodes without {lost:b}: {got:?}"
+                );
+            }
+            let acknowledged = world.replies.remove(&put);
+            assert_eq!(acknowledged, Some(Response::Put(Fate::Added)), "{nodes} nodes without {lost:b}");
+            kept.push(name);
+            (1..=u64::from(nodes)).filter(|node| is_lost(*node)).for_each(|node| world.start(id(node)));
+            world.run_until(world.now + SECOND / 2);
+        }
+        assert!(kept.len() >= nodes as usize, "{nodes} nodes were lost in {} ways", kept.len());
+    }
+}
+
+/// With one node more lost than may be: what cannot be read says which shards are missing, and nothing is acknowledged.
+#[test]
+fn too_many_losses_are_said() {
+    let (truth, log) = founded(4);
+    let mut world = World::new(1, truth, log);
+    world.run_until(SECOND);
+    let put = |world: &mut World, byte: u8| {
+        let bytes = vec![byte; 300];
+        let name = ItemName::of_blob(&bytes);
+        let call = world.ask(id(1), Request::Put { name, bytes, expires_ms: 0 }).unwrap();
+        world.run_until(world.now + 4 * SECOND);
+        (name, world.replies.remove(&call).expect("an answer"))
+    };
+    let (name, response) = put(&mut world, 1);
+    assert_eq!(response, Response::Put(Fate::Added));
+    world.crash(id(3));
+    world.crash(id(4));
+    let (_, response) = put(&mut world, 2);
+    let Response::Refused(Refused::NotDurable { have: 2, need: 3, without }) = response else {
+        panic!("{response:?}");
+    };
+    assert_eq!(without, [(id(3), Lack::Silent), (id(4), Lack::Silent)]);
+    world.crash(id(2));
+    let get = world.ask(id(1), Request::Get(name)).unwrap();
+    world.run_until(world.now + 4 * SECOND);
+    let Some(Response::Refused(Refused::Unreadable { have: 1, need: 2, lacking })) =
+        world.replies.remove(&get)
+    else {
+        panic!("one of two shards is not enough");
+    };
+    assert_eq!(lacking.len(), 3);
+    assert!(
+        lacking.iter().all(|(_, holder, lack)| *holder != Some(id(1)) && *lack == Lack::Silent),
+        "{lacking:?}"
+    );
+    let unknown = world.ask(id(1), Request::Get(ItemName::of_blob(b"never put"))).unwrap();
+    world.run_until(world.now + SECOND);
+    let response = world.replies.remove(&unknown);
+    assert_eq!(response, Some(Response::Refused(Refused::NoMajority)), "others may know it");
 }
 
 /// The same seed is the same run, entry by entry.

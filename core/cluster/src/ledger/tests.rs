@@ -194,7 +194,11 @@ fn a_shard_has_another_holder_by_its_receipt() {
     assert_eq!(moved(&mut state, receipt(0, 4, u64::MAX)), Outcome::Done);
     let record = &state.stripes()[&StripeId([1; 16])].record;
     let holders: Vec<_> = (0..4).map(|index| record.holder(index)).collect();
-    assert_eq!(holders, [Some(node(4)), Some(node(2)), Some(node(5)), None], "a node has one shard of a stripe");
+    assert_eq!(
+        holders,
+        [Some(node(4)), Some(node(2)), Some(node(5)), None],
+        "a node has one shard of a stripe"
+    );
 }
 
 #[test]
@@ -206,7 +210,9 @@ fn deeds_follow_each_other_and_are_signed() {
     assert_eq!(apply(&mut state, &stale), Outcome::Refused(Refusal::Stale));
     let by_nobody = deed(&state, 3, 0, What::Returned(node(2)));
     assert_eq!(apply(&mut state, &by_nobody), Outcome::Refused(Refusal::NoMember(node(3))));
-    let Ok(Entry::Deed(mut forged)) = Entry::decode(&deed(&state, 1, 0, What::Returned(node(2)))) else { panic!() };
+    let Ok(Entry::Deed(mut forged)) = Entry::decode(&deed(&state, 1, 0, What::Returned(node(2)))) else {
+        panic!()
+    };
     forged.deed.by = node(2);
     assert_eq!(apply(&mut state, &Entry::Deed(forged).encode()), Outcome::Refused(Refusal::Signature));
     let last = deed(&state, 2, 0, What::Left(node(1)));
@@ -222,7 +228,8 @@ fn deeds_follow_each_other_and_are_signed() {
 fn tickets_are_for_one_thing_once_and_for_a_while() {
     let (mut state, _) = founded(1);
     let secret = [7; 32];
-    let join = |number: u32| What::Joined(JoinConsent::sign(CLUSTER, secret, profile(number), &key(number as u8)));
+    let join =
+        |number: u32| What::Joined(JoinConsent::sign(CLUSTER, secret, profile(number), &key(number as u8)));
     let admit = What::Admitted { client: ClientKey([1; 32]), ticket: secret };
     let ticket = deed::ticket_hash(&secret);
     let mut act = |at_ms: u64, what: What| {

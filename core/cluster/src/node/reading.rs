@@ -240,7 +240,9 @@ impl Node {
         let ids: Vec<StripeId> = self.reader.readings.keys().copied().collect();
         for id in ids {
             let Some(reading) = self.reader.readings.get_mut(&id) else { continue };
-            if reading.until <= self.now {
+            // A stripe that is not in the ledger any more has no shards that could come.
+            let is_gone = reading.hedge_at <= self.now && !state.stripes().contains_key(&id);
+            if reading.until <= self.now || is_gone {
                 for (index, _) in std::mem::take(&mut reading.asked) {
                     reading.lacks.entry(index).or_insert(Lack::Silent);
                 }
@@ -263,6 +265,22 @@ impl Node {
                 self.ask_for_shards(id, more);
             }
         }
+    }
+
+    /// A node cannot be reached any more: what it was asked for will not come.
+    pub(super) fn will_not_answer(&mut self, state: &State, node: NodeId) {
+        let mut lost = Vec::new();
+        for (id, reading) in &mut self.reader.readings {
+            let Reading { record, asked, lacks, .. } = reading;
+            let before = asked.len();
+            asked.retain(|index, _| {
+                record.holder(*index) != Some(node) || lacks.insert(*index, Lack::Silent).is_some()
+            });
+            if asked.len() < before {
+                lost.push(*id);
+            }
+        }
+        lost.into_iter().for_each(|id| self.go_on(state, id));
     }
 
     /// Ends a reading that has enough, or that cannot have; asks for more otherwise.

@@ -271,6 +271,18 @@ impl Node {
         }
     }
 
+    /// A node cannot be reached any more: it will not say whether it has kept what was sent to it.
+    pub(super) fn will_not_keep(&mut self, state: &State, node: NodeId) {
+        let lost: Vec<Call> = (self.writer.sent.iter())
+            .filter(|(_, (id, index))| {
+                let writing = self.writer.writing.get(id);
+                writing.and_then(|writing| writing.record.holder(*index)) == Some(node)
+            })
+            .map(|(call, _)| *call)
+            .collect();
+        lost.into_iter().for_each(|call| self.kept(state, node, call, Err(Lack::Silent)));
+    }
+
     fn propose_stripe(&mut self, id: StripeId) {
         let Some(writing) = self.writer.writing.get_mut(&id) else { return };
         writing.stage = Stage::Ledger;
