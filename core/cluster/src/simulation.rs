@@ -56,10 +56,10 @@ impl Clients {
                 }
             } else if let Some(name) = self.getting.remove(&call) {
                 self.check_got(&name, response, false);
-            } else if let Some(name) = self.forgetting.remove(&call) {
-                if response == Response::Forgotten {
-                    self.kept.remove(&name);
-                }
+            } else if let Some(name) = self.forgetting.remove(&call)
+                && response == Response::Forgotten
+            {
+                self.kept.remove(&name);
             }
         }
     }

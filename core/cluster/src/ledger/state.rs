@@ -61,7 +61,7 @@ impl State {
     /// Takes the entry of this number. What it may not do it does not, and says why: the state is the same as without it then.
     pub fn apply(&mut self, index: u64, entry: &[u8]) -> Applied {
         self.applied = index;
-        if index % SWEEP_EVERY == 0 {
+        if index.is_multiple_of(SWEEP_EVERY) {
             self.gone.retain(|_, until| *until >= index);
         }
         let mut gone = Vec::new();
