@@ -7,16 +7,20 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "tests"))]
 
 mod carrier;
+mod disk;
 mod error;
 mod head;
 mod ledger;
 mod machine;
+pub mod raft;
 
 pub use carrier::{Carrier, Unreachable};
+pub use disk::DiskError;
 pub use error::{MembersError, ProposeError, ReadError};
 pub use head::Head;
 pub use ledger::{Call, Committed, DiskCounters, Ledger, Status};
 pub use machine::{BadSnapshot, Machine};
+pub use raft::RaftLedger;
 
 /// Bytes of one entry at most: 1 MiB.
 pub const ENTRY_LEN_MAX: usize = 1 << 20;
