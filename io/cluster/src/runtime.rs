@@ -194,13 +194,13 @@ impl Running {
     }
 
     /// Waits until the node knows all that was decided before, and is one of the members itself.
-    pub async fn ready(&self) {
-        loop {
-            let current = self.doer.catch_up().await.is_ok();
-            if current && self.doer.state.read().roster().members().any(|(node, _)| node == self.node) {
-                return;
+    pub fn ready(&self) -> impl Future<Output = ()> + use<> {
+        let doer = self.doer.clone();
+        async move {
+            let is_member = || doer.state.read().roster().members().any(|(node, _)| node == doer.node);
+            while doer.catch_up().await.is_err() || !is_member() {
+                sleep(PAUSE).await;
             }
-            sleep(PAUSE).await;
         }
     }
 
