@@ -1,16 +1,20 @@
 //! The command line, as clap reads it: what may be said, and no more.
+mod cluster;
 mod command;
 mod global;
+mod node;
 mod source;
 mod store;
 mod vault;
 
+pub(crate) use cluster::{ClusterArgs, ClusterCommand, UpArgs};
 pub(crate) use command::{
     BoardCommand, BundleCommand, Carried, CategoryCommand, ChannelCommand, Command, DemoArgs, DeviceCommand,
     FilterArgs, ImportArgs, KeysCommand, ListenArgs, MemberCommand, ReadArgs, RoleCommand, SendArgs,
     SpaceCommand, SyncArgs,
 };
 pub(crate) use global::Global;
+pub(crate) use node::{NodeArgs, NodeCommand, RunArgs, node_id};
 pub(crate) use source::{CounterSpec, NewSource, RecoveryArgs, SourceArgs, SourceSpec};
 pub(crate) use store::{AuditArgs, StoreCommand, StoreImportArgs};
 pub(crate) use vault::{

@@ -3,11 +3,13 @@ mod ask;
 mod audit;
 mod board;
 mod bundle;
+mod cluster;
 mod file;
 mod import;
 mod init;
 mod keys;
 mod listen;
+mod node;
 mod pages;
 mod place;
 mod post;
@@ -38,6 +40,8 @@ pub(crate) fn run(cli: Cli, printer: &Printer) -> Result<()> {
         Command::Completions { shell } => pages::completions(shell, printer),
         Command::Man { out } => pages::man(&out, printer),
         Command::Vault(args) => vault::run(*args, &global, printer),
+        Command::Node(args) => node::run(*args, &global, printer),
+        Command::Cluster(args) => cluster::run(*args, &global, printer),
         command => on_home(&Home::find(&global)?, &global, command, printer),
     }
 }
@@ -123,7 +127,12 @@ fn on_home(home: &Home, global: &Global, command: Command, printer: &Printer) ->
         }
         Command::Log { why: Some(event), .. } => Request::Why { place, event },
         Command::Log { at, limit, .. } => ask::at(at, Request::Log { place, limit: ask::count(limit) }),
-        Command::Demo(_) | Command::Completions { .. } | Command::Man { .. } | Command::Vault(_) => {
+        Command::Demo(_)
+        | Command::Completions { .. }
+        | Command::Man { .. }
+        | Command::Vault(_)
+        | Command::Node(_)
+        | Command::Cluster(_) => {
             return Ok(());
         }
     };

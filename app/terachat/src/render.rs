@@ -2,6 +2,7 @@
 mod answer;
 mod audit;
 mod check;
+mod cluster;
 mod compared;
 mod devices;
 mod event;
@@ -23,6 +24,7 @@ mod why;
 pub(crate) use answer::{answer, hint, json, json_value};
 pub(crate) use audit::audit;
 pub(crate) use check::check;
+pub(crate) use cluster::{ClusterView, cluster, cluster_json};
 pub(crate) use compared::compared;
 pub(crate) use devices::devices;
 pub(crate) use event::events;

@@ -8,6 +8,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "tests"))]
 
 mod error;
+mod file;
 mod ids;
 mod ledger;
 mod node;
@@ -20,6 +21,7 @@ mod simulation;
 mod testing;
 
 pub use error::Error;
+pub use file::{FileError, Manifest, PIECE_LEN, Piece, Reference};
 pub use ids::{ClientKey, ClusterId, ItemKind, ItemName, NodeKey};
 pub use ledger::{
     Applied, Chronicle, ChronicleError, Deed, ENTRY_LEN_MAX, Entry, Fate, ITEMS_MAX, Item, ItemPlace,

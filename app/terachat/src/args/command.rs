@@ -169,6 +169,10 @@ pub(crate) enum Command {
     Keys(KeysCommand),
     /// Keep secrets and biometric templates, sealed, and serve them over HTTP
     Vault(Box<super::VaultArgs>),
+    /// Make and run one node of the organisation's own storage
+    Node(Box<super::NodeArgs>),
+    /// Use the organisation's own storage, or run all of it on this machine
+    Cluster(Box<super::ClusterArgs>),
     /// Show all of it at work: several devices, a crash, a removal, and what held
     Demo(DemoArgs),
     /// Print a completion script for a shell

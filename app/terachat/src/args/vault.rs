@@ -370,7 +370,7 @@ fn named<T: serde::de::DeserializeOwned>(name: &str, what: &str, known: &str) ->
 }
 
 /// Bytes, as `256MiB`, `64M` or a plain number.
-fn size(text: &str) -> Result<u64, String> {
+pub(super) fn size(text: &str) -> Result<u64, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit: u64 =
         match text[digits.len()..].to_ascii_lowercase().trim_end_matches('b').trim_end_matches('i') {
@@ -387,7 +387,7 @@ fn size(text: &str) -> Result<u64, String> {
 }
 
 /// A time, as `500ms`, `30s`, `5m`, `12h` or `90d`; a plain number is milliseconds.
-fn time(text: &str) -> Result<Duration, String> {
+pub(super) fn time(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit_ms: u64 = match &text[digits.len()..] {
         "" | "ms" => 1,

@@ -106,6 +106,13 @@ pub enum What {
     Released(ItemName),
 }
 
+impl What {
+    /// That whoever shows this secret may come in.
+    pub fn invite(secret: &[u8; 32], role: TicketFor, until_ms: u64) -> Self {
+        Self::Invited { ticket: ticket_hash(secret), role, until_ms }
+    }
+}
+
 /// An event of the cluster's own history. Each names the one before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deed {

@@ -92,6 +92,14 @@ impl Roster {
         self.clients.iter()
     }
 
+    /// Whether a ticket would let in now; a deed that shows it uses it up.
+    ///
+    /// # Errors
+    /// [`Refusal::Ticket`].
+    pub fn check_ticket(&self, secret: &[u8; 32], role: TicketFor, now_ms: u64) -> Result<(), Refusal> {
+        self.ticket(secret, role, now_ms).map(drop)
+    }
+
     /// Whether an item must not be forgotten.
     pub fn is_held(&self, name: &ItemName) -> bool {
         self.held.contains(name)

@@ -1,0 +1,248 @@
+use super::vault::{size, time};
+use clap::{Args, Subcommand};
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+use terachat_node::{Plan, RunOptions};
+use terachat_shard::{Domain, NodeId};
+
+/// A node of the organisation's storage: where it is, and what is to be done.
+///
+/// Its keys are guarded as those of a profile: by --key-file, --passphrase-file or --master-key. A counter (--counter) tells when
+/// its folder is an older copy.
+#[derive(Debug, Args)]
+pub(crate) struct NodeArgs {
+    /// The node's folder
+    #[arg(long, global = true, env = "TERACHAT_NODE", value_name = "DIR", hide_env_values = true)]
+    pub(crate) folder: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(crate) command: NodeCommand,
+}
+
+/// One verb of a node's.
+#[derive(Debug, Subcommand)]
+pub(crate) enum NodeCommand {
+    /// Make the first node of a new cluster; it is founded when the node first runs
+    Init(PlanArgs),
+    /// Make a node that joins a cluster, with a ticket of `terachat node invite`
+    Join {
+        /// What `terachat node invite` printed
+        ticket: String,
+        #[command(flatten)]
+        plan: PlanArgs,
+    },
+    /// Run the node until it is told to end
+    Run(Box<RunArgs>),
+    /// Print a ticket that lets one more node, or one client, in, once; the node has to run
+    Invite {
+        /// For a client, who may put and get, instead of a node
+        #[arg(long)]
+        client: bool,
+        /// How long it is good for, 1s to 365d
+        #[arg(long, value_name = "TIME", default_value = "1d", value_parser = time)]
+        lifetime: Duration,
+    },
+    /// Empty a node: its shards are moved to the others; this one, or another by its number
+    Drain {
+        /// Another node's number
+        node: Option<NonZeroU32>,
+    },
+    /// Let a node that was being emptied take shards again
+    Return {
+        /// Another node's number
+        node: Option<NonZeroU32>,
+    },
+    /// Count a node out for ever: this one once it is empty, or one that is lost, by its number
+    Leave {
+        /// Another node's number
+        node: Option<NonZeroU32>,
+        /// Though it still has shards: they count as lost and are made anew from the others
+        #[arg(long)]
+        force: bool,
+    },
+    /// Show how this node sees the cluster
+    Status {
+        /// Go on: show it again every second
+        #[arg(long)]
+        watch: bool,
+    },
+}
+
+/// What a node is to be.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct PlanArgs {
+    /// Where it listens; port 0 takes a free one, which is kept
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    pub(crate) listen: String,
+    /// Where others dial it, if that is not where it listens; needed with 0.0.0.0
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) address: Option<String>,
+    /// Where it stands, as numbers SITE/RACK/HOST: shards of one stripe are kept as far apart as can be
+    #[arg(long, value_name = "PLACE", default_value = "0/0/0")]
+    pub(crate) place: PlaceSpec,
+    /// How much it takes beside others, commonly its GiB; 1 to 4294967295
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub(crate) weight: NonZeroU32,
+}
+
+impl PlanArgs {
+    /// As the node wants it.
+    pub(crate) fn plan(&self) -> Plan {
+        Plan {
+            listen: self.listen.clone(),
+            address: self.address.clone(),
+            domain: self.place.0,
+            weight: self.weight,
+        }
+    }
+}
+
+/// A failure domain in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PlaceSpec(pub(crate) Domain);
+
+impl FromStr for PlaceSpec {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || "a place is three numbers, SITE/RACK/HOST, as 1/4/12".to_owned();
+        let numbers: Vec<u32> =
+            text.split('/').map(str::parse).collect::<Result<_, _>>().map_err(|_| wrong())?;
+        match numbers[..] {
+            [site, rack, host] => Ok(Self(Domain { site, rack, host })),
+            _ => Err(wrong()),
+        }
+    }
+}
+
+/// How a node works. Each can be given by the environment too, which `terachat cluster up` hands on.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RunArgs {
+    /// Bytes of small items that are put into one stripe at most, 64KiB to 4MiB
+    #[arg(long, env = "TERACHAT_NODE_BATCH", value_name = "SIZE", default_value = "256KiB", value_parser = within(size, 64 << 10, 4 << 20))]
+    pub(crate) batch: u64,
+    /// Bytes that wait to be written at most; clients are refused beyond, 4MiB to 1GiB
+    #[arg(long, env = "TERACHAT_NODE_WAITING", value_name = "SIZE", default_value = "64MiB", value_parser = within(size, 4 << 20, 1 << 30))]
+    pub(crate) waiting: u64,
+    /// A node that was silent for so long is asked last, 50ms to 1m
+    #[arg(long, env = "TERACHAT_NODE_SILENT_AFTER", value_name = "TIME", default_value = "400ms", value_parser = between(time, 50, 60_000))]
+    pub(crate) silent_after: Duration,
+    /// The shards of a node that was silent for so long are made anew where there is room, 1s to 7d; longer than a restart takes
+    #[arg(long, env = "TERACHAT_NODE_AWAY_AFTER", value_name = "TIME", default_value = "30s", value_parser = between(time, 1_000, 604_800_000))]
+    pub(crate) away_after: Duration,
+    /// A shard that has not come within so long is asked for elsewhere too, 1ms to 10s
+    #[arg(long, env = "TERACHAT_NODE_HEDGE_AFTER", value_name = "TIME", default_value = "15ms", value_parser = between(time, 1, 10_000))]
+    pub(crate) hedge_after: Duration,
+    /// Bytes a second that repairs and moves read and write, 64KiB to 64GiB
+    #[arg(long, env = "TERACHAT_NODE_REPAIR_RATE", value_name = "SIZE", default_value = "64MiB", value_parser = within(size, 64 << 10, 64 << 30))]
+    pub(crate) repair_rate: u64,
+    /// Between two counts of all shards, 100ms to 1d
+    #[arg(long, env = "TERACHAT_NODE_COUNT_EVERY", value_name = "TIME", default_value = "10s", value_parser = between(time, 100, 86_400_000))]
+    pub(crate) count_every: Duration,
+    /// Bytes a second that are read again to find what rots, 64KiB to 64GiB
+    #[arg(long, env = "TERACHAT_NODE_SCRUB_RATE", value_name = "SIZE", default_value = "8MiB", value_parser = within(size, 64 << 10, 64 << 30))]
+    pub(crate) scrub_rate: u64,
+    /// Small stripes are put together when no client has asked for so long, 100ms to 1d
+    #[arg(long, env = "TERACHAT_NODE_QUIET_FOR", value_name = "TIME", default_value = "5s", value_parser = between(time, 100, 86_400_000))]
+    pub(crate) quiet_for: Duration,
+    /// Bytes of a file of shards, 4KiB to 1GiB
+    #[arg(long, env = "TERACHAT_NODE_SEGMENT", value_name = "SIZE", default_value = "128MiB", value_parser = within(size, 4 << 10, 1 << 30))]
+    pub(crate) segment: u64,
+    /// Between two signs of life of the ledger's leader, 20ms to 10s; the same on all nodes
+    #[arg(long, env = "TERACHAT_NODE_HEARTBEAT", value_name = "TIME", default_value = "100ms", value_parser = between(time, 20, 10_000))]
+    pub(crate) heartbeat: Duration,
+    /// A leader that was silent for one to two times so long is voted out, 100ms to 1m; at least three times --heartbeat
+    #[arg(long, env = "TERACHAT_NODE_ELECTION", value_name = "TIME", default_value = "500ms", value_parser = between(time, 100, 60_000))]
+    pub(crate) election: Duration,
+    /// Between two checkpoints by which an older copy of the folder is known, 1s to 30d
+    ///
+    /// A copy is known as old from the next checkpoint on; one is made at each end and each start as well. A chip's counter wears
+    /// out by 100,000 to 1,000,000 of them: with a TPM take an hour or more.
+    #[arg(long, env = "TERACHAT_NODE_CHECKPOINT_EVERY", value_name = "TIME", default_value = "1m", value_parser = between(time, 1_000, 2_592_000_000))]
+    pub(crate) checkpoint_every: Duration,
+    /// End when standard input does: whoever started it has ended
+    #[arg(long, hide = true)]
+    pub(crate) end_with_input: bool,
+}
+
+impl RunArgs {
+    /// As the node wants it.
+    pub(crate) fn options(&self) -> RunOptions {
+        let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let length = |size: u64| usize::try_from(size).unwrap_or(usize::MAX);
+        let mut options = RunOptions::default();
+        options.node.batch_len = length(self.batch);
+        options.node.waiting_max = length(self.waiting);
+        options.node.silent_after = micros(self.silent_after);
+        options.node.away_after = micros(self.away_after);
+        options.node.hedge_after = micros(self.hedge_after);
+        options.node.repair_rate = self.repair_rate;
+        options.node.count_every = micros(self.count_every);
+        options.node.scrub_rate = self.scrub_rate;
+        options.node.quiet_for = micros(self.quiet_for);
+        options.shards.segment_len = u32::try_from(self.segment).unwrap_or(u32::MAX);
+        options.ledger.heartbeat_ms = millis(self.heartbeat);
+        options.ledger.election_ms_min = millis(self.election);
+        options.ledger.election_ms_max = 2 * millis(self.election);
+        options.checkpoint_every = self.checkpoint_every;
+        options
+    }
+}
+
+/// A number within these bounds.
+fn within(
+    parse: fn(&str) -> Result<u64, String>,
+    least: u64,
+    most: u64,
+) -> impl Fn(&str) -> Result<u64, String> + Clone + Send + Sync + 'static {
+    move |text| {
+        let value = parse(text)?;
+        let fits = (least..=most).contains(&value);
+        if fits { Ok(value) } else { Err("this is outside of the range; see --help".to_owned()) }
+    }
+}
+
+/// A time within these bounds, in milliseconds.
+fn between(
+    parse: fn(&str) -> Result<Duration, String>,
+    least: u64,
+    most: u64,
+) -> impl Fn(&str) -> Result<Duration, String> + Clone + Send + Sync + 'static {
+    move |text| {
+        let value = parse(text)?;
+        let fits = (Duration::from_millis(least)..=Duration::from_millis(most)).contains(&value);
+        if fits { Ok(value) } else { Err("this is outside of the range; see --help".to_owned()) }
+    }
+}
+
+/// A node's number as the cluster has it.
+pub(crate) fn node_id(node: Option<NonZeroU32>, own: NodeId) -> NodeId {
+    node.map_or(own, NodeId)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_three_numbers() {
+        let place = |text: &str| text.parse::<PlaceSpec>().ok().map(|place| place.0);
+        assert_eq!(place("1/4/12"), Some(Domain { site: 1, rack: 4, host: 12 }));
+        for text in ["", "1", "1/2", "1/2/3/4", "a/b/c", "-1/0/0"] {
+            assert_eq!(place(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_have_bounds() {
+        let batch = within(size, 64 << 10, 4 << 20);
+        assert_eq!((batch("64KiB"), batch("4MiB")), (Ok(64 << 10), Ok(4 << 20)));
+        assert!(batch("63KiB").is_err() && batch("5MiB").is_err() && batch("x").is_err());
+        let pause = between(time, 100, 1_000);
+        assert!(
+            pause("99ms").is_err() && pause("100ms").is_ok() && pause("1s").is_ok() && pause("2s").is_err()
+        );
+    }
+}

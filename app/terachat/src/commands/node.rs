@@ -1,0 +1,125 @@
+//! One node of the organisation's storage: made, run, and worked on while it runs.
+mod home;
+mod serve;
+
+use crate::args::{Global, NodeArgs, NodeCommand, node_id};
+use crate::failure::{Failure, Result};
+use crate::printer::Printer;
+use crate::render;
+use serde_json::json;
+use terachat_cluster::TicketFor;
+use terachat_node::{Ask, Client, Contact, NodeFolder, Told};
+use terachat_shard::NodeId;
+use tokio::runtime::{Builder, Runtime};
+
+pub(super) use home::Home;
+
+/// Does what is asked of the node.
+pub(super) fn run(args: NodeArgs, global: &Global, printer: &Printer) -> Result<()> {
+    let NodeArgs { folder, command } = args;
+    let folder = folder
+        .ok_or_else(|| Failure::new("no folder is named for the node", "name one with --folder DIR"))?;
+    let home = Home::new(folder, global)?;
+    match command {
+        NodeCommand::Init(plan) => {
+            let made = home.make("node", |keys, path, entropy| {
+                NodeFolder::found(path, keys, &plan.plan(), entropy).map_err(failed)
+            })?;
+            told(&made, printer, "Run it: terachat node run. It founds the cluster, and then can invite.")
+        }
+        NodeCommand::Join { ticket, plan } => {
+            let ticket = ticket.parse().map_err(Failure::from_text)?;
+            let runtime = runtime()?;
+            let made = home.make("node", |keys, path, entropy| {
+                runtime.block_on(NodeFolder::join(path, keys, &plan.plan(), &ticket, entropy)).map_err(failed)
+            })?;
+            told(&made, printer, "It is a member now. Run it: terachat node run")
+        }
+        NodeCommand::Run(args) => serve::run(&home, &args, printer),
+        NodeCommand::Invite { client, lifetime } => {
+            let role = if client { TicketFor::Client } else { TicketFor::Node };
+            let lifetime = u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX);
+            let ticket = asked(&home, async |operator, _| operator.invite(role, lifetime).await)?;
+            printer.data(&match printer.is_json() {
+                true => render::json_value(&json!({ "ticket": ticket.to_string() })),
+                false => format!("{ticket}\n"),
+            })?;
+            printer.talk(match role {
+                TicketFor::Node => "It lets one node in, once: terachat node join TICKET --folder DIR",
+                TicketFor::Client => "It lets one client in, once: terachat cluster join TICKET",
+            });
+            Ok(())
+        }
+        NodeCommand::Drain { node } => {
+            change(&home, printer, "is being emptied", |own| Ask::Drain(node_id(node, own)))
+        }
+        NodeCommand::Return { node } => {
+            change(&home, printer, "takes shards again", |own| Ask::Return(node_id(node, own)))
+        }
+        NodeCommand::Leave { node, force } => {
+            change(&home, printer, "is out", |own| Ask::Leave { node: node_id(node, own), force })
+        }
+        NodeCommand::Status { watch } => super::cluster::node_status(&home, watch, printer),
+    }
+}
+
+fn told(made: &NodeFolder, printer: &Printer, next: &str) -> Result<()> {
+    let (cluster, node) = made.names();
+    printer.data(&match printer.is_json() {
+        true => render::json_value(&json!({
+            "cluster": cluster.to_string(), "node": node.0, "address": made.address(),
+        })),
+        false => format!("{node} of cluster {cluster}\n"),
+    })?;
+    printer.talk(next);
+    Ok(())
+}
+
+fn change(home: &Home, printer: &Printer, done: &str, ask: impl FnOnce(NodeId) -> Ask) -> Result<()> {
+    let mut about = String::new();
+    asked(home, async |operator, own| {
+        let ask = ask(own.node);
+        about = match &ask {
+            Ask::Drain(node) | Ask::Return(node) | Ask::Leave { node, .. } => node.to_string(),
+            _ => own.node.to_string(),
+        };
+        match operator.ask(&ask).await? {
+            Told::Done => Ok(()),
+            _ => Err(terachat_node::Error::Answer),
+        }
+    })?;
+    printer.data(&match printer.is_json() {
+        true => render::json_value(&json!({ "done": true })),
+        false => format!("{about} {done}\n"),
+    })
+}
+
+/// Asks the node of this folder, which has to run, as whoever has its keys.
+pub(super) fn asked<T>(
+    home: &Home,
+    work: impl AsyncFnOnce(&Client, &Contact) -> std::result::Result<T, terachat_node::Error>,
+) -> Result<T> {
+    let keys = home.keys_of_running()?;
+    let (cluster, own) = terachat_node::contact_of(home.folder(), &keys).map_err(failed)?;
+    runtime()?.block_on(async {
+        let operator = Client::operator(cluster, own.clone(), &keys).await.map_err(failed)?;
+        let answer = work(&operator, &own).await;
+        operator.close().await;
+        answer.map_err(failed)
+    })
+}
+
+/// Several threads: a node seals, cuts and hashes while others wait for its ledger.
+pub(super) fn runtime() -> Result<Runtime> {
+    let built = Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    built.map_err(|error| Failure::new(format_args!("the system gives no event queue: {error}"), "try again"))
+}
+
+/// An error of the nodes', as its two lines.
+pub(super) fn failed(error: terachat_node::Error) -> Failure {
+    let text = error.to_string();
+    match text.rsplit_once("; ") {
+        Some((what, next)) => Failure::new(what, next),
+        None => Failure::new(text, "terachat cluster status shows where things stand"),
+    }
+}

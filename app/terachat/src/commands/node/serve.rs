@@ -1,0 +1,81 @@
+use super::{Home, failed, runtime};
+use crate::args::RunArgs;
+use crate::commands::listen::End;
+use crate::failure::{Failure, Result};
+use crate::printer::Printer;
+use crate::render;
+use serde_json::json;
+use std::time::Duration;
+use terachat_node::{NodeFolder, Running};
+
+/// Runs the node until it is told to end.
+pub(super) fn run(home: &Home, args: &RunArgs, printer: &Printer) -> Result<()> {
+    let keys = home.keys()?;
+    let folder = NodeFolder::open(home.folder(), keys).map_err(failed)?;
+    let runtime = runtime()?;
+    let ended = runtime.block_on(serve(folder, args, printer));
+    // Nothing that still waits for a peer holds up the end.
+    runtime.shutdown_timeout(Duration::from_millis(500));
+    ended
+}
+
+async fn serve(folder: NodeFolder, args: &RunArgs, printer: &Printer) -> Result<()> {
+    let mut end = End::new()?;
+    let mut running = folder.run(args.options()).await.map_err(failed)?;
+    let line = |what| line(&running, what, printer);
+    let (listening, ready) = (line("listening"), line("ready"));
+    printer.data(&listening)?;
+    let is_ready = running.ready();
+    let says_ready = async {
+        is_ready.await;
+        match printer.data(&ready) {
+            Ok(()) => std::future::pending().await,
+            failure => failure,
+        }
+    };
+    let outcome = tokio::select! {
+        () = end.wait() => Ok(()),
+        () = parent_ends(args.end_with_input) => Ok(()),
+        ended = running.ended() => return ended.map_err(failed),
+        outcome = says_ready => outcome,
+    };
+    let stopped = running.stop().await.map_err(failed);
+    outcome.and(stopped)
+}
+
+/// What is told of a step; for people nothing where they want quiet.
+fn line(running: &Running, what: &str, printer: &Printer) -> String {
+    let (cluster, node, address) = running.names();
+    if printer.is_json() {
+        let value = json!({ what: address, "node": node.0, "cluster": cluster.to_string(), "process": std::process::id() });
+        return value.to_string() + "\n";
+    }
+    if printer.is_quiet() {
+        return String::new();
+    }
+    let text = match what {
+        "ready" => format!("{node} is ready"),
+        _ => format!("{node} listens on {address}"),
+    };
+    render::one_line(&text) + "\n"
+}
+
+/// Waits for the end of standard input on a thread that nobody waits for.
+async fn parent_ends(asked: bool) {
+    if !asked {
+        return std::future::pending().await;
+    }
+    let (over, is_over) = tokio::sync::oneshot::channel();
+    let thread = std::thread::Builder::new().spawn(move || {
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        let _ = over.send(());
+    });
+    match thread {
+        Ok(_) => drop(is_over.await),
+        Err(error) => {
+            let Failure::Told { what, .. } = Failure::from_text(error) else { return };
+            tracing::warn!(what, "the end of standard input is not noticed");
+            std::future::pending().await
+        }
+    }
+}

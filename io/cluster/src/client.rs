@@ -1,0 +1,253 @@
+//! Whoever asks a cluster: knows several nodes and goes on to another one by itself.
+mod line;
+
+use crate::control::{Ask, Contact, Told, Unwelcome, Welcome, decode, encode};
+use crate::frame::Kind;
+use crate::{Error, Keys, Ticket};
+use line::{Line, Speaker};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use terachat_cluster::{ClusterId, Refused, Request, Response, TicketFor};
+use terachat_host::OsEntropy;
+use terachat_vault::{Entropy, Secret};
+use tokio::time::{Instant, sleep, timeout};
+
+/// How long one node may take to be connected, and to answer. A node itself answers within 5 s, if only by what is missing.
+const CONNECT_WITHIN: Duration = Duration::from_secs(3);
+const ANSWER_WITHIN: Duration = Duration::from_secs(7);
+/// A change of the cluster waits for a leader.
+const CHANGE_WITHIN: Duration = Duration::from_secs(15);
+/// After all nodes were asked in vain.
+const PAUSE: Duration = Duration::from_millis(150);
+/// How long a request is tried for, all nodes and tries together, unless the caller says otherwise.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Members that a ticket names beside the one that gave it.
+const OTHERS: usize = 3;
+
+/// A connection to a cluster, as a client, as the operator of one node, or as nobody yet.
+pub struct Client {
+    line: Line,
+    cluster: ClusterId,
+    /// Whom to ask.
+    members: Mutex<Vec<Contact>>,
+    /// All members, as a node said.
+    known: Mutex<Vec<Contact>>,
+    /// Which of them answered last.
+    preferred: Mutex<usize>,
+    patience: Duration,
+}
+
+impl Client {
+    /// Speaks for an admitted client.
+    ///
+    /// # Errors
+    /// [`Error::Net`], [`Error::Host`]; no node is asked yet.
+    pub async fn new(cluster: ClusterId, members: Vec<Contact>, keys: &Keys) -> Result<Self, Error> {
+        let key = Arc::new(keys.device_key());
+        Self::speak(cluster, members, Speaker::Client(key), &drawn()?).await
+    }
+
+    /// Speaks for whoever holds the keys of a node, to that node only.
+    ///
+    /// # Errors
+    /// As [`Client::new`].
+    pub async fn operator(cluster: ClusterId, node: Contact, keys: &Keys) -> Result<Self, Error> {
+        let key = Arc::new(keys.operator());
+        Self::speak(cluster, vec![node], Speaker::Operator(key), &drawn()?).await
+    }
+
+    /// Speaks for nobody, over a connection of this key.
+    pub(crate) async fn stranger(
+        cluster: ClusterId,
+        members: Vec<Contact>,
+        seed: &Secret<32>,
+    ) -> Result<Self, Error> {
+        Self::speak(cluster, members, Speaker::Nobody, seed).await
+    }
+
+    async fn speak(
+        cluster: ClusterId,
+        members: Vec<Contact>,
+        speaker: Speaker,
+        seed: &Secret<32>,
+    ) -> Result<Self, Error> {
+        let line = Line::start(cluster, speaker, seed).await?;
+        let members = Mutex::new(members);
+        let (known, preferred) = (Mutex::default(), Mutex::default());
+        Ok(Self { line, cluster, members, known, preferred, patience: PATIENCE })
+    }
+
+    /// Tries a request for so long.
+    #[must_use]
+    pub fn patient(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// The cluster that is spoken to.
+    pub fn cluster(&self) -> ClusterId {
+        self.cluster
+    }
+
+    /// The members that are known by now.
+    pub fn members(&self) -> Vec<Contact> {
+        self.members.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn learn(&self, members: &[Contact]) {
+        members.clone_into(&mut self.known.lock().unwrap_or_else(PoisonError::into_inner));
+        if !members.is_empty() && !self.line.is_operator() {
+            members.clone_into(&mut self.members.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+    }
+
+    /// Has a request met by whichever node can. Requests may be repeated: a put twice is one put.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with the last node's word, [`Error::NoNode`] if none answered.
+    pub async fn request(&self, request: &Request) -> Result<Response, Error> {
+        let body = request.encode();
+        self.try_all(|contact| self.request_of(contact, &body)).await
+    }
+
+    async fn request_of(&self, contact: Contact, body: &[u8]) -> Result<Response, Attempt> {
+        let answer = self.call(&contact, Kind::Request, body, ANSWER_WITHIN).await?;
+        match Response::decode(&answer).map_err(|_| Attempt::Over(Error::Answer))? {
+            Response::Refused(refused) if is_final(&refused) => Err(Attempt::Over(refused.into())),
+            Response::Refused(refused) => Err(Attempt::Next(refused.into())),
+            response => Ok(response),
+        }
+    }
+
+    /// Asks about the cluster, whichever node answers.
+    ///
+    /// # Errors
+    /// [`Error::Unwelcome`] with the last node's word, [`Error::NoNode`] if none answered.
+    pub async fn ask(&self, ask: &Ask) -> Result<Told, Error> {
+        let body = encode(ask);
+        self.try_all(|contact| self.ask_of(contact, &body)).await
+    }
+
+    /// Asks one node, once.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub async fn ask_node(&self, contact: &Contact, ask: &Ask) -> Result<Told, Error> {
+        self.ask_of(contact.clone(), &encode(ask)).await.map_err(|attempt| match attempt {
+            Attempt::Over(error) | Attempt::Next(error) => error,
+        })
+    }
+
+    /// A ticket for one newcomer, of an operator.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub async fn invite(&self, role: TicketFor, lifetime_ms: u64) -> Result<Ticket, Error> {
+        let Told::Ticket(secret) = self.ask(&Ask::Invite { role, lifetime_ms }).await? else {
+            return Err(Error::Answer);
+        };
+        // The node that was asked knows the ticket already; three others for when it is away.
+        let asked = self.members();
+        let others = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let others = others.into_iter().filter(|contact| !asked.contains(contact)).take(OTHERS);
+        let members = asked.iter().cloned().chain(others).collect();
+        Ok(Ticket { role, cluster: self.cluster, secret, members })
+    }
+
+    async fn ask_of(&self, contact: Contact, body: &[u8]) -> Result<Told, Attempt> {
+        let answer = self.call(&contact, Kind::Ask, body, CHANGE_WITHIN).await?;
+        match decode(&answer).ok_or(Attempt::Over(Error::Answer))? {
+            Told::Refused(why @ (Unwelcome::NoMajority | Unwelcome::Busy | Unwelcome::Stranger)) => {
+                Err(Attempt::Next(why.into()))
+            }
+            Told::Refused(why) => Err(Attempt::Over(why.into())),
+            told => {
+                if let Told::Welcome(Welcome { members, .. }) = &told {
+                    self.learn(members);
+                }
+                Ok(told)
+            }
+        }
+    }
+
+    async fn call(
+        &self,
+        contact: &Contact,
+        kind: Kind,
+        body: &[u8],
+        within: Duration,
+    ) -> Result<Vec<u8>, Attempt> {
+        let connected = timeout(CONNECT_WITHIN, self.line.connect(contact)).await;
+        let late = |what: &str| Attempt::Next(no_node(format!("{} did not {what} in time", contact.node)));
+        if let Some(welcome) = connected.map_err(|_| late("greet"))?? {
+            self.learn(&welcome.members);
+        }
+        timeout(within, self.line.call(contact, kind, body)).await.map_err(|_| late("answer"))?
+    }
+
+    /// One node after the other, from the one that answered last on, and again, until time is over.
+    async fn try_all<T, F>(&self, attempt: impl Fn(Contact) -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Attempt>>,
+    {
+        let until = Instant::now() + self.patience;
+        let mut last = no_node("no node is known".to_owned());
+        loop {
+            let members = self.members();
+            for _ in 0..members.len() {
+                let at = *self.preferred.lock().unwrap_or_else(PoisonError::into_inner) % members.len();
+                match attempt(members[at].clone()).await {
+                    Ok(answer) => return Ok(answer),
+                    Err(Attempt::Over(error)) => return Err(error),
+                    // What a node said is worth more than that another one did not answer.
+                    Err(Attempt::Next(error)) if matches!(last, Error::NoNode { .. }) => last = error,
+                    Err(Attempt::Next(_)) => {}
+                }
+                // Unless another request has moved on already.
+                let mut preferred = self.preferred.lock().unwrap_or_else(PoisonError::into_inner);
+                if *preferred % members.len() == at {
+                    *preferred = (at + 1) % members.len();
+                }
+                if Instant::now() >= until {
+                    break;
+                }
+            }
+            if Instant::now() + PAUSE >= until || members.is_empty() {
+                if let Error::NoNode { nodes, seconds, .. } = &mut last {
+                    (*nodes, *seconds) = (members.len(), self.patience.as_secs());
+                }
+                return Err(last);
+            }
+            sleep(PAUSE).await;
+        }
+    }
+
+    /// Leaves.
+    pub async fn close(self) {
+        self.line.close().await;
+    }
+}
+
+/// A try that came to nothing.
+pub(crate) enum Attempt {
+    /// Another node may do better.
+    Next(Error),
+    /// None will.
+    Over(Error),
+}
+
+fn no_node(last: String) -> Error {
+    Error::NoNode { nodes: 1, seconds: ANSWER_WITHIN.as_secs(), last }
+}
+
+/// Whether another node would say the same.
+fn is_final(refused: &Refused) -> bool {
+    matches!(refused, Refused::Item | Refused::Ledger(_) | Refused::Damaged)
+}
+
+/// The key of a connection: drawn for it, so that one client may have several.
+fn drawn() -> Result<Secret<32>, Error> {
+    let mut entropy = OsEntropy::new()?;
+    Ok(Secret::generate(|seed| entropy.fill(seed)))
+}

@@ -1,0 +1,363 @@
+//! What is said about a cluster itself, by whoever joins, asks how it is, or works on it: `docs/format/cluster-message.md`.
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use terachat_cluster::{
+    ClientKey, ClusterId, JoinConsent, NodeKey, NodeStatus, Refusal, Signature, TicketFor, Usage,
+};
+use terachat_event::DeviceKey;
+use terachat_shard::NodeId;
+
+const VERSION: u8 = 1;
+const CLIENT: &str = "terachat 2026-11 cluster client connection";
+const OPERATOR: &str = "terachat 2026-11 cluster operator connection";
+const ADMISSION: &str = "terachat 2026-11 cluster admission";
+
+/// Where a member is reached.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contact {
+    /// Its number.
+    pub node: NodeId,
+    /// Its key.
+    pub key: NodeKey,
+    /// Where to dial it.
+    pub address: String,
+}
+
+/// Who speaks on a connection that is not a member's. The connection has a key of its own, drawn for it, so that one client can
+/// have several; whoever it speaks for signs both ends of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Hello {
+    /// A client that was admitted.
+    Client(ClientKey, Signature),
+    /// Whoever holds the keys of the node that is spoken to.
+    Operator(Signature),
+}
+
+/// The two ends of a connection, as whoever speaks for one of them signs them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ends {
+    pub(crate) cluster: ClusterId,
+    pub(crate) node: [u8; 32],
+    pub(crate) connection: [u8; 32],
+}
+
+impl Ends {
+    fn said(&self) -> Vec<u8> {
+        [&self.cluster.0[..], &self.node, &self.connection].concat()
+    }
+
+    pub(crate) fn client(&self, key: &DeviceKey) -> Hello {
+        Hello::Client(ClientKey(key.id().0), Signature(key.sign(CLIENT, &self.said())))
+    }
+
+    pub(crate) fn operator(&self, key: &DeviceKey) -> Hello {
+        Hello::Operator(Signature(key.sign(OPERATOR, &self.said())))
+    }
+
+    /// Whether the greeting is by whom it says; `operator` is the key of this node's.
+    pub(crate) fn is_signed(&self, hello: &Hello, operator: &[u8; 32]) -> bool {
+        match hello {
+            Hello::Client(key, signature) => {
+                terachat_event::verify(&key.0, CLIENT, &self.said(), &signature.0)
+            }
+            Hello::Operator(signature) => {
+                terachat_event::verify(operator, OPERATOR, &self.said(), &signature.0)
+            }
+        }
+    }
+}
+
+/// That a client wants to be admitted: signed, so that nobody is admitted under a key that is another's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Admission {
+    /// The client's key.
+    pub client: ClientKey,
+    /// The ticket's secret. Used up by this.
+    pub ticket: [u8; 32],
+    /// By the client's key.
+    pub signature: Signature,
+}
+
+impl Admission {
+    pub(crate) fn sign(cluster: ClusterId, ticket: [u8; 32], key: &DeviceKey) -> Self {
+        let said = [&cluster.0[..], &ticket].concat();
+        Self { client: ClientKey(key.id().0), ticket, signature: Signature(key.sign(ADMISSION, &said)) }
+    }
+
+    pub(crate) fn is_signed(&self, cluster: ClusterId) -> bool {
+        let said = [&cluster.0[..], &self.ticket].concat();
+        terachat_event::verify(&self.client.0, ADMISSION, &said, &self.signature.0)
+    }
+}
+
+/// What can be asked of a node, beside a client's requests.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ask {
+    /// Who speaks here. Anybody.
+    Hello(Hello),
+    /// A node wants to join. Anybody with a ticket.
+    Join(JoinConsent),
+    /// A client wants to be admitted. Anybody with a ticket.
+    Admit(Admission),
+    /// How things are. Clients and operators.
+    Status,
+    /// Replay the cluster's history and say what comes out. Clients and operators.
+    Audit,
+    /// A ticket. Operators.
+    Invite {
+        /// As what it lets in.
+        role: TicketFor,
+        /// For how long, in milliseconds.
+        lifetime_ms: u64,
+    },
+    /// Empty a node. Operators.
+    Drain(NodeId),
+    /// Let a node take shards again. Operators.
+    Return(NodeId),
+    /// Count a node out for ever. Operators.
+    Leave {
+        /// Which.
+        node: NodeId,
+        /// Though it still has shards, which then count as lost.
+        force: bool,
+    },
+    /// Let a client no longer put and get. Operators.
+    Dismiss(ClientKey),
+}
+
+/// What a node answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Told {
+    /// The connection, or the newcomer, is known from now on.
+    Welcome(Welcome),
+    /// How things are.
+    Status(Box<Report>),
+    /// What the history says.
+    Audit(AuditReport),
+    /// The ticket's secret.
+    Ticket([u8; 32]),
+    /// It is done.
+    Done,
+    /// It is not.
+    Refused(Unwelcome),
+}
+
+/// What a newcomer has to know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Welcome {
+    /// The cluster.
+    pub cluster: ClusterId,
+    /// Its members.
+    pub members: Vec<Contact>,
+    /// The number of the node that joined, if one did.
+    pub joined: Option<NodeId>,
+}
+
+/// Why a node does not do what was asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum Unwelcome {
+    /// Not a member, a client or an operator, or not allowed to ask for this.
+    #[error(
+        "this node does not know your key, or you may not ask for this; ask a member's operator for a ticket: terachat node invite"
+    )]
+    Stranger,
+    /// The ledger did not take it.
+    #[error(transparent)]
+    Ledger(Refusal),
+    /// The ledger has no leader.
+    #[error(
+        "the cluster has no majority that this node reaches, so nothing can be changed; bring nodes back, then try again"
+    )]
+    NoMajority,
+    /// The node still has shards that nobody else has.
+    #[error(
+        "{node} still holds {shards} shards; drain it first and wait, or leave with --force and let them be made anew"
+    )]
+    NotEmpty {
+        /// Which.
+        node: NodeId,
+        /// How many.
+        shards: u64,
+    },
+    /// Too much is under way for this connection.
+    #[error("the node is busy with too many requests; ask again a little later")]
+    Busy,
+    /// The question.
+    #[error("the node does not understand the question; update all to the same version")]
+    Form,
+}
+
+/// How one node sees the cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// The cluster.
+    pub cluster: ClusterId,
+    /// Who reports.
+    pub node: NodeId,
+    /// Its process.
+    pub process: u32,
+    /// Who leads the ledger, as far as it knows.
+    pub leader: Option<NodeId>,
+    /// Number of that leader's election.
+    pub term: u64,
+    /// Why the ledger stopped by itself.
+    pub stopped: Option<String>,
+    /// Entries applied, and the hash of their chain.
+    pub head: (u64, [u8; 32]),
+    /// All members.
+    pub members: Vec<MemberReport>,
+    /// What was counted; of a node that does not lead, at most the two numbers that the leader said.
+    pub health: Option<HealthCount>,
+    /// Stripes in the ledger.
+    pub stripes: u64,
+    /// Items in it.
+    pub items: u64,
+    /// Bytes of all items.
+    pub bytes: u64,
+    /// Deeds in the history.
+    pub deeds: u64,
+    /// What its own disk holds.
+    pub disk: DiskUsage,
+}
+
+/// A member, as one node sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberReport {
+    /// Its number and where it is reached.
+    pub contact: Contact,
+    /// What was decided of it.
+    pub status: NodeStatus,
+    /// Whether it has a vote in the ledger.
+    pub voter: bool,
+    /// Milliseconds since a word came from it; `None` if none did since the reporting node started.
+    pub silent_ms: Option<u64>,
+    /// Shards that the ledger says it holds.
+    pub shards: u64,
+}
+
+/// What the leader counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealthCount {
+    /// Shards that there should be.
+    pub shards: u64,
+    /// Shards that count: verified, each on a node of its own that answers.
+    pub in_place: u64,
+    /// Why the others do not, and what that means; `None` of a node that does not lead.
+    pub detail: Option<HealthDetail>,
+}
+
+/// Why shards do not count.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealthDetail {
+    /// Stripes that cannot be read now.
+    pub unreadable: u64,
+    /// Stripes that bear no further loss.
+    pub at_the_limit: u64,
+    /// Shards that nobody has.
+    pub missing: u64,
+    /// Shards of nodes that do not answer.
+    pub away: u64,
+    /// Rotten shards.
+    pub rotten: u64,
+    /// Shards on a node that has another one of the same stripe.
+    pub doubled: u64,
+}
+
+/// What a node's disk holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiskUsage {
+    /// Shards.
+    pub shards: u64,
+    /// Those of them that are rotten.
+    pub rotten: u64,
+    /// Bytes of all shards.
+    pub live_bytes: u64,
+    /// Bytes of all segments.
+    pub disk_bytes: u64,
+}
+
+impl From<Usage> for DiskUsage {
+    fn from(usage: Usage) -> Self {
+        let Usage { shards, rotten, live_bytes, disk_bytes, .. } = usage;
+        Self { shards, rotten, live_bytes, disk_bytes }
+    }
+}
+
+/// What a replay of the cluster's history came to on one node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditReport {
+    /// Who replayed.
+    pub node: NodeId,
+    /// Deeds in its history.
+    pub deeds: u64,
+    /// The last one's hash.
+    pub last: [u8; 32],
+    /// What does not hold, for people; `None` if all does.
+    pub wrong: Option<String>,
+    /// Entries of the ledger that were applied, and the hash of their chain.
+    pub head: (u64, [u8; 32]),
+}
+
+pub(crate) fn encode(value: &impl Serialize) -> Vec<u8> {
+    postcard::to_extend(value, vec![VERSION]).expect("a value in memory can be written")
+}
+
+/// Reads a whole value; `None` if the bytes are something else.
+pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+    let (&VERSION, rest) = bytes.split_first()? else { return None };
+    match postcard::take_from_bytes(rest) {
+        Ok((value, [])) => Some(value),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use terachat_vault::Secret;
+
+    fn key(n: u8) -> DeviceKey {
+        DeviceKey::from_seed(&Secret::take(&mut [n; 32]))
+    }
+
+    #[test]
+    fn a_greeting_is_for_one_connection_to_one_node_of_one_cluster() {
+        let ends = Ends { cluster: ClusterId([1; 16]), node: [2; 32], connection: [3; 32] };
+        let operator = key(9).id().0;
+        for hello in [ends.client(&key(4)), ends.operator(&key(9))] {
+            assert!(ends.is_signed(&hello, &operator));
+            for other in [
+                Ends { cluster: ClusterId([7; 16]), ..ends },
+                Ends { node: [7; 32], ..ends },
+                Ends { connection: [7; 32], ..ends },
+            ] {
+                assert!(!other.is_signed(&hello, &operator), "{hello:?}");
+            }
+        }
+        assert!(!ends.is_signed(&ends.operator(&key(4)), &operator), "another's keys");
+        let Hello::Client(_, signature) = ends.client(&key(4)) else { panic!("a client") };
+        assert!(!ends.is_signed(&Hello::Client(ClientKey(key(5).id().0), signature), &operator));
+        assert!(!ends.is_signed(&Hello::Operator(signature), &key(4).id().0), "one is not the other");
+    }
+
+    #[test]
+    fn an_admission_is_by_the_key_that_is_admitted() {
+        let admission = Admission::sign(ClusterId([1; 16]), [2; 32], &key(3));
+        assert!(admission.is_signed(ClusterId([1; 16])));
+        assert!(!admission.is_signed(ClusterId([2; 16])));
+        let mut other = admission.clone();
+        other.client = ClientKey(key(4).id().0);
+        assert!(!other.is_signed(ClusterId([1; 16])));
+        let mut other = admission;
+        other.ticket[0] ^= 1;
+        assert!(!other.is_signed(ClusterId([1; 16])));
+    }
+
+    #[test]
+    fn values_are_read_whole_or_not_at_all() {
+        let bytes = encode(&Ask::Status);
+        assert_eq!(decode(&bytes), Some(Ask::Status));
+        assert_eq!(decode::<Ask>(&[&bytes[..], &[0]].concat()), None);
+        assert_eq!(decode::<Ask>(&bytes[..1]), None);
+        assert_eq!(decode::<Ask>(&[2, 3]), None, "another version");
+    }
+}

@@ -1,0 +1,433 @@
+//! The one task that owns a node: everything that happens goes in here, and what is to be done goes out.
+mod asked;
+mod report;
+
+use crate::Error;
+use crate::control::{Told, Unwelcome, encode};
+use crate::deeds::Doer;
+use crate::directory::Directory;
+use crate::disk::DiskThread;
+use crate::folder::Place;
+use crate::frame::{Frame, Kind};
+use crate::links::Links;
+use crate::machine::SharedState;
+use crate::voters::Candidate;
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+use terachat_cluster::{
+    Call, ClientKey, DiskDone, Input, Message, Moment, Node, NodeKey, Outcome, Output, Refused, Request,
+    Response, Unproposed, Usage,
+};
+use terachat_ledger::{Ledger, RaftLedger, Status};
+use terachat_net::{NetEvent, NetEvents, PeerKey};
+use terachat_shard::{NodeId, StripeId};
+use tokio::sync::{mpsc, watch};
+
+/// Between two ticks of the node.
+const TICK: Duration = Duration::from_millis(5);
+/// Between two looks at who has not said who it is, and at the ledger's members.
+const LOOK: Duration = Duration::from_millis(200);
+/// Within so long a connection says who it is.
+const HELLO_WITHIN: Duration = Duration::from_secs(10);
+/// Requests of one connection that are under way at once.
+const REQUESTS_MAX: usize = 16;
+/// Bytes that may wait for all clients together.
+const GUESTS_WAITING_MAX: usize = 256 << 20;
+/// Works of the disk beyond which what members send is passed over: they have to do without, as if it had been lost.
+const DISK_WAITING_MAX: usize = 8192;
+/// Calls of the ledger that are answered at once; what comes beyond is passed over.
+const LEDGER_CALLS_MAX: usize = 1024;
+/// A voter that was not connected for so long may lose its vote to one that is.
+const VOTE_LOST_AFTER: Duration = Duration::from_secs(30);
+
+/// What happens to the engine, beside the network and time.
+#[derive(Debug)]
+pub(crate) enum Event {
+    Disk(Vec<(Call, DiskDone)>),
+    Usage(Usage),
+    Proposed(Call, Result<Outcome, Unproposed>),
+    Barrier(Call, bool),
+    Gone(Vec<StripeId>),
+    Ledger(Status),
+    /// A guest's question was answered.
+    Answered(PeerKey),
+    LedgerCallDone,
+    MembersSet,
+    Failed(Error),
+}
+
+/// Who is at the other end of a connection that is not a member's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Who {
+    Stranger,
+    Client(ClientKey),
+    Operator,
+}
+
+struct Guest {
+    who: Who,
+    since: Instant,
+    under_way: usize,
+}
+
+/// What an engine is made of.
+pub(crate) struct Parts {
+    pub(crate) node: Node,
+    pub(crate) doer: Doer,
+    pub(crate) ledger: Arc<RaftLedger>,
+    pub(crate) links: Links,
+    pub(crate) disk: DiskThread,
+    pub(crate) directory: Arc<RwLock<Directory>>,
+    pub(crate) place: watch::Sender<Place>,
+    pub(crate) operator: [u8; 32],
+    pub(crate) events: mpsc::UnboundedSender<Event>,
+}
+
+pub(crate) struct Engine {
+    parts: Parts,
+    state: SharedState,
+    own: NodeId,
+    begun: Instant,
+    guests: BTreeMap<PeerKey, Guest>,
+    /// Who asked what a node is to answer.
+    asked: BTreeMap<Call, (PeerKey, u64)>,
+    next_call: u64,
+    /// When a member was last seen to be connected.
+    seen: BTreeMap<NodeId, Instant>,
+    reachable: BTreeMap<NodeId, bool>,
+    deeds: Option<usize>,
+    status: Status,
+    usage: Usage,
+    ledger_calls: usize,
+    setting_members: bool,
+}
+
+impl Engine {
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self {
+            state: parts.doer.state.clone(),
+            own: parts.doer.node,
+            begun: Instant::now(),
+            guests: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            next_call: 0,
+            seen: BTreeMap::new(),
+            reachable: BTreeMap::new(),
+            deeds: None,
+            status: parts.ledger.status(),
+            usage: Usage::default(),
+            ledger_calls: 0,
+            setting_members: false,
+            parts,
+        }
+    }
+
+    /// Works until it is told to stop, or cannot go on.
+    ///
+    /// # Errors
+    /// [`Error::LedgerStopped`], and what fails beside it.
+    pub(crate) async fn run(
+        mut self,
+        mut net: NetEvents,
+        mut events: mpsc::UnboundedReceiver<Event>,
+        mut stop: watch::Receiver<bool>,
+    ) -> (DiskThread, Result<(), Error>) {
+        let mut tick = tokio::time::interval(TICK);
+        let mut look = tokio::time::interval(LOOK);
+        for interval in [&mut tick, &mut look] {
+            interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        }
+        let outcome = loop {
+            tokio::select! {
+                _ = stop.changed() => break Ok(()),
+                _ = tick.tick() => {
+                    self.notice_deeds();
+                    self.input(Input::Tick);
+                }
+                _ = look.tick() => self.look(),
+                event = net.recv() => match event {
+                    Some(event) => self.net(event),
+                    None => break Err(Error::Stopped),
+                },
+                event = events.recv() => match event {
+                    Some(Event::Failed(error)) => break Err(error),
+                    Some(event) => self.event(event),
+                    None => break Err(Error::Stopped),
+                },
+            }
+        };
+        (self.parts.disk, outcome)
+    }
+
+    fn now(&self) -> Moment {
+        Moment(u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX))
+    }
+
+    fn input(&mut self, input: Input) {
+        let now = self.now();
+        let outputs = {
+            let state = self.state.read();
+            self.parts.node.handle(now, &state, input)
+        };
+        outputs.into_iter().for_each(|output| self.output(output));
+    }
+
+    fn output(&mut self, output: Output) {
+        match output {
+            Output::Send(node, message) => {
+                if let Some(key) = self.directory(|directory| directory.key_of(node)) {
+                    // What is not sent is lost, which the node expects.
+                    let _ = self.parts.links.send(PeerKey(key.0), Kind::Message, 0, &message.encode());
+                }
+            }
+            Output::Disk(call, work) => self.parts.disk.ask(call, work),
+            Output::Propose(call, entry) => {
+                let (ledger, events) = (Arc::clone(&self.parts.ledger), self.parts.events.clone());
+                tokio::spawn(async move {
+                    let proposed = match ledger.propose(entry).await {
+                        Ok(committed) => Outcome::decode(&committed.answer).map_err(|_| Unproposed::Unknown),
+                        Err(error) if error.not_taken() => Err(Unproposed::NotTaken),
+                        Err(_) => Err(Unproposed::Unknown),
+                    };
+                    let _ = events.send(Event::Proposed(call, proposed));
+                });
+            }
+            Output::Barrier(call) => {
+                let (ledger, events) = (Arc::clone(&self.parts.ledger), self.parts.events.clone());
+                tokio::spawn(async move {
+                    let reached = ledger.read_barrier().await.is_ok();
+                    let _ = events.send(Event::Barrier(call, reached));
+                });
+            }
+            Output::Reply(call, response) => {
+                let Some((peer, number)) = self.asked.remove(&call) else { return };
+                if let Some(guest) = self.guests.get_mut(&peer) {
+                    guest.under_way = guest.under_way.saturating_sub(1);
+                    self.respond(peer, number, &response);
+                }
+            }
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        match event {
+            Event::Disk(done) => {
+                done.into_iter().for_each(|(call, done)| self.input(Input::Disk(call, done)))
+            }
+            Event::Usage(usage) => self.usage = usage,
+            Event::Proposed(call, outcome) => self.input(Input::Proposed(call, outcome)),
+            Event::Barrier(call, reached) => self.input(Input::Barrier(call, reached)),
+            Event::Gone(stripes) => self.input(Input::Gone(stripes)),
+            Event::Ledger(status) => {
+                let led = self.status.is_leader;
+                self.status = status;
+                if self.status.is_leader != led {
+                    self.input(Input::Leading(self.status.is_leader));
+                }
+            }
+            Event::Answered(peer) => {
+                if let Some(guest) = self.guests.get_mut(&peer) {
+                    guest.under_way = guest.under_way.saturating_sub(1);
+                }
+            }
+            Event::LedgerCallDone => self.ledger_calls -= 1,
+            Event::MembersSet => self.setting_members = false,
+            Event::Failed(_) => unreachable!("the loop has ended by it"),
+        }
+    }
+
+    fn net(&mut self, event: NetEvent) {
+        match event {
+            NetEvent::Connected { peer, .. } => {
+                self.parts.links.connected(peer);
+                match self.node_of(peer) {
+                    Some(node) => self.reach(node, true),
+                    None => {
+                        let guest = Guest { who: Who::Stranger, since: Instant::now(), under_way: 0 };
+                        self.guests.insert(peer, guest);
+                    }
+                }
+            }
+            NetEvent::Disconnected { peer, reason } => {
+                tracing::debug!(%peer, ?reason, "disconnected");
+                self.parts.links.disconnected(peer);
+                self.guests.remove(&peer);
+                if let Some(node) = self.node_of(peer) {
+                    self.reach(node, false);
+                }
+            }
+            NetEvent::Frame { peer, bytes } => match Frame::read(&bytes) {
+                Some(frame) => self.frame(peer, &frame),
+                None => self.parts.links.part(peer),
+            },
+            _ => {}
+        }
+    }
+
+    fn frame(&mut self, peer: PeerKey, frame: &Frame<'_>) {
+        let member = self.node_of(peer);
+        match (frame.kind, member) {
+            (Kind::Message, Some(node)) => match Message::decode(frame.body) {
+                Ok(message) if self.parts.disk.waiting() < DISK_WAITING_MAX => {
+                    self.input(Input::Peer(node, message));
+                }
+                Ok(_) => {}
+                Err(error) => tracing::warn!(%node, %error, "a member sent something else"),
+            },
+            (Kind::LedgerCall, Some(node)) if self.ledger_calls < LEDGER_CALLS_MAX => {
+                self.ledger_calls += 1;
+                let (ledger, links) = (Arc::clone(&self.parts.ledger), self.parts.links.clone());
+                let events = self.parts.events.clone();
+                let (call, body) = (frame.call, frame.body.to_vec());
+                tokio::spawn(async move {
+                    let answer = ledger.answer(node, &body).await;
+                    let _ = links.send(peer, Kind::LedgerAnswer, call, &answer);
+                    let _ = events.send(Event::LedgerCallDone);
+                });
+            }
+            (Kind::LedgerAnswer, Some(_)) => self.parts.links.answered(peer, frame.call, frame.body),
+            (Kind::Request, None) => self.request(peer, frame.call, frame.body),
+            (Kind::Ask, None) => self.ask(peer, frame.call, frame.body),
+            // Nothing that this one may send. A member that is not known here yet tries again.
+            _ => {}
+        }
+    }
+
+    /// A client asks for something to be kept or given.
+    fn request(&mut self, peer: PeerKey, number: u64, body: &[u8]) {
+        let waiting = self.parts.links.waiting(|peer| self.guests.contains_key(peer));
+        let Some(guest) = self.guests.get_mut(&peer) else { return };
+        let refused = match guest.who {
+            Who::Client(client) if self.state.read().roster().admits(&client) => {
+                let busy = guest.under_way >= REQUESTS_MAX || waiting > GUESTS_WAITING_MAX;
+                busy.then_some(Refused::Busy { bytes: waiting as u64 })
+            }
+            _ => Some(Refused::Stranger),
+        };
+        if let Some(refused) = refused {
+            return self.respond(peer, number, &Response::Refused(refused));
+        }
+        let Ok(request) = Request::decode(body) else {
+            return self.respond(peer, number, &Response::Refused(Refused::Item));
+        };
+        guest.under_way += 1;
+        self.next_call += 1;
+        let call = Call(self.next_call);
+        self.asked.insert(call, (peer, number));
+        self.input(Input::Client(call, request));
+    }
+
+    fn respond(&self, peer: PeerKey, number: u64, response: &Response) {
+        if self.parts.links.send(peer, Kind::Response, number, &response.encode()).is_err() {
+            // It does not read what it asks for.
+            self.parts.links.part(peer);
+        }
+    }
+
+    fn tell(&self, peer: PeerKey, number: u64, told: &Told) {
+        if self.parts.links.send(peer, Kind::Told, number, &encode(told)).is_err() {
+            self.parts.links.part(peer);
+        }
+    }
+
+    fn refuse(&self, peer: PeerKey, number: u64, why: Unwelcome) {
+        self.tell(peer, number, &Told::Refused(why));
+    }
+
+    fn directory<T>(&self, read: impl FnOnce(&Directory) -> T) -> T {
+        read(&self.parts.directory.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn node_of(&self, peer: PeerKey) -> Option<NodeId> {
+        self.directory(|directory| directory.node_of(&NodeKey(peer.0)))
+    }
+
+    fn reach(&mut self, node: NodeId, yes: bool) {
+        self.seen.insert(node, Instant::now());
+        if self.reachable.insert(node, yes) != Some(yes) {
+            self.input(Input::Reachable(node, yes));
+        }
+    }
+
+    /// Whether the cluster has changed, and with it who is who.
+    fn notice_deeds(&mut self) {
+        let deeds = self.state.read().chronicle().deeds().len();
+        if self.deeds == Some(deeds) {
+            return;
+        }
+        self.deeds = Some(deeds);
+        let remembered = self.parts.place.borrow().members.clone();
+        let directory = Directory::new(self.state.read().roster(), &remembered);
+        if self.state.read().roster().cluster().is_some() {
+            self.parts.place.send_if_modified(|place| {
+                let changed = place.members != directory.list();
+                place.members = directory.list();
+                changed
+            });
+        }
+        *self.parts.directory.write().unwrap_or_else(PoisonError::into_inner) = directory;
+        for peer in self.parts.links.peers() {
+            if let Some(node) = self.node_of(peer) {
+                self.guests.remove(&peer);
+                self.reach(node, true);
+            }
+        }
+        // Who has left is nobody's peer any more.
+        let gone: Vec<NodeId> = self
+            .reachable
+            .keys()
+            .copied()
+            .filter(|node| self.directory(|all| all.key_of(*node)).is_none())
+            .collect();
+        for node in gone {
+            self.reach(node, false);
+            self.reachable.remove(&node);
+        }
+    }
+
+    fn look(&mut self) {
+        let late: Vec<PeerKey> = (self.guests.iter())
+            .filter(|(_, guest)| guest.who == Who::Stranger && guest.since.elapsed() > HELLO_WITHIN)
+            .map(|(peer, _)| *peer)
+            .collect();
+        late.into_iter().for_each(|peer| self.parts.links.part(peer));
+        let now = Instant::now();
+        for (node, _) in self.reachable.iter().filter(|(_, yes)| **yes) {
+            self.seen.insert(*node, now);
+        }
+        if self.status.is_leader && !self.setting_members {
+            self.set_members();
+        }
+    }
+
+    /// Has the ledger's members follow the roster.
+    fn set_members(&mut self) {
+        let candidates: Vec<Candidate> = {
+            let state = self.state.read();
+            let members = state.roster().members().map(|(node, record)| Candidate {
+                node,
+                active: record.status == terachat_cluster::NodeStatus::Active,
+                known: self.status.voters.contains(&node) || self.status.learners.contains(&node),
+                votes: self.status.voters.contains(&node),
+                answers: node == self.own
+                    || self.reachable.get(&node) == Some(&true)
+                    || self.seen.get(&node).is_some_and(|seen| seen.elapsed() < VOTE_LOST_AFTER)
+                        && self.status.voters.contains(&node),
+            });
+            members.collect()
+        };
+        let (voters, learners) = crate::voters::choose(&candidates);
+        if voters.is_empty() || (&voters, &learners) == (&self.status.voters, &self.status.learners) {
+            return;
+        }
+        self.setting_members = true;
+        let (ledger, events) = (Arc::clone(&self.parts.ledger), self.parts.events.clone());
+        tokio::spawn(async move {
+            if let Err(error) = ledger.set_members(voters, learners).await {
+                tracing::debug!(%error, "the ledger's members are not set yet");
+            }
+            let _ = events.send(Event::MembersSet);
+        });
+    }
+}

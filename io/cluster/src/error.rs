@@ -1,0 +1,127 @@
+use crate::Unwelcome;
+use std::path::PathBuf;
+use terachat_cluster::Refused;
+use terachat_storage::StorageError;
+use terachat_vault::{CounterError, KeyringError, RollbackError, SourceError};
+
+/// Why a node or a client does not start, or did not get what it asked for.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The machine's. Nothing was changed.
+    #[error(transparent)]
+    Host(#[from] terachat_host::Error),
+    /// The disk's.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The keys do not open, or cannot be sealed.
+    #[error(transparent)]
+    Keys(#[from] KeyringError),
+    /// What guards the keys.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The counter that guards against an older copy cannot be used. Nothing was changed.
+    #[error(transparent)]
+    Counter(#[from] CounterError),
+    /// The folder is an older copy. Nothing was changed.
+    #[error(
+        "{} is an older copy of this node: {why}. It has forgotten votes and entries that it once gave its word for, so it is not \
+         started; put the newest copy back, or join with a new folder (terachat node join) and count this node out (terachat node leave)",
+        folder.display()
+    )]
+    OlderCopy {
+        /// The folder.
+        folder: PathBuf,
+        /// How that is known.
+        why: String,
+    },
+    /// The caller's: nothing is there.
+    #[error("there is no {what} in {}; make one with {how}, or name another with --folder", folder.display())]
+    NotThere {
+        /// Of a node, or of a client.
+        what: &'static str,
+        /// The folder.
+        folder: PathBuf,
+        /// The command that makes one.
+        how: &'static str,
+    },
+    /// The caller's: something is there.
+    #[error("{} is not empty; name an empty folder with --folder", .0.display())]
+    Used(PathBuf),
+    /// The disk's: a file of the folder is not what this version wrote.
+    #[error("{} is damaged, or of a newer version; update the program, or put a copy of the file back", .0.display())]
+    Damaged(PathBuf),
+    /// The network does not start.
+    #[error(transparent)]
+    Net(#[from] terachat_net::Error),
+    /// The shards' folder does not open.
+    #[error(transparent)]
+    Shards(#[from] terachat_cluster::Error),
+    /// The ledger does not open.
+    #[error(transparent)]
+    Ledger(#[from] terachat_ledger::raft::OpenError),
+    /// The nodes do not let in or do.
+    #[error(transparent)]
+    Unwelcome(#[from] Unwelcome),
+    /// A request was not met, by any node that was asked.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// No node answered in time.
+    #[error(
+        "none of the {nodes} nodes that are known answered within {seconds} s ({last}); check that they run: terachat node run"
+    )]
+    NoNode {
+        /// Nodes that were tried.
+        nodes: usize,
+        /// How long.
+        seconds: u64,
+        /// What the last one failed with.
+        last: String,
+    },
+    /// A peer's bytes.
+    #[error("a node answered something else; update all nodes and clients to the same version")]
+    Answer,
+    /// The ticket is for the other kind.
+    #[error("this ticket is for a {0}; use it with terachat {1}")]
+    Role(&'static str, &'static str),
+    /// The ledger gave up; the node cannot go on without it.
+    #[error("the ledger of this node stopped: {0}; look at its disk, then start the node again")]
+    LedgerStopped(String),
+    /// The caller's: nobody can dial what a node listens on.
+    #[error("others cannot dial {0}; say where they reach this node with --address")]
+    Address(String),
+    /// The runtime is being stopped.
+    #[error("the node is stopping; start it again")]
+    Stopped,
+    /// The caller's: a file, or a reference to one.
+    #[error(transparent)]
+    File(#[from] terachat_cluster::FileError),
+    /// A file that is read or written here.
+    #[error("cannot {doing}: {source}; check the path and the disk, then try again")]
+    Local {
+        /// What was tried.
+        doing: String,
+        /// The system's word.
+        source: std::io::Error,
+    },
+    /// A file is not there.
+    #[error("there is no such file in the cluster; check the reference, or put the file again")]
+    NoFile,
+    /// A piece of a file is not there.
+    #[error("piece {0} of the file is not in the cluster; it was forgotten, or the file was never put whole")]
+    Missing(u64),
+}
+
+impl Error {
+    /// The rollback guard's word on the folder.
+    pub(crate) fn rollback(folder: &std::path::Path, error: RollbackError) -> Self {
+        match error {
+            RollbackError::RolledBack { by } => Self::OlderCopy {
+                folder: folder.to_owned(),
+                why: format!("{by} later checkpoints of it were made"),
+            },
+            RollbackError::Counter(error) => Self::Counter(error),
+            other => Self::OlderCopy { folder: folder.to_owned(), why: other.to_string() },
+        }
+    }
+}

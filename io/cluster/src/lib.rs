@@ -1,0 +1,43 @@
+//! A node of the organisation's storage as a process, and its clients: `docs/adr/0034-a-node-as-a-process.md`.
+//!
+//! [`NodeFolder::run`] puts together what others decide and do: the sans-I/O node of `terachat_cluster`, the ledger's driver, the
+//! shards on the disk and the connections. [`Client`] asks the nodes, and goes on to another one by itself.
+//!
+//! It decides nothing about shards, stripes or members: it carries out. Who somebody is on a connection is what its key is in the
+//! roster; strangers can do nothing but show a ticket.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "tests"))]
+
+mod carrier;
+mod client;
+mod client_folder;
+mod control;
+mod deeds;
+mod dialler;
+mod directory;
+mod disk;
+mod engine;
+mod error;
+mod files;
+mod folder;
+mod frame;
+mod guard;
+mod join;
+mod keys;
+mod links;
+mod machine;
+mod runtime;
+mod ticket;
+mod voters;
+
+pub use client::{Client, PATIENCE};
+pub use client_folder::ClientFolder;
+pub use control::{
+    Admission, Ask, AuditReport, Contact, DiskUsage, HealthCount, HealthDetail, Hello, MemberReport, Report,
+    Told, Unwelcome, Welcome,
+};
+pub use error::Error;
+pub use files::{Progress, get_file, put_file, stream_file};
+pub use folder::{NodeFolder, Plan};
+pub use keys::Keys;
+pub use runtime::{RunOptions, Running, contact_of};
+pub use ticket::{BadTicket, Ticket};

@@ -1,0 +1,161 @@
+//! The connections of one process, as whoever sends sees them: nobody waits for a peer that does not read.
+use crate::frame::{Kind, frame};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use terachat_net::{Net, PeerKey};
+use tokio::sync::{mpsc, oneshot};
+
+/// Bytes that may wait for one peer; what comes beyond is not sent. Room for 16 of the longest items.
+const WAITING_MAX: usize = 80 << 20;
+/// What a frame in a queue costs beside its bytes.
+const COST: usize = 64;
+
+/// A frame that was not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unsent {
+    /// There is no connection.
+    NotConnected,
+    /// Too much waits for the peer already.
+    Full,
+}
+
+struct Outbox {
+    frames: mpsc::UnboundedSender<Vec<u8>>,
+    waiting: Arc<AtomicUsize>,
+}
+
+/// A call that waits for its answer.
+struct Pending {
+    peer: PeerKey,
+    answer: oneshot::Sender<Vec<u8>>,
+}
+
+struct Inner {
+    net: Net,
+    outboxes: Mutex<BTreeMap<PeerKey, Outbox>>,
+    pending: Mutex<BTreeMap<u64, Pending>>,
+    next: AtomicU64,
+}
+
+/// A handle, cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Links(Arc<Inner>);
+
+impl Links {
+    pub(crate) fn new(net: Net) -> Self {
+        Self(Arc::new(Inner {
+            net,
+            outboxes: Mutex::default(),
+            pending: Mutex::default(),
+            next: AtomicU64::new(1),
+        }))
+    }
+
+    pub(crate) fn net(&self) -> &Net {
+        &self.0.net
+    }
+
+    /// A peer is connected: from now on frames can be sent to it.
+    pub(crate) fn connected(&self, peer: PeerKey) {
+        let (frames, mut queue) = mpsc::unbounded_channel::<Vec<u8>>();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let (net, counted) = (self.0.net.clone(), Arc::clone(&waiting));
+        tokio::spawn(async move {
+            while let Some(bytes) = queue.recv().await {
+                let cost = bytes.len() + COST;
+                let sent = net.send(peer, bytes).await;
+                counted.fetch_sub(cost, Ordering::Relaxed);
+                if sent.is_err() {
+                    return;
+                }
+            }
+        });
+        lock(&self.0.outboxes).insert(peer, Outbox { frames, waiting });
+    }
+
+    /// It is no more; who waits for an answer of it gets none.
+    pub(crate) fn disconnected(&self, peer: PeerKey) {
+        lock(&self.0.outboxes).remove(&peer);
+        lock(&self.0.pending).retain(|_, pending| pending.peer != peer);
+    }
+
+    pub(crate) fn is_connected(&self, peer: PeerKey) -> bool {
+        lock(&self.0.outboxes).contains_key(&peer)
+    }
+
+    /// All peers that are connected.
+    pub(crate) fn peers(&self) -> Vec<PeerKey> {
+        lock(&self.0.outboxes).keys().copied().collect()
+    }
+
+    /// Bytes that wait for these peers.
+    pub(crate) fn waiting(&self, of: impl Fn(&PeerKey) -> bool) -> usize {
+        let outboxes = lock(&self.0.outboxes);
+        let counted = outboxes.iter().filter(|(peer, _)| of(peer));
+        counted.map(|(_, outbox)| outbox.waiting.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Queues a frame. Whether it arrives nobody knows.
+    pub(crate) fn send(&self, peer: PeerKey, kind: Kind, call: u64, body: &[u8]) -> Result<(), Unsent> {
+        let outboxes = lock(&self.0.outboxes);
+        let outbox = outboxes.get(&peer).ok_or(Unsent::NotConnected)?;
+        let bytes = frame(kind, call, body);
+        let cost = bytes.len() + COST;
+        if outbox.waiting.load(Ordering::Relaxed) + cost > WAITING_MAX {
+            return Err(Unsent::Full);
+        }
+        outbox.waiting.fetch_add(cost, Ordering::Relaxed);
+        outbox.frames.send(bytes).map_err(|_| Unsent::NotConnected)
+    }
+
+    /// Calls a peer and waits for its answer; `None` if the connection ended before. There is no limit of time in it.
+    ///
+    /// # Errors
+    /// [`Unsent`]: the call has certainly not arrived.
+    pub(crate) async fn call(
+        &self,
+        peer: PeerKey,
+        kind: Kind,
+        body: &[u8],
+    ) -> Result<Option<Vec<u8>>, Unsent> {
+        let call = self.0.next.fetch_add(1, Ordering::Relaxed);
+        let (answer, answered) = oneshot::channel();
+        lock(&self.0.pending).insert(call, Pending { peer, answer });
+        // Whoever gives up, or is not sent, leaves nothing behind.
+        let _forget = Forget { links: self, call };
+        self.send(peer, kind, call, body)?;
+        Ok(answered.await.ok())
+    }
+
+    /// The answer to a call has come. One that nobody waits for, or of another than was called, is nothing.
+    pub(crate) fn answered(&self, peer: PeerKey, call: u64, body: &[u8]) {
+        let mut pending = lock(&self.0.pending);
+        if pending.get(&call).is_some_and(|pending| pending.peer == peer)
+            && let Some(pending) = pending.remove(&call)
+        {
+            let _ = pending.answer.send(body.to_vec());
+        }
+    }
+
+    /// Ends the connection to a peer, some time soon.
+    pub(crate) fn part(&self, peer: PeerKey) {
+        let net = self.0.net.clone();
+        tokio::spawn(async move { net.disconnect(peer).await });
+    }
+}
+
+struct Forget<'a> {
+    links: &'a Links,
+    call: u64,
+}
+
+impl Drop for Forget<'_> {
+    fn drop(&mut self) {
+        lock(&self.links.0.pending).remove(&self.call);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

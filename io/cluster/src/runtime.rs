@@ -1,0 +1,351 @@
+//! From a folder to a node at work, and back.
+use crate::carrier::LinkCarrier;
+use crate::control::Contact;
+use crate::deeds::Doer;
+use crate::dialler::keep_dialling;
+use crate::directory::Directory;
+use crate::disk::DiskThread;
+use crate::engine::{Engine, Event, Parts};
+use crate::folder::{self, NodeFolder, Place};
+use crate::guard::Guard;
+use crate::links::Links;
+use crate::machine::{SharedState, StateMachine};
+use crate::{Error, Unwelcome};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+use terachat_cluster::{ClusterId, Node, NodeOptions, Options, Refusal, ShardStore, What};
+use terachat_host::{Disk, OsEntropy};
+use terachat_ledger::raft::{OpenError, Remembered, Settings};
+use terachat_ledger::{Ledger, RaftLedger};
+use terachat_net::Net;
+use terachat_shard::NodeId;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+
+/// After a step that did not succeed because the others were not there.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// How a node's process works.
+#[derive(Debug, Clone)]
+pub struct RunOptions {
+    /// How the node works.
+    pub node: NodeOptions,
+    /// How it keeps its shards.
+    pub shards: Options,
+    /// How its ledger works.
+    pub ledger: Settings,
+    /// Between two checkpoints of the ledger's head, at least: how much of an old copy's past goes unnoticed while the node is not
+    /// stopped. A counter in a chip wears out by 10^5 to 10^6 of them.
+    pub checkpoint_every: Duration,
+}
+
+impl Default for RunOptions {
+    fn default() -> Self {
+        Self {
+            node: NodeOptions::default(),
+            shards: Options::default(),
+            ledger: Settings {
+                heartbeat_ms: 100,
+                election_ms_min: 500,
+                election_ms_max: 1_000,
+                ..Settings::default()
+            },
+            checkpoint_every: Duration::from_secs(60),
+        }
+    }
+}
+
+/// A node at work.
+pub struct Running {
+    cluster: ClusterId,
+    node: NodeId,
+    address: String,
+    doer: Doer,
+    stop: watch::Sender<bool>,
+    ended: JoinHandle<Result<(), Error>>,
+}
+
+impl NodeFolder {
+    /// Starts the node of this folder. Must be called within a tokio runtime with time and I/O enabled, better one of several
+    /// threads: a node seals, cuts and hashes while others wait for its ledger.
+    ///
+    /// # Errors
+    /// [`Error::OlderCopy`], [`Error::Net`] when its address is taken, [`Error::Shards`], [`Error::Ledger`].
+    pub async fn run(mut self, options: RunOptions) -> Result<Running, Error> {
+        let mut guard = Guard::open(&self.path, self.keys.head_key(), self.keys.take_counter())?;
+        let (net, net_events) = Net::start(self.keys.seed(), Some(&self.place.listen)).await?;
+        self.settle_address(&net)?;
+        let (events, inbox) = mpsc::unbounded_channel();
+        let state = SharedState::default();
+        let directory = Arc::new(RwLock::new(Directory::new(state.read().roster(), &self.place.members)));
+        let links = Links::new(net);
+        let ledger = self.open_ledger(&options, &links, &directory, &state, &events).await?;
+        match ledger.remembers(&guard.head()) {
+            Remembered::Yes | Remembered::Further => {}
+            Remembered::Less | Remembered::Other => {
+                let why = format!(
+                    "its ledger does not reach entry {}, which was applied here once",
+                    guard.head().index
+                );
+                return Err(Error::OlderCopy { folder: self.path.clone(), why });
+            }
+        }
+        guard.begin()?;
+        let ledger = Arc::new(ledger);
+        let store = Disk::open(&self.path.join("shards"))?;
+        let (store, opened) = ShardStore::open(Box::new(store), options.shards.clone())?;
+        tracing::info!(?opened, "the shards are open");
+        let disk = DiskThread::start(store, Box::new(OsEntropy::new()?), events.clone())
+            .map_err(|source| Error::Local { doing: "start a thread".to_owned(), source })?;
+        let node = Node::new(
+            self.place.cluster,
+            self.place.node,
+            self.keys.device_key(),
+            options.node.clone(),
+            Box::new(OsEntropy::new()?),
+        );
+        let doer = Doer {
+            node: self.place.node,
+            key: Arc::new(self.keys.device_key()),
+            state: state.clone(),
+            ledger: Arc::clone(&ledger) as Arc<dyn Ledger>,
+        };
+        let (place, saved) = watch::channel(self.place.clone());
+        let engine = Engine::new(Parts {
+            node,
+            doer: doer.clone(),
+            ledger: Arc::clone(&ledger),
+            links: links.clone(),
+            disk,
+            directory: Arc::clone(&directory),
+            place: place.clone(),
+            operator: self.keys.operator().id().0,
+            events: events.clone(),
+        });
+        let (stop, stopping) = watch::channel(false);
+        let helpers = vec![
+            tokio::spawn(keep_dialling(self.place.node, links.clone(), directory)),
+            tokio::spawn(tell_ledger(Arc::clone(&ledger), events.clone())),
+            tokio::spawn(keep_place(self.path.clone(), saved, events.clone())),
+        ];
+        let guard = Arc::new(Mutex::new(guard));
+        let checkpoints = tokio::spawn(keep_head(
+            Arc::clone(&ledger),
+            Arc::clone(&guard),
+            options.checkpoint_every,
+            events.clone(),
+        ));
+        let begun = tokio::spawn(begin(doer.clone(), Arc::clone(&ledger), place.clone(), events));
+        let (cluster, number, address) = (self.place.cluster, self.place.node, self.place.address.clone());
+        let ended = tokio::spawn(async move {
+            let (disk, outcome) = engine.run(net_events, inbox, stopping).await;
+            begun.abort();
+            checkpoints.abort();
+            helpers.into_iter().for_each(|helper| helper.abort());
+            let head = *ledger.head().borrow();
+            ledger.shutdown().await;
+            links.net().clone().shutdown().await;
+            let closed = tokio::task::spawn_blocking(move || {
+                disk.stop();
+                let mut guard = guard.lock().unwrap_or_else(PoisonError::into_inner);
+                guard.checkpoint(head)
+            });
+            let closed = closed.await.map_err(|_| Error::Stopped).and_then(|closed| closed);
+            // The folder is let go when nobody writes to it any more.
+            drop(self);
+            outcome.and(closed)
+        });
+        Ok(Running { cluster, node: number, address, doer, stop, ended })
+    }
+
+    /// Keeps the port that was taken, and where others dial it.
+    fn settle_address(&mut self, net: &Net) -> Result<(), Error> {
+        let (listen, address) = listening(net, &self.place.listen, &self.place.address)?;
+        if (&listen, &address) != (&self.place.listen, &self.place.address) {
+            (self.place.listen, self.place.address) = (listen, address);
+            self.save()?;
+        }
+        Ok(())
+    }
+
+    async fn open_ledger(
+        &self,
+        options: &RunOptions,
+        links: &Links,
+        directory: &Arc<RwLock<Directory>>,
+        state: &SharedState,
+        events: &mpsc::UnboundedSender<Event>,
+    ) -> Result<RaftLedger, Error> {
+        let storage = Disk::open(&self.path.join("ledger"))?;
+        let carrier = Arc::new(LinkCarrier::new(links.clone(), Arc::clone(directory)));
+        let machine = StateMachine::new(state.clone(), events.clone());
+        let settings = options.ledger.clone();
+        Ok(RaftLedger::open(self.place.node, Box::new(storage), carrier, machine, settings).await?)
+    }
+}
+
+impl Running {
+    /// The cluster, the node's number, and where it is reached.
+    pub fn names(&self) -> (ClusterId, NodeId, &str) {
+        (self.cluster, self.node, &self.address)
+    }
+
+    /// Waits until the node knows all that was decided before, and is one of the members itself.
+    pub fn ready(&self) -> impl Future<Output = ()> + use<> {
+        let doer = self.doer.clone();
+        async move {
+            let is_member = || doer.state.read().roster().members().any(|(node, _)| node == doer.node);
+            while doer.catch_up().await.is_err() || !is_member() {
+                sleep(PAUSE).await;
+            }
+        }
+    }
+
+    /// Waits until the node ends by itself, which it does when its disk or its ledger fails.
+    ///
+    /// # Errors
+    /// Why it ended.
+    pub async fn ended(&mut self) -> Result<(), Error> {
+        (&mut self.ended).await.map_err(|_| Error::Stopped).and_then(|ended| ended)
+    }
+
+    /// Stops it: what is written is written, the folder is free, and the last checkpoint is made.
+    ///
+    /// # Errors
+    /// [`Error::Storage`], [`Error::Counter`].
+    pub async fn stop(self) -> Result<(), Error> {
+        let _ = self.stop.send(true);
+        self.ended.await.map_err(|_| Error::Stopped).and_then(|ended| ended)
+    }
+}
+
+/// The port that a process listens on, and where others dial it.
+pub(crate) fn listening(net: &Net, listen: &str, address: &str) -> Result<(String, String), Error> {
+    let bound = net.listen_addrs().iter().find_map(|text| socket(text));
+    let bound = bound.ok_or_else(|| Error::Address(listen.to_owned()))?;
+    let keeps_port = listen.rsplit_once(':').filter(|(_, port)| *port == "0");
+    let listen = keeps_port.map_or(listen.to_owned(), |(host, _)| format!("{host}:{}", bound.port()));
+    let everywhere = listen.parse::<SocketAddr>().is_ok_and(|socket| socket.ip().is_unspecified());
+    match address {
+        "" if everywhere => Err(Error::Address(listen)),
+        "" => Ok((listen, bound.to_string())),
+        given => Ok((listen, given.to_owned())),
+    }
+}
+
+/// `/ip4/127.0.0.1/tcp/4001/p2p/...` as `127.0.0.1:4001`.
+fn socket(multiaddress: &str) -> Option<SocketAddr> {
+    let mut parts = multiaddress.split('/').skip(2);
+    let (host, _, port) = (parts.next()?, parts.next()?, parts.next()?);
+    Some(SocketAddr::new(host.parse().ok()?, port.parse().ok()?))
+}
+
+/// What has to be done once after each start: the cluster is founded, or is told where this node is now.
+async fn begin(
+    doer: Doer,
+    ledger: Arc<RaftLedger>,
+    place: watch::Sender<Place>,
+    events: mpsc::UnboundedSender<Event>,
+) {
+    let now = place.borrow().clone();
+    if now.founding {
+        match ledger.found().await {
+            Ok(()) | Err(OpenError::Founded) => {}
+            Err(error) => {
+                let _ = events.send(Event::Failed(error.into()));
+                return;
+            }
+        }
+        let profile = terachat_cluster::NodeProfile {
+            key: terachat_cluster::NodeKey(doer.key.id().0),
+            address: now.address.clone(),
+            domain: now.domain,
+            weight: now.weight,
+        };
+        let what = What::Founded { cluster: now.cluster, profile };
+        while !matches!(doer.act(what.clone()).await, Ok(_) | Err(Unwelcome::Ledger(Refusal::AlreadyFounded)))
+        {
+            sleep(PAUSE).await;
+        }
+        place.send_modify(|place| place.founding = false);
+    }
+    loop {
+        if doer.catch_up().await.is_ok() {
+            let known =
+                doer.state.read().roster().node(doer.node).map(|record| record.profile.address.clone());
+            match known {
+                Some(known) if known != now.address => {
+                    let what = What::Moved { node: doer.node, address: now.address.clone() };
+                    if doer.act(what).await.is_ok() {
+                        return;
+                    }
+                }
+                Some(_) => return,
+                None => {}
+            }
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+/// Tells the engine what becomes of the ledger.
+async fn tell_ledger(ledger: Arc<RaftLedger>, events: mpsc::UnboundedSender<Event>) {
+    let mut status = ledger.watch();
+    loop {
+        let now = status.borrow_and_update().clone();
+        let event = match &now.stopped {
+            Some(why) => Event::Failed(Error::LedgerStopped(why.clone())),
+            None => Event::Ledger(now),
+        };
+        if events.send(event).is_err() || status.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Writes what the node has to know after a restart whenever it changes.
+async fn keep_place(path: PathBuf, mut saved: watch::Receiver<Place>, events: mpsc::UnboundedSender<Event>) {
+    while saved.changed().await.is_ok() {
+        let (place, path) = (saved.borrow_and_update().clone(), path.clone());
+        match tokio::task::spawn_blocking(move || folder::save(&path, &place)).await {
+            Ok(Err(error)) => {
+                let _ = events.send(Event::Failed(error));
+            }
+            Ok(Ok(())) | Err(_) => {}
+        }
+    }
+}
+
+/// Makes a checkpoint now and then, if the head has gone on.
+async fn keep_head(
+    ledger: Arc<RaftLedger>,
+    guard: Arc<Mutex<Guard>>,
+    every: Duration,
+    events: mpsc::UnboundedSender<Event>,
+) {
+    loop {
+        sleep(every).await;
+        let head = *ledger.head().borrow();
+        let guard = Arc::clone(&guard);
+        let made = tokio::task::spawn_blocking(move || {
+            guard.lock().unwrap_or_else(PoisonError::into_inner).checkpoint(head)
+        });
+        if let Ok(Err(error)) = made.await {
+            let _ = events.send(Event::Failed(error));
+            return;
+        }
+    }
+}
+
+/// Where a member is, as it is known in a node's folder, also while the node runs.
+///
+/// # Errors
+/// [`Error::NotThere`], [`Error::Damaged`].
+pub fn contact_of(path: &std::path::Path, keys: &crate::Keys) -> Result<(ClusterId, Contact), Error> {
+    let place = folder::read(path)?;
+    let key = terachat_cluster::NodeKey(keys.device_key().id().0);
+    Ok((place.cluster, Contact { node: place.node, key, address: place.address }))
+}

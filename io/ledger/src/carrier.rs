@@ -1,0 +1,25 @@
+use crate::Call;
+use terachat_shard::NodeId;
+
+/// How a request reaches another node: authenticated connections in the product, memory in a test.
+///
+/// Requests may be lost, come twice or overtake each other. Their number under way at once is small (some per peer).
+/// Dropping the call gives it up; the request may arrive nevertheless.
+pub trait Carrier: Send + Sync + 'static {
+    /// Brings `request` to `to`, where the driver's `answer` is called with the sender's proven identity, and brings
+    /// back what that returned. Requests and answers are at most `raft::MESSAGE_LEN_MAX` bytes.
+    ///
+    /// There is no limit of time in it: the caller has one.
+    fn call(&self, to: NodeId, request: Vec<u8>) -> Call<'_, Result<Vec<u8>, Unreachable>>;
+}
+
+/// A node that gave no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unreachable {
+    /// The request certainly did not arrive: there was no connection to send it on.
+    #[error("the node cannot be reached")]
+    NotSent,
+    /// It may have arrived.
+    #[error("the connection ended before an answer came")]
+    NoAnswer,
+}

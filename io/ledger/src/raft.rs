@@ -1,0 +1,228 @@
+//! The ledger inside the program: openraft's Raft over this crate's disk and the caller's [`Carrier`].
+mod answer;
+pub(crate) mod batch;
+mod calls;
+mod housekeeping;
+mod log;
+mod message;
+mod network;
+mod proposer;
+mod settings;
+mod state;
+pub(crate) mod types;
+
+pub use message::MESSAGE_LEN_MAX;
+pub use settings::Settings;
+
+use crate::disk::{Counters, Disk, DiskError};
+use crate::{
+    BadSnapshot, Call, Carrier, Committed, Head, Ledger, Machine, MembersError, ProposeError, ReadError,
+    Status,
+};
+use log::Log;
+use network::Network;
+use openraft::Raft;
+use openraft::error::{InitializeError, RaftError};
+use proposer::Proposer;
+use state::State;
+use std::collections::BTreeSet;
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use terachat_shard::NodeId;
+use terachat_storage::Storage;
+use tokio::sync::watch;
+use types::{Body, LogEntry, Types};
+
+/// A node's ledger over Raft.
+///
+/// A node that was never a member waits until the leader sets it among the members; the first node of a cluster
+/// [`found`](RaftLedger::found)s it.
+pub struct RaftLedger {
+    node: NodeId,
+    raft: Raft<Types>,
+    carrier: Arc<dyn Carrier>,
+    proposer: Proposer,
+    settings: Settings,
+    head: watch::Receiver<Head>,
+    status: watch::Receiver<Status>,
+    counters: Arc<Counters>,
+    recovered: Vec<Head>,
+}
+
+/// A ledger that could not be opened or founded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The files cannot be used.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// The snapshot is sound, but the machine does not know it.
+    #[error(
+        "the ledger's snapshot is sound, but this program cannot read it ({0}); use the version that wrote it"
+    )]
+    Machine(BadSnapshot),
+    /// The settings contradict each other.
+    #[error("the ledger's settings do not fit: {0}")]
+    Settings(String),
+    /// The ledger stopped while it was opened.
+    #[error("the ledger stopped: {0}")]
+    Stopped(String),
+    /// The node is or was a member of a ledger; nothing was changed.
+    #[error("this node already belongs to a ledger")]
+    Founded,
+}
+
+/// What the disk has of a head that was remembered elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remembered {
+    /// The disk has the entries up to there, and they are these.
+    Yes,
+    /// The disk does not reach as far: it was put back in time.
+    Less,
+    /// It has other entries there.
+    Other,
+    /// Its snapshot reaches further, and the entries before that are gone.
+    Further,
+}
+
+impl RaftLedger {
+    /// Opens the ledger of `node` on `storage`, which is its own, with a machine that is as new.
+    ///
+    /// Must be called within a tokio runtime with its time enabled.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub async fn open(
+        node: NodeId,
+        storage: Box<dyn Storage>,
+        carrier: Arc<dyn Carrier>,
+        machine: impl Machine,
+        settings: Settings,
+    ) -> Result<Self, OpenError> {
+        let config = Arc::new(settings.openraft().map_err(|error| OpenError::Settings(error.to_string()))?);
+        let stopped = |error: &dyn std::fmt::Display| OpenError::Stopped(error.to_string());
+        let segment_bytes = settings.segment_bytes;
+        let (disk, found) = tokio::task::spawn_blocking(move || Disk::open(storage, node, segment_bytes))
+            .await
+            .map_err(|error| stopped(&error))??;
+        let counters = disk.counters();
+        let disk = Arc::new(Mutex::new(disk));
+        let state = State::new(Arc::clone(&disk), Box::new(machine), found.snapshot.as_ref())
+            .map_err(OpenError::Machine)?;
+        let head = state.head();
+        let recovered = heads(*head.borrow(), found.snapshot.as_ref(), &found.entries);
+        let log = Log::new(disk, found);
+        let network =
+            Network { carrier: Arc::clone(&carrier), pause: Duration::from_millis(settings.heartbeat_ms) };
+        let raft = Raft::new(u64::from(node.0.get()), config, network, log.clone(), state)
+            .await
+            .map_err(|error| stopped(&error))?;
+        let proposer = Proposer::spawn(raft.clone(), 2 * settings.election_ms_max);
+        let status = housekeeping::spawn(raft.clone(), log, Arc::clone(&counters), settings.clone());
+        Ok(Self { node, raft, carrier, proposer, settings, head, status, counters, recovered })
+    }
+
+    /// Makes this node the only member of a new ledger.
+    ///
+    /// # Errors
+    /// [`OpenError::Founded`], or [`OpenError::Stopped`].
+    pub async fn found(&self) -> Result<(), OpenError> {
+        match self.raft.initialize(BTreeSet::from([self.id()])).await {
+            Ok(()) => Ok(()),
+            Err(RaftError::APIError(InitializeError::NotAllowed(_))) => Err(OpenError::Founded),
+            Err(error) => Err(OpenError::Stopped(error.to_string())),
+        }
+    }
+
+    /// Whether the disk, as it was opened, has the entries up to `head`, committed or not. For a head that was applied
+    /// here once and is remembered outside the disk: whatever is not [`Remembered::Yes`] or [`Remembered::Further`]
+    /// says that the disk is not the one that was left, and the node must not take part as if it were.
+    pub fn remembers(&self, head: &Head) -> Remembered {
+        let first = self.recovered.first().map_or(0, |head| head.index);
+        if head.index < first {
+            return Remembered::Further;
+        }
+        match usize::try_from(head.index - first).ok().and_then(|at| self.recovered.get(at)) {
+            Some(own) if own == head => Remembered::Yes,
+            Some(_) => Remembered::Other,
+            None => Remembered::Less,
+        }
+    }
+
+    fn id(&self) -> u64 {
+        u64::from(self.node.0.get())
+    }
+}
+
+/// The heads after the snapshot and after each entry on the disk.
+fn heads<'a>(
+    start: Head,
+    snapshot: Option<&(crate::disk::SnapshotMeta, Vec<u8>)>,
+    entries: impl IntoIterator<Item = &'a LogEntry>,
+) -> Vec<Head> {
+    let covered = snapshot.and_then(|(meta, _)| meta.last).map_or(0, |id| id.index + 1);
+    let mut heads = vec![start];
+    let mut last = start;
+    for entry in entries.into_iter().filter(|entry| entry.id.index >= covered) {
+        if let Body::Batch(batch) = &entry.body {
+            for entry in batch.entries() {
+                last = last.after(entry);
+                heads.push(last);
+            }
+        }
+    }
+    heads
+}
+
+pub(crate) fn node_id(id: u64) -> Option<NodeId> {
+    u32::try_from(id).ok().and_then(NonZeroU32::new).map(NodeId)
+}
+
+impl Ledger for RaftLedger {
+    fn propose(&self, entry: Vec<u8>) -> Call<'_, Result<Committed, ProposeError>> {
+        Box::pin(self.propose_somewhere(entry))
+    }
+
+    fn read_barrier(&self) -> Call<'_, Result<(), ReadError>> {
+        Box::pin(self.reach_committed())
+    }
+
+    fn set_members(
+        &self,
+        voters: BTreeSet<NodeId>,
+        learners: BTreeSet<NodeId>,
+    ) -> Call<'_, Result<(), MembersError>> {
+        Box::pin(self.set_members_somewhere(voters, learners))
+    }
+
+    fn status(&self) -> Status {
+        housekeeping::status(&self.raft.metrics().borrow(), &self.counters)
+    }
+
+    fn head(&self) -> watch::Receiver<Head> {
+        self.head.clone()
+    }
+
+    fn watch(&self) -> watch::Receiver<Status> {
+        self.status.clone()
+    }
+
+    fn shutdown(&self) -> Call<'_, ()> {
+        Box::pin(async {
+            if let Err(error) = self.raft.shutdown().await {
+                tracing::error!(%error, "the ledger did not stop in order");
+            }
+        })
+    }
+}
+
+/// openraft goes on until it is told to stop.
+impl Drop for RaftLedger {
+    fn drop(&mut self) {
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let raft = self.raft.clone();
+            runtime.spawn(async move { raft.shutdown().await });
+        }
+    }
+}

@@ -1,0 +1,208 @@
+use super::types::{Body, Entry, Id, LogEntry, LogId, Types, Vote};
+use crate::disk::{Disk, DiskError, Found};
+use openraft::storage::{LogFlushed, RaftLogStorage};
+use openraft::{AnyError, LogState, OptionalSend, RaftLogReader, StorageError, StorageIOError};
+use std::collections::VecDeque;
+use std::fmt::Debug;
+use std::ops::{Bound, RangeBounds};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Bytes of entries that are read, and sent, at once; a longer entry goes by itself.
+pub(crate) const READ_LEN_MAX: usize = 1 << 20;
+
+/// openraft's log: all of it in memory, which snapshots keep short, and on the disk before anybody is told.
+#[derive(Clone)]
+pub(crate) struct Log {
+    memory: Arc<Mutex<Memory>>,
+    disk: Arc<Mutex<Disk>>,
+}
+
+struct Memory {
+    ballot: Option<super::types::Ballot>,
+    purged: Option<Id>,
+    entries: VecDeque<LogEntry>,
+    committed: Option<Id>,
+    bytes: usize,
+}
+
+impl Memory {
+    /// Index of the first entry there is or will be.
+    fn begin(&self) -> u64 {
+        self.purged.map_or(0, |purged| purged.index + 1)
+    }
+
+    fn position(&self, index: u64) -> usize {
+        usize::try_from(index.saturating_sub(self.begin())).unwrap_or(usize::MAX).min(self.entries.len())
+    }
+
+    fn last(&self) -> Option<Id> {
+        self.entries.back().map(|entry| entry.id).or(self.purged)
+    }
+}
+
+impl Log {
+    pub(crate) fn new(disk: Arc<Mutex<Disk>>, found: Found) -> Self {
+        let Found { ballot, purged, entries, committed, snapshot: _ } = found;
+        let bytes = entries.iter().map(LogEntry::len).sum();
+        let memory = Memory { ballot, purged, entries, committed, bytes };
+        Self { memory: Arc::new(Mutex::new(memory)), disk }
+    }
+
+    /// Bytes of the entries behind `index`, about.
+    pub(crate) fn bytes_behind(&self, index: u64) -> usize {
+        let memory = self.memory();
+        let at = memory.position(index + 1);
+        memory.bytes - memory.entries.range(..at).map(LogEntry::len).sum::<usize>()
+    }
+
+    /// The index up to which entries, the last being `upto`, may be given up so that `keep` bytes of them stay.
+    pub(crate) fn purgeable(&self, upto: u64, keep: usize) -> Option<u64> {
+        let memory = self.memory();
+        let end = memory.position(upto + 1);
+        let mut kept = 0;
+        memory.entries.range(..end).rev().find_map(|entry| {
+            let fits = kept + entry.len() <= keep;
+            kept += entry.len();
+            (!fits).then_some(entry.id.index)
+        })
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn disk<T: Send + 'static>(
+        &self,
+        what: impl FnOnce(&mut Disk) -> Result<T, DiskError> + Send + 'static,
+    ) -> Result<T, AnyError> {
+        on_disk(&self.disk, |disk| what(&mut disk.lock().unwrap_or_else(PoisonError::into_inner))).await
+    }
+}
+
+/// Does `what` where it may wait for the disk.
+pub(crate) async fn on_disk<T: Send + 'static>(
+    disk: &Arc<Mutex<Disk>>,
+    what: impl FnOnce(&Mutex<Disk>) -> Result<T, DiskError> + Send + 'static,
+) -> Result<T, AnyError> {
+    let disk = Arc::clone(disk);
+    match tokio::task::spawn_blocking(move || what(&disk)).await {
+        Ok(result) => result.map_err(|error| AnyError::new(&error)),
+        Err(error) => Err(AnyError::new(&error)),
+    }
+}
+
+impl RaftLogReader<Types> for Log {
+    async fn try_get_log_entries<RB: RangeBounds<u64> + Clone + Debug + OptionalSend>(
+        &mut self,
+        range: RB,
+    ) -> Result<Vec<Entry>, StorageError<u64>> {
+        let start = match range.start_bound() {
+            Bound::Included(&index) => index,
+            Bound::Excluded(&index) => index + 1,
+            Bound::Unbounded => 0,
+        };
+        let end = match range.end_bound() {
+            Bound::Included(&index) => index + 1,
+            Bound::Excluded(&index) => index,
+            Bound::Unbounded => u64::MAX,
+        };
+        let memory = self.memory();
+        let (start, end) = (memory.position(start), memory.position(end));
+        Ok(memory.entries.range(start..end.max(start)).cloned().map(Entry::from).collect())
+    }
+
+    async fn limited_get_log_entries(
+        &mut self,
+        start: u64,
+        end: u64,
+    ) -> Result<Vec<Entry>, StorageError<u64>> {
+        let memory = self.memory();
+        let (start, end) = (memory.position(start), memory.position(end));
+        let mut bytes = 0;
+        let fitting =
+            memory.entries.range(start..end.max(start)).enumerate().take_while(|(number, entry)| {
+                bytes += entry.len();
+                *number == 0 || bytes <= READ_LEN_MAX
+            });
+        Ok(fitting.map(|(_, entry)| Entry::from(entry.clone())).collect())
+    }
+}
+
+impl RaftLogStorage<Types> for Log {
+    type LogReader = Self;
+
+    async fn get_log_state(&mut self) -> Result<LogState<Types>, StorageError<u64>> {
+        let memory = self.memory();
+        Ok(LogState {
+            last_purged_log_id: memory.purged.map(LogId::from),
+            last_log_id: memory.last().map(LogId::from),
+        })
+    }
+
+    async fn get_log_reader(&mut self) -> Self {
+        self.clone()
+    }
+
+    async fn save_vote(&mut self, vote: &Vote) -> Result<(), StorageError<u64>> {
+        let ballot = (*vote).into();
+        self.disk(move |disk| disk.save_ballot(ballot)).await.map_err(StorageIOError::write_vote)?;
+        self.memory().ballot = Some(ballot);
+        Ok(())
+    }
+
+    async fn read_vote(&mut self) -> Result<Option<Vote>, StorageError<u64>> {
+        Ok(self.memory().ballot.map(Vote::from))
+    }
+
+    async fn save_committed(&mut self, committed: Option<LogId>) -> Result<(), StorageError<u64>> {
+        let Some(id) = committed.map(Id::from) else { return Ok(()) };
+        self.memory().committed = Some(id);
+        self.disk.lock().unwrap_or_else(PoisonError::into_inner).committed(id);
+        Ok(())
+    }
+
+    async fn read_committed(&mut self) -> Result<Option<LogId>, StorageError<u64>> {
+        Ok(self.memory().committed.map(LogId::from))
+    }
+
+    async fn append<I>(&mut self, entries: I, callback: LogFlushed<Types>) -> Result<(), StorageError<u64>>
+    where
+        I: IntoIterator<Item = Entry> + OptionalSend,
+        I::IntoIter: OptionalSend,
+    {
+        let entries: Vec<LogEntry> = entries.into_iter().map(LogEntry::from).collect();
+        for entry in &entries {
+            if let Body::Batch(batch) = &entry.body {
+                batch.taken().set();
+            }
+        }
+        let copies = entries.clone();
+        self.disk(move |disk| disk.append(copies)).await.map_err(StorageIOError::write_logs)?;
+        {
+            let mut memory = self.memory();
+            memory.bytes += entries.iter().map(LogEntry::len).sum::<usize>();
+            memory.entries.extend(entries);
+        }
+        callback.log_io_completed(Ok(()));
+        Ok(())
+    }
+
+    async fn truncate(&mut self, id: LogId) -> Result<(), StorageError<u64>> {
+        self.disk(move |disk| disk.cut(id.index)).await.map_err(StorageIOError::write_logs)?;
+        let mut memory = self.memory();
+        let keep = memory.position(id.index);
+        let gone: usize = memory.entries.drain(keep..).map(|entry| entry.len()).sum();
+        memory.bytes -= gone;
+        Ok(())
+    }
+
+    async fn purge(&mut self, id: LogId) -> Result<(), StorageError<u64>> {
+        self.disk(move |disk| disk.purge(id.into())).await.map_err(StorageIOError::write_logs)?;
+        let mut memory = self.memory();
+        let end = memory.position(id.index + 1);
+        let gone: usize = memory.entries.drain(..end).map(|entry| entry.len()).sum();
+        memory.bytes -= gone;
+        memory.purged = Some(id.into());
+        Ok(())
+    }
+}
