@@ -1,6 +1,6 @@
 use crate::{ClusterId, NodeKey};
 use serde::{Deserialize, Serialize};
-use terachat_event::DeviceKey;
+use terachat_event::{DeviceKey, Statement};
 use terachat_shard::{NodeId, ShardHash, StripeId};
 
 const CONTEXT: &str = "terachat 2026-11 cluster shard receipt";
@@ -64,6 +64,22 @@ impl Receipt {
     /// Whether the node of this key signed it, in this cluster.
     pub fn is_signed_by(&self, cluster: ClusterId, key: &NodeKey) -> bool {
         terachat_event::verify(&key.0, CONTEXT, &self.said(cluster), &self.signature.0)
+    }
+
+    /// Positions of those that the node of the key beside them did not sign, in this cluster. Cheaper than one by one.
+    pub(crate) fn not_signed(cluster: ClusterId, receipts: &[(Self, NodeKey)]) -> Vec<usize> {
+        let said: Vec<Vec<u8>> = receipts.iter().map(|(receipt, _)| receipt.said(cluster)).collect();
+        let statements: Vec<Statement<'_>> = receipts
+            .iter()
+            .zip(&said)
+            .map(|((receipt, key), said)| Statement {
+                signer: key.0,
+                context: CONTEXT,
+                bytes: said,
+                signature: receipt.signature.0,
+            })
+            .collect();
+        terachat_event::verify_all(&statements)
     }
 
     fn said(&self, cluster: ClusterId) -> Vec<u8> {

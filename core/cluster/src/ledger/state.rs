@@ -1,7 +1,7 @@
 use super::entry::{Entry, Fate, Item, ItemPlace, NewStripe, Outcome, Refusal};
 use super::roster::{NodeStatus, Roster};
 use super::{Chronicle, SignedDeed};
-use crate::{Error, ItemKind, ItemName, PackageKey, RECEIPT_ENTRIES, Receipt};
+use crate::{Error, ItemKind, ItemName, NodeKey, PackageKey, RECEIPT_ENTRIES, Receipt};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use terachat_shard::{NodeId, Profile, StripeId, StripeRecord};
@@ -251,23 +251,25 @@ impl State {
             let member = self.roster.members().any(|(node, _)| node == holder);
             member.then_some(()).ok_or(Refusal::NoMember(holder))?;
         }
-        let mut durable: Vec<u8> = Vec::new();
+        let mut receipts: BTreeMap<u8, (Receipt, NodeKey)> = BTreeMap::new();
         for &(place, until, signature) in &new.receipts {
             let (Some(hash), Some(node)) = (record.hash(place), record.holder(place)) else {
                 return Err(Refusal::Stripe);
             };
-            let receipt = Receipt { stripe: record.stripe(), index: place, hash, node, until, signature };
             let key = self.roster.node(node).ok_or(Refusal::NoMember(node))?.profile.key;
-            if until >= index && !durable.contains(&place) && receipt.is_signed_by(cluster, &key) {
-                durable.push(place);
+            let receipt = Receipt { stripe: record.stripe(), index: place, hash, node, until, signature };
+            if until >= index {
+                receipts.insert(place, (receipt, key));
             }
         }
+        let receipts: Vec<(Receipt, NodeKey)> = receipts.into_values().collect();
+        let durable = receipts.len() - Receipt::not_signed(cluster, &receipts).len();
         let need = profile.acknowledge_at();
-        if durable.len() >= need {
+        if durable >= need {
             return Ok(());
         }
         let small = |count: usize| u8::try_from(count).unwrap_or(u8::MAX);
-        Err(Refusal::Receipts { have: small(durable.len()), need: small(need) })
+        Err(Refusal::Receipts { have: small(durable), need: small(need) })
     }
 
     /// That nothing of the stripes that are replaced is missing in the new one.
