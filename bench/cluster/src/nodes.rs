@@ -1,0 +1,118 @@
+//! Our own nodes, as `terachat cluster up` starts them, and clients of them.
+use crate::load::Peer;
+use anyhow::{Context, Result, bail};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Mutex;
+use terachat_cluster::{ItemKind, ItemName, Request, Response};
+use terachat_host::KeyFile;
+use terachat_node::{Ask, Client, ClientFolder, Keys, Told};
+use terachat_shard::Profile;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+/// Connections to the cluster; clients share them.
+const CONNECTIONS: usize = 8;
+
+pub(crate) struct Nodes {
+    count: u8,
+    clients: Vec<Client>,
+    processes: Mutex<BTreeMap<u32, u32>>,
+    _up: Child,
+}
+
+impl Nodes {
+    /// Brings up so many nodes of this program in this folder.
+    pub(crate) async fn start(program: &Path, folder: &Path, count: u8) -> Result<Self> {
+        std::fs::create_dir_all(folder)?;
+        let mut up = Command::new(program)
+            .args(["cluster", "--json", "--folder"])
+            .arg(folder)
+            .args(["up", "--nodes", &count.to_string()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("cannot start {}", program.display()))?;
+        let output = up.stdout.take().context("the output is piped")?;
+        let mut lines = BufReader::new(output).lines();
+        let mut processes = BTreeMap::new();
+        while processes.is_empty() {
+            let line = lines.next_line().await?.context("the nodes ended before they were up")?;
+            let value: serde_json::Value = serde_json::from_str(&line)?;
+            for node in value["nodes"].as_array().into_iter().flatten() {
+                let number = node["node"].as_u64().and_then(|number| u32::try_from(number).ok());
+                let process = node["process"].as_u64().and_then(|process| u32::try_from(process).ok());
+                processes.extend(number.zip(process));
+            }
+        }
+        let access = open(&folder.join("client"), &folder.join("keys/client.key"))?;
+        let mut clients = Vec::new();
+        for _ in 0..CONNECTIONS {
+            clients.push(access.connect().await?);
+        }
+        Ok(Self { count, clients, processes: Mutex::new(processes), _up: up })
+    }
+
+    async fn status(&self) -> Result<Box<terachat_node::Report>> {
+        match self.clients[0].ask(&Ask::Status).await? {
+            Told::Status(report) => Ok(report),
+            other => bail!("{other:?} is no report"),
+        }
+    }
+
+    /// Who leads the ledger.
+    pub(crate) async fn leader(&self) -> Result<u32> {
+        Ok(self.status().await?.leader.context("nobody leads")?.0.get())
+    }
+
+    /// Kills a node's process.
+    pub(crate) fn kill(&self, node: u32) -> Result<()> {
+        let process = self.processes.lock().expect("no other thread panics").remove(&node);
+        let process = process.with_context(|| format!("node {node} does not run"))?;
+        let killed = std::process::Command::new("kill").args(["-9", &process.to_string()]).status()?;
+        anyhow::ensure!(killed.success(), "node {node} could not be killed");
+        Ok(())
+    }
+
+    /// Bytes in the segments of the nodes that answer, projected to all; bytes of all items; and how many times as much the code
+    /// makes of them.
+    pub(crate) async fn stored(&self) -> Result<(f64, f64, f64)> {
+        let report = self.status().await?;
+        let profile = Profile::new(usize::from(self.count))?;
+        let counts = profile.counts();
+        let on_disk = report.disk.disk_bytes as f64 * f64::from(self.count);
+        Ok((on_disk, report.bytes as f64, counts.total() as f64 / counts.data() as f64))
+    }
+
+    fn name(&self, key: u64) -> ItemName {
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&key.to_le_bytes());
+        ItemName { kind: ItemKind::Board, key: bytes }
+    }
+}
+
+impl Peer for Nodes {
+    async fn put(&self, client: usize, key: u64, bytes: Vec<u8>) -> Result<()> {
+        let request = Request::Put { name: self.name(key), bytes, expires_ms: 0 };
+        match self.clients[client % CONNECTIONS].request(&request).await? {
+            Response::Put(_) => Ok(()),
+            other => bail!("{other:?} is no answer to a put"),
+        }
+    }
+
+    async fn get(&self, client: usize, key: u64) -> Result<Vec<u8>> {
+        match self.clients[client % CONNECTIONS].request(&Request::Get(self.name(key))).await? {
+            Response::Got(Some(bytes)) => Ok(bytes),
+            other => bail!("{other:?} is no answer to a get"),
+        }
+    }
+}
+
+fn open(folder: &Path, key: &Path) -> Result<ClientFolder> {
+    let owner = Keys::owner_in(folder)?.context("the client has no keys")?;
+    let mut source = KeyFile::open(key, owner)?;
+    let keys = Keys::open_unguarded(folder, &mut source)?;
+    Ok(ClientFolder::open(&PathBuf::from(folder), keys)?)
+}
