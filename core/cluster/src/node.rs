@@ -8,6 +8,8 @@ mod reading;
 mod repack;
 mod request;
 mod stewarding;
+#[cfg(test)]
+mod tests;
 mod writing;
 
 use crate::{ClusterId, ItemName, State};

@@ -95,6 +95,11 @@ impl State {
         &self.stripes
     }
 
+    /// Whether a stripe was in the ledger and is not any more, as long as that is remembered: for [`RECEIPT_ENTRIES`].
+    pub fn is_gone(&self, stripe: &StripeId) -> bool {
+        self.gone.contains_key(stripe)
+    }
+
     /// Where an item is.
     pub fn item(&self, name: &ItemName) -> Option<&ItemPlace> {
         self.items.get(name)

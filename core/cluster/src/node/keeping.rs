@@ -146,13 +146,13 @@ impl Node {
         }
     }
 
-    /// Gives up shards that no record names, and none will: all receipts for them are too old.
+    /// Gives up shards that no record names, and none will: their stripe is gone, or all receipts for them are too old.
     fn sweep(&mut self, state: &State, counted: &[Counted]) {
-        let Some(since) = self.keeper.since else { return };
         let nameless = counted.iter().filter(|shard| !state.stripes().contains_key(&shard.stripe));
         let over = nameless.filter(|shard| {
             let promised = self.keeper.promised.get(&(shard.stripe, shard.index)).copied();
-            state.applied() > promised.unwrap_or(since + RECEIPT_ENTRIES)
+            let until = promised.or_else(|| Some(self.keeper.since? + RECEIPT_ENTRIES));
+            state.is_gone(&shard.stripe) || until.is_some_and(|until| state.applied() > until)
         });
         let over: Vec<(StripeId, u8)> = over.map(|shard| (shard.stripe, shard.index)).collect();
         if !over.is_empty() {

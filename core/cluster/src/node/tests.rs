@@ -1,0 +1,174 @@
+//! Single steps of one node; whole runs are in `crate::simulation`.
+use super::*;
+use crate::testing::{CLUSTER, Dice, founded, key, node};
+use crate::{Entry, Item, NewStripe, Outcome, PackageKey, RECEIPT_ENTRIES, Receipt, Refusal};
+use terachat_shard::{Profile, Shard, ShardHash, StripeRecord};
+
+const STRIPE: StripeId = StripeId([7; 16]);
+
+/// Node 1 of a cluster that has applied so much.
+fn started() -> Node {
+    Node::new(CLUSTER, node(1), key(1), NodeOptions::default(), Box::new(Dice(1)))
+}
+
+fn payload(index: u8) -> Vec<u8> {
+    vec![index; 100]
+}
+
+/// Four nodes and a stripe, whose shard i node i + 1 has.
+fn with_a_stripe() -> State {
+    let (mut state, _) = founded(4);
+    let counts = Profile::new(4).unwrap().counts();
+    let payloads: Vec<Vec<u8>> = (0..4).map(payload).collect();
+    let shard = |index: u8| Shard::new(STRIPE, counts, index, &payloads[usize::from(index)]).unwrap();
+    let holders = (0..4).map(|index| (shard(index).hash(), Some(node(u32::from(index) + 1)))).collect();
+    let record = StripeRecord::new(STRIPE, counts, 200, holders).unwrap();
+    let receipt = |index: u8| {
+        let (number, hash) = (index + 1, shard(index).hash());
+        let sent =
+            Receipt::sign(CLUSTER, (STRIPE, index, hash), node(u32::from(number)), u64::MAX, &key(number));
+        (index, sent.until, sent.signature)
+    };
+    let name = ItemName { kind: crate::ItemKind::Blob, key: [1; 32] };
+    let stripe = NewStripe {
+        record: record.encode(),
+        key: PackageKey([0; 32]),
+        items: vec![Item { name, digest: [1; 32], at: 0, len: 10, expires_ms: 0 }],
+        receipts: (0..4).map(receipt).collect(),
+        replaces: Vec::new(),
+    };
+    let outcome = state.apply(state.applied() + 1, &Entry::Stripe(stripe).encode()).outcome;
+    assert!(!matches!(outcome, Outcome::Refused(_)), "{outcome:?}");
+    state
+}
+
+/// What the disk is asked to give up.
+fn dropped(outputs: &[Output]) -> Vec<(StripeId, u8)> {
+    let work = outputs.iter().filter_map(|output| match output {
+        Output::Disk(_, DiskWork::Drop(shards)) => Some(shards.clone()),
+        _ => None,
+    });
+    work.flatten().collect()
+}
+
+/// What is given up when the disk says that this is all there is.
+fn count(one: &mut Node, state: &State, found: Counted) -> Vec<(StripeId, u8)> {
+    let message = Message::Count(Call(9), StripeId([0; 16]), StripeId([0xff; 16]));
+    let asked = one.handle(Moment(1), state, Input::Peer(node(2), message));
+    let call = asked.iter().find_map(|output| match output {
+        Output::Disk(call, DiskWork::Count(..)) => Some(*call),
+        _ => None,
+    });
+    let done = DiskDone::Counted(vec![found]);
+    dropped(&one.handle(Moment(1), state, Input::Disk(call.expect("the disk is asked"), done)))
+}
+
+/// Two leaders for a moment might each have another copy dropped; what the ledger names stays whoever says otherwise.
+#[test]
+fn a_shard_that_the_ledger_names_is_not_given_up() {
+    let (state, mut one) = (with_a_stripe(), started());
+    let mut told = |index: u8| {
+        let message = Message::Drop(STRIPE, index);
+        dropped(&one.handle(Moment(1), &state, Input::Peer(node(2), message)))
+    };
+    assert_eq!(told(0), [], "its own");
+    assert_eq!(told(1), [(STRIPE, 1)], "a copy of another's");
+}
+
+/// A shard that no record names stays as long as a record might still come, also over a start of the node.
+#[test]
+fn a_nameless_shard_is_kept_as_long_as_its_receipt_is_good() {
+    let (mut state, _) = founded(1);
+    let nameless = Counted { stripe: STRIPE, index: 0, hash: ShardHash([0; 32]), sound: true };
+    let mut one = started();
+    assert_eq!(count(&mut one, &state, nameless), [], "it does not know yet how far the ledger is");
+    let outputs = one.handle(Moment(1), &state, Input::Tick);
+    let barrier = outputs.iter().find_map(|output| match output {
+        Output::Barrier(call) => Some(*call),
+        _ => None,
+    });
+    one.handle(Moment(1), &state, Input::Barrier(barrier.expect("the ledger is asked"), true));
+    let since = state.applied();
+    state.apply(since + RECEIPT_ENTRIES, &[]);
+    assert_eq!(count(&mut one, &state, nameless), []);
+    state.apply(since + RECEIPT_ENTRIES + 1, &[]);
+    assert_eq!(count(&mut one, &state, nameless), [(STRIPE, 0)]);
+}
+
+/// What was forgotten while a node was away goes when it is counted next.
+#[test]
+fn shards_of_a_stripe_that_is_gone_go() {
+    let mut state = with_a_stripe();
+    let mut one = started();
+    let own = Counted { stripe: STRIPE, index: 0, hash: ShardHash([0; 32]), sound: true };
+    assert_eq!(count(&mut one, &state, own), []);
+    let name = *state.items().next().unwrap().0;
+    let gone = state.apply(state.applied() + 1, &Entry::Forget(vec![name]).encode()).gone;
+    assert_eq!(gone, [STRIPE]);
+    assert_eq!(count(&mut one, &state, own), [(STRIPE, 0)]);
+}
+
+/// What a node sends in place of a shard's receipt does not count as one.
+#[test]
+fn only_a_receipt_for_the_shard_by_its_holder_counts() {
+    let (state, _) = founded(4);
+    let wrong: [fn(&mut Receipt); 4] = [
+        |receipt| receipt.hash.0[0] ^= 1,
+        |receipt| receipt.node = node(1),
+        |receipt| receipt.index ^= 1,
+        |receipt| receipt.signature.0[0] ^= 1,
+    ];
+    for spoil in [None].into_iter().chain(wrong.map(Some)) {
+        let mut one = started();
+        for other in 2..=4 {
+            one.handle(Moment(1), &state, Input::Reachable(node(other), true));
+        }
+        let bytes = vec![5; 900];
+        let put = Request::Put { name: ItemName::of_blob(&bytes), bytes, expires_ms: 0 };
+        let mut outputs = one.handle(Moment(1), &state, Input::Client(Call(1), put));
+        let mut proposed = false;
+        while let Some(output) = outputs.pop() {
+            let input = match output {
+                Output::Send(to, Message::Keep(call, bytes)) if to != node(4) => {
+                    let shard = Shard::decode(&bytes).unwrap();
+                    let about = (shard.stripe(), shard.index(), shard.hash());
+                    let mut receipt = Receipt::sign(CLUSTER, about, to, u64::MAX, &key(to.0.get() as u8));
+                    if let Some(spoil) = spoil.filter(|_| to == node(3)) {
+                        spoil(&mut receipt);
+                    }
+                    Input::Peer(to, Message::Kept(call, Ok(receipt)))
+                }
+                Output::Disk(call, DiskWork::Keep(bytes)) => {
+                    let shard = Shard::decode(&bytes).unwrap();
+                    Input::Disk(call, DiskDone::Kept(shard.stripe(), shard.index(), shard.hash()))
+                }
+                Output::Propose(..) => {
+                    proposed = true;
+                    continue;
+                }
+                _ => continue,
+            };
+            outputs.extend(one.handle(Moment(2), &state, input));
+        }
+        assert_eq!(proposed, spoil.is_none(), "three of four have to be sound");
+    }
+}
+
+/// A stripe that the ledger refuses for good is told to who waits; nothing is tried for ever.
+#[test]
+fn a_refusal_is_told() {
+    let (state, _) = founded(1);
+    let mut one = started();
+    let bytes = vec![5; 900];
+    let put = Request::Put { name: ItemName::of_blob(&bytes), bytes, expires_ms: 0 };
+    let asked = one.handle(Moment(1), &state, Input::Client(Call(1), put));
+    let Some(Output::Disk(call, DiskWork::Keep(bytes))) = asked.into_iter().next() else {
+        panic!("its own shard")
+    };
+    let shard = Shard::decode(&bytes).unwrap();
+    let done = DiskDone::Kept(shard.stripe(), shard.index(), shard.hash());
+    let asked = one.handle(Moment(2), &state, Input::Disk(call, done));
+    let Some(Output::Propose(call, _)) = asked.into_iter().next() else { panic!("the ledger is asked") };
+    let told = one.handle(Moment(3), &state, Input::Proposed(call, Ok(Outcome::Refused(Refusal::Stripe))));
+    assert_eq!(told, [Output::Reply(Call(1), Response::Refused(Refused::Ledger(Refusal::Stripe)))]);
+}
