@@ -28,7 +28,8 @@ struct Memory {
 impl Memory {
     /// Index of the first entry there is or will be.
     fn begin(&self) -> u64 {
-        self.purged.map_or(0, |purged| purged.index + 1)
+        let next = || self.purged.map_or(0, |purged| purged.index + 1);
+        self.entries.front().map_or_else(next, |first| first.id.index)
     }
 
     fn position(&self, index: u64) -> usize {

@@ -16,19 +16,23 @@ use std::sync::Arc;
 use std::time::Duration;
 use terachat_shard::NodeId;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 /// Makes [`Peer`]s.
 pub(crate) struct Network {
     pub(crate) carrier: Arc<dyn Carrier>,
     /// How long to wait before the next try after a node could not be reached.
     pub(crate) pause: Duration,
+    /// How long entries may take to arrive and be written there.
+    pub(crate) append_limit: Duration,
 }
 
 impl RaftNetworkFactory<Types> for Network {
     type Network = Peer;
 
     async fn new_client(&mut self, target: u64, _: &EmptyNode) -> Peer {
-        Peer { carrier: Arc::clone(&self.carrier), target, pause: self.pause, under_way: None }
+        let (pause, append_limit) = (self.pause, self.append_limit);
+        Peer { carrier: Arc::clone(&self.carrier), target, pause, append_limit, under_way: None }
     }
 }
 
@@ -37,6 +41,7 @@ pub(crate) struct Peer {
     carrier: Arc<dyn Carrier>,
     target: u64,
     pause: Duration,
+    append_limit: Duration,
     under_way: Option<UnderWay>,
 }
 
@@ -106,7 +111,11 @@ impl Peer {
         };
         let Some(last) = last else { return appended(self.ask(request).await?, vote) };
         if !self.is_under_way(vote, previous, last) {
-            let call = tokio::spawn(Self::call(Arc::clone(&self.carrier), self.target, request));
+            let call =
+                timeout(self.append_limit, Self::call(Arc::clone(&self.carrier), self.target, request));
+            let call = tokio::spawn(async {
+                call.await.unwrap_or(Err(Failure::Unreachable(Unreachable::NoAnswer)))
+            });
             self.under_way = Some(UnderWay { vote, previous, last, call });
         }
         let under_way = self.under_way.as_mut().expect("set just now");
