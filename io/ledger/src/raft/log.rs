@@ -22,7 +22,6 @@ struct Memory {
     purged: Option<Id>,
     entries: VecDeque<LogEntry>,
     committed: Option<Id>,
-    bytes: usize,
 }
 
 impl Memory {
@@ -44,16 +43,15 @@ impl Memory {
 impl Log {
     pub(crate) fn new(disk: Arc<Mutex<Disk>>, found: Found) -> Self {
         let Found { ballot, purged, entries, committed, snapshot: _ } = found;
-        let bytes = entries.iter().map(LogEntry::len).sum();
-        let memory = Memory { ballot, purged, entries, committed, bytes };
+        let memory = Memory { ballot, purged, entries, committed };
         Self { memory: Arc::new(Mutex::new(memory)), disk }
     }
 
-    /// Bytes of the entries behind `index`, about.
-    pub(crate) fn bytes_behind(&self, index: u64) -> usize {
+    /// Bytes of the entries from `first` to `last`, about.
+    pub(crate) fn bytes_between(&self, first: u64, last: u64) -> usize {
         let memory = self.memory();
-        let at = memory.position(index + 1);
-        memory.bytes - memory.entries.range(..at).map(LogEntry::len).sum::<usize>()
+        let (start, end) = (memory.position(first), memory.position(last + 1));
+        memory.entries.range(start..end.max(start)).map(LogEntry::len).sum()
     }
 
     /// The index up to which entries, the last being `upto`, may be given up so that `keep` bytes of them stay.
@@ -179,11 +177,7 @@ impl RaftLogStorage<Types> for Log {
         }
         let copies = entries.clone();
         self.disk(move |disk| disk.append(copies)).await.map_err(StorageIOError::write_logs)?;
-        {
-            let mut memory = self.memory();
-            memory.bytes += entries.iter().map(LogEntry::len).sum::<usize>();
-            memory.entries.extend(entries);
-        }
+        self.memory().entries.extend(entries);
         callback.log_io_completed(Ok(()));
         Ok(())
     }
@@ -192,8 +186,7 @@ impl RaftLogStorage<Types> for Log {
         self.disk(move |disk| disk.cut(id.index)).await.map_err(StorageIOError::write_logs)?;
         let mut memory = self.memory();
         let keep = memory.position(id.index);
-        let gone: usize = memory.entries.drain(keep..).map(|entry| entry.len()).sum();
-        memory.bytes -= gone;
+        memory.entries.truncate(keep);
         Ok(())
     }
 
@@ -201,8 +194,7 @@ impl RaftLogStorage<Types> for Log {
         self.disk(move |disk| disk.purge(id.into())).await.map_err(StorageIOError::write_logs)?;
         let mut memory = self.memory();
         let end = memory.position(id.index + 1);
-        let gone: usize = memory.entries.drain(..end).map(|entry| entry.len()).sum();
-        memory.bytes -= gone;
+        memory.entries.drain(..end);
         memory.purged = Some(id.into());
         Ok(())
     }

@@ -2,7 +2,7 @@ use super::message::{Answer, Appended, Meta, Request, decode, encode};
 use super::types::{LogId, Types, Vote};
 use crate::{Carrier, Unreachable};
 use openraft::error::{
-    InstallSnapshotError, NetworkError, RPCError, RaftError, RemoteError, SnapshotMismatch,
+    InstallSnapshotError, RPCError, RaftError, RemoteError, SnapshotMismatch,
     Unreachable as OpenraftUnreachable,
 };
 use openraft::network::{Backoff, RPCOption, RaftNetwork, RaftNetworkFactory};
@@ -11,6 +11,7 @@ use openraft::raft::{
     VoteRequest, VoteResponse,
 };
 use openraft::{EmptyNode, SnapshotSegmentId};
+use std::io::Error;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,14 +67,16 @@ enum Failure {
     Answer,
 }
 
+/// Either is one to openraft, which waits a little before it asks an unreachable node again, but asks at once after
+/// any other error: a node whose ledger has stopped refuses as fast as it is asked.
 impl<E: std::error::Error> From<Failure> for RPCError<u64, EmptyNode, E> {
     fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::Unreachable(error) => Self::Unreachable(OpenraftUnreachable::new(&error)),
-            Failure::Answer => Self::Network(NetworkError::new(&std::io::Error::other(
-                "the node did not answer the question",
-            ))),
-        }
+        Self::Unreachable(match failure {
+            Failure::Unreachable(error) => OpenraftUnreachable::new(&error),
+            Failure::Answer => {
+                OpenraftUnreachable::new(&Error::other("the node did not answer the question"))
+            }
+        })
     }
 }
 

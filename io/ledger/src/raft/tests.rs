@@ -1,5 +1,6 @@
 mod lines;
 mod openraft_suite;
+mod storms;
 
 use super::*;
 use crate::suite::{self, Cluster, Node, Tally};
