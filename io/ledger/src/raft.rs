@@ -115,7 +115,7 @@ impl RaftLedger {
             .map_err(OpenError::Machine)?;
         let head = state.head();
         let recovered = heads(*head.borrow(), found.snapshot.as_ref(), &found.entries);
-        let log = Log::new(disk, found);
+        let log = Log::new(disk, found, state.durable());
         let network = Network {
             carrier: Arc::clone(&carrier),
             pause: Duration::from_millis(settings.heartbeat_ms),

@@ -2,12 +2,13 @@
 use crate::disk::Disk;
 use crate::raft::log::Log;
 use crate::raft::state::State;
-use crate::raft::types::Types;
+use crate::raft::types::{Id, Types};
 use crate::suite::{Tally, node};
 use openraft::StorageError;
 use openraft::testing::{StoreBuilder, Suite};
 use std::sync::{Arc, Mutex};
 use terachat_storage::MemoryStorage;
+use tokio::sync::watch;
 
 struct Builder;
 
@@ -16,7 +17,9 @@ impl StoreBuilder<Types, Log, State> for Builder {
         let (disk, found) = Disk::open(Box::new(MemoryStorage::default()), node(1), 300).unwrap();
         let disk = Arc::new(Mutex::new(disk));
         let state = State::new(Arc::clone(&disk), Box::new(Tally::default()), None).unwrap();
-        Ok(((), Log::new(disk, found), state))
+        // It purges without a snapshot.
+        let (_, durable) = watch::channel(Ok(Some(Id { term: u64::MAX, node: 0, index: 0 })));
+        Ok(((), Log::new(disk, found, durable), state))
     }
 }
 

@@ -1,11 +1,11 @@
 //! Everything at once, from a seed: power cuts in the midst of writing, lines that are cut both ways or one, a leader
 //! that dies, proposers that go on. What was acknowledged is in the one order all nodes have; and once.
 use super::*;
-use crate::suite::{PATIENCE, answer, applied, node, voters, within};
+use crate::suite::{answer, applied, node, voters, within};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use terachat_storage::{Fault, Storage};
-use tokio::time::{Duration, sleep, timeout};
+use tokio::time::{Duration, sleep};
 
 /// SplitMix64: for simulation only.
 struct Random(u64);
@@ -102,13 +102,26 @@ impl Storm {
         self.running.remove(&node);
     }
 
+    /// Starts `node`, again if a fault that was set strikes while it opens.
     async fn start(&mut self, node: NodeId) {
-        let (ledger, tally) = self.nodes.open(node).await.unwrap();
-        self.running.insert(node, Node { ledger, tally });
+        loop {
+            match self.nodes.open(node).await {
+                Ok((ledger, tally)) => {
+                    self.running.insert(node, Node { ledger, tally });
+                    return;
+                }
+                Err(OpenError::Disk(DiskError::Storage(_))) => {
+                    if self.nodes.disks[&node].list().is_err() {
+                        self.cut_power(node);
+                    }
+                }
+                Err(error) => panic!("{node} cannot be opened: {error}"),
+            }
+        }
     }
 
     async fn strike(&mut self) {
-        match self.random.below(9) {
+        match self.random.below(12) {
             0 => {
                 if let Some(node) = self.any() {
                     self.cut_power(node);
@@ -146,7 +159,7 @@ impl Storm {
                 let (node, _) = self.pair();
                 self.nodes.lines.isolate(node);
             }
-            7 => self.nodes.lines.mend(),
+            7 | 8 => self.nodes.lines.mend(),
             _ => self.revive().await,
         }
     }
@@ -177,16 +190,14 @@ impl Storm {
     /// Ends the storm: everything is mended, and everybody must come to the same.
     async fn calm(mut self) -> u64 {
         self.nodes.lines.mend();
-        let all = async {
-            let mut left = false;
-            // Faults that were set may strike yet.
-            while !left {
-                self.revive().await;
-                let last = self.running[&node(1)].ledger.propose(b"the last".to_vec()).await;
-                left = last.is_ok() && self.running.values().all(|n| n.ledger.status().stopped.is_none());
-            }
-        };
-        timeout(PATIENCE, all).await.expect("the nodes come together again");
+        for node in (1..=NODES).map(node) {
+            // Faults that were set are gone with it.
+            self.cut_power(node);
+            self.start(node).await;
+        }
+        let together =
+            async { while self.running[&node(1)].ledger.propose(b"the last".to_vec()).await.is_err() {} };
+        within(together).await;
         while let Some(proposer) = within(self.proposers.join_next()).await {
             proposer.unwrap();
         }
