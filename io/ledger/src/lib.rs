@@ -13,6 +13,7 @@ mod head;
 mod ledger;
 mod machine;
 pub mod raft;
+pub mod suite;
 
 pub use carrier::{Carrier, Unreachable};
 pub use disk::DiskError;

@@ -34,6 +34,9 @@ use terachat_storage::Storage;
 use tokio::sync::watch;
 use types::{Body, LogEntry, Types};
 
+#[cfg(test)]
+mod tests;
+
 /// A node's ledger over Raft.
 ///
 /// A node that was never a member waits until the leader sets it among the members; the first node of a cluster
@@ -112,9 +115,12 @@ impl RaftLedger {
             .map_err(OpenError::Machine)?;
         let head = state.head();
         let recovered = heads(*head.borrow(), found.snapshot.as_ref(), &found.entries);
-        let log = Log::new(disk, found);
-        let network =
-            Network { carrier: Arc::clone(&carrier), pause: Duration::from_millis(settings.heartbeat_ms) };
+        let log = Log::new(disk, found, state.durable());
+        let network = Network {
+            carrier: Arc::clone(&carrier),
+            pause: Duration::from_millis(settings.heartbeat_ms),
+            append_limit: settings.append_limit,
+        };
         let raft = Raft::new(u64::from(node.0.get()), config, network, log.clone(), state)
             .await
             .map_err(|error| stopped(&error))?;

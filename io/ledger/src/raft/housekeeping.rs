@@ -4,6 +4,7 @@ use super::settings::Settings;
 use super::types::Types;
 use crate::Status;
 use crate::disk::Counters;
+use openraft::error::Fatal;
 use openraft::{EmptyNode, Raft, RaftMetrics};
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -18,50 +19,54 @@ pub(crate) fn spawn(
     let mut metrics = raft.metrics();
     let (sender, receiver) = watch::channel(status(&metrics.borrow_and_update(), &counters));
     tokio::spawn(async move {
-        let mut asked = None;
+        let mut asked = Asked::default();
         while metrics.changed().await.is_ok() {
             let now = metrics.borrow_and_update().clone();
-            let stopped = now.running_state.is_err();
             sender.send_replace(status(&now, &counters));
-            if stopped {
+            if now.running_state.is_err() || asked.keep_short(&raft, &log, &settings, &now).await.is_err() {
                 return;
-            }
-            let kept = keep_short(&raft, &log, &settings, &now, &mut asked).await;
-            if kept.is_err() {
-                continue;
             }
         }
     });
     receiver
 }
 
-/// Asks for a snapshot when there is much behind the last one, and gives up entries that a snapshot has.
-///
-/// `asked` is up to where a snapshot was asked for: it takes its time.
-async fn keep_short(
-    raft: &Raft<Types>,
-    log: &Log,
-    settings: &Settings,
-    now: &RaftMetrics<u64, EmptyNode>,
-    asked: &mut Option<u64>,
-) -> Result<(), openraft::error::Fatal<u64>> {
-    let applied = now.last_applied.map(|id| id.index);
-    let covered = now.snapshot.map(|id| id.index);
-    let since = covered.max(*asked).map_or(0, |index| index + 1);
-    if let Some(applied) = applied.filter(|&applied| applied >= since) {
-        let much = applied - since >= settings.snapshot_entries
-            || log.bytes_behind(since.saturating_sub(1)) >= settings.snapshot_bytes;
-        if much {
-            *asked = Some(applied);
-            raft.trigger().snapshot().await?;
+/// What openraft was asked for: it takes its time, and each question is a change that is heard of here.
+#[derive(Default)]
+struct Asked {
+    /// For a snapshot of the entries up to this index.
+    snapshot: Option<u64>,
+    /// To give up the entries up to this index.
+    purge: Option<u64>,
+}
+
+impl Asked {
+    /// Asks for a snapshot when there is much behind the last one, and gives up entries that a snapshot has.
+    async fn keep_short(
+        &mut self,
+        raft: &Raft<Types>,
+        log: &Log,
+        settings: &Settings,
+        now: &RaftMetrics<u64, EmptyNode>,
+    ) -> Result<(), Fatal<u64>> {
+        let applied = now.last_applied.map(|id| id.index);
+        let covered = now.snapshot.map(|id| id.index);
+        let since = covered.max(self.snapshot).map_or(0, |index| index + 1);
+        if let Some(applied) = applied.filter(|&applied| applied >= since) {
+            let much = applied - since >= settings.snapshot_entries
+                || log.bytes_between(since, applied) >= settings.snapshot_bytes;
+            if much {
+                self.snapshot = Some(applied);
+                raft.trigger().snapshot().await?;
+            }
         }
+        let upto = covered.and_then(|covered| log.purgeable(covered, settings.kept_bytes));
+        if let Some(upto) = upto.filter(|&upto| self.purge.is_none_or(|asked| asked < upto)) {
+            self.purge = Some(upto);
+            raft.trigger().purge_log(upto).await?;
+        }
+        Ok(())
     }
-    if let Some(upto) = covered.and_then(|covered| log.purgeable(covered, settings.kept_bytes))
-        && now.purged.is_none_or(|purged| purged.index < upto)
-    {
-        raft.trigger().purge_log(upto).await?;
-    }
-    Ok(())
 }
 
 pub(crate) fn status(metrics: &RaftMetrics<u64, EmptyNode>, counters: &Counters) -> Status {

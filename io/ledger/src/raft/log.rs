@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::fmt::Debug;
 use std::ops::{Bound, RangeBounds};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
 
 /// Bytes of entries that are read, and sent, at once; a longer entry goes by itself.
 pub(crate) const READ_LEN_MAX: usize = 1 << 20;
@@ -15,56 +16,80 @@ pub(crate) const READ_LEN_MAX: usize = 1 << 20;
 pub(crate) struct Log {
     memory: Arc<Mutex<Memory>>,
     disk: Arc<Mutex<Disk>>,
+    snapshot: watch::Receiver<Durable>,
 }
+
+/// The last entry of the snapshot that is durable, or that one could not be made so.
+pub(crate) type Durable = Result<Option<Id>, ()>;
 
 struct Memory {
     ballot: Option<super::types::Ballot>,
     purged: Option<Id>,
-    entries: VecDeque<LogEntry>,
+    entries: VecDeque<Kept>,
     committed: Option<Id>,
+}
+
+struct Kept {
+    entry: LogEntry,
+    /// Bytes of all entries up to this one, about, counted from some time on.
     bytes: usize,
 }
 
 impl Memory {
     /// Index of the first entry there is or will be.
     fn begin(&self) -> u64 {
-        self.purged.map_or(0, |purged| purged.index + 1)
+        let next = || self.purged.map_or(0, |purged| purged.index + 1);
+        self.entries.front().map_or_else(next, |first| first.entry.id.index)
     }
 
     fn position(&self, index: u64) -> usize {
         usize::try_from(index.saturating_sub(self.begin())).unwrap_or(usize::MAX).min(self.entries.len())
     }
 
+    fn extend(&mut self, entries: impl IntoIterator<Item = LogEntry>) {
+        let mut bytes = self.entries.back().map_or(0, |last| last.bytes);
+        for entry in entries {
+            bytes += entry.len();
+            self.entries.push_back(Kept { entry, bytes });
+        }
+    }
+
+    /// Bytes of the entries before this position, counted as [`Kept::bytes`] is.
+    fn bytes_before(&self, position: usize) -> usize {
+        match position.checked_sub(1) {
+            Some(last) => self.entries.get(last).map_or(0, |last| last.bytes),
+            None => self.entries.front().map_or(0, |first| first.bytes - first.entry.len()),
+        }
+    }
+
     fn last(&self) -> Option<Id> {
-        self.entries.back().map(|entry| entry.id).or(self.purged)
+        self.entries.back().map(|last| last.entry.id).or(self.purged)
     }
 }
 
 impl Log {
-    pub(crate) fn new(disk: Arc<Mutex<Disk>>, found: Found) -> Self {
+    /// `snapshot` is told by whoever writes snapshots.
+    pub(crate) fn new(disk: Arc<Mutex<Disk>>, found: Found, snapshot: watch::Receiver<Durable>) -> Self {
         let Found { ballot, purged, entries, committed, snapshot: _ } = found;
-        let bytes = entries.iter().map(LogEntry::len).sum();
-        let memory = Memory { ballot, purged, entries, committed, bytes };
-        Self { memory: Arc::new(Mutex::new(memory)), disk }
+        let mut memory = Memory { ballot, purged, entries: VecDeque::new(), committed };
+        memory.extend(entries);
+        Self { memory: Arc::new(Mutex::new(memory)), disk, snapshot }
     }
 
-    /// Bytes of the entries behind `index`, about.
-    pub(crate) fn bytes_behind(&self, index: u64) -> usize {
+    /// Bytes of the entries from `first` to `last`, about.
+    pub(crate) fn bytes_between(&self, first: u64, last: u64) -> usize {
         let memory = self.memory();
-        let at = memory.position(index + 1);
-        memory.bytes - memory.entries.range(..at).map(LogEntry::len).sum::<usize>()
+        let (start, end) = (memory.position(first), memory.position(last + 1));
+        memory.bytes_before(end).saturating_sub(memory.bytes_before(start))
     }
 
-    /// The index up to which entries, the last being `upto`, may be given up so that `keep` bytes of them stay.
+    /// The index up to which entries, the last being `upto`, may be given up so that about `keep` bytes of them stay.
     pub(crate) fn purgeable(&self, upto: u64, keep: usize) -> Option<u64> {
         let memory = self.memory();
-        let end = memory.position(upto + 1);
-        let mut kept = 0;
-        memory.entries.range(..end).rev().find_map(|entry| {
-            let fits = kept + entry.len() <= keep;
-            kept += entry.len();
-            (!fits).then_some(entry.id.index)
-        })
+        let end = memory.bytes_before(memory.position(upto + 1));
+        let gone = memory.entries.partition_point(|kept| kept.bytes + keep < end);
+        let last = memory.entries.get(gone.checked_sub(1)?)?;
+        Some(last.entry.id.index)
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
@@ -108,7 +133,7 @@ impl RaftLogReader<Types> for Log {
         };
         let memory = self.memory();
         let (start, end) = (memory.position(start), memory.position(end));
-        Ok(memory.entries.range(start..end.max(start)).cloned().map(Entry::from).collect())
+        Ok(memory.entries.range(start..end.max(start)).map(|kept| Entry::from(kept.entry.clone())).collect())
     }
 
     async fn limited_get_log_entries(
@@ -119,12 +144,11 @@ impl RaftLogReader<Types> for Log {
         let memory = self.memory();
         let (start, end) = (memory.position(start), memory.position(end));
         let mut bytes = 0;
-        let fitting =
-            memory.entries.range(start..end.max(start)).enumerate().take_while(|(number, entry)| {
-                bytes += entry.len();
-                *number == 0 || bytes <= READ_LEN_MAX
-            });
-        Ok(fitting.map(|(_, entry)| Entry::from(entry.clone())).collect())
+        let fitting = memory.entries.range(start..end.max(start)).enumerate().take_while(|(number, kept)| {
+            bytes += kept.entry.len();
+            *number == 0 || bytes <= READ_LEN_MAX
+        });
+        Ok(fitting.map(|(_, kept)| Entry::from(kept.entry.clone())).collect())
     }
 }
 
@@ -178,11 +202,7 @@ impl RaftLogStorage<Types> for Log {
         }
         let copies = entries.clone();
         self.disk(move |disk| disk.append(copies)).await.map_err(StorageIOError::write_logs)?;
-        {
-            let mut memory = self.memory();
-            memory.bytes += entries.iter().map(LogEntry::len).sum::<usize>();
-            memory.entries.extend(entries);
-        }
+        self.memory().extend(entries);
         callback.log_io_completed(Ok(()));
         Ok(())
     }
@@ -191,17 +211,25 @@ impl RaftLogStorage<Types> for Log {
         self.disk(move |disk| disk.cut(id.index)).await.map_err(StorageIOError::write_logs)?;
         let mut memory = self.memory();
         let keep = memory.position(id.index);
-        let gone: usize = memory.entries.drain(keep..).map(|entry| entry.len()).sum();
-        memory.bytes -= gone;
+        memory.entries.truncate(keep);
         Ok(())
     }
 
     async fn purge(&mut self, id: LogId) -> Result<(), StorageError<u64>> {
+        // openraft 0.9 gives up entries as soon as it has asked for a leader's snapshot to be installed. A power cut
+        // between the two would leave neither, and entries that were then appended behind a gap.
+        let covered = self.snapshot.wait_for(|durable| match durable {
+            Ok(last) => *last >= Some(id.into()),
+            Err(()) => true,
+        });
+        if !matches!(covered.await.as_deref(), Ok(Ok(_))) {
+            let error = AnyError::error("the snapshot in place of the log's entries was not written");
+            return Err(StorageIOError::write_logs(error).into());
+        }
         self.disk(move |disk| disk.purge(id.into())).await.map_err(StorageIOError::write_logs)?;
         let mut memory = self.memory();
         let end = memory.position(id.index + 1);
-        let gone: usize = memory.entries.drain(..end).map(|entry| entry.len()).sum();
-        memory.bytes -= gone;
+        memory.entries.drain(..end);
         memory.purged = Some(id.into());
         Ok(())
     }

@@ -2,7 +2,7 @@ use super::message::{Answer, Appended, Meta, Request, decode, encode};
 use super::types::{LogId, Types, Vote};
 use crate::{Carrier, Unreachable};
 use openraft::error::{
-    InstallSnapshotError, NetworkError, RPCError, RaftError, RemoteError, SnapshotMismatch,
+    InstallSnapshotError, RPCError, RaftError, RemoteError, SnapshotMismatch,
     Unreachable as OpenraftUnreachable,
 };
 use openraft::network::{Backoff, RPCOption, RaftNetwork, RaftNetworkFactory};
@@ -11,24 +11,29 @@ use openraft::raft::{
     VoteRequest, VoteResponse,
 };
 use openraft::{EmptyNode, SnapshotSegmentId};
+use std::io::Error;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 use terachat_shard::NodeId;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 /// Makes [`Peer`]s.
 pub(crate) struct Network {
     pub(crate) carrier: Arc<dyn Carrier>,
     /// How long to wait before the next try after a node could not be reached.
     pub(crate) pause: Duration,
+    /// How long entries may take to arrive and be written there.
+    pub(crate) append_limit: Duration,
 }
 
 impl RaftNetworkFactory<Types> for Network {
     type Network = Peer;
 
     async fn new_client(&mut self, target: u64, _: &EmptyNode) -> Peer {
-        Peer { carrier: Arc::clone(&self.carrier), target, pause: self.pause, under_way: None }
+        let (pause, append_limit) = (self.pause, self.append_limit);
+        Peer { carrier: Arc::clone(&self.carrier), target, pause, append_limit, under_way: None }
     }
 }
 
@@ -37,6 +42,7 @@ pub(crate) struct Peer {
     carrier: Arc<dyn Carrier>,
     target: u64,
     pause: Duration,
+    append_limit: Duration,
     under_way: Option<UnderWay>,
 }
 
@@ -61,14 +67,16 @@ enum Failure {
     Answer,
 }
 
+/// Either is one to openraft, which waits a little before it asks an unreachable node again, but asks at once after
+/// any other error: a node whose ledger has stopped refuses as fast as it is asked.
 impl<E: std::error::Error> From<Failure> for RPCError<u64, EmptyNode, E> {
     fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::Unreachable(error) => Self::Unreachable(OpenraftUnreachable::new(&error)),
-            Failure::Answer => Self::Network(NetworkError::new(&std::io::Error::other(
-                "the node did not answer the question",
-            ))),
-        }
+        Self::Unreachable(match failure {
+            Failure::Unreachable(error) => OpenraftUnreachable::new(&error),
+            Failure::Answer => {
+                OpenraftUnreachable::new(&Error::other("the node did not answer the question"))
+            }
+        })
     }
 }
 
@@ -106,7 +114,11 @@ impl Peer {
         };
         let Some(last) = last else { return appended(self.ask(request).await?, vote) };
         if !self.is_under_way(vote, previous, last) {
-            let call = tokio::spawn(Self::call(Arc::clone(&self.carrier), self.target, request));
+            let call =
+                timeout(self.append_limit, Self::call(Arc::clone(&self.carrier), self.target, request));
+            let call = tokio::spawn(async {
+                call.await.unwrap_or(Err(Failure::Unreachable(Unreachable::NoAnswer)))
+            });
             self.under_way = Some(UnderWay { vote, previous, last, call });
         }
         let under_way = self.under_way.as_mut().expect("set just now");

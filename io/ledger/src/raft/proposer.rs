@@ -98,14 +98,15 @@ async fn run(raft: Raft<Types>, mut queue: mpsc::Receiver<Pending>, quorum_ms_ma
     }
 }
 
-/// A leader that does not hear of a majority takes no more entries: they would wait for nothing.
+/// A leader that does not hear of a majority takes no more entries: they would wait for nothing. It does not lead any
+/// more, or will hear of it again.
 fn may_propose(raft: &Raft<Types>, quorum_ms_max: u64) -> Result<(), Denial<ProposeError>> {
     let metrics = raft.metrics();
     let metrics = metrics.borrow();
     let alone = metrics.membership_config.voter_ids().eq([metrics.id]);
     let lost = metrics.millis_since_quorum_ack.is_some_and(|ms| ms > quorum_ms_max);
     if metrics.current_leader == Some(metrics.id) && lost && !alone {
-        return Err(Denial::Failed(ProposeError::NoLeader));
+        return Err(Denial::NotLeader(None));
     }
     Ok(())
 }

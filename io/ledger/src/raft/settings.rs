@@ -12,6 +12,10 @@ pub struct Settings {
     pub election_ms_min: u64,
     /// Milliseconds, more than `election_ms_min`. A leader that was heard of within them is not voted out.
     pub election_ms_max: u64,
+    /// How long a leader waits for entries to arrive at a node and be written there, 1 MiB of them at most, before it
+    /// sends them again. Longer than that takes on the slowest line and disk, or nothing arrives; a node that was cut
+    /// off for a moment is missed for as long.
+    pub append_limit: Duration,
     /// How long a call may take, all tries together.
     pub call_limit: Duration,
     /// How long a new voter may take to learn all there is.
@@ -32,6 +36,7 @@ impl Default for Settings {
             heartbeat_ms: 50,
             election_ms_min: 150,
             election_ms_max: 300,
+            append_limit: Duration::from_secs(1),
             call_limit: Duration::from_secs(5),
             catch_up_limit: Duration::from_secs(60),
             snapshot_entries: 20_000,

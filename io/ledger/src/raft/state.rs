@@ -1,6 +1,6 @@
-use super::log::on_disk;
+use super::log::{Durable, on_disk};
 use super::types::{Applied, Entry, Id, LogId, StoredMembers, Types};
-use crate::disk::{Disk, SnapshotMeta};
+use crate::disk::{Disk, DiskError, SnapshotMeta};
 use crate::{BadSnapshot, Head, Machine};
 use openraft::storage::RaftStateMachine;
 use openraft::{
@@ -22,6 +22,7 @@ pub(crate) struct State {
     inner: Arc<Mutex<Inner>>,
     disk: Arc<Mutex<Disk>>,
     head: Arc<watch::Sender<Head>>,
+    durable: Arc<watch::Sender<Durable>>,
 }
 
 struct Inner {
@@ -44,11 +45,46 @@ impl State {
             inner.restore(meta, content)?;
         }
         let head = Arc::new(watch::Sender::new(inner.head));
-        Ok(Self { inner: Arc::new(Mutex::new(inner)), disk, head })
+        let durable = Arc::new(watch::Sender::new(Ok(inner.last.map(Id::from))));
+        Ok(Self { inner: Arc::new(Mutex::new(inner)), disk, head, durable })
+    }
+
+    /// The snapshot that is durable.
+    pub(crate) fn durable(&self) -> watch::Receiver<Durable> {
+        self.durable.subscribe()
+    }
+
+    /// Makes a snapshot durable, and says so.
+    fn save(&self, disk: &Mutex<Disk>, meta: &SnapshotMeta, content: &[u8]) -> Result<(), DiskError> {
+        let result = Disk::save_snapshot(disk, meta, content);
+        match &result {
+            Ok(()) => self.durable.send_modify(|durable| {
+                if let Ok(last) = durable {
+                    *last = meta.last.max(*last);
+                }
+            }),
+            Err(_) => drop(self.durable.send_replace(Err(()))),
+        }
+        result
     }
 
     pub(crate) fn head(&self) -> watch::Receiver<Head> {
         self.head.subscribe()
+    }
+
+    async fn install(&self, meta: SnapshotMeta, id: &str, content: Vec<u8>) -> Result<(), AnyError> {
+        if snapshot_id(&content) != id {
+            return Err(AnyError::error("the leader's snapshot did not arrive as it was sent"));
+        }
+        let head = {
+            let mut inner = self.inner();
+            inner.restore(&meta, &content).map_err(|error| AnyError::new(&error))?;
+            inner.head
+        };
+        let state = self.clone();
+        on_disk(&self.disk, move |disk| state.save(disk, &meta, &content)).await?;
+        self.head.send_replace(head);
+        Ok(())
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -121,7 +157,7 @@ impl RaftSnapshotBuilder<Types> for State {
         let state = self.clone();
         let (meta, content) = on_disk(&self.disk, move |disk| {
             let (meta, content) = state.inner().snapshot();
-            Disk::save_snapshot(disk, &meta, &content)?;
+            state.save(disk, &meta, &content)?;
             Ok((meta, content))
         })
         .await
@@ -162,23 +198,15 @@ impl RaftStateMachine<Types> for State {
         meta: &openraft::SnapshotMeta<u64, EmptyNode>,
         snapshot: Box<Cursor<Vec<u8>>>,
     ) -> Result<(), StorageError<u64>> {
-        let content = snapshot.into_inner();
-        let failed = |error: AnyError| StorageIOError::write_snapshot(Some(meta.signature()), error);
-        if snapshot_id(&content) != meta.snapshot_id {
-            return Err(failed(AnyError::error("the leader's snapshot did not arrive as it was sent")).into());
-        }
         let own = SnapshotMeta {
             last: meta.last_log_id.map(Id::from),
             members: StoredMembers::from(&meta.last_membership),
         };
-        let head = {
-            let mut inner = self.inner();
-            inner.restore(&own, &content).map_err(|error| failed(AnyError::new(&error)))?;
-            inner.head
-        };
-        on_disk(&self.disk, move |disk| Disk::save_snapshot(disk, &own, &content)).await.map_err(failed)?;
-        self.head.send_replace(head);
-        Ok(())
+        let installed = self.install(own, &meta.snapshot_id, snapshot.into_inner()).await;
+        installed.map_err(|error| {
+            let _ = self.durable.send_replace(Err(()));
+            StorageIOError::write_snapshot(Some(meta.signature()), error).into()
+        })
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot<Types>>, StorageError<u64>> {
