@@ -1,4 +1,5 @@
 //! What one node does: everything that happens to it comes in, everything that is to be done goes out.
+mod cache;
 mod disk;
 mod event;
 mod keeping;
@@ -13,6 +14,7 @@ mod tests;
 mod writing;
 
 use crate::{ClusterId, ItemName, State};
+use cache::Cache;
 use keeping::Keeper;
 use peers::Peers;
 use reading::Reader;
@@ -56,6 +58,8 @@ pub struct NodeOptions {
     pub count_every: u64,
     /// Bytes a second that are read again to find what rots; default 8 MiB.
     pub scrub_rate: u64,
+    /// Bytes of batches that were read a moment ago and are kept in memory, as their clients sealed them; default 32 MiB.
+    pub cache_len: usize,
     /// No client has asked for so long before small stripes are put together; default 5 s.
     pub quiet_for: u64,
 }
@@ -73,6 +77,7 @@ impl Default for NodeOptions {
             repair_rate: 64 << 20,
             count_every: 10 * SECOND,
             scrub_rate: 8 << 20,
+            cache_len: 32 << 20,
             quiet_for: 5 * SECOND,
         }
     }
@@ -122,6 +127,7 @@ pub struct Node {
     peers: Peers,
     writer: Writer,
     reader: Reader,
+    cache: Cache,
     keeper: Keeper,
     steward: Steward,
     repacker: Repacker,
@@ -142,6 +148,7 @@ impl Node {
         options: NodeOptions,
         entropy: Box<dyn Entropy + Send>,
     ) -> Self {
+        let cache = Cache::new(options.cache_len);
         Self {
             id,
             cluster,
@@ -156,6 +163,7 @@ impl Node {
             peers: Peers::default(),
             writer: Writer::default(),
             reader: Reader::default(),
+            cache,
             keeper: Keeper::default(),
             steward: Steward::default(),
             repacker: Repacker::default(),

@@ -113,6 +113,7 @@ impl Node {
     /// The ledger has forgotten stripes: what is here of them goes.
     pub(super) fn gone(&mut self, stripes: &[StripeId]) {
         self.keeper.promised.retain(|(stripe, _), _| !stripes.contains(stripe));
+        stripes.iter().for_each(|stripe| self.cache.forget(stripe));
         let shards = stripes.iter().flat_map(|stripe| (0..=u8::MAX).map(|index| (*stripe, index)));
         self.ask_disk(Asked::Upkeep, DiskWork::Drop(shards.collect()));
     }

@@ -106,7 +106,10 @@ impl Node {
         match state.item(name).copied() {
             None if bytes => self.out.push(Output::Reply(client, Response::Got(None))),
             None => self.out.push(Output::Reply(client, Response::Has(None))),
-            Some(place) if bytes => self.read(state, place.stripe, Waiter::Client(client, place)),
+            Some(place) if bytes => match self.cache.get(&place.stripe).map(|batch| part(batch, &place)) {
+                Some(Some(bytes)) => self.out.push(Output::Reply(client, Response::Got(Some(bytes)))),
+                _ => self.read(state, place.stripe, Waiter::Client(client, place)),
+            },
             Some(ItemPlace { item, .. }) => {
                 let has = Response::Has(Some((item.len, item.expires_ms)));
                 self.out.push(Output::Reply(client, has));
@@ -335,18 +338,10 @@ impl Node {
             .flatten();
         for waiter in waiters {
             match waiter {
-                Waiter::Client(client, place) => {
-                    let from = place.item.at as usize;
-                    let part =
-                        batch.as_ref().and_then(|batch| batch.get(from..from + place.item.len as usize));
-                    let sound = part.filter(|part| *blake3::hash(part).as_bytes() == place.item.digest);
-                    match sound {
-                        Some(part) => {
-                            self.out.push(Output::Reply(client, Response::Got(Some(part.to_vec()))));
-                        }
-                        None => self.refuse(client, Refused::Damaged),
-                    }
-                }
+                Waiter::Client(client, place) => match batch.as_ref().and_then(|batch| part(batch, &place)) {
+                    Some(bytes) => self.out.push(Output::Reply(client, Response::Got(Some(bytes)))),
+                    None => self.refuse(client, Refused::Damaged),
+                },
                 Waiter::Mend(steward, call, index) => {
                     let payload = shards.get(usize::from(index)).and_then(Option::as_ref);
                     let shard = payload.and_then(|payload| Shard::new(id, counts, index, payload).ok());
@@ -359,6 +354,9 @@ impl Node {
                 }
                 Waiter::Repack => self.repack_read(state, id, batch.as_deref()),
             }
+        }
+        if let Some(batch) = batch.filter(|_| state.stripes().contains_key(&id)) {
+            self.cache.keep(id, batch);
         }
     }
 
@@ -375,4 +373,11 @@ impl Node {
             Waiter::Repack => self.repack_fails(),
         }
     }
+}
+
+/// The item of a batch, if it is what was put.
+fn part(batch: &[u8], place: &ItemPlace) -> Option<Vec<u8>> {
+    let from = place.item.at as usize;
+    let bytes = batch.get(from..from.checked_add(place.item.len as usize)?)?;
+    (*blake3::hash(bytes).as_bytes() == place.item.digest).then(|| bytes.to_vec())
 }
