@@ -40,6 +40,14 @@ pub enum Error {
     /// The caller's.
     #[error("a segment of {0} bytes; it has 4 KiB to 1 GiB")]
     SegmentLen(u32),
+    /// Two leaders, each of which had another shard of the stripe made here: the second comes too late.
+    #[error("shard {index} of stripe {stripe} is kept here already, and a node has one shard of a stripe")]
+    HasAnother {
+        /// Its stripe.
+        stripe: StripeId,
+        /// The place of the shard that is kept.
+        index: u8,
+    },
     /// The sender's: what it sent is no shard.
     #[error(transparent)]
     Shard(#[from] terachat_shard::Error),

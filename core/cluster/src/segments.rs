@@ -189,6 +189,12 @@ impl ShardStore {
         })
     }
 
+    /// Which shards of a stripe are kept.
+    pub fn places(&self, stripe: StripeId) -> impl Iterator<Item = u8> + '_ {
+        let shards = self.shards.range((stripe, 0)..=(stripe, u8::MAX));
+        shards.filter(|(_, copies)| copies.live.is_some()).map(|(&(_, index), _)| index)
+    }
+
     /// How much there is.
     pub fn usage(&self) -> Usage {
         let mut usage = Usage { segments: self.segments.len() as u64, ..Usage::default() };

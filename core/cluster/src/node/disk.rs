@@ -26,6 +26,8 @@ pub struct Counted {
 pub enum DiskWork {
     /// Make a shard durable.
     Keep(Vec<u8>),
+    /// Make a shard durable, if no other one of its stripe is kept.
+    KeepAlone(Vec<u8>),
     /// Read a shard.
     Fetch(StripeId, u8),
     /// Give shards up.
@@ -67,6 +69,13 @@ pub fn perform(
                 keep.push((call, bytes));
                 continue;
             }
+            DiskWork::KeepAlone(bytes) => match another(store, &bytes) {
+                None => {
+                    keep.push((call, bytes));
+                    continue;
+                }
+                Some((stripe, index)) => Err(Error::HasAnother { stripe, index }),
+            },
             DiskWork::Fetch(stripe, index) => fetch(store, stripe, index),
             DiskWork::Drop(shards) => store.give_up(&shards, entropy).map(|_| DiskDone::Done(store.usage())),
             DiskWork::Count(first, last) => {
@@ -81,6 +90,12 @@ pub fn perform(
     }
     done.extend(keep_all(store, &keep, entropy));
     done
+}
+
+/// Another shard of the stripe of this one, if one is kept.
+fn another(store: &ShardStore, bytes: &[u8]) -> Option<(StripeId, u8)> {
+    let (stripe, place, _) = Shard::peek(bytes.first_chunk()?);
+    store.places(stripe).find(|index| *index != place).map(|index| (stripe, index))
 }
 
 fn fetch(store: &mut ShardStore, stripe: StripeId, index: u8) -> Result<DiskDone, Error> {

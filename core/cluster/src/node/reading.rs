@@ -230,7 +230,7 @@ impl Node {
         let record = state.stripes().get(&stripe).map(|stripe| &stripe.record);
         match (result, record) {
             (Ok(bytes), Some(record)) if record.accept(index, &bytes).is_ok() => {
-                self.ask_disk(Asked::Mend(steward.0, steward.1), DiskWork::Keep(bytes));
+                self.ask_disk(Asked::Mend(steward.0, steward.1), DiskWork::KeepAlone(bytes));
             }
             // It can be made anew still.
             _ => self.read(state, stripe, Waiter::Mend(steward.0, steward.1, index)),
@@ -347,7 +347,7 @@ impl Node {
                     let shard = payload.and_then(|payload| Shard::new(id, counts, index, payload).ok());
                     match shard.filter(|shard| record.hash(index) == Some(shard.hash())) {
                         Some(shard) => {
-                            self.ask_disk(Asked::Mend(steward, call), DiskWork::Keep(shard.encode()));
+                            self.ask_disk(Asked::Mend(steward, call), DiskWork::KeepAlone(shard.encode()));
                         }
                         None => self.send(steward, Message::Mended(call, Err(Lack::Unreadable))),
                     }

@@ -172,3 +172,19 @@ fn a_refusal_is_told() {
     let told = one.handle(Moment(3), &state, Input::Proposed(call, Ok(Outcome::Refused(Refusal::Stripe))));
     assert_eq!(told, [Output::Reply(Call(1), Response::Refused(Refused::Ledger(Refusal::Stripe)))]);
 }
+
+/// Whoever has a shard of a stripe does not take another that is made anew, from however many leaders.
+#[test]
+fn a_node_has_one_shard_of_a_stripe() {
+    let storage = Box::new(terachat_storage::MemoryStorage::default());
+    let (mut store, _) = crate::ShardStore::open(storage, crate::Options::default()).unwrap();
+    let counts = Profile::new(4).unwrap().counts();
+    let shard = |index: u8| Shard::new(STRIPE, counts, index, &payload(index)).unwrap().encode();
+    let mut work = |work: DiskWork| perform(&mut store, vec![(Call(1), work)], &mut Dice(1)).remove(0).1;
+    assert!(matches!(work(DiskWork::KeepAlone(shard(2))), DiskDone::Kept(STRIPE, 2, _)));
+    assert!(matches!(work(DiskWork::KeepAlone(shard(2))), DiskDone::Kept(STRIPE, 2, _)), "it is the same");
+    let refused = DiskDone::Failed(crate::Error::HasAnother { stripe: STRIPE, index: 2 });
+    assert_eq!(work(DiskWork::KeepAlone(shard(3))), refused);
+    work(DiskWork::Drop(vec![(STRIPE, 2)]));
+    assert!(matches!(work(DiskWork::KeepAlone(shard(3))), DiskDone::Kept(STRIPE, 3, _)));
+}

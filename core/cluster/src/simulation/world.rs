@@ -332,12 +332,12 @@ impl World {
         let mut work = std::mem::take(&mut running.work);
         let mut done = Vec::new();
         if lies {
-            let (claimed, real): (Vec<_>, Vec<_>) = work
-                .into_iter()
-                .partition(|(_, work)| matches!(work, DiskWork::Keep(_)) && self.dice.below(3) == 0);
+            let (claimed, real): (Vec<_>, Vec<_>) = work.into_iter().partition(|(_, work)| {
+                matches!(work, DiskWork::Keep(_) | DiskWork::KeepAlone(_)) && self.dice.below(3) == 0
+            });
             work = real;
             for (call, claimed) in claimed {
-                if let DiskWork::Keep(bytes) = claimed
+                if let DiskWork::Keep(bytes) | DiskWork::KeepAlone(bytes) = claimed
                     && let Ok(shard) = terachat_shard::Shard::decode(&bytes)
                 {
                     done.push((call, DiskDone::Kept(shard.stripe(), shard.index(), shard.hash())));
