@@ -289,6 +289,7 @@ impl Engine {
             (Kind::LedgerAnswer, Some(_)) => self.parts.links.answered(peer, frame.call, frame.body),
             (Kind::Request, None) => self.request(peer, frame.call, frame.body),
             (Kind::Ask, None) => self.ask(peer, frame.call, frame.body),
+            (Kind::Ask, Some(node)) => self.ask_of_member(peer, node, frame.call, frame.body),
             // Nothing that this one may send. A member that is not known here yet tries again.
             _ => {}
         }

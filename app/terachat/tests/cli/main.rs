@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)] // A test that finds something else than it looks for is to panic.
 mod board;
 mod channels;
+mod cluster;
 mod counter;
 mod damage;
 mod erasure;

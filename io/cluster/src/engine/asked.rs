@@ -17,10 +17,12 @@ impl Engine {
     pub(super) fn ask(&mut self, peer: PeerKey, number: u64, body: &[u8]) {
         let Some(guest) = self.guests.get(&peer) else { return };
         let who = guest.who;
-        if guest.under_way >= ASKED_MAX {
+        let busy = guest.under_way >= ASKED_MAX;
+        let Some(ask) = decode::<Ask>(body) else { return self.refuse(peer, number, Unwelcome::Form) };
+        // A greeting is answered at once; a client with many requests may greet twice.
+        if busy && !matches!(ask, Ask::Hello(_)) {
             return self.refuse(peer, number, Unwelcome::Busy);
         }
-        let Some(ask) = decode::<Ask>(body) else { return self.refuse(peer, number, Unwelcome::Form) };
         match (ask, who) {
             (Ask::Hello(hello), _) => self.hello(peer, number, &hello),
             (Ask::Join(consent), _) => self.join(peer, number, consent),
@@ -41,6 +43,15 @@ impl Engine {
             (Ask::Return(node), _) => self.act(peer, number, What::Returned(node)),
             (Ask::Leave { node, force }, _) => self.leave(peer, number, node, force),
             (Ask::Dismiss(client), _) => self.act(peer, number, What::Dismissed(client)),
+        }
+    }
+
+    /// A node that joined a moment ago, and did not hear it.
+    pub(super) fn ask_of_member(&self, peer: PeerKey, node: NodeId, number: u64, body: &[u8]) {
+        if matches!(decode(body), Some(Ask::Join(_))) {
+            let cluster = self.parts.place.borrow().cluster;
+            let members = self.directory(crate::directory::Directory::list);
+            self.tell(peer, number, &Told::Welcome(Welcome { cluster, members, joined: Some(node) }));
         }
     }
 

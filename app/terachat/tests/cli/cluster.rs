@@ -1,0 +1,258 @@
+//! The cluster as real processes on loopback: killed, brought back, grown, copied, and asked by strangers.
+use crate::support::{Ended, Running, program};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+use terachat_cluster::{Options, ShardStore};
+use terachat_host::Disk;
+
+/// What any single wait may take on a busy machine; nothing comes near.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+struct Place {
+    folder: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn cluster(&self, name: &str, args: &[&str]) -> Command {
+        let mut command = program();
+        command.arg("cluster").arg("--folder").arg(self.path(name)).args(args).stdin(Stdio::null());
+        // Counted often, so that nobody waits for the next count.
+        command.env("TERACHAT_NODE_COUNT_EVERY", "500ms");
+        command
+    }
+
+    fn run(&self, name: &str, args: &[&str]) -> Ended {
+        Ended::from(self.cluster(name, args).output().unwrap())
+    }
+
+    #[track_caller]
+    fn ok(&self, name: &str, args: &[&str]) -> String {
+        let ended = self.run(name, args);
+        assert_eq!(ended.code, 0, "{args:?}: {}", ended.stderr);
+        ended.stdout.trim_end().to_owned()
+    }
+
+    #[track_caller]
+    fn json(&self, name: &str, args: &[&str]) -> Value {
+        serde_json::from_str(&self.ok(name, &[args, &["--json"]].concat())).unwrap()
+    }
+
+    /// All nodes of a cluster, once they are one.
+    fn up(&self, name: &str, nodes: u8) -> Running {
+        let nodes = nodes.to_string();
+        let mut up = Running::start(self.cluster(name, &["up", "--nodes", &nodes, "--json"]));
+        let line: Value = serde_json::from_str(&up.line_with("up")).unwrap();
+        assert_eq!(line["up"].to_string(), nodes);
+        up
+    }
+
+    fn node(&self, name: &str, number: u64, args: &[&str]) -> Command {
+        let cluster = self.path(name);
+        let mut command = program();
+        command.arg("node").arg("--folder").arg(cluster.join(format!("node-{number}")));
+        command.arg("--key-file").arg(cluster.join("keys").join(format!("node-{number}.key")));
+        command.arg("--counter").arg(format!("file:{}", cluster.join("counters").display()));
+        command.env("TERACHAT_NODE_COUNT_EVERY", "500ms").args(args).stdin(Stdio::null());
+        command
+    }
+
+    /// A node alone, once it knows all that was decided.
+    fn run_node(&self, name: &str, number: u64) -> Running {
+        let mut running = Running::start(self.node(name, number, &["run", "--json"]));
+        running.line_with("ready");
+        running
+    }
+
+    /// The status, once it is as wanted.
+    #[track_caller]
+    fn wait(&self, name: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let status = self.json(name, &["status"]);
+            if wanted(&status) {
+                return status;
+            }
+            assert!(Instant::now() < until, "not in time: {status:#}");
+        }
+    }
+
+    /// A file of so many bytes that are like no others.
+    fn file(&self, name: &str, len: usize) -> PathBuf {
+        let mut bytes = vec![0; len];
+        blake3::Hasher::new().update(name.as_bytes()).finalize_xof().fill(&mut bytes);
+        std::fs::write(self.path(name), bytes).unwrap();
+        self.path(name)
+    }
+
+    #[track_caller]
+    fn put(&self, name: &str, file: &Path) -> String {
+        self.json(name, &["put", file.to_str().unwrap()])["reference"].as_str().unwrap().to_owned()
+    }
+
+    /// That a reference gives the bytes of this file.
+    #[track_caller]
+    fn gives(&self, name: &str, reference: &str, file: &Path) {
+        let out = self.path("got");
+        self.ok(name, &["get", reference, "-o", out.to_str().unwrap()]);
+        assert!(std::fs::read(&out).unwrap() == std::fs::read(file).unwrap(), "{file:?}");
+        std::fs::remove_file(out).unwrap();
+    }
+}
+
+fn whole(status: &Value) -> bool {
+    status["health"]["whole"] == true
+        && status["nodes"].as_array().unwrap().iter().all(|node| node["answers"] == true)
+}
+
+#[cfg(unix)]
+fn kill(process: &Value) {
+    let id = rustix::process::Pid::from_raw(i32::try_from(process.as_i64().unwrap()).unwrap()).unwrap();
+    rustix::process::kill_process(id, rustix::process::Signal::KILL).unwrap();
+}
+
+/// The most shards of one stripe that each of these folders has.
+fn most_of_a_stripe(folder: &Path, nodes: u64) -> Vec<usize> {
+    let most = |node: u64| {
+        let disk = Disk::open(&folder.join(format!("node-{node}")).join("shards")).unwrap();
+        let (store, _) = ShardStore::open(Box::new(disk), Options::default()).unwrap();
+        let mut stripes: BTreeMap<_, usize> = BTreeMap::new();
+        store.held().for_each(|held| *stripes.entry(held.stripe).or_default() += 1);
+        stripes.into_values().max().unwrap_or(0)
+    };
+    (1..=nodes).map(most).collect()
+}
+
+#[cfg(unix)]
+#[test]
+fn two_of_seven_are_killed_and_nothing_stops_or_is_lost() {
+    let place = Place::new();
+    let up = place.up("c", 7);
+    let first = place.file("first", (3 << 20) + 5);
+    let reference = place.put("c", &first);
+    place.gives("c", &reference, &first);
+    let status = place.json("c", &["status"]);
+    assert_eq!((&status["profile"]["data"], &status["profile"]["parity"]), (&3.into(), &4.into()));
+    assert_eq!(status["profile"]["cannot"], serde_json::json!([]));
+
+    let leader = status["leader"].as_u64().unwrap();
+    let nodes = status["nodes"].as_array().unwrap();
+    let other = nodes.iter().map(|node| node["node"].as_u64().unwrap()).rfind(|node| *node != leader).unwrap();
+    for node in nodes.iter().filter(|node| [leader, other].contains(&node["node"].as_u64().unwrap())) {
+        kill(&node["process"]);
+    }
+    place.gives("c", &reference, &first);
+    let second = place.file("second", 100_000);
+    let later = place.put("c", &second);
+    place.gives("c", &later, &second);
+    let status = place.wait("c", |status| status["health"]["whole"] == false);
+    let answer = |node: &&Value| node["answers"] == true;
+    assert_eq!(status["nodes"].as_array().unwrap().iter().filter(answer).count(), 5);
+    assert_ne!(status["leader"], leader);
+
+    let back = [leader, other].map(|node| place.run_node("c", node));
+    place.wait("c", whole);
+    let audit = place.json("c", &["audit"]);
+    assert_eq!((audit["sound"].as_bool(), audit["nodes"].as_array().unwrap().len()), (Some(true), 7));
+    for running in back {
+        assert_eq!(running.interrupt(), 0);
+    }
+    assert_eq!(up.interrupt(), 0);
+    for most in most_of_a_stripe(&place.path("c"), 7) {
+        assert!((1..3).contains(&most), "a node has {most} shards of a stripe, of which 3 give it back");
+    }
+
+    let up = place.up("c", 7);
+    place.gives("c", &reference, &first);
+    place.gives("c", &later, &second);
+    assert_eq!(up.interrupt(), 0);
+}
+
+#[cfg(unix)]
+#[test]
+fn few_nodes_say_what_they_cannot_promise_and_more_can_be_added() {
+    let place = Place::new();
+    let up = place.up("c", 1);
+    let file = place.file("file", 1000);
+    let reference = place.put("c", &file);
+    assert!(place.ok("c", &["status"]).contains("the one node holds the sealed bytes whole"));
+    assert_eq!(up.interrupt(), 0);
+    let up = place.up("c", 3);
+    let status = place.json("c", &["status"]);
+    let cannot = status["profile"]["cannot"].to_string();
+    assert!(cannot.contains("no node may be lost") && !cannot.contains("whole"), "{cannot}");
+    place.gives("c", &reference, &file);
+    place.put("c", &place.file("other", 1000));
+    assert_eq!(up.interrupt(), 0);
+}
+
+#[cfg(unix)]
+#[test]
+fn strangers_are_let_into_nothing() {
+    let place = Place::new();
+    let (ours, theirs) = (place.up("ours", 1), place.up("theirs", 1));
+    let file = place.file("file", 1000);
+    let reference = place.put("ours", &file);
+    // Somebody who knows where the nodes are, and has a key that another cluster knows.
+    for folder in ["client", "keys"] {
+        std::fs::create_dir_all(place.path("stranger").join(folder)).unwrap();
+    }
+    for (from, file) in [("theirs", "client/keys"), ("ours", "client/access"), ("theirs", "keys/client.key")] {
+        std::fs::copy(place.path(from).join(file), place.path("stranger").join(file)).unwrap();
+    }
+    for args in [&["get", &reference][..], &["put", file.to_str().unwrap()], &["status"], &["audit"]] {
+        let ended = place.run("stranger", args);
+        let (what, next) = ended.pair();
+        assert!(what.contains("does not know your key") && next.contains("ticket"), "{args:?}: {what}");
+    }
+    // A ticket lets in once, and a node's is no client's.
+    let invite = |args: &[&str]| {
+        let output = place.node("ours", 1, &[&["invite"], args].concat()).output().unwrap();
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    let ticket = invite(&["--client"]);
+    let key = |name: &str| place.path(name).to_str().unwrap().to_owned();
+    place.ok("guest", &["join", &ticket, "--key-file", &key("guest.key")]);
+    place.ok("guest", &["status", "--key-file", &key("guest.key")]);
+    let again = place.run("second", &["join", &ticket, "--key-file", &key("second.key")]);
+    assert!(again.pair().0.contains("the ticket is used"), "{again:?}");
+    let wrong = place.run("second", &["join", &invite(&[]), "--key-file", &key("second.key")]);
+    assert!(wrong.pair().0.contains("this ticket is for a node"), "{wrong:?}");
+    assert_eq!((ours.interrupt(), theirs.interrupt()), (0, 0));
+}
+
+#[cfg(unix)]
+#[test]
+fn an_older_copy_of_a_node_is_not_started() {
+    let place = Place::new();
+    assert_eq!(place.up("c", 1).interrupt(), 0);
+    let (folder, copy) = (place.path("c").join("node-1"), place.path("copy"));
+    copy_all(&folder, &copy);
+    assert_eq!(place.run_node("c", 1).interrupt(), 0);
+    std::fs::remove_dir_all(&folder).unwrap();
+    copy_all(&copy, &folder);
+    let ended = Ended::from(place.node("c", 1, &["run"]).output().unwrap());
+    let (what, next) = ended.pair();
+    assert!(what.contains("is an older copy of this node") && next.contains("node join"), "{what}");
+}
+
+fn copy_all(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let (from, name) = entry.map(|entry| (entry.path(), entry.file_name())).unwrap();
+        match from.is_dir() {
+            true => copy_all(&from, &to.join(name)),
+            false => drop(std::fs::copy(&from, to.join(name)).unwrap()),
+        }
+    }
+}
