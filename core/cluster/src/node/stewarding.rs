@@ -175,6 +175,15 @@ impl Node {
             };
         }
         let silent = |node: NodeId| node != self.id && (waiting.contains(&node) || !self.answers(node));
+        // What the records name on nodes that are silent is away, not lost; it counts for nothing before they answer.
+        for (id, counted) in &mut census {
+            let Some(stripe) = state.stripes().get(id) else { continue };
+            for index in stripe.record.counts().indices() {
+                if let Some(node) = stripe.record.holder(index).filter(|node| silent(*node)) {
+                    let _ = counted.found_sound(index, node);
+                }
+            }
+        }
         let members = self.members(state, silent);
         // Whoever was there a moment ago will be again, or be away for long enough: until then nothing is moved because of it.
         let unsure = |node: NodeId| silent(node) && self.silent_since(node) <= self.options.away_after;
@@ -183,7 +192,7 @@ impl Node {
             false => Plan::new(&census, &members, self.options.repair_rate),
         };
         let mut misnamed = misnamed(state, &census, &members);
-        misnamed.extend(renamed(state, &census, &plan));
+        misnamed.extend(renamed(state, &census, &members, &plan));
         add(&mut self.steward.counting, &Health::count(&census, &members));
         self.carry_out(&plan, &misnamed);
         // What did not fit the limit is counted in another round.
@@ -266,7 +275,7 @@ fn misnamed(state: &State, census: &Census, members: &Members) -> Vec<(StripeId,
 }
 
 /// Copies that count, while the record names another one that is to go: the record has to name these first.
-fn renamed(state: &State, census: &Census, plan: &Plan) -> Vec<(StripeId, u8, NodeId)> {
+fn renamed(state: &State, census: &Census, members: &Members, plan: &Plan) -> Vec<(StripeId, u8, NodeId)> {
     let goes =
         |stripe: StripeId, index: u8, node: NodeId| plan.surplus.contains(&Surplus { stripe, index, node });
     let named = plan.surplus.iter().filter(|surplus| {
@@ -275,7 +284,8 @@ fn renamed(state: &State, census: &Census, plan: &Plan) -> Vec<(StripeId, u8, No
     });
     let stays = named.filter_map(|surplus| {
         let mut copies = census.get(&surplus.stripe)?.sound().filter(|(index, _)| *index == surplus.index);
-        let (_, node) = copies.find(|(_, node)| !goes(surplus.stripe, surplus.index, *node))?;
+        let (_, node) =
+            copies.find(|(_, node)| members.answers(*node) && !goes(surplus.stripe, surplus.index, *node))?;
         Some((surplus.stripe, surplus.index, node))
     });
     stays.collect()
