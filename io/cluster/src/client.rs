@@ -195,11 +195,16 @@ impl Client {
         let mut last = no_node("no node is known".to_owned());
         loop {
             let members = self.members();
+            let mut strangers = 0;
             for _ in 0..members.len() {
                 let at = *self.preferred.lock().unwrap_or_else(PoisonError::into_inner) % members.len();
                 match attempt(members[at].clone()).await {
                     Ok(answer) => return Ok(answer),
                     Err(Attempt::Over(error)) => return Err(error),
+                    Err(Attempt::Next(error)) if is_stranger(&error) => {
+                        strangers += 1;
+                        last = error;
+                    }
                     // What a node said is worth more than that another one did not answer.
                     Err(Attempt::Next(error)) if matches!(last, Error::NoNode { .. }) => last = error,
                     Err(Attempt::Next(_)) => {}
@@ -213,7 +218,8 @@ impl Client {
                     break;
                 }
             }
-            if Instant::now() + PAUSE >= until || members.is_empty() {
+            // One node may not have heard of a newcomer yet; all of them have.
+            if strangers == members.len() || Instant::now() + PAUSE >= until {
                 if let Error::NoNode { nodes, seconds, .. } = &mut last {
                     (*nodes, *seconds) = (members.len(), self.patience.as_secs());
                 }
@@ -239,6 +245,10 @@ pub(crate) enum Attempt {
 
 fn no_node(last: String) -> Error {
     Error::NoNode { nodes: 1, seconds: ANSWER_WITHIN.as_secs(), last }
+}
+
+fn is_stranger(error: &Error) -> bool {
+    matches!(error, Error::Unwelcome(Unwelcome::Stranger) | Error::Refused(Refused::Stranger))
 }
 
 /// Whether another node would say the same.

@@ -12,6 +12,7 @@ use etcetera::BaseStrategy;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use terachat_node::{Client, ClientFolder};
 
 pub(super) use status::node_status;
@@ -62,17 +63,18 @@ fn join(folder: &Path, ticket: &str, global: &Global, printer: &Printer) -> Resu
     Ok(())
 }
 
-/// Does something as this folder's client, and remembers where the nodes are.
+/// Does something as this folder's client, each step within so long, and remembers where the nodes are.
 fn as_client<T>(
     folder: &Path,
     global: &Global,
+    patience: Duration,
     work: impl AsyncFnOnce(&Arc<Client>, &ClientFolder) -> Result<T>,
 ) -> Result<T> {
     let home = client_home(folder, global)?;
     let mut client_folder = ClientFolder::open(home.folder(), home.keys_of_running()?).map_err(failed)?;
     let runtime = runtime()?;
     let (done, members) = runtime.block_on(async {
-        let client = Arc::new(client_folder.connect().await.map_err(failed)?);
+        let client = Arc::new(client_folder.connect().await.map_err(failed)?.patient(patience));
         let done = work(&client, &client_folder).await;
         let members = client.members();
         if let Ok(client) = Arc::try_unwrap(client) {

@@ -7,7 +7,7 @@ use serde_json::json;
 use std::fs::File;
 use std::io::{IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
-use terachat_node::{Progress, get_file, put_file, stream_file};
+use terachat_node::{PATIENCE, Progress, get_file, put_file, stream_file};
 
 /// Puts a file and prints its reference.
 pub(super) fn put(folder: &Path, file: &Path, global: &Global, printer: &Printer) -> Result<()> {
@@ -19,7 +19,7 @@ pub(super) fn put(folder: &Path, file: &Path, global: &Global, printer: &Printer
         let len = from.metadata().map_err(open)?.len();
         (Box::new(from), len)
     };
-    let (reference, progress) = as_client(folder, global, async |client, own| {
+    let (reference, progress) = as_client(folder, global, PATIENCE, async |client, own| {
         let shown = shown(printer, len);
         let put =
             put_file(client, own.keys(), &mut from, len, 0, |progress| shown.set_position(progress.done))
@@ -52,7 +52,7 @@ pub(super) fn get(
         if stdout.is_terminal() {
             return Err(Failure::new("a file is not shown on a terminal", "name a file with -o FILE"));
         }
-        as_client(folder, global, async |client, _| {
+        as_client(folder, global, PATIENCE, async |client, _| {
             stream_file(client, &reference, &mut stdout).await.map_err(failed)
         })?;
         return stdout.flush().map_err(|error| Failure::output(&error));
@@ -69,7 +69,7 @@ pub(super) fn get(
         .truncate(false)
         .open(&part)
         .map_err(failed_here)?;
-    let progress: Progress = as_client(folder, global, async |client, _| {
+    let progress: Progress = as_client(folder, global, PATIENCE, async |client, _| {
         let shown = shown(printer, 0);
         let got = get_file(client, &reference, &mut file, |progress| {
             shown.set_length(progress.len);

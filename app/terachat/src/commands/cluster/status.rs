@@ -9,12 +9,14 @@ use std::time::Duration;
 use terachat_node::{Ask, AuditReport, Client, Contact, Error, Report, Told};
 use terachat_shard::NodeId;
 
+/// How long to look for a node that answers.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Shows the cluster as its nodes see it.
 pub(super) fn run(folder: &Path, watch: bool, global: &Global, printer: &Printer) -> Result<()> {
-    as_client(folder, global, async |client, _| {
+    as_client(folder, global, PATIENCE, async |client, _| {
         loop {
             // One that answers says who the members are.
             client.ask(&Ask::Status).await.map_err(failed)?;
@@ -71,7 +73,7 @@ async fn of_all(client: &std::sync::Arc<Client>) -> Vec<(Contact, Option<Report>
 
 /// Has every node replay the history, and compares.
 pub(super) fn audit(folder: &Path, global: &Global, printer: &Printer) -> Result<()> {
-    let (audits, silent) = as_client(folder, global, async |client, _| {
+    let (audits, silent) = as_client(folder, global, PATIENCE, async |client, _| {
         client.ask(&Ask::Status).await.map_err(failed)?;
         let (mut audits, mut silent) = (Vec::new(), Vec::new());
         for contact in client.members() {
