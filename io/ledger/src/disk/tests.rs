@@ -49,7 +49,7 @@ fn change(disk: &Mutex<Disk>, model: &mut Model, doubt: &mut Model, draw: u64) -
             *doubt = wanted.clone();
             disk.lock().unwrap().cut(from)?;
         }
-        2 if next > model.purged.unwrap_or(0) + 8 => {
+        2 if next > model.purged.max(model.snapshot).unwrap_or(0) + 8 => {
             let upto = next - 4;
             wanted.snapshot = Some(upto);
             *doubt = wanted.clone();
