@@ -8,7 +8,7 @@ use super::space_logs::{ChannelLog, SpaceLogs, control_event};
 use super::storage::Storage;
 use super::validator::{Beside, Staged, Staging, Trust, stage};
 use super::{Block, BlockRef, CommitLog, Snapshot, compress};
-use crate::model::{ControlEvent, ControlLog, EpochKey, SpaceState};
+use crate::model::{ControlEvent, ControlLog, EpochKey, History, SpaceState};
 use crate::sync::{Batch, Frames, Frontier, KeyId, Limits, decode_batch, encode_batch};
 use crate::{Error, Wait};
 use std::cell::RefCell;
@@ -470,6 +470,13 @@ impl LocalStore {
         let changed = logs.recut(before, |index, at| self.payload(index, at));
         self.spaces.insert(space, logs);
         changed?.into_iter().try_for_each(|id| self.rebuild(space, &id))
+    }
+
+    /// Who can read what was said in a channel; of one that is not known as of one whose history is shared.
+    pub fn history(&self, log: &LogId) -> History {
+        let state = self.spaces.get(&log.space).map(|logs| logs.control.state());
+        let channel = log.channel.and_then(|id| state?.channels.get(&id));
+        channel.map_or(History::default(), |channel| channel.history)
     }
 
     /// The payload of an event before sealing, or what is left of it.

@@ -226,6 +226,10 @@ impl Stage<'_> {
                 }
             }
             let payload = payloads.next(at, event);
+            // It stays with whoever opened it.
+            if self.trust == Trust::Peer && ChannelOp::is_opened(payload) {
+                return Err(Error::Payload("a text that somebody else opened"));
+            }
             let op = self.batch.log.channel.and_then(|_| ChannelOp::decode(payload).ok());
             if let Some(named) = op.as_ref().and_then(|op| self.unknown_name(op)) {
                 return Ok(Some(Staging::Waits(Wait::Event(named))));
