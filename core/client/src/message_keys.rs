@@ -4,14 +4,12 @@ use crate::{Client, Error};
 use std::collections::{BTreeMap, BTreeSet};
 use terachat_core_store::LocalStore;
 use terachat_core_store::model::{ChannelOp, History, opened, sealable};
-use terachat_core_store::store::Write;
+use terachat_core_store::store::{MESSAGE_KEYS, Write};
 use terachat_core_store::sync::{KeyId, Opener};
 use terachat_event::{DeviceId, EventHash, LogId, SpaceId};
 use terachat_group::{Group, Messages, Part};
 use terachat_vault::SecretBytes;
 
-/// Records of the keys to an epoch's messages: space, commit, name of the part.
-const MESSAGE_KEYS: &[u8] = b"message-key/";
 /// Name of the part that every epoch has, as `terachat_group` writes it.
 const EPOCH_PART: &[u8] = &[0];
 /// Epochs of a space whose messages can still come: of older ones the keys are destroyed, whatever is still under way.
@@ -184,6 +182,7 @@ fn records<'a>(
     parts.into_iter().map(|(part, value)| (name(space, commit, &part), value))
 }
 
+/// The record of one part of the keys to an epoch's messages.
 fn name(space: &SpaceId, commit: &EventHash, part: &[u8]) -> Vec<u8> {
     [MESSAGE_KEYS, &space.0, &commit.0, part].concat()
 }

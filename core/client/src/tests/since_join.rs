@@ -233,6 +233,31 @@ fn a_deleted_message_is_erased_with_what_was_sealed() {
     assert!(matches!(ChannelOp::decode(&payload), Ok(ChannelOp::Erased { .. })));
 }
 
+/// A backup is its user's own: what the device could read, whoever opens the backup can.
+#[test]
+fn a_backup_holds_what_its_device_could_read() {
+    let mut world = club(&["ada", "bob"]);
+    world.open_vault("ada", false);
+    world.whisper("ada", "one");
+    world.enter("cid", 9);
+    world.connect("ada", "cid");
+    world.invite("ada", "cid", 50);
+    world.whisper("bob", "two");
+    let backup = super::backup::export(&mut world, "cid");
+    super::backup::enter_restored(&mut world, "cid2", &backup);
+    assert_eq!(world.texts("cid2"), ["·", "two"]);
+    assert_eq!(world.status("cid2").spaces[0].state_hash, world.status("cid").spaces[0].state_hash);
+    world.sound("cid2");
+    // And then nothing of it leaves either device.
+    for name in ["cid", "cid2"] {
+        let log = world.vault_log(name);
+        let client = world.of(name);
+        let all = Frontier { log, chains: Vec::new() };
+        let bundles = client.store.bundles_since(&all, Limits::PEER).unwrap();
+        assert_eq!(bundles.iter().flat_map(|bundle| sealed_in(client, bundle)).count(), 2, "{name}");
+    }
+}
+
 /// A deletion that came to nothing: who erased the text gets what was sealed, and opens it only if the key is still there.
 #[test]
 fn content_that_comes_back_is_opened_or_told_apart() {

@@ -94,7 +94,7 @@ impl LocalStore {
             },
             _ => self.payload(index, at),
         };
-        payload.map(as_sent)
+        if self.bares_opened { payload } else { payload.map(as_sent) }
     }
 
     /// Whether content at one of these positions is on disk and not to be handed on.
