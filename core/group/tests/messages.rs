@@ -334,3 +334,31 @@ fn each_epoch_has_keys_of_its_own() {
     let mut removed = Member::new(people.remove(0), groups.into_iter().nth(1).unwrap());
     assert_eq!(removed.open(&new, &before), Err(Error::FutureEpoch { message: 2, group: 1 }));
 }
+
+/// Every member can derive every other's keys; who seals with them signs as somebody else.
+#[test]
+fn a_member_cannot_seal_in_anothers_name() {
+    let mut all = members(3);
+    let (anns, eves) = (all[0].person.device(), all[2].person.device());
+    let mut parts = all[2].disk.0.clone();
+    let epoch = parts.get_mut(&[0][..]).unwrap();
+    let place = epoch.windows(32).position(|bytes| bytes == anns).unwrap();
+    epoch[place..place + 32].copy_from_slice(&eves);
+    // Behind version, "channel" with its length, epoch, and the sender data secret: her own leaf.
+    assert_eq!(epoch[49..53], [2, 0, 0, 0]);
+    epoch[49] = 0;
+    let parts = parts.iter().map(|(name, value)| (&name[..], &value[..]));
+    let mut stolen = Messages::from_parts(parts).unwrap();
+    let reserve = stolen.reserve(1).unwrap();
+    stolen.grant(reserve);
+    let eve = &mut all[2].person;
+    let forged = stolen.seal(&eve.signer, b"as ann", &mut eve.entropy).unwrap();
+    let bob = &mut all[1].messages;
+    assert_eq!(bob.place(&forged).unwrap(), (anns, 0));
+    assert_eq!(bob.open(&forged, &anns).err(), Some(Error::Forged("signature")));
+    assert_eq!(bob.open(&forged, &eves).err(), Some(Error::Forged("sender")));
+    assert!(bob.changes().is_empty());
+    // And what ann seals then opens all the same.
+    let honest = all[0].seal(b"by ann");
+    assert!(all[1].messages.open(&honest, &anns).is_ok());
+}
