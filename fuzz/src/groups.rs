@@ -29,6 +29,10 @@ pub struct Groups {
     pub rejoining: Vec<u8>,
     /// Bob's key.
     pub bobs: DeviceSigner,
+    /// A message that Alice sealed in that epoch, and the stored keys by which Carol opens it.
+    pub sealed: Vec<u8>,
+    /// See `sealed`.
+    pub carols_keys: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 impl Groups {
@@ -53,7 +57,30 @@ impl Groups {
         let tree = next.ratchet_tree();
         let info = next.group_info(&alice).expect("it is Alice's group");
         let (_, rejoining) = Group::rejoin(&bob, &info, &tree, &mut entropy).expect("he rejoins");
+        let (mut next, signer) = (next, alice);
+        let mut messages = next.take_messages().expect("nobody took them");
+        let reserve = messages.reserve(1).expect("an epoch has more");
+        messages.grant(reserve);
+        let sealed = messages.seal(&signer, b"a message", &mut entropy).expect("one is reserved");
+        let mut joined_too = Group::join(&carol, &welcome, &tree, &carols_private).expect("it is hers");
+        let parts = joined_too.take_messages().expect("nobody took them").changes();
+        let kept = |(name, value): (Vec<u8>, Option<SecretBytes>)| Some((name, value?.expose_secret().to_vec()));
+        let carols_keys = parts.into_iter().filter_map(kept).collect();
         let (alice, bobs, bob) = (next, bob, joined);
-        Self { alice, bob, carol, carols_private, key_package, commit, welcome, tree, info, rejoining, bobs }
+        Self {
+            alice,
+            bob,
+            carol,
+            carols_private,
+            key_package,
+            commit,
+            welcome,
+            tree,
+            info,
+            rejoining,
+            bobs,
+            sealed,
+            carols_keys,
+        }
     }
 }

@@ -49,7 +49,10 @@ pub(crate) fn run(cli: Cli, printer: &Printer) -> Result<()> {
 fn channel(space: Option<String>, command: ChannelCommand) -> Request {
     let change = match command {
         ChannelCommand::List { .. } => return Request::Status,
-        ChannelCommand::Create { name, forum } => return Request::ChannelCreate { space, name, forum },
+        ChannelCommand::Create { name, forum, history } => {
+            let since_join = history == "since-join";
+            return Request::ChannelCreate { space, name, forum, since_join };
+        }
         ChannelCommand::Keep { channels, only, all } => {
             let change = match (all, only) {
                 (true, _) => Selection::All,

@@ -75,10 +75,14 @@ impl Client {
         let BackupKeys(mut keyring) = keys;
         let mut frames = Vec::new();
         let mut exported = Exported { spaces: 0, events: 0 };
-        for space in self.store.spaces().collect::<Vec<SpaceId>>() {
-            exported.events += self.put_space(space, &mut frames)?;
-            exported.spaces += 1;
-        }
+        // What was opened once and for all is in no other form any more.
+        self.store.bare_opened(true);
+        let spaces: Vec<SpaceId> = self.store.spaces().collect();
+        let events =
+            spaces.iter().map(|space| self.put_space(*space, &mut frames)).sum::<Result<usize, Error>>();
+        self.store.bare_opened(false);
+        exported.events += events?;
+        exported.spaces += spaces.len();
         let content = Content { secrets: self.store.epoch_secrets(), frames };
         let entropy = self.store.entropy();
         keyring.guard(source, entropy).map_err(KeyringError::from)?;
@@ -113,10 +117,12 @@ impl Client {
         let mut client = Self::over(made.0, storage, entropy, made.1, now_ms)?;
         client.store.defer();
         client.store.keep_epoch_secrets(content.secrets.expose_secret())?;
+        client.store.bare_opened(true);
         let mut rest = content.frames.as_slice();
         while !rest.is_empty() {
             client.restore_frame(take(&mut rest)?)?;
         }
+        client.store.bare_opened(false);
         client.store.flush()?;
         for space in client.store.spaces().collect::<Vec<_>>() {
             client.settle(space)?;

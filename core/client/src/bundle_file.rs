@@ -116,12 +116,12 @@ impl Client {
     /// Takes in a bundle that nobody waits for an answer to.
     pub(crate) fn take_left_bundle(&mut self, bundle: &Bundle) -> Result<Outcome, Error> {
         let log = bundle.batch.log;
-        let mut outcome = self.store.apply_remote(bundle)?;
+        let mut outcome = self.store.apply_remote_opening(bundle, &mut self.keys)?;
         if let Outcome::Equivocated { proofs, is_news: true } = &outcome {
             proofs.iter().for_each(|proof| self.accuse(proof));
             self.proven(log)?;
             // With the proof here the rest of it may fit.
-            outcome = self.store.apply_remote(bundle)?;
+            outcome = self.store.apply_remote_opening(bundle, &mut self.keys)?;
         }
         if let Outcome::Applied { new, .. } = &outcome {
             self.waits_no_more(&log);

@@ -6,6 +6,7 @@ use crate::heads::PLAIN_MAX;
 use crate::identity::Identity;
 use crate::live::{Asked, Lives};
 use crate::membership::Membership;
+use crate::message_keys::MessageKeys;
 use crate::peer::Peer;
 use crate::watch::Watch;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -24,6 +25,8 @@ pub struct Client {
     pub(crate) identity: Identity,
     pub(crate) store: LocalStore,
     pub(crate) memberships: BTreeMap<SpaceId, Membership>,
+    /// Keys to single messages.
+    pub(crate) keys: MessageKeys,
     pub(crate) peers: BTreeMap<DeviceId, Peer>,
     /// Most chains of a log that peers are told one by one.
     pub(crate) plain_max: usize,
@@ -104,6 +107,7 @@ impl Client {
             identity,
             store,
             memberships: BTreeMap::new(),
+            keys: MessageKeys::default(),
             peers: BTreeMap::new(),
             plain_max: PLAIN_MAX,
             unsettled: BTreeSet::new(),
@@ -137,8 +141,8 @@ impl Client {
         match request {
             Request::WhoAmI => self.who_am_i(),
             Request::SpaceCreate { name } => self.space_create(&name),
-            Request::ChannelCreate { space, name, forum } => {
-                self.channel_create(space.as_deref(), &name, forum)
+            Request::ChannelCreate { space, name, forum, since_join } => {
+                self.channel_create(space.as_deref(), &name, forum, since_join)
             }
             Request::Post { place, post } => self.compose(&place, &post),
             Request::Retitle { place, message, title, tags } => self.retitle(&place, &message, &title, &tags),
@@ -208,8 +212,9 @@ impl Client {
         requests: Vec<Request>,
         now_ms: u64,
     ) -> Result<Vec<Result<Answer, Error>>, Error> {
-        if self.guard.is_due() {
-            // The first signature brings checkpoints, each of which has to be durable before the counter advances.
+        if self.guard.is_due() || self.seals_messages() {
+            // The first signature brings checkpoints, each of which has to be durable before the counter advances. And what is
+            // reserved to seal messages with has to be durable before they are sealed.
             return Ok(requests.into_iter().map(|request| self.execute(request, now_ms)).collect());
         }
         self.store.defer();

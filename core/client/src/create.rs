@@ -2,6 +2,7 @@
 use crate::api::{Answer, Notice};
 use crate::card::{InvitableCard, Text};
 use crate::membership::{self, EPOCH_LABEL};
+use crate::message_keys::message_records;
 use crate::{Client, Error};
 use terachat_core_store::LocalStore;
 use terachat_core_store::model::{ControlOp, ControlTransaction, Right};
@@ -47,13 +48,13 @@ impl Client {
         let mut entropy = membership::Seeded::new(&mut seed);
         let signer = &self.identity.signer;
         let space = self.store.found_space(&self.identity.device, genesis, self.now_ms, |space| {
-            let group = Group::create(signer, &space.0, [0; 32], &mut entropy)
+            let mut group = Group::create(signer, &space.0, [0; 32], &mut entropy)
                 .map_err(|_| terachat_core_store::Error::Payload("the group could not be created"))?;
             let commit = EventHash(space.0);
-            Ok(vec![
-                membership::group_record(&space, &commit, &group),
-                LocalStore::epoch_secret_record(&space, &commit, &group.epoch_secret(EPOCH_LABEL)),
-            ])
+            let mut writes = message_records(&space, &commit, &mut group);
+            writes.push(membership::group_record(&space, &commit, &group));
+            writes.push(LocalStore::epoch_secret_record(&space, &commit, &group.epoch_secret(EPOCH_LABEL)));
+            Ok(writes)
         })?;
         self.follow_up(space);
         Ok(Answer::Space { id: space.to_string(), name: name.to_owned() })
@@ -64,6 +65,7 @@ impl Client {
         space: Option<&str>,
         name: &str,
         forum: bool,
+        since_join: bool,
     ) -> Result<Answer, Error> {
         check_name(name)?;
         let space = self.space(space)?;
@@ -73,9 +75,10 @@ impl Client {
             return Err(Error::Input("there is a channel of that name; choose another"));
         }
         let named = name.to_owned();
-        let create = match forum {
-            true => ControlOp::CreateForum { name: named },
-            false => ControlOp::CreateChannel { name: named },
+        let create = match (since_join, forum) {
+            (true, forum) => ControlOp::CreateSinceJoin { name: named, forum },
+            (false, true) => ControlOp::CreateForum { name: named },
+            (false, false) => ControlOp::CreateChannel { name: named },
         };
         self.control(space, vec![create], |_| Vec::new())?;
         self.follow_up(space);

@@ -48,6 +48,11 @@ pub enum Error {
          `terachat space rejoin`; ask for an invitation if it was removed"
     )]
     NotInGroup(String),
+    /// The caller's: what seals single messages in this epoch is not here. Nothing was sent in another way.
+    #[error(
+        "the keys that seal single messages in space {0} are not here; `terachat space renew` makes others"
+    )]
+    NoMessageKeys(String),
     /// The caller's: a channel that this device does not keep.
     #[error("this device does not keep channel {0:?}; `terachat channel keep` takes it back")]
     NotKept(String),

@@ -35,6 +35,7 @@ mod live;
 mod log_view;
 mod membership;
 mod membership_ops;
+mod message_keys;
 mod past;
 mod peer;
 mod protocol;

@@ -59,6 +59,10 @@ impl Client {
             ControlOp::SetRank { user, rank, .. } => format!("gave {} rank {rank}", name(user)),
             ControlOp::CreateChannel { name } => format!("created channel {name}"),
             ControlOp::CreateForum { name } => format!("created forum {name}"),
+            ControlOp::CreateSinceJoin { name, forum } => {
+                let kind = if *forum { "forum" } else { "channel" };
+                format!("created {kind} {name}, which members read since they joined")
+            }
             ControlOp::CreateCategory { name } => format!("created category {name}"),
             ControlOp::SetName { of: Named::Space, name } => format!("called the space {name}"),
             ControlOp::SetName { of: Named::Channel(id), name } => {
@@ -99,6 +103,12 @@ fn said(payload: &[u8]) -> String {
         Ok(ChannelOp::Pin { target }) => format!("pinned {target}"),
         Ok(ChannelOp::Unpin { target, .. }) => format!("unpinned {target}"),
         Ok(ChannelOp::Delete { target, .. }) => format!("deleted {target}"),
+        Ok(ChannelOp::Sealed(sealed)) => match sealed.kept {
+            Kept::Message { reply_to: Some(_), .. } => "replied; the text is sealed for others".to_owned(),
+            Kept::Message { .. } => "said; the text is sealed for others".to_owned(),
+            Kept::Edit { target } => format!("edited {target}; the text is sealed for others"),
+            Kept::Heading { target, .. } => format!("called {target} something that is sealed for others"),
+        },
         Ok(ChannelOp::Erased { kept, .. }) => match kept {
             Kept::Message { reply_to: Some(_), .. } => "replied; the text is not here".to_owned(),
             Kept::Message { .. } => "said; the text is not here".to_owned(),

@@ -1,5 +1,6 @@
 //! The MLS group follows the control log: which commits count is the log's to say, and this processes them.
 use crate::api::Notice;
+use crate::message_keys::message_records;
 use crate::{Client, Error};
 use std::collections::{BTreeMap, BTreeSet};
 use terachat_core_store::LocalStore;
@@ -158,11 +159,14 @@ impl Client {
             }
             let Some(group) = self.group(&space, &commit.previous)? else { continue };
             match self.process_one(space, &group, &hash, &commit) {
-                Ok(Some(next)) => {
+                Ok(Some(mut next)) => {
                     let mut writes = vec![
                         group_record(&space, &hash, &next),
                         LocalStore::epoch_secret_record(&space, &hash, &next.epoch_secret(EPOCH_LABEL)),
                     ];
+                    if !self.has_message_keys(&space, &hash) {
+                        writes.extend(message_records(&space, &hash, &mut next));
+                    }
                     if !commit.welcome.is_empty() {
                         writes.extend(self.tree_records(&space, &next));
                     }
@@ -277,7 +281,7 @@ impl Client {
                 wanted.get_or_insert(commit.tree);
                 continue;
             };
-            if let Some((group, used)) = self.try_join(&commit, &tree) {
+            if let Some((mut group, used)) = self.try_join(&commit, &tree) {
                 if group.group_id() != space.0 {
                     continue;
                 }
@@ -286,6 +290,9 @@ impl Client {
                     LocalStore::epoch_secret_record(&space, &hash, &group.epoch_secret(EPOCH_LABEL)),
                     (joined_name(&space, &used), Some(SecretBytes::take(hash.0.to_vec()))),
                 ];
+                if !self.has_message_keys(&space, &hash) {
+                    writes.extend(message_records(&space, &hash, &mut group));
+                }
                 writes.extend(self.tree_records(&space, &group));
                 self.store.write_records(writes)?;
                 self.memberships.entry(space).or_default().wanted_tree = None;
@@ -416,6 +423,7 @@ impl Client {
     fn prune(&mut self, space: SpaceId, chain: &[EventHash]) -> Result<(), Error> {
         let prefix = [GROUPS, &space.0].concat();
         self.forget_key_packages(space, chain)?;
+        self.prune_message_keys(space, chain)?;
         let names: Vec<Vec<u8>> = self.store.records(&prefix).map(|(name, _)| name.to_vec()).collect();
         if names.len() <= 2 * EPOCHS_KEPT {
             return Ok(());

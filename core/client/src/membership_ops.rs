@@ -2,6 +2,7 @@
 use crate::api::{Answer, Notice};
 use crate::card::{InvitableCard, Invitation, Text};
 use crate::membership::{EPOCH_LABEL, group_record, seal_link};
+use crate::message_keys::message_records;
 use crate::renewal::renewed_record;
 use crate::{Client, Error};
 use std::collections::{BTreeMap, BTreeSet};
@@ -350,11 +351,12 @@ impl Client {
         mut ops: Vec<ControlOp>,
         prepared: Prepared,
     ) -> Result<(), Error> {
-        let Prepared { op, next } = prepared;
+        let Prepared { op, mut next } = prepared;
         let mut writes: Vec<Write> = self.tree_records(&space, &next);
         writes.push(renewed_record(&space, self.now_ms));
         ops.push(op);
         self.control(space, ops, |hash| {
+            writes.extend(message_records(&space, hash, &mut next));
             writes.push(group_record(&space, hash, &next));
             writes.push(LocalStore::epoch_secret_record(&space, hash, &next.epoch_secret(EPOCH_LABEL)));
             writes

@@ -116,7 +116,7 @@ impl Client {
         }
         let (from, bundles): (Vec<_>, Vec<_>) =
             received.into_iter().map(|received| ((received.peer, received.more), received.bundle)).unzip();
-        let outcomes = self.store.apply_backlog(&bundles);
+        let outcomes = self.store.apply_backlog_opening(&bundles, &mut self.keys);
         let (mut refused, mut acks) = (Vec::new(), BTreeMap::new());
         let mut news: BTreeMap<LogId, (DeviceId, Vec<Range<u32>>)> = BTreeMap::new();
         for (((peer, more), bundle), outcome) in from.into_iter().zip(&bundles).zip(outcomes) {

@@ -117,6 +117,7 @@ impl Client {
             pinned: view.pinned,
             deleted: view.deleted,
             missing: view.missing,
+            sealed: view.sealed,
             imported,
             depth: 0,
             title,

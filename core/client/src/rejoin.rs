@@ -1,6 +1,7 @@
 //! A device that belongs to a space and has lost its state of the group takes its place again: `docs/adr/0029-rejoining.md`.
 use crate::api::{Answer, Notice};
 use crate::membership::{EPOCH_LABEL, commit_of, group_record, seal_link};
+use crate::message_keys::message_records;
 use crate::peer::Peer;
 use crate::protocol::Frame;
 use crate::renewal::renewed_record;
@@ -99,7 +100,7 @@ impl Client {
         if info.is_empty() {
             return Ok(());
         }
-        let (next, message) = Group::rejoin(&self.identity.signer, info, tree, self.store.entropy())?;
+        let (mut next, message) = Group::rejoin(&self.identity.signer, info, tree, self.store.entropy())?;
         if let Some(what) = self.is_not_of_space(&space, &previous, &next)? {
             // Who shows it may have been shown it by another, so the connection stays.
             self.notices.push_back(Notice::Alarm { what: format!("not rejoined: a peer showed {what}") });
@@ -117,12 +118,11 @@ impl Client {
         let op = GroupCommit { previous, epoch, message, welcome: Vec::new(), tree: [0; 32], links };
         let renewed = renewed_record(&space, self.now_ms);
         self.control(space, vec![ControlOp::Commit(op)], |hash| {
-            vec![
-                group_record(&space, hash, &next),
-                LocalStore::epoch_secret_record(&space, hash, &secret),
-                rejoined_record(&space, hash),
-                renewed,
-            ]
+            let mut writes = message_records(&space, hash, &mut next);
+            writes.push(group_record(&space, hash, &next));
+            writes.push(LocalStore::epoch_secret_record(&space, hash, &secret));
+            writes.extend([rejoined_record(&space, hash), renewed]);
+            writes
         })?;
         let what = "this device has taken its place in the group again".to_owned();
         self.notices.push_back(Notice::Space { space: space.to_string(), what });

@@ -2,6 +2,7 @@
 use crate::api::{Answer, NewPost, Notice, Place};
 use crate::{Client, Error};
 use terachat_core_store::model::{BODY_LEN_MAX, ChannelOp, EMOJI_LEN_MAX, Right};
+use terachat_core_store::sync::Draft;
 use terachat_event::{EventRef, LogId};
 
 impl Client {
@@ -101,9 +102,12 @@ impl Client {
         self.require(&log.space, Right::Send, "writing takes rank 1, in a space this user is a member of")?;
         self.see_out(log.space)?;
         self.renew_if_due(log.space)?;
+        self.make_room(&log, ops)?;
         let key = self.epoch(&log.space)?;
         self.before_signing()?;
-        let events = self.store.post(&self.identity.device, log, key, self.now_ms, ops)?;
+        let payloads = self.payloads(&log, &key, ops)?;
+        let draft = Draft { log, payloads, key: Some(key), wall_ms: self.now_ms };
+        let events = self.store.apply_local(&self.identity.device, &draft, |_| Vec::new())?;
         for event in events.iter().take(crate::receive::NOTICES_MAX) {
             self.notice(&log, event)?;
         }

@@ -1,6 +1,6 @@
 use crate::api::{Answer, ChannelStatus, MemberStatus, SpaceStatus, Status};
 use crate::{Client, Error};
-use terachat_core_store::model::{CategoryId, ChannelKind};
+use terachat_core_store::model::{CategoryId, ChannelKind, History};
 use terachat_event::{LogId, SpaceId};
 
 impl Client {
@@ -32,6 +32,7 @@ impl Client {
                 id: id.to_string(),
                 name: channel.name.clone(),
                 forum: channel.kind == ChannelKind::Forum,
+                since_join: channel.history == History::SinceJoin,
                 topic: channel.topic.clone(),
                 category: category.map(|at| categories[at].1.name.clone()),
                 kept: self.keeps(&log),

@@ -14,6 +14,7 @@ mod rejoin;
 mod renewal;
 mod search;
 mod simulation;
+mod since_join;
 
 use crate::api::{Answer, ImportRecord, Notice, Place, Request, Status, Style};
 use crate::card::{InvitableCard, Text};
@@ -212,7 +213,10 @@ fn place() -> Place {
 fn club(names: &[&'static str]) -> World {
     let mut world = World::new(names);
     world.ask(names[0], Request::SpaceCreate { name: "club".into() });
-    world.ask(names[0], Request::ChannelCreate { space: None, name: "general".into(), forum: false });
+    world.ask(
+        names[0],
+        Request::ChannelCreate { space: None, name: "general".into(), forum: false, since_join: false },
+    );
     for name in &names[1..] {
         world.connect(names[0], name);
         world.invite(names[0], name, 50);
@@ -325,7 +329,10 @@ fn an_offline_device_catches_up_and_its_own_words_arrive() {
     for n in 0..20 {
         world.say("ada", &format!("news {n}"));
     }
-    world.ask("ada", Request::ChannelCreate { space: None, name: "second".into(), forum: false });
+    world.ask(
+        "ada",
+        Request::ChannelCreate { space: None, name: "second".into(), forum: false, since_join: false },
+    );
     world.connect("ada", "bob");
     world.same(&["ada", "bob"]);
     assert_eq!(world.bodies("ada").len(), 21);
@@ -382,7 +389,10 @@ fn a_join_that_a_full_disk_interrupts_is_taken_up_again() {
     for operation in 0..10 {
         let mut world = World::new(&["ada", "bob"]);
         world.ask("ada", Request::SpaceCreate { name: "club".into() });
-        world.ask("ada", Request::ChannelCreate { space: None, name: "general".into(), forum: false });
+        world.ask(
+            "ada",
+            Request::ChannelCreate { space: None, name: "general".into(), forum: false, since_join: false },
+        );
         world.say("ada", "welcome");
         world.invite("ada", "bob", 10);
         let storage = &world.devices["bob"].1;
@@ -510,7 +520,10 @@ fn the_passphrase_is_changed_without_touching_the_conversation() {
 fn a_space_travels_in_a_file() {
     let mut world = World::new(&["ada", "bob"]);
     world.ask("ada", Request::SpaceCreate { name: "island".into() });
-    world.ask("ada", Request::ChannelCreate { space: None, name: "general".into(), forum: false });
+    world.ask(
+        "ada",
+        Request::ChannelCreate { space: None, name: "general".into(), forum: false, since_join: false },
+    );
     world.say("ada", "no cable reaches this island");
     world.invite("ada", "bob", 10);
     let Answer::Bundle { bytes, .. } = world.ask("ada", Request::BundleExport { space: None }) else {

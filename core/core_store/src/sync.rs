@@ -12,6 +12,7 @@ mod forks;
 mod frontier;
 mod merge;
 mod merged;
+mod opener;
 pub mod rateless;
 mod standing;
 
@@ -27,4 +28,5 @@ pub use delta_encoder::encode_batch;
 pub(crate) use frontier::HeadSum;
 pub use frontier::{ChainHead, Frontier};
 pub(crate) use merge::{MERGED_EVENTS_MAX, MERGED_PAYLOADS_MAX};
+pub use opener::{NoOpener, Opener};
 pub use standing::Standing;

@@ -2,11 +2,13 @@
 //! memory.
 mod codec;
 mod crypto;
+mod message_root;
 mod random;
 mod store;
 
 pub(crate) use codec::StateKind;
 pub(crate) use crypto::Crypto;
+pub(crate) use message_root::MessageRoot;
 pub(crate) use random::Seed;
 pub(crate) use store::{Cells, Store};
 

@@ -77,6 +77,30 @@ pub enum Error {
     #[error("the commit is not that by which the named device takes its own place again; drop it")]
     NotItsRejoin,
 
+    /// The message was opened before, and its key is gone. Nothing changed.
+    #[error("number {generation} of its sender was opened before; a message opens once")]
+    Replayed {
+        /// Its number among its sender's in the epoch.
+        generation: u32,
+    },
+    /// A message beyond what a sender seals in one epoch; drop it. Nothing changed.
+    #[error("number {generation} of its sender is beyond the {max} that one epoch has; drop it")]
+    TooFarAhead {
+        /// Its number among its sender's in the epoch.
+        generation: u32,
+        /// How many there may be.
+        max: u32,
+    },
+    /// The message is this device's own: whoever sealed it kept the text. Nothing changed.
+    #[error("this device sealed the message itself and cannot open it; use the text that was kept")]
+    OwnMessage,
+    /// Nothing is reserved to seal with: reserve generations and make that durable first. Nothing changed.
+    #[error("no message can be sealed before generations are reserved; reserve some, durably")]
+    NotReserved,
+    /// This device has sealed as many messages as an epoch allows: make a commit, and go on in its epoch. Nothing changed.
+    #[error("no more messages can be sealed in this epoch; renew the group's keys and go on")]
+    EpochUsedUp,
+
     /// The device to add is a member already, or is added twice. Nothing changed.
     #[error("device {} is a member already; remove it in the same commit to add it anew", hex(.0))]
     AlreadyMember(DeviceId),
@@ -130,6 +154,8 @@ impl Error {
             | Self::RemovesItself
             | Self::OtherDevice
             | Self::GroupId(_)
+            | Self::NotReserved
+            | Self::EpochUsedUp
             | Self::OwnCommit => Fault::Caller,
             Self::Damaged(_) => Fault::Storage,
             Self::Bug { .. } => Fault::Bug,

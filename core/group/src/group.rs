@@ -1,6 +1,6 @@
 use crate::{
     DeviceId, DeviceSigner, Error,
-    engine::{Cells, Crypto, Engine, Seed, StateKind},
+    engine::{Cells, Crypto, Engine, MessageRoot, Seed, StateKind},
     policy,
 };
 use openmls::prelude::{GroupId, LeafNodeIndex, MlsGroup, tls_codec::Serialize as _};
@@ -13,6 +13,8 @@ use zeroize::Zeroize;
 pub struct Group {
     pub(crate) mls: MlsGroup,
     pub(crate) cells: Cells,
+    /// Until somebody takes it.
+    pub(crate) root: Option<MessageRoot>,
     control_root: [u8; 32],
     device: DeviceId,
 }
@@ -65,7 +67,7 @@ impl Group {
         Self::new(mls, cells).map_err(|_| Error::Damaged("its parts do not fit"))
     }
 
-    /// The whole state, secrets included: store it sealed, replace it at every epoch, and destroy the former.
+    /// The whole state but for what [`Group::take_messages`] gives, secrets included: store it sealed, replace it at every epoch, and destroy the former.
     pub fn to_bytes(&self) -> SecretBytes {
         let mut cells = self.cells.clone();
         cells.insert(ID_CELL.to_vec(), std::sync::Arc::new(SecretBytes::take(self.group_id().to_vec())));
@@ -125,11 +127,12 @@ impl Group {
     }
 
     /// Fits `mls` and the cells it was loaded from or written to together.
-    pub(crate) fn new(mls: MlsGroup, cells: Cells) -> Result<Self, Error> {
+    pub(crate) fn new(mls: MlsGroup, mut cells: Cells) -> Result<Self, Error> {
         let control_root = policy::control_root(mls.extensions())?;
         let own = mls.own_leaf_node().ok_or_else(|| Error::bug("reading a group", "it has no own leaf"))?;
         let device = policy::device(own.credential(), own.signature_key().as_slice())?;
-        Ok(Self { mls, cells, control_root, device })
+        let root = cells.take_message_root();
+        Ok(Self { mls, cells, root, control_root, device })
     }
 
     /// A second copy of the state, to be changed in place by the library.

@@ -38,7 +38,8 @@
 //! * The ratchet tree travels beside the welcome ([`Group::ratchet_tree`]), never inside it.
 //! * The control log's root stands in the GroupContext as the private-use extension [`CONTROL_ROOT_EXTENSION`],
 //!   so the members of an epoch agree on it: a commit that does not know it cannot be confirmed.
-//! * Only the current epoch's secrets are kept; no application messages, no per-message ratchets.
+//! * A group has only its own epoch's secrets. What seals single messages is taken out of it ([`Group::take_messages`]) and
+//!   stored apart, so that a message costs a few durable bytes and its key can be forgotten.
 //!
 //! # Randomness and time
 //! All randomness comes from the [`Entropy`](terachat_vault::Entropy) handed in: one draw of 32 bytes a verb, from
@@ -59,14 +60,14 @@
 //! there. No `getrandom` backend is ever called.
 //!
 //! # What it does not do
-//! It does not seal messages (see [`Group::epoch_secret`]), order commits, store or send anything, or know which
-//! device belongs to which user.
+//! It does not order commits, store or send anything, or know which device belongs to which user.
 mod change;
 mod engine;
 mod error;
 mod group;
 mod join;
 mod key_package;
+mod messages;
 mod policy;
 mod process;
 mod rejoin;
@@ -76,6 +77,7 @@ pub use change::{Change, Commit};
 pub use error::{Error, Fault};
 pub use group::Group;
 pub use key_package::{KeyPackage, new_key_package};
+pub use messages::{GENERATIONS_MAX, Messages, Opened, Part, Reserve, SEALED_LEN_MAX, SEALED_TEXT_LEN_MAX};
 pub use policy::CONTROL_ROOT_EXTENSION;
 pub use process::Summary;
 pub use signer::DeviceSigner;

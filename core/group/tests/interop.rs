@@ -261,3 +261,35 @@ fn a_commit_without_a_path_is_the_rfcs_to_allow() {
     assert_eq!(summary.control_root, ROOT);
     same(&alices, &theirs, &bare);
 }
+
+/// Messages that the bare library seals are opened by ours and the other way round, in trees of several shapes.
+#[test]
+fn the_bare_library_opens_our_messages_and_we_open_its() {
+    for n in 1..6 {
+        let (mut people, groups) = world::group_of(n);
+        let bare = Bare::new(77);
+        let add = [KeyPackage::parse(&bytes(bare.good())).unwrap()];
+        let (mut alices, commit) = people[0].commit(&groups[0], &add, &[]);
+        let mut theirs = bare.join(&commit.welcome.unwrap(), &alices.ratchet_tree());
+        let alice = &mut people[0];
+        let mut messages = alices.take_messages().unwrap();
+        let reserve = messages.reserve(5).unwrap();
+        messages.grant(reserve);
+        for number in 0..3u8 {
+            let text = vec![number; 70 * usize::from(number)];
+            let sealed = messages.seal(&alice.signer, &text, &mut alice.entropy).unwrap();
+            let message = MlsMessageIn::tls_deserialize_exact(&sealed).unwrap();
+            let message = message.try_into_protocol_message().unwrap();
+            let opened = theirs.process_message(&bare.provider, message).unwrap();
+            let ProcessedMessageContent::ApplicationMessage(opened) = opened.into_content() else {
+                panic!("no message");
+            };
+            assert_eq!(opened.into_bytes(), text);
+
+            let sealed = bytes(theirs.create_message(&bare.provider, &bare.signer, &text).unwrap());
+            let opened = messages.open(&sealed, &bare.device).unwrap();
+            assert_eq!(opened.text.expose_secret(), text);
+            assert_eq!(opened.generation, u32::from(number));
+        }
+    }
+}

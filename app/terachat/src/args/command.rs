@@ -248,6 +248,9 @@ pub(crate) enum ChannelCommand {
         /// For posts with titles and tags, each with a conversation of its own
         #[arg(long)]
         forum: bool,
+        /// Who reads what was said before: `shared`, every member; `since-join`, nobody who came later. It stays so
+        #[arg(long, default_value = "shared", value_parser = ["shared", "since-join"])]
+        history: String,
     },
     /// Give a channel another name
     Rename {

@@ -128,6 +128,7 @@ mod tests {
             pinned: false,
             deleted: false,
             missing: false,
+            sealed: false,
             imported: true,
             depth: 0,
             title: None,

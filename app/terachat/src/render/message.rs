@@ -48,6 +48,9 @@ fn body(message: &Message) -> String {
     if message.missing && message.body.is_empty() {
         return "(the text is not here yet)".to_owned();
     }
+    if message.sealed && message.body.is_empty() {
+        return "(written before you could read here)".to_owned();
+    }
     let text = match &message.title {
         Some(title) => format!("{}\n{}", one_line(title), plain(&message.body)),
         None => plain(&message.body),
@@ -104,6 +107,7 @@ pub(super) mod tests {
             pinned: false,
             deleted: false,
             missing: false,
+            sealed: false,
             imported: false,
             depth: 0,
             title: None,

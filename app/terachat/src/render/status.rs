@@ -49,6 +49,7 @@ pub(crate) fn channels(channels: &[ChannelStatus], look: &Look) -> String {
             .cell(&unread)
             .cell(&format!("state {}", short(&channel.state_hash)))
             .cell(if channel.kept { "" } else { "left out" })
+            .cell(if channel.since_join { "read since joining" } else { "" })
             .cell(&one_line(&channel.topic));
     }
     table.render()

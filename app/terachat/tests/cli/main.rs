@@ -16,6 +16,7 @@ mod killed;
 mod recovery;
 mod rejoin;
 mod side_by_side;
+mod since_join;
 mod store;
 mod support;
 #[cfg(feature = "tpm")]

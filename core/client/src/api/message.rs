@@ -33,6 +33,8 @@ pub struct Message {
     pub deleted: bool,
     /// Whether its text is missing here: a peer sent the event without it. Others are asked for it.
     pub missing: bool,
+    /// Whether its text is not for this device: it was sealed for those who were members then.
+    pub sealed: bool,
     /// Whether it came by import (then `user` is the importer).
     pub imported: bool,
     /// Depth below the thread's root; 0 outside thread views.

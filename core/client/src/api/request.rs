@@ -22,6 +22,8 @@ pub enum Request {
         name: String,
         /// Whether it is for posts with titles.
         forum: bool,
+        /// Whether members read what was written since they joined, instead of everything. It stays so.
+        since_join: bool,
     },
     /// Changes how a space is laid out. Answer: [`Answer::Done`].
     Arrange {

@@ -58,6 +58,8 @@ pub struct ChannelStatus {
     pub name: String,
     /// Whether it is for posts with titles.
     pub forum: bool,
+    /// Whether members read what was written since they joined, instead of everything.
+    pub since_join: bool,
     /// What it is about; empty when nobody said.
     pub topic: String,
     /// Name of the category it stands in.

@@ -9,7 +9,10 @@ fn arrange(change: Arrangement) -> Request {
 #[test]
 fn a_space_is_laid_out_by_names_and_every_device_sees_it() {
     let mut world = club(&["ada", "bob"]);
-    world.ask("ada", Request::ChannelCreate { space: None, name: "questions".into(), forum: true });
+    world.ask(
+        "ada",
+        Request::ChannelCreate { space: None, name: "questions".into(), forum: true, since_join: false },
+    );
     let names = |channel: &str, name: &str| {
         arrange(Arrangement::RenameChannel { channel: channel.into(), name: name.into() })
     };

@@ -83,7 +83,10 @@ impl World {
 fn apart(names: &[&'static str], board: &mut dyn Board) -> World {
     let mut world = World::new(names);
     world.ask(names[0], Request::SpaceCreate { name: "club".into() });
-    world.ask(names[0], Request::ChannelCreate { space: None, name: "general".into(), forum: false });
+    world.ask(
+        names[0],
+        Request::ChannelCreate { space: None, name: "general".into(), forum: false, since_join: false },
+    );
     for name in &names[1..] {
         world.invite(names[0], name, 50);
     }
@@ -289,7 +292,10 @@ fn commits_that_race_come_together() {
 fn what_no_member_would_write_is_told_and_stops_nothing() {
     let mut board = MemoryBoard::new();
     let mut world = apart(&["ada", "bob"], &mut board);
-    world.ask("ada", Request::ChannelCreate { space: None, name: "other".into(), forum: false });
+    world.ask(
+        "ada",
+        Request::ChannelCreate { space: None, name: "other".into(), forum: false, since_join: false },
+    );
     let elsewhere = Place { space: None, channel: Some("other".into()) };
     world.ask("ada", Request::Send { place: elsewhere, body: "elsewhere".into(), reply_to: None });
     let space = world.space("ada");

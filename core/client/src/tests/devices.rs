@@ -115,7 +115,10 @@ fn what_could_not_be_said_at_once_is_said_later() {
     let revocation = Revocation::issue(&bob.identity.user, lost, None);
     bob.keep_revocation(&revocation).unwrap();
     // Any control event that arrives has it carried.
-    world.ask("ada", Request::ChannelCreate { space: None, name: "more".into(), forum: false });
+    world.ask(
+        "ada",
+        Request::ChannelCreate { space: None, name: "more".into(), forum: false, since_join: false },
+    );
     let known = devices(&mut world, "bob").into_iter().find(|device| device.device == phone).unwrap();
     assert!(known.revoked && known.spaces.is_empty(), "{known:?}");
     world.same(&["ada", "bob"]);

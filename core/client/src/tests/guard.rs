@@ -51,7 +51,12 @@ fn say(client: &mut Client, body: &str) -> Result<Answer, Error> {
 
 fn found(client: &mut Client) {
     client.execute(Request::SpaceCreate { name: "crew".into() }, 5).unwrap();
-    client.execute(Request::ChannelCreate { space: None, name: "general".into(), forum: false }, 6).unwrap();
+    client
+        .execute(
+            Request::ChannelCreate { space: None, name: "general".into(), forum: false, since_join: false },
+            6,
+        )
+        .unwrap();
 }
 
 #[track_caller]

@@ -32,7 +32,10 @@ fn send(channel: &str, body: &str) -> Request {
 /// The club with a second channel.
 fn two_channels(names: &[&'static str]) -> World {
     let mut world = club(names);
-    world.ask(names[0], Request::ChannelCreate { space: None, name: "side".into(), forum: false });
+    world.ask(
+        names[0],
+        Request::ChannelCreate { space: None, name: "side".into(), forum: false, since_join: false },
+    );
     world
 }
 
@@ -102,8 +105,14 @@ fn what_is_left_out_is_neither_asked_for_nor_answered() {
         assert_eq!(world.has("bob", "side"), set(&["before"]));
         world.meet_in_sync("ada", "bob");
         // A channel that comes later is left out, unless this device made it.
-        world.ask("ada", Request::ChannelCreate { space: None, name: "new".into(), forum: false });
-        world.ask("bob", Request::ChannelCreate { space: None, name: "own".into(), forum: false });
+        world.ask(
+            "ada",
+            Request::ChannelCreate { space: None, name: "new".into(), forum: false, since_join: false },
+        );
+        world.ask(
+            "bob",
+            Request::ChannelCreate { space: None, name: "own".into(), forum: false, since_join: false },
+        );
         assert_eq!(world.kept("bob"), ["general", "own"]);
         world.ask("ada", send("new", "hidden"));
         world.ask("ada", send("own", "seen"));
@@ -435,7 +444,10 @@ impl Naive {
 fn crowd() -> World {
     let mut world = club(&DEVICES);
     for name in &CHANNELS[1..] {
-        world.ask("ada", Request::ChannelCreate { space: None, name: (*name).into(), forum: false });
+        world.ask(
+            "ada",
+            Request::ChannelCreate { space: None, name: (*name).into(), forum: false, since_join: false },
+        );
     }
     for name in &DEVICES[1..] {
         world.cut("ada", name);

@@ -57,7 +57,10 @@ fn unread(world: &mut World, who: &str) -> (usize, usize) {
 #[test]
 fn a_question_is_asked_answered_and_found() {
     let mut world = club(&["ada", "bob"]);
-    world.ask("ada", Request::ChannelCreate { space: None, name: "questions".into(), forum: true });
+    world.ask(
+        "ada",
+        Request::ChannelCreate { space: None, name: "questions".into(), forum: true, since_join: false },
+    );
     let way = send(&mut world, "ada", forum(), titled("Which way?", &["maps", "help", "maps"]));
     let lunch = send(&mut world, "bob", forum(), titled("Lunch", &[]));
     world.ask("bob", Request::Send { place: forum(), body: "left".into(), reply_to: Some(way.clone()) });

@@ -4,7 +4,7 @@ mod threads;
 
 pub use threads::Thread;
 
-use super::{ChannelOp, Extras, Heading, Kept, Mention, Timeline};
+use super::{ChannelOp, Extras, Heading, Kept, Mention, Sealed, Timeline};
 use crate::crdt::{Crdt, LwwRegister, OrMap, OrSetOp, Stamp};
 use marks::ReadMarks;
 use std::cmp::Ordering;
@@ -80,7 +80,8 @@ impl ChannelState {
     ) -> Option<u32> {
         let message = |target: &EventRef| log.find(target).filter(|at| !log.is_void(*at));
         match op {
-            ChannelOp::Erased { kept: kept @ Kept::Message { is_post, .. }, .. } => {
+            ChannelOp::Erased { kept: kept @ Kept::Message { is_post, .. }, .. }
+            | ChannelOp::Sealed(Sealed { kept: kept @ Kept::Message { is_post, .. }, .. }) => {
                 self.post(at, stamp, &kept, log);
                 if is_post {
                     self.threads.open(at, stamp, &Heading::default());
@@ -98,7 +99,8 @@ impl ChannelState {
             ChannelOp::SetHeading { target, heading, moderates } => {
                 self.retitle(at, stamp, (&target, moderates), &heading, log);
             }
-            ChannelOp::Erased { kept: Kept::Heading { target, moderates }, .. } => {
+            ChannelOp::Erased { kept: Kept::Heading { target, moderates }, .. }
+            | ChannelOp::Sealed(Sealed { kept: Kept::Heading { target, moderates }, .. }) => {
                 self.retitle(at, stamp, (&target, moderates), &Heading::default(), log);
             }
             ChannelOp::Read { target } => {
@@ -106,7 +108,9 @@ impl ChannelState {
                 let message = message(&target).filter(is_message)?;
                 return self.read.advance(stamp.author, message, log).flatten();
             }
-            ChannelOp::Edit { target, .. } | ChannelOp::Erased { kept: Kept::Edit { target }, .. } => {
+            ChannelOp::Edit { target, .. }
+            | ChannelOp::Erased { kept: Kept::Edit { target }, .. }
+            | ChannelOp::Sealed(Sealed { kept: Kept::Edit { target }, .. }) => {
                 if let Some(message) = message(&target).filter(|_| log.same_user(&stamp.event(), &target)) {
                     let write = (*stamp, at);
                     self.edits

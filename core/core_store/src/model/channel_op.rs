@@ -1,5 +1,6 @@
 use super::kept::{ERASABLE, ERASED};
-use super::{Extras, Heading, Kept, Style};
+use super::sealed::{OPENED, Opened, SEALED, SEALED_MESSAGE_LEN_MAX};
+use super::{Extras, Heading, Kept, Sealed, Style};
 use crate::Error;
 use serde::{Deserialize, Serialize};
 use terachat_event::EventRef;
@@ -83,6 +84,8 @@ pub enum ChannelOp<'a> {
         /// What stays.
         kept: Kept,
     },
+    /// A message, an edit or a heading that was not opened here.
+    Sealed(#[serde(borrow)] Sealed<'a>),
 }
 
 /// A message.
@@ -115,14 +118,25 @@ pub struct Imported<'a> {
 impl<'a> ChannelOp<'a> {
     /// The bytes to be sealed (postcard, behind a mark if the content can be erased).
     pub fn encode(&self) -> Vec<u8> {
-        let start = if Kept::of(self).is_some() { vec![ERASABLE] } else { Vec::new() };
+        let is_plain = !matches!(self, Self::Sealed(_)) && Kept::of(self).is_some();
+        let start = if is_plain { vec![ERASABLE] } else { Vec::new() };
         postcard::to_extend(self, start).expect("plain values encode into a growing buffer")
     }
 
     /// Whether these bytes are those of an operation whose content can be erased, if they are any operation's. What was
     /// written before there were such can not.
     pub(crate) fn is_erasable(bytes: &[u8]) -> bool {
+        matches!(bytes.first(), Some(&ERASABLE | &OPENED | &SEALED))
+    }
+
+    /// The same of those that are in clear.
+    pub(super) fn is_marked(bytes: &[u8]) -> bool {
         bytes.first() == Some(&ERASABLE)
+    }
+
+    /// Whether these bytes are an operation that came sealed and was opened here. They are nobody else's business.
+    pub(crate) fn is_opened(bytes: &[u8]) -> bool {
+        bytes.first() == Some(&OPENED)
     }
 
     /// Whether these bytes are what is left of an operation whose content was erased, if they are any operation's.
@@ -134,7 +148,7 @@ impl<'a> ChannelOp<'a> {
     pub fn target(&self) -> Option<&EventRef> {
         match self {
             ChannelOp::Post(_) | ChannelOp::PostWith(..) => None,
-            ChannelOp::Erased { kept, .. } => kept.target(),
+            ChannelOp::Erased { kept, .. } | ChannelOp::Sealed(Sealed { kept, .. }) => kept.target(),
             ChannelOp::Edit { target, .. }
             | ChannelOp::React { target, .. }
             | ChannelOp::Unreact { target, .. }
@@ -170,7 +184,8 @@ impl<'a> ChannelOp<'a> {
             _ => &[],
         };
         let answered = match self {
-            ChannelOp::Erased { kept: Kept::Message { reply_to, .. }, .. } => reply_to.as_ref(),
+            ChannelOp::Erased { kept: Kept::Message { reply_to, .. }, .. }
+            | ChannelOp::Sealed(Sealed { kept: Kept::Message { reply_to, .. }, .. }) => reply_to.as_ref(),
             _ => self.post().and_then(|post| post.reply_to.as_ref()),
         };
         self.target().into_iter().chain(answered).chain(seen)
@@ -181,7 +196,10 @@ impl<'a> ChannelOp<'a> {
     /// # Errors
     /// [`Error::Payload`] for bytes that are no operation, or one out of bounds.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, Error> {
-        let (is_erasable, body) = if Self::is_erasable(bytes) { (true, &bytes[1..]) } else { (false, bytes) };
+        if Self::is_opened(bytes) {
+            return Self::decode(Opened::read(bytes)?.op);
+        }
+        let (is_erasable, body) = if Self::is_marked(bytes) { (true, &bytes[1..]) } else { (false, bytes) };
         let (op, rest) =
             postcard::take_from_bytes::<Self>(body).map_err(|_| Error::Payload("not a channel operation"))?;
         let fits = match &op {
@@ -200,6 +218,9 @@ impl<'a> ChannelOp<'a> {
             | ChannelOp::Delete { .. }
             | ChannelOp::Read { .. } => true,
             ChannelOp::Erased { kept, .. } => kept.fits(),
+            ChannelOp::Sealed(sealed) => {
+                sealed.kept.fits() && !is_erasable && sealed.message.len() <= SEALED_MESSAGE_LEN_MAX
+            }
         };
         let fits = fits && (!is_erasable || Kept::of(&op).is_some());
         (fits && rest.is_empty()).then_some(op).ok_or(Error::Payload("a channel operation out of bounds"))

@@ -92,6 +92,13 @@ pub enum ControlOp {
         /// How far each of the device's chains counts.
         pins: Vec<Pin>,
     },
+    /// Creates a channel in which members read what was written since they joined; its id follows as another channel's does.
+    CreateSinceJoin {
+        /// The channel's name.
+        name: String,
+        /// Whether it is for posts with titles.
+        forum: bool,
+    },
 }
 
 /// Where a removal or demotion cuts one of the target's chains: what lies beyond is void, however it is dated.
@@ -170,6 +177,7 @@ impl ControlTransaction {
                 ControlOp::SetRank { rank, .. } => check_rank(*rank)?,
                 ControlOp::CreateChannel { name }
                 | ControlOp::CreateForum { name }
+                | ControlOp::CreateSinceJoin { name, .. }
                 | ControlOp::CreateCategory { name }
                 | ControlOp::SetName { name, .. } => check_name(name)?,
                 ControlOp::SetTopic { topic, .. } => check_topic(topic)?,

@@ -52,6 +52,7 @@ impl Kept {
             ChannelOp::SetHeading { target, moderates, .. } => {
                 Some(Self::Heading { target: *target, moderates: *moderates })
             }
+            ChannelOp::Sealed(sealed) => Some(sealed.kept),
             _ => None,
         }
     }

@@ -1,4 +1,4 @@
-use super::{ChannelOp, Kept};
+use super::{ChannelOp, Kept, content_of};
 use terachat_event::{ChannelId, Prefix, erasable_hash, payload_commitment};
 use terachat_vault::{Algorithm, SealKey, Secret, derive_key};
 
@@ -36,7 +36,7 @@ impl EpochKey {
         if let Some(ChannelOp::Erased { content, kept }) = op {
             return bind(content, kept);
         }
-        let content = payload_commitment(&self.body, prefix, body, scratch);
+        let content = self.content(prefix, body, scratch);
         match op.filter(|_| ChannelOp::is_erasable(body)).and_then(Kept::of) {
             Some(kept) => bind(&content, &kept),
             None => content,
@@ -52,8 +52,14 @@ impl EpochKey {
         scratch: &mut Vec<u8>,
     ) -> Option<Vec<u8>> {
         let kept = op.filter(|_| ChannelOp::is_erasable(body)).and_then(Kept::of)?;
-        let content = payload_commitment(&self.body, prefix, body, scratch);
+        let content = self.content(prefix, body, scratch);
         Some(ChannelOp::Erased { content, kept }.encode())
+    }
+
+    /// What stands in the event for the content. What was sealed by itself is bound without the epoch's key, which those have
+    /// who may not read it.
+    fn content(&self, prefix: &Prefix, body: &[u8], scratch: &mut Vec<u8>) -> [u8; 32] {
+        content_of(body).unwrap_or_else(|| payload_commitment(&self.body, prefix, body, scratch))
     }
 
     /// The key for one bundle; `salt` is random and travels with it.

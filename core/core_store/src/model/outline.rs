@@ -1,4 +1,5 @@
 //! How a space is laid out: its channels, the categories they stand in, and the order people gave them.
+use super::History;
 use crate::Error;
 use crate::crdt::Stamp;
 use serde::{Deserialize, Serialize};
@@ -22,7 +23,7 @@ pub struct Category {
 }
 
 /// What a channel is for; decided when it is created.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ChannelKind {
     /// One conversation.
     #[default]
@@ -33,6 +34,7 @@ pub enum ChannelKind {
 
 /// A channel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "Stored", from = "Stored")]
 pub struct Channel {
     /// Its name.
     pub name: String,
@@ -40,10 +42,55 @@ pub struct Channel {
     pub since: Stamp,
     /// What it is for.
     pub kind: ChannelKind,
+    /// Who can read what was said in it.
+    pub history: History,
     /// What it is about; empty, or up to 1,000 characters.
     pub topic: String,
     /// The category it stands in, if any.
     pub category: Option<CategoryId>,
+}
+
+/// A channel as it is stored and hashed: kind and history are one number, so that channels without a history of their own
+/// have the bytes they had before there was one.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    name: String,
+    since: Stamp,
+    kind: StoredKind,
+    topic: String,
+    category: Option<CategoryId>,
+}
+
+#[derive(Serialize, Deserialize)]
+enum StoredKind {
+    Chat,
+    Forum,
+    ChatSinceJoin,
+    ForumSinceJoin,
+}
+
+impl From<Channel> for Stored {
+    fn from(Channel { name, since, kind, history, topic, category }: Channel) -> Self {
+        let kind = match (kind, history) {
+            (ChannelKind::Chat, History::Shared) => StoredKind::Chat,
+            (ChannelKind::Forum, History::Shared) => StoredKind::Forum,
+            (ChannelKind::Chat, History::SinceJoin) => StoredKind::ChatSinceJoin,
+            (ChannelKind::Forum, History::SinceJoin) => StoredKind::ForumSinceJoin,
+        };
+        Self { name, since, kind, topic, category }
+    }
+}
+
+impl From<Stored> for Channel {
+    fn from(Stored { name, since, kind, topic, category }: Stored) -> Self {
+        let (kind, history) = match kind {
+            StoredKind::Chat => (ChannelKind::Chat, History::Shared),
+            StoredKind::Forum => (ChannelKind::Forum, History::Shared),
+            StoredKind::ChatSinceJoin => (ChannelKind::Chat, History::SinceJoin),
+            StoredKind::ForumSinceJoin => (ChannelKind::Forum, History::SinceJoin),
+        };
+        Self { name, since, kind, history, topic, category }
+    }
 }
 
 /// Something of a space's that has a name.

@@ -1,7 +1,9 @@
 mod columns;
 
 use super::outline::category_id;
-use super::{Category, Channel, ChannelKind, ControlOp, Named, Outline, Pin, Rank, Revocation, Right};
+use super::{
+    Category, Channel, ChannelKind, ControlOp, History, Named, Outline, Pin, Rank, Revocation, Right,
+};
 use crate::crdt::Stamp;
 use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
@@ -179,6 +181,7 @@ impl SpaceState {
             }
             ControlOp::CreateChannel { .. }
             | ControlOp::CreateForum { .. }
+            | ControlOp::CreateSinceJoin { .. }
             | ControlOp::CreateCategory { .. }
             | ControlOp::SetName { .. }
             | ControlOp::SetTopic { .. }
@@ -219,8 +222,16 @@ impl SpaceState {
                 }
             }
             ControlOp::RevokeDevice { revocation, pins } => self.revoke(&stamp.author, revocation, pins),
-            ControlOp::CreateChannel { name } => self.create(stamp, hash, at, name, ChannelKind::Chat),
-            ControlOp::CreateForum { name } => self.create(stamp, hash, at, name, ChannelKind::Forum),
+            ControlOp::CreateChannel { name } => {
+                self.create(stamp, hash, at, name, (ChannelKind::Chat, History::Shared));
+            }
+            ControlOp::CreateForum { name } => {
+                self.create(stamp, hash, at, name, (ChannelKind::Forum, History::Shared));
+            }
+            ControlOp::CreateSinceJoin { name, forum } => {
+                let kind = if *forum { ChannelKind::Forum } else { ChannelKind::Chat };
+                self.create(stamp, hash, at, name, (kind, History::SinceJoin));
+            }
             ControlOp::CreateCategory { name } => {
                 let category = Category { name: name.clone(), since: *stamp };
                 self.outline.categories.insert(category_id(hash, at), category);
@@ -265,10 +276,23 @@ impl SpaceState {
         }
     }
 
-    fn create(&mut self, stamp: &Stamp, hash: &EventHash, at: usize, name: &str, kind: ChannelKind) {
+    fn create(
+        &mut self,
+        stamp: &Stamp,
+        hash: &EventHash,
+        at: usize,
+        name: &str,
+        (kind, history): (ChannelKind, History),
+    ) {
         let id = channel_id(hash, at);
-        let fresh =
-            Channel { name: name.to_owned(), since: *stamp, kind, topic: String::new(), category: None };
+        let fresh = Channel {
+            name: name.to_owned(),
+            since: *stamp,
+            kind,
+            history,
+            topic: String::new(),
+            category: None,
+        };
         self.channels.insert(id, fresh);
         self.outline.append(id);
     }

@@ -1,4 +1,7 @@
-use crate::model::{Attachment, BODY_LEN_MAX, ChannelOp, Extras, Kept, Mention, Post, Style};
+use crate::model::{
+    Attachment, BODY_LEN_MAX, ChannelOp, Extras, History, Kept, Mention, MessageState, Post, Sealed, Style,
+    content_of,
+};
 use crate::store::index::LogIndex;
 use crate::store::space_logs::ChannelLog;
 use crate::{Error, LocalStore};
@@ -43,6 +46,11 @@ pub struct MessageView {
     /// Whether content of it is missing: a peer sent the event without it, or a deletion that came to nothing had erased it.
     /// It is asked for, and until it comes the text is empty or an earlier one's place.
     pub missing: bool,
+    /// Whether the text is sealed for those who were members when it was written, and was not opened here.
+    pub sealed: bool,
+    /// Where content is sealed message by message: what stands for that of this message. The same for those who read it and
+    /// those who do not.
+    pub bound: Option<[u8; 32]>,
     /// Original author and time in milliseconds since 1970, for a record of a foreign log.
     pub imported: Option<(String, i64)>,
     /// Its current title and tags, if it is a forum's post.
@@ -253,7 +261,7 @@ impl LocalStore {
             return Ok(MessageView { read_by, ..deleted(index, at, state.reply_to) });
         }
         let payload = self.payload(index, at)?;
-        let mut missing = false;
+        let (mut missing, mut sealed) = (false, false);
         let (post, extras) = match ChannelOp::decode(&payload) {
             Ok(ChannelOp::Post(post)) => (post, Extras::default()),
             Ok(ChannelOp::PostWith(post, extras)) => (post, extras),
@@ -261,8 +269,17 @@ impl LocalStore {
                 missing = true;
                 (Post { style: Style::Message, body: "", reply_to: None, imported: None }, Extras::default())
             }
+            Ok(ChannelOp::Sealed(Sealed { kept: Kept::Message { .. }, .. })) => {
+                sealed = true;
+                (Post { style: Style::Message, body: "", reply_to: None, imported: None }, Extras::default())
+            }
             _ => return Err(Error::Unknown("that message")),
         };
+        let since_join = self.history(&index.log) == History::SinceJoin;
+        let bound = since_join.then(|| self.bound(index, at, &payload, &state)).transpose()?;
+        if let Some(edit) = state.edited_by.filter(|_| since_join) {
+            sealed = matches!(ChannelOp::decode(&self.payload(index, edit)?), Ok(ChannelOp::Sealed(_)));
+        }
         let body = match state.edited_by {
             Some(edit) => self.text(channel, edit)?,
             None => post.body.to_owned(),
@@ -287,12 +304,34 @@ impl LocalStore {
             pinned: state.pinned,
             deleted: false,
             missing,
+            sealed,
+            bound,
             imported: post.imported.map(|imported| (imported.author.to_owned(), imported.ts_ms)),
             heading: state.headed_by.map(|by| self.heading(channel, by)).transpose()?.flatten(),
             mentions: extras.mentions,
             attachments: extras.attachments.iter().map(AttachmentView::from).collect(),
             read_by,
         })
+    }
+
+    /// What stands for a message's content where that is sealed message by message: of its first text, its current one, and its
+    /// current heading.
+    fn bound(
+        &self,
+        index: &LogIndex,
+        at: u32,
+        payload: &[u8],
+        state: &MessageState<'_>,
+    ) -> Result<[u8; 32], Error> {
+        let mut hasher = blake3::Hasher::new_derive_key("terachat 2026-11 sealed message");
+        hasher.update(&content(payload));
+        for revision in [state.edited_by, state.headed_by] {
+            match revision.filter(|revision| *revision != at) {
+                Some(revision) => hasher.update(&content(&self.payload(index, revision)?)),
+                None => hasher.update(&[0; 32]),
+            };
+        }
+        Ok(*hasher.finalize().as_bytes())
     }
 
     /// Title and tags that the event at this position brought.
@@ -314,6 +353,15 @@ impl LocalStore {
     }
 }
 
+/// What stands in an event for content that is sealed by itself, whether it is here or not.
+fn content(payload: &[u8]) -> [u8; 32] {
+    let erased = || match ChannelOp::decode(payload) {
+        Ok(ChannelOp::Erased { content, .. }) => content,
+        _ => [0; 32],
+    };
+    content_of(payload).unwrap_or_else(erased)
+}
+
 /// What is shown in a deleted message's place. Nothing of it is from the payload, which may not be there any more.
 fn deleted(index: &LogIndex, at: u32, reply_to: Option<u32>) -> MessageView {
     MessageView {
@@ -327,6 +375,8 @@ fn deleted(index: &LogIndex, at: u32, reply_to: Option<u32>) -> MessageView {
         pinned: false,
         deleted: true,
         missing: false,
+        sealed: false,
+        bound: None,
         imported: None,
         heading: None,
         mentions: Vec::new(),

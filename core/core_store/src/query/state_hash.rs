@@ -1,7 +1,7 @@
 //! Hashes of states: `docs/format/state-hash.md`.
 use super::state_map::{Entity, StateMap};
 use super::{MessageView, StateTree};
-use crate::model::{Mention, SpaceState};
+use crate::model::{Mention, SpaceState, Style};
 use crate::store::space_logs::ChannelLog;
 use crate::{Error, LocalStore};
 use std::collections::BTreeMap;
@@ -166,11 +166,21 @@ pub(crate) fn hash_message(message: &MessageView) -> [u8; 32] {
 fn put_message(out: &mut Vec<u8>, message: &MessageView) {
     put_event(out, &message.event);
     out.extend_from_slice(&message.wall_ms.to_le_bytes());
-    let stands = if message.missing { 2 } else { u8::from(message.deleted) };
+    let stands = match message.bound {
+        _ if message.missing => 2,
+        Some(_) => 3,
+        None => u8::from(message.deleted),
+    };
     let flags = [u8::from(message.edited), u8::from(message.pinned), stands];
+    // Who may not read a message has the same hash of it as who may.
+    let blank = message.bound.map(|bound| (bound, without_content(message)));
+    let message = blank.as_ref().map_or(message, |(_, blank)| blank);
     out.push(message.style as u8);
     out.extend_from_slice(&flags);
-    put_text(out, &message.body);
+    match &blank {
+        Some((bound, _)) => out.extend_from_slice(bound),
+        None => put_text(out, &message.body),
+    }
     out.push(u8::from(message.reply_to.is_some()));
     message.reply_to.iter().for_each(|event| put_event(out, event));
     put_len(out, message.reactions.len());
@@ -208,6 +218,19 @@ fn put_message(out: &mut Vec<u8>, message: &MessageView) {
     }
     put_len(out, message.read_by.len());
     message.read_by.iter().for_each(|device| out.extend_from_slice(&device.0));
+}
+
+/// A message as those see it who cannot read it.
+fn without_content(message: &MessageView) -> MessageView {
+    MessageView {
+        style: Style::Message,
+        body: String::new(),
+        imported: None,
+        heading: None,
+        mentions: Vec::new(),
+        attachments: Vec::new(),
+        ..message.clone()
+    }
 }
 
 fn put_len(out: &mut Vec<u8>, len: usize) {

@@ -203,7 +203,11 @@ impl Plan<'_> {
     fn take(&mut self, block: StoredBlock, blocks: &mut Blocks<'_>) -> Result<(), Error> {
         match block.kind {
             RECORDS => {
-                self.out.take_records(SecretBytes::take(block.body), |name| self.store.is_emptied(name))
+                let is_gone = |name: &[u8], value: &[u8]| {
+                    // What was erased since is as if it had never been here; an emptied record stands in a later write.
+                    self.store.is_emptied(name) && value.len() > 4 || self.store.is_spent(name, value)
+                };
+                self.out.take_records(SecretBytes::take(block.body), is_gone)
             }
             META => {
                 let batch = decode_batch(&block.body, Limits { events: 1 << 22, payload_len: 1 << 30 })?;
@@ -378,10 +382,13 @@ impl Plan<'_> {
 }
 
 impl Out {
-    fn take_records(&mut self, body: SecretBytes, is_emptied: impl Fn(&[u8]) -> bool) -> Result<(), Error> {
+    fn take_records(
+        &mut self,
+        body: SecretBytes,
+        is_gone: impl Fn(&[u8], &[u8]) -> bool,
+    ) -> Result<(), Error> {
         for (name, value) in records::decode(body.expose_secret())? {
-            // What was erased since is as if it had never been here; an emptied record stands in a later write.
-            if is_emptied(&name) && value.as_ref().is_some_and(|value| value.expose_secret().len() > 4) {
+            if value.as_ref().is_some_and(|value| is_gone(&name, value.expose_secret())) {
                 continue;
             }
             let before = self.records.insert(name.clone(), value);

@@ -6,7 +6,7 @@ use super::records::Write;
 use super::space_logs::ChannelLog;
 use super::validator::{Payloads, Staged};
 use crate::Error;
-use crate::model::ChannelOp;
+use crate::model::{ChannelOp, as_sent};
 use crate::sync::{Batch, Bundle, ChunkLen, Limits, cut};
 use std::collections::{BTreeMap, BTreeSet};
 use terachat_event::{EventRef, LogId, prefix};
@@ -84,16 +84,17 @@ impl LocalStore {
         Ok(key.erase(&prefix, &payload, ChannelOp::decode(&payload).ok().as_ref(), &mut scratch))
     }
 
-    /// The payload at this position as it is handed on: of deleted messages nothing but what is kept. Hashes are at hand if
-    /// [`LocalStore::withholds`] says that it takes them.
+    /// The payload at this position as it is handed on: of deleted messages nothing but what is kept, of what was opened here
+    /// what was sealed. Hashes are at hand if [`LocalStore::withholds`] says that it takes them.
     pub(crate) fn outgoing(&self, index: &LogIndex, at: u32) -> Result<Vec<u8>, Error> {
-        match self.channel(&index.log) {
+        let payload = match self.channel(&index.log) {
             Ok(channel) if channel.is_condemned(at) => match self.left_of(index, at)? {
                 Some(left) => Ok(left),
                 None => self.stored_payload(index, at),
             },
             _ => self.payload(index, at),
-        }
+        };
+        if self.bares_opened { payload } else { payload.map(as_sent) }
     }
 
     /// Whether content at one of these positions is on disk and not to be handed on.
@@ -231,10 +232,14 @@ impl LocalStore {
     }
 
     /// Takes content back in that is proven, missing here and to be shown.
-    pub(crate) fn restore(&mut self, log: &LogId, found: Vec<(u32, Vec<u8>)>) -> Result<(), Error> {
+    pub(crate) fn restore(
+        &mut self,
+        log: &LogId,
+        found: Vec<(u32, Vec<u8>)>,
+        mut writes: Vec<Write>,
+    ) -> Result<(), Error> {
         let Ok(channel) = self.channel(log) else { return Ok(()) };
         let segment = self.log.next_segment();
-        let mut writes: Vec<Write> = Vec::new();
         for (at, payload) in found {
             let event = channel.index.event_ref(at);
             let is_new = channel.bare.contains(&at) && self.restored_body(log, &event).is_none();

@@ -8,7 +8,7 @@ use super::space_logs::{ChannelLog, SpaceLogs, control_event};
 use super::storage::Storage;
 use super::validator::{Beside, Staged, Staging, Trust, stage};
 use super::{Block, BlockRef, CommitLog, Snapshot, compress};
-use crate::model::{ControlEvent, ControlLog, EpochKey, SpaceState};
+use crate::model::{ControlEvent, ControlLog, EpochKey, History, SpaceState};
 use crate::sync::{Batch, Frames, Frontier, KeyId, Limits, decode_batch, encode_batch};
 use crate::{Error, Wait};
 use std::cell::RefCell;
@@ -47,6 +47,8 @@ pub struct LocalStore {
     pub(super) snapshot: Option<Snapshot>,
     /// Whether commits wait for [`LocalStore::flush`] to become durable.
     deferred: bool,
+    /// Whether what was opened here is handed out and taken in as it was opened.
+    pub(crate) bares_opened: bool,
     /// Why nothing is written any more.
     halted: Option<String>,
     /// Parts of the next snapshot that were made ahead.
@@ -88,6 +90,7 @@ impl LocalStore {
             tail_len: 0,
             snapshot: None,
             deferred: false,
+            bares_opened: false,
             halted: None,
             prepared: BTreeMap::new(),
             drops: Drops::default(),
@@ -236,6 +239,12 @@ impl LocalStore {
         keyring::secret(&self.records, space, commit)
     }
 
+    /// While `true`, bundles hold what was opened here as it was opened, and such ones are taken in: of a backup, which is
+    /// nobody's but its user's. Otherwise what was opened stays here.
+    pub fn bare_opened(&mut self, bare: bool) {
+        self.bares_opened = bare;
+    }
+
     /// Lets the following commits share one sync: none of them is durable before [`LocalStore::flush`].
     pub fn defer(&mut self) {
         self.deferred = true;
@@ -303,6 +312,7 @@ impl LocalStore {
         followed: &mut usize,
     ) -> Result<Staging, Error> {
         let (empty, blank);
+        let trust = if trust == Trust::Peer && self.bares_opened { Trust::Backup } else { trust };
         self.load_cited(batch)?;
         let key = self.epoch_key(&batch.log, batch.key.as_ref());
         if batch.key.is_some() && key.is_none() {
@@ -311,7 +321,7 @@ impl LocalStore {
         let index = match self.index(&batch.log) {
             Some(index) => index,
             // What is on disk may be of a channel whose creation became void since.
-            None if batch.log.channel.is_none() || trust != Trust::Peer => {
+            None if batch.log.channel.is_none() || !trust.is_foreign() => {
                 empty = self.blank_index(&batch.log);
                 &empty
             }
@@ -470,6 +480,13 @@ impl LocalStore {
         let changed = logs.recut(before, |index, at| self.payload(index, at));
         self.spaces.insert(space, logs);
         changed?.into_iter().try_for_each(|id| self.rebuild(space, &id))
+    }
+
+    /// Who can read what was said in a channel; of one that is not known as of one whose history is shared.
+    pub fn history(&self, log: &LogId) -> History {
+        let state = self.spaces.get(&log.space).map(|logs| logs.control.state());
+        let channel = log.channel.and_then(|id| state?.channels.get(&id));
+        channel.map_or(History::default(), |channel| channel.history)
     }
 
     /// The payload of an event before sealing, or what is left of it.

@@ -2,7 +2,7 @@ use super::control::Control;
 use super::index::{LogIndex, Void};
 use super::validator::Payloads;
 use crate::model::{
-    ChannelOp, ChannelState, ControlEvent, ControlOp, ControlTransaction, Kept, Right, SpaceState,
+    ChannelOp, ChannelState, ControlEvent, ControlOp, ControlTransaction, Kept, Right, Sealed, SpaceState,
     Surroundings, Verdict, same_user, vouched,
 };
 use crate::query::search_index::SearchIndex;
@@ -140,6 +140,7 @@ impl SpaceLogs {
         fresh: &[bool],
     ) {
         let Some(channel) = self.channels.get_mut(id) else { return };
+        let history = self.control.state().channels.get(id).map(|channel| channel.history);
         let mut standings = HashMap::new();
         let mut at = from;
         let mut payloads = Payloads::new(batch, chunks);
@@ -164,6 +165,9 @@ impl SpaceLogs {
                 )
             });
             channel.judge(at, meta.seq.into(), standing);
+            if let Some(why) = history.and_then(|history| history.misfit(payload)) {
+                channel.void_by_right.entry(at).or_insert(why);
+            }
             if channel.void(at).is_none()
                 && let Ok(op) = op
             {
@@ -229,14 +233,18 @@ impl SpaceLogs {
             if !forked.contains(&true) {
                 continue;
             }
+            let history = self.control.state().channels.get(id).map(|channel| channel.history);
             for at in 0..channel.index.len() {
                 let (index, event) = (&channel.index, channel.index.event(at));
                 if !forked[event.control as usize] {
                     continue;
                 }
-                let right = right_for(ChannelOp::decode(&payload(index, at)?).ok().as_ref());
+                let bytes = payload(index, at)?;
+                let right = right_for(ChannelOp::decode(&bytes).ok().as_ref());
                 let author = index.device(event.chain);
-                let void = match self.control.verdict(author, id, index.control_heads(at), right) {
+                let verdict = self.control.verdict(author, id, index.control_heads(at), right);
+                let misfit = history.and_then(|history| history.misfit(&bytes)).map(Verdict::Void);
+                let void = match verdict.filter(|verdict| *verdict != Verdict::Counts).or(misfit) {
                     Some(Verdict::Void(why)) => channel.void_by_right.insert(at, why).is_none(),
                     _ => channel.void_by_right.remove(&at).is_some(),
                 };
@@ -291,7 +299,8 @@ pub(crate) fn right_for(op: Option<&ChannelOp<'_>>) -> Right {
         Some(
             ChannelOp::Delete { moderates: true, .. }
             | ChannelOp::SetHeading { moderates: true, .. }
-            | ChannelOp::Erased { kept: Kept::Heading { moderates: true, .. }, .. },
+            | ChannelOp::Erased { kept: Kept::Heading { moderates: true, .. }, .. }
+            | ChannelOp::Sealed(Sealed { kept: Kept::Heading { moderates: true, .. }, .. }),
         ) => Right::Moderate,
         _ => Right::Send,
     }

@@ -68,10 +68,19 @@ struct Cursor {
 pub(crate) enum Trust {
     /// They come from a peer: every author's newest signature is checked.
     Peer,
+    /// They come from a backup of the own user's: as from a peer, but what was opened stands as it was opened.
+    Backup,
     /// They come from the own disk and are checked like a peer's, but for stubs, whose proofs are beside them.
     Audit,
     /// They come from the own disk, which sealed them: signatures were checked before they were written.
     Disk,
+}
+
+impl Trust {
+    /// Whether somebody else may have made them.
+    pub(crate) fn is_foreign(self) -> bool {
+        matches!(self, Self::Peer | Self::Backup)
+    }
 }
 
 /// What a batch is held against beside the index of its log.
@@ -100,7 +109,7 @@ pub(super) fn stage(
     *followed = 0;
     let (control, channel) = match beside {
         Beside::Control(control) => (Some(control), None),
-        Beside::Channel(channel) => (None, channel.filter(|_| trust == Trust::Peer)),
+        Beside::Channel(channel) => (None, channel.filter(|_| trust.is_foreign())),
     };
     let mut cursors = Vec::with_capacity(batch.authors.len());
     let mut slots = 0;
@@ -226,6 +235,10 @@ impl Stage<'_> {
                 }
             }
             let payload = payloads.next(at, event);
+            // It stays with whoever opened it.
+            if self.trust == Trust::Peer && ChannelOp::is_opened(payload) {
+                return Err(Error::Payload("a text that somebody else opened"));
+            }
             let op = self.batch.log.channel.and_then(|_| ChannelOp::decode(payload).ok());
             if let Some(named) = op.as_ref().and_then(|op| self.unknown_name(op)) {
                 return Ok(Some(Staging::Waits(Wait::Event(named))));
@@ -251,7 +264,7 @@ impl Stage<'_> {
             // of the event that names it.
             let (hash, lamport) = (stub.hash, stub.lamport);
             let is_near = lamport <= self.latest.saturating_add(LEAP_MAX);
-            let proven = self.trust != Trust::Peer
+            let proven = !self.trust.is_foreign()
                 || is_near && self.index.is_frozen(&name) && self.traces(&name, stub);
             return Ok(if proven { Parent::Known(hash, lamport) } else { Parent::Missing(name) });
         }
@@ -277,7 +290,7 @@ impl Stage<'_> {
     /// before it, all come to the same. What a forked author signed from the fork on counts nowhere and is not everywhere:
     /// nobody waits for it.
     fn unknown_name(&self, op: &ChannelOp<'_>) -> Option<EventRef> {
-        if self.trust != Trust::Peer {
+        if !self.trust.is_foreign() {
             return None;
         }
         op.names().copied().find(|named| {
@@ -438,7 +451,7 @@ impl Stage<'_> {
     fn finish(self) -> Result<Staging, Error> {
         if self.steps.is_empty() {
             let taken =
-                |skeleton: &&Skeleton| self.trust != Trust::Peer || self.lacking.contains(&skeleton.hash());
+                |skeleton: &&Skeleton| !self.trust.is_foreign() || self.lacking.contains(&skeleton.hash());
             let skeletons = self.batch.skeletons.iter().filter(taken).cloned().collect();
             return Ok(Staging::Ready(Staged {
                 hashes: self.hashes,

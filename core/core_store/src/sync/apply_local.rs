@@ -48,8 +48,9 @@ impl LocalStore {
     /// name the events by their hashes), visible.
     ///
     /// # Errors
-    /// [`Error::Unknown`] for a log that is not here, or an operation on an event that is not, [`Error::NoKey`],
-    /// [`Error::Store`]; nothing changed.
+    /// [`Error::Unknown`] for a log that is not here, or an operation on an event that is not; [`Error::Payload`] for content
+    /// in clear where it is to be sealed message by message, or the other way round; [`Error::NoKey`], [`Error::Store`];
+    /// nothing changed.
     pub fn apply_local(
         &mut self,
         signer: &DeviceKey,
@@ -66,6 +67,7 @@ impl LocalStore {
         let Some(index) = self.index(&draft.log).filter(|index| index.log.channel.is_some()) else {
             return Ok(());
         };
+        let history = self.history(&draft.log);
         let first = index.chain_of(author).map_or(0, |chain| index.chain_len(chain)) + 1;
         for (next, payload) in (first..).zip(&draft.payloads) {
             let op = ChannelOp::decode(payload)?;
@@ -74,6 +76,9 @@ impl LocalStore {
             };
             if !op.names().all(known) {
                 return Err(Error::Unknown("an event that the operation names"));
+            }
+            if let Some(why) = history.misfit(payload) {
+                return Err(Error::Payload(why));
             }
         }
         Ok(())

@@ -1,5 +1,5 @@
 use super::bundle::Opened;
-use super::{Batch, BatchAuthor, Bundle};
+use super::{Batch, BatchAuthor, Bundle, NoOpener, Opener};
 use crate::model::{ControlOp, ControlTransaction, Skeleton};
 use crate::store::{Staging, Trust, offered};
 use crate::{Error, LocalStore, Wait};
@@ -35,6 +35,18 @@ impl LocalStore {
     /// # Errors
     /// A refusal with its reason: the peer is broken or lying. [`Error::Store`]: it can be tried again. Nothing changed.
     pub fn apply_remote(&mut self, bundle: &Bundle) -> Result<Outcome, Error> {
+        self.apply_remote_opening(bundle, &mut NoOpener)
+    }
+
+    /// The same; what was sealed message by message is opened on the way, and kept with the keys that are left.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn apply_remote_opening(
+        &mut self,
+        bundle: &Bundle,
+        opener: &mut dyn Opener,
+    ) -> Result<Outcome, Error> {
         let batch = &bundle.batch;
         self.load_cited(batch)?;
         let cited = match self.prepare(batch)? {
@@ -55,13 +67,21 @@ impl LocalStore {
                     return Ok(Outcome::Waits(Wait::Frozen(device)));
                 }
                 staged.skeletons.extend(cited);
-                self.restore(&batch.log, std::mem::take(&mut staged.found))?;
+                if !staged.found.is_empty() {
+                    self.restore_opening(batch, std::mem::take(&mut staged.found), opener)?;
+                }
+                self.open_fresh(batch, &chunks, &mut staged, opener);
                 let known = staged.fresh.iter().filter(|fresh| !**fresh).count();
                 let new = if known == batch.events.len() {
                     let end = self.index(&batch.log).map_or(0, |index| index.len());
                     end..end
                 } else {
-                    self.accept(batch, &chunks, &frames, &staged, Vec::new())?
+                    let writes = opener.writes();
+                    let accepted = self.accept(batch, &chunks, &frames, &staged, writes);
+                    if accepted.is_err() {
+                        opener.forget();
+                    }
+                    accepted?
                 };
                 Ok(Outcome::Applied { new, known })
             }

@@ -2,8 +2,8 @@
 //! before they are judged, so that an author's signature is checked once for all of its flushes among them, and the disk
 //! waited for once.
 use super::merge::{Joined, MERGED_EVENTS_MAX, MERGED_PAYLOADS_MAX, Merge};
-use super::{Bundle, Outcome};
-use crate::model::EpochKey;
+use super::{Bundle, NoOpener, Opener, Outcome};
+use crate::model::{EpochKey, History};
 use crate::store::{Staged, Staging, Trust};
 use crate::{Error, LocalStore, Wait};
 use std::collections::{BTreeMap, VecDeque};
@@ -16,6 +16,7 @@ const OPEN_MAX: usize = 4 << 20;
 /// Bundles on their way in.
 struct Backlog<'a> {
     bundles: &'a [Bundle],
+    opener: &'a mut dyn Opener,
     outcomes: Vec<Option<Result<Outcome, Error>>>,
     /// What is still to be looked at, in order.
     pending: VecDeque<usize>,
@@ -50,17 +51,30 @@ impl LocalStore {
     /// # Errors
     /// In each bundle's own answer; a bad one leaves the others as they are.
     pub fn apply_backlog(&mut self, bundles: &[Bundle]) -> Vec<Result<Outcome, Error>> {
+        self.apply_backlog_opening(bundles, &mut NoOpener)
+    }
+
+    /// The same; what was sealed message by message is opened on the way, as by [`LocalStore::apply_remote_opening`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn apply_backlog_opening(
+        &mut self,
+        bundles: &[Bundle],
+        opener: &mut dyn Opener,
+    ) -> Vec<Result<Outcome, Error>> {
         if let [bundle] = bundles {
-            return vec![self.apply_remote(bundle)];
+            return vec![self.apply_remote_opening(bundle, opener)];
         }
         let answered = "whatever left the queue was answered or is open, and nothing is";
-        let outcomes = self.work_off(bundles).outcomes.into_iter();
+        let outcomes = self.work_off(bundles, opener).outcomes.into_iter();
         outcomes.map(|outcome| outcome.expect(answered)).collect()
     }
 
-    fn work_off<'a>(&mut self, bundles: &'a [Bundle]) -> Backlog<'a> {
+    fn work_off<'a>(&mut self, bundles: &'a [Bundle], opener: &'a mut dyn Opener) -> Backlog<'a> {
         let mut backlog = Backlog {
             bundles,
+            opener,
             outcomes: vec![None; bundles.len()],
             pending: (0..bundles.len()).collect(),
             open: BTreeMap::new(),
@@ -114,7 +128,10 @@ impl LocalStore {
         // Who is large has little to gain and comes compressed as it will be kept. What touches a fork is judged by itself.
         let is_small =
             batch.events.len() <= MERGED_EVENTS_MAX / 2 && batch.payload_len() <= MERGED_PAYLOADS_MAX / 2;
-        let is_plain = batch.log.channel.is_some() && batch.stubs.is_empty() && batch.skeletons.is_empty();
+        // What is sealed message by message is opened bundle by bundle.
+        let is_plain = self.history(&batch.log) == History::Shared;
+        let is_plain = is_plain && batch.log.channel.is_some();
+        let is_plain = is_plain && batch.stubs.is_empty() && batch.skeletons.is_empty();
         if !is_small || !is_plain || batch.events.is_empty() || self.load_cited(batch).is_err() {
             return Way::Alone;
         }
@@ -152,7 +169,7 @@ impl LocalStore {
     /// Gives whether it was taken in.
     fn apply_one(&mut self, backlog: &mut Backlog<'_>, number: usize) -> bool {
         backlog.tries += 1;
-        let outcome = self.apply_remote(&backlog.bundles[number]);
+        let outcome = self.apply_remote_opening(&backlog.bundles[number], backlog.opener);
         let applied = matches!(outcome, Ok(Outcome::Applied { .. }));
         backlog.answer(number, outcome);
         applied

@@ -37,7 +37,7 @@ impl Cells {
 /// The first byte of a cell's key. Part of the stored format: never renumber.
 #[derive(Clone, Copy)]
 #[repr(u8)]
-enum Kind {
+pub(super) enum Kind {
     Tree = 1,
     Context = 2,
     InterimTranscriptHash = 3,
@@ -99,7 +99,7 @@ impl Store {
     }
 }
 
-fn key(kind: Kind, rest: &[u8]) -> Vec<u8> {
+pub(super) fn key(kind: Kind, rest: &[u8]) -> Vec<u8> {
     let mut key = Vec::with_capacity(1 + rest.len());
     key.push(kind as u8);
     key.extend_from_slice(rest);

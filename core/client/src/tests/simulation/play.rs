@@ -12,7 +12,11 @@ impl World {
     pub(super) fn found(&mut self) {
         self.ask(0, Request::SpaceCreate { name: "club".into() }).unwrap();
         for name in ["general", "noise"] {
-            self.ask(0, Request::ChannelCreate { space: None, name: name.into(), forum: false }).unwrap();
+            self.ask(
+                0,
+                Request::ChannelCreate { space: None, name: name.into(), forum: false, since_join: false },
+            )
+            .unwrap();
         }
         for guest in 1..self.devices.len() {
             if !self.random.one_in(4) {
@@ -287,7 +291,7 @@ impl World {
         if self.devices[at].client.store.logs().len() <= CHANNELS_MAX {
             let name = format!("room{}", self.random.below(3));
             let forum = self.random.one_in(3);
-            let _ = self.ask(at, Request::ChannelCreate { space: None, name, forum });
+            let _ = self.ask(at, Request::ChannelCreate { space: None, name, forum, since_join: false });
         }
         self.arrange(at);
     }

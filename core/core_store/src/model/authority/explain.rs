@@ -236,6 +236,7 @@ impl<'a> Explainer<'a> {
                 ControlOp::RevokeDevice { revocation, .. } => Some(&revocation.user),
                 ControlOp::CreateChannel { .. }
                 | ControlOp::CreateForum { .. }
+                | ControlOp::CreateSinceJoin { .. }
                 | ControlOp::CreateCategory { .. }
                 | ControlOp::SetName { .. }
                 | ControlOp::SetTopic { .. }
@@ -308,7 +309,12 @@ impl<'a> Explainer<'a> {
         let creates = |node: &&Node| {
             let ops = node.event.transaction.0.iter().enumerate();
             ops.filter(|(_, op)| {
-                matches!(op, ControlOp::CreateChannel { .. } | ControlOp::CreateForum { .. })
+                matches!(
+                    op,
+                    ControlOp::CreateChannel { .. }
+                        | ControlOp::CreateForum { .. }
+                        | ControlOp::CreateSinceJoin { .. }
+                )
             })
             .any(|(at, _)| channel_id(&node.event.hash, at) == *channel)
         };

@@ -52,6 +52,7 @@ pub(super) fn parts(op: &ControlOp) -> impl Iterator<Item = Part> {
         }
         ControlOp::CreateChannel { .. }
         | ControlOp::CreateForum { .. }
+        | ControlOp::CreateSinceJoin { .. }
         | ControlOp::CreateCategory { .. }
         | ControlOp::Place { .. } => (Some(Part::Outline), None),
         ControlOp::SetName { of: Named::Space, .. } => (Some(Part::Name), None),

@@ -75,6 +75,7 @@ fn required(op: &ControlOp) -> Rank {
         | ControlOp::RevokeDevice { .. }
         | ControlOp::CreateChannel { .. }
         | ControlOp::CreateForum { .. }
+        | ControlOp::CreateSinceJoin { .. }
         | ControlOp::CreateCategory { .. }
         | ControlOp::SetName { .. }
         | ControlOp::SetTopic { .. }

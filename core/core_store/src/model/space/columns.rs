@@ -92,7 +92,7 @@ fn ids<'a>(reader: &mut Reader<'a>, count: usize) -> Result<impl Iterator<Item =
 mod tests {
     use super::super::Revoked;
     use super::*;
-    use crate::model::{CategoryId, Channel, ChannelKind, Outline, Revocation, Right};
+    use crate::model::{CategoryId, Channel, ChannelKind, History, Outline, Revocation, Right};
     use proptest::prelude::*;
     use terachat_event::{ChannelId, DeviceKey};
     use terachat_vault::Secret;
@@ -155,8 +155,10 @@ mod tests {
                         .into_iter()
                         .map(|(id, (name, since))| {
                             let (kind, topic) = (ChannelKind::Forum, name.clone());
+                            let history =
+                                if since.seq % 2 == 0 { History::Shared } else { History::SinceJoin };
                             let category = Some(CategoryId(id.0));
-                            (id, Channel { name, since, kind, topic, category })
+                            (id, Channel { name, since, kind, history, topic, category })
                         })
                         .collect(),
                     cuts,

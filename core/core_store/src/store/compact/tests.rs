@@ -302,6 +302,40 @@ fn a_segment_that_was_put_back_is_noticed() {
     }
 }
 
+/// A key to single messages that was used is nowhere in a segment that was rewritten, and all other records are.
+#[test]
+fn spent_keys_are_not_kept() {
+    let storage = CrashStorage::new(8);
+    let mut a = Device::over(1, Box::new(storage.clone())).unwrap();
+    let space = a.found();
+    let log = a.create_channel(space, "one");
+    let key = [crate::store::MESSAGE_KEYS, b"one"].concat();
+    let write = |a: &mut Device, name: &[u8], value: u8| {
+        a.store.write_records(vec![(name.to_vec(), Some(SecretBytes::take(vec![value; 32])))]).unwrap();
+    };
+    write(&mut a, &key, 1);
+    write(&mut a, b"other", 11);
+    for n in 0..SMALL_MIN {
+        a.say(log, &n.to_string());
+    }
+    let holds = |a: &Device, value: u8| {
+        let blocks = a.store.log.blocks(None).unwrap();
+        blocks.map(Result::unwrap).any(|block| block.body.windows(32).any(|bytes| bytes == [value; 32]))
+    };
+    // The segment is closed with the key in it, which is used up then.
+    a.store.log.roll().unwrap();
+    write(&mut a, &key, 2);
+    write(&mut a, b"other", 12);
+    assert!(holds(&a, 1));
+    a.store.compact().unwrap();
+    assert!(!holds(&a, 1), "a spent key is still there");
+    assert!(holds(&a, 2) && holds(&a, 11) && holds(&a, 12));
+    assert_eq!(a.store.record(&key), Some(&[2; 32][..]));
+    drop(a);
+    let a = Device::over(1, Box::new(storage.crash())).unwrap();
+    assert_eq!(a.store.record(&key), Some(&[2; 32][..]));
+}
+
 /// The state of a large group is megabytes, and many of them stand in one segment.
 #[test]
 fn records_that_do_not_fit_one_block_are_kept_in_several() {

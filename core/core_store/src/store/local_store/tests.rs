@@ -10,6 +10,7 @@ mod posts;
 mod power_cuts;
 mod revocation;
 mod schedules;
+mod sealed;
 
 use crate::model::{ChannelOp, ControlOp, Post, Rank, Style};
 use crate::query::PageStart;

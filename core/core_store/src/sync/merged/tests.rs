@@ -276,7 +276,8 @@ fn whoever_sends_bad_ones_among_good_ones_wastes_a_share_of_the_work() {
         }
         let mut listener = story.listener();
         founding.iter().for_each(|bytes| drop(listener.take(bytes).unwrap()));
-        let backlog = listener.store.work_off(&bundles);
+        let mut opener = NoOpener;
+        let backlog = listener.store.work_off(&bundles, &mut opener);
         assert!(backlog.tries <= 4 * bundles.len(), "{} tries for {} bundles", backlog.tries, bundles.len());
         assert_eq!(listener.store.len(&log), 600, "every {every}");
         if every == 0 {
