@@ -64,7 +64,8 @@ impl Groups {
         let sealed = messages.seal(&signer, b"a message", &mut entropy).expect("one is reserved");
         let mut joined_too = Group::join(&carol, &welcome, &tree, &carols_private).expect("it is hers");
         let parts = joined_too.take_messages().expect("nobody took them").changes();
-        let kept = |(name, value): (Vec<u8>, Option<SecretBytes>)| Some((name, value?.expose_secret().to_vec()));
+        let kept =
+            |(name, value): (Vec<u8>, Option<SecretBytes>)| Some((name, value?.expose_secret().to_vec()));
         let carols_keys = parts.into_iter().filter_map(kept).collect();
         let (alice, bobs, bob) = (next, bob, joined);
         Self {

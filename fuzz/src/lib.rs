@@ -164,8 +164,11 @@ pub fn pair() -> Pair {
     let (ann_id, _) = id(&mut ann);
     let (bob_id, card) = id(&mut bob);
     ann.execute(Request::SpaceCreate { name: "crew".to_owned() }, 2).expect("a space");
-    ann.execute(Request::ChannelCreate { space: None, name: "general".to_owned(), forum: false, since_join: false }, 3)
-        .expect("a channel");
+    ann.execute(
+        Request::ChannelCreate { space: None, name: "general".to_owned(), forum: false, since_join: false },
+        3,
+    )
+    .expect("a channel");
     let invite = Request::Invite { space: None, card, rank: None };
     let Ok(Answer::Invitation { invitation }) = ann.execute(invite, 4) else { panic!("no invitation") };
     bob.execute(Request::Join { invitation }, 5).expect("it was invited");

@@ -44,6 +44,7 @@ mod tests {
     fn status() -> Status {
         let channel = |name: &str, id: &str| ChannelStatus {
             forum: false,
+            since_join: false,
             unread: 0,
             mentions: 0,
             topic: String::new(),
