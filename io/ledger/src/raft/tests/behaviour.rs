@@ -121,7 +121,10 @@ async fn an_entry_that_another_leader_pushed_out_is_unknown() {
     nodes.lines.isolate(leader);
     let old = Arc::clone(&running[&leader].ledger);
     let cut_off = tokio::spawn(async move { old.propose(b"cut off".to_vec()).await });
-    while running[&witness].ledger.propose(b"instead".to_vec()).await.is_err() {}
+    let mut status = running[&witness].ledger.watch();
+    within(status.wait_for(|now| now.leader.is_some_and(|other| other != leader))).await.unwrap();
+    within(running[&witness].ledger.propose(b"instead".to_vec())).await.unwrap();
+    assert!(!cut_off.is_finished());
     nodes.lines.rejoin(leader);
     assert_eq!(within(cut_off).await.unwrap(), Err(ProposeError::Unknown));
     applied(&running[&leader], 1).await;
