@@ -14,6 +14,7 @@ mod keys;
 mod killed;
 mod recovery;
 mod rejoin;
+mod roles;
 mod side_by_side;
 mod store;
 mod support;

@@ -1,5 +1,5 @@
 use super::outline::check_topic;
-use super::{Card, CategoryId, Named, Rank, Revocation};
+use super::{Card, CategoryId, Named, Permissions, Rank, Revocation};
 use crate::Error;
 use serde::{Deserialize, Serialize};
 use terachat_event::{ChannelId, DeviceId, EventHash, Statement, UserId, verify_all};
@@ -92,6 +92,29 @@ pub enum ControlOp {
         /// How far each of the device's chains counts.
         pins: Vec<Pin>,
     },
+    /// Changes what a role permits, for all who have it.
+    ChangeRole {
+        /// The role; below the author's own.
+        rank: Rank,
+        /// What it permits from now on; nothing that the author's role lacks.
+        give: Permissions,
+        /// What it does not permit any more; nothing of what is given.
+        take: Permissions,
+        /// How far the chains of those who have the role count for what is taken.
+        pins: Vec<Pin>,
+    },
+}
+
+impl ControlOp {
+    /// The role that it gives somebody or changes.
+    pub(crate) fn role(&self) -> Option<Rank> {
+        match self {
+            Self::Admit { rank, .. } | Self::SetRank { rank, .. } | Self::ChangeRole { rank, .. } => {
+                Some(*rank)
+            }
+            _ => None,
+        }
+    }
 }
 
 /// Where a removal or demotion cuts one of the target's chains: what lies beyond is void, however it is dated.
@@ -168,6 +191,12 @@ impl ControlTransaction {
                     check_rank(*rank)?;
                 }
                 ControlOp::SetRank { rank, .. } => check_rank(*rank)?,
+                ControlOp::ChangeRole { rank, give, take, .. } => {
+                    check_rank(*rank)?;
+                    if give.meets(*take) {
+                        return Err(Error::Payload("a permission is given and taken at once"));
+                    }
+                }
                 ControlOp::CreateChannel { name }
                 | ControlOp::CreateForum { name }
                 | ControlOp::CreateCategory { name }
