@@ -41,7 +41,7 @@ pub enum Error {
     NotAllowed(&'static str),
     /// The caller's: this user's role lacks a permission.
     #[error(
-        "not allowed: this takes the permission {permission}, which your role lacks; it is given by {givers}"
+        "not allowed: this takes the permission {permission}, which your role lacks; {givers} may give it"
     )]
     LacksPermission {
         /// Which.
@@ -51,7 +51,7 @@ pub enum Error {
     },
     /// The caller's: nobody gives what their own role lacks.
     #[error(
-        "not allowed: this gives {}, which your role lacks; it is given by {givers}",
+        "not allowed: this gives {}, which your role lacks; {givers} may do it",
         .permission.map_or("a permission that is newer than this version".to_owned(), |it| format!("the permission {it}"))
     )]
     ExceedsRole {
@@ -61,7 +61,9 @@ pub enum Error {
         givers: String,
     },
     /// The caller's: nobody acts upon their own rank or a higher one.
-    #[error("not allowed: this is about a member or a role of your own rank or a higher one; ask {above}")]
+    #[error(
+        "not allowed: this is about a member or a role of your own rank or a higher one; {above} may do it"
+    )]
     Outranked {
         /// Who may do it, in words.
         above: String,

@@ -27,7 +27,7 @@ fn roles_are_shown_and_changed() {
     let refused = place.run("bo", &["channel", "create", "hold"]);
     let (what, next) = refused.pair();
     assert!(what.contains("takes the permission manage-channels, which your role lacks"), "{what}");
-    assert_eq!(next, "it is given by Ada (rank 100)");
+    assert_eq!(next, "Ada (rank 100) may give it");
     let refused = place.run("bo", &["role", "give", "10", "moderate"]);
     assert!(refused.pair().0.contains("gives the permission moderate, which your role lacks"), "{refused:?}");
     let log = place.ok("bo", &["log"]);
