@@ -5,7 +5,7 @@ use std::path::Path;
 use std::{fs, io};
 use terachat_core_store::model::{
     Attachment, Card, ChannelOp, ControlOp, ControlTransaction, EpochLink, Extras, GroupCommit, Heading,
-    Kept, Mention, Named, Pin, Post, Rank, Style,
+    Kept, Mention, Named, Permission, Pin, Post, Rank, Style,
 };
 use terachat_core_store::query::search_index::SearchIndex;
 use terachat_core_store::sync::{Bundle, Frontier, Limits, encode_batch};
@@ -139,6 +139,12 @@ fn operations() -> io::Result<()> {
             ControlOp::CreateChannel { name: "general".to_owned() },
             ControlOp::CreateCategory { name: "rooms".to_owned() },
             ControlOp::SetName { of: Named::Space, name: "guild".to_owned() },
+            ControlOp::ChangeRole {
+                rank: Rank::MODERATOR,
+                give: Permission::RenameSpace.into(),
+                take: Permission::Moderate.into(),
+                pins: vec![pin],
+            },
         ],
     ];
     for (n, ops) in transactions.into_iter().enumerate() {

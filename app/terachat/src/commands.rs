@@ -111,7 +111,14 @@ fn on_home(home: &Home, global: &Global, command: Command, printer: &Printer) ->
         Command::Device(DeviceCommand::List { member }) => Request::DeviceList { space, member },
         Command::Device(DeviceCommand::Add { card }) => Request::DeviceAdd { card },
         Command::Device(DeviceCommand::Revoke { device }) => Request::DeviceRevoke { device },
+        Command::Role(RoleCommand::Show) => Request::Roles { space },
         Command::Role(RoleCommand::Set { member, rank }) => Request::RoleSet { space, member, rank },
+        Command::Role(RoleCommand::Give { role, permissions }) => {
+            Request::RoleChange { space, rank: role, give: permissions, take: Vec::new() }
+        }
+        Command::Role(RoleCommand::Take { role, permissions }) => {
+            Request::RoleChange { space, rank: role, give: Vec::new(), take: permissions }
+        }
         Command::Send(args) => Request::Post { place, post: post::new(args)? },
         Command::Forum { tags, after, limit } => {
             Request::Forum { place, tags, after, limit: ask::count(limit) }

@@ -75,7 +75,9 @@ mod tests {
     fn every_failure_has_a_next_step() {
         let Failure::Told { next, .. } = Failure::from_text("odd") else { panic!("told") };
         assert!(!next.is_empty());
-        let Failure::Told { next, .. } = Failure::from_text("not allowed: inviting takes rank 50") else {
+        let Failure::Told { next, .. } =
+            Failure::from_text("not allowed: the space would be left without an owner")
+        else {
             panic!("told")
         };
         assert!(next.contains("higher rank"));

@@ -22,5 +22,10 @@ pub use log::{CitedHead, DecidingEvent, EventLine, Why};
 pub use message::{AttachedFile, ForumPost, Hit, ImportRecord, Message, MessageFilter, NewPost};
 pub use place::Place;
 pub use request::Request;
-pub use status::{ChannelStatus, DeviceStatus, MemberStatus, SpaceStatus, Status};
+pub use status::{ChannelStatus, DeviceStatus, MemberStatus, RoleStatus, SpaceStatus, Status};
 pub use terachat_core_store::model::Style;
+
+/// What permissions are called, in the order of their numbers.
+pub fn permission_names() -> impl Iterator<Item = &'static str> {
+    terachat_core_store::model::Permission::ALL.into_iter().map(terachat_core_store::model::Permission::name)
+}

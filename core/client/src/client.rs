@@ -165,6 +165,10 @@ impl Client {
             Request::DeviceAdd { card } => self.device_add(&card),
             Request::DeviceRevoke { device } => self.device_revoke(&device),
             Request::RoleSet { space, member, rank } => self.role_set(space.as_deref(), &member, rank),
+            Request::Roles { space } => self.roles(space.as_deref()),
+            Request::RoleChange { space, rank, give, take } => {
+                self.role_change(space.as_deref(), rank, &give, &take)
+            }
             Request::Send { place, body, reply_to } => self.send(&place, &body, reply_to.as_deref()),
             Request::Edit { place, message, body } => self.edit(&place, &message, &body),
             Request::React { place, message, emoji, remove } => self.react(&place, &message, &emoji, remove),

@@ -3,8 +3,8 @@ use crate::api::{Answer, AttachedFile, NewPost, Place};
 use crate::send::check_body;
 use crate::{Client, Error};
 use terachat_core_store::model::{
-    ATTACHMENTS_MAX, Attachment, ChannelKind, ChannelOp, Extras, Heading, MENTIONS_MAX, Mention, Post, Right,
-    SpaceState, Style,
+    ATTACHMENTS_MAX, Attachment, ChannelKind, ChannelOp, Extras, Heading, MENTIONS_MAX, Mention, Permission,
+    Post, SpaceState, Style,
 };
 use terachat_core_store::query::AttachmentView;
 use terachat_event::LogId;
@@ -57,11 +57,7 @@ impl Client {
         let heading = heading(title, tags)?;
         let moderates = !self.is_own(&log, &target);
         if moderates {
-            self.require(
-                &log.space,
-                Right::Moderate,
-                "giving what others wrote another title takes rank 50",
-            )?;
+            self.require(&log.space, Permission::Moderate)?;
         }
         if self.store.message(&log, &target)?.heading.is_none() {
             return Err(Error::Input("that message was posted without a title, and gets none"));

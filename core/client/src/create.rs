@@ -5,7 +5,7 @@ use crate::membership::{self, EPOCH_LABEL};
 use crate::message_keys::message_records;
 use crate::{Client, Error};
 use terachat_core_store::LocalStore;
-use terachat_core_store::model::{ControlOp, ControlTransaction, Right};
+use terachat_core_store::model::{ControlOp, ControlTransaction, Permission, Rank, Refusal};
 use terachat_core_store::store::Write;
 use terachat_core_store::sync::Draft;
 use terachat_event::{EventHash, EventRef, LogId, SpaceId};
@@ -69,7 +69,7 @@ impl Client {
     ) -> Result<Answer, Error> {
         check_name(name)?;
         let space = self.space(space)?;
-        self.require(&space, Right::Arrange, "creating a channel takes rank 50")?;
+        self.require(&space, Permission::ManageChannels)?;
         let known = self.store.space(&space).map(|state| state.channels.clone()).unwrap_or_default();
         if known.values().any(|channel| channel.name == name) {
             return Err(Error::Input("there is a channel of that name; choose another"));
@@ -109,11 +109,55 @@ impl Client {
     }
 
     /// Whether this user may, in the state as this device knows it.
-    pub(crate) fn require(&self, space: &SpaceId, right: Right, why: &'static str) -> Result<(), Error> {
+    pub(crate) fn require(&self, space: &SpaceId, permission: Permission) -> Result<(), Error> {
         let state = self.store.space(space).ok_or(Error::Unknown { what: "space", name: space.short() })?;
-        state.permits(&self.identity.device_id(), right).then_some(()).ok_or(Error::NotAllowed(why))
+        match state.permits(&self.identity.device_id(), permission) {
+            true => Ok(()),
+            false if state.rank_of(&self.identity.device_id()).is_none() => {
+                Err(self.refused(space, Refusal::NoMember))
+            }
+            false => Err(self.refused(space, Refusal::Lacks(permission))),
+        }
+    }
+
+    /// What this user may not do, with who can help.
+    pub(crate) fn refused(&self, space: &SpaceId, refusal: Refusal) -> Error {
+        match refusal {
+            Refusal::NoMember => Error::NotAllowed("this takes being a member of the space"),
+            Refusal::Lacks(permission) => {
+                Error::LacksPermission { permission, givers: self.givers(space, Some(permission)) }
+            }
+            Refusal::Exceeds(permission) => {
+                Error::ExceedsRole { permission, givers: self.givers(space, permission) }
+            }
+            Refusal::Outranked => Error::Outranked { above: self.givers(space, None) },
+            Refusal::Senseless(why) => Error::NotAllowed(why),
+        }
+    }
+
+    /// Names of some members who outrank this user, may give roles and have this permission, the highest ranks first.
+    fn givers(&self, space: &SpaceId, permission: Option<Permission>) -> String {
+        let Some(state) = self.store.space(space) else { return NOBODY.to_owned() };
+        let own = state.rank_of(&self.identity.device_id());
+        let may = |rank: Rank| {
+            let permits = state.roles().of(rank);
+            Some(rank) > own
+                && permits.has(Permission::ManageRoles)
+                && permission.is_none_or(|wanted| permits.has(wanted))
+        };
+        let mut found: Vec<_> =
+            state.members.values().filter(|member| !member.removed && may(member.rank)).collect();
+        found.sort_by_key(|member| (std::cmp::Reverse(member.rank), member.since));
+        let names =
+            found.iter().take(GIVERS_MAX).map(|member| format!("{} (rank {})", member.name, member.rank));
+        let names: Vec<String> = names.collect();
+        if names.is_empty() { NOBODY.to_owned() } else { names.join(", ") }
     }
 }
+
+/// How many of those who can help are named.
+const GIVERS_MAX: usize = 3;
+const NOBODY: &str = "nobody in this space";
 
 pub(crate) fn check_name(name: &str) -> Result<(), Error> {
     let fits = !name.trim().is_empty() && name.chars().count() <= 100 && !name.chars().any(char::is_control);

@@ -39,6 +39,35 @@ pub enum Error {
     /// The caller's: this user may not do that.
     #[error("not allowed: {0}")]
     NotAllowed(&'static str),
+    /// The caller's: this user's role lacks a permission.
+    #[error(
+        "not allowed: this takes the permission {permission}, which your role lacks; {givers} may give it"
+    )]
+    LacksPermission {
+        /// Which.
+        permission: terachat_core_store::model::Permission,
+        /// Who may give it, in words.
+        givers: String,
+    },
+    /// The caller's: nobody gives what their own role lacks.
+    #[error(
+        "not allowed: this gives {}, which your role lacks; {givers} may do it",
+        .permission.map_or("a permission that is newer than this version".to_owned(), |it| format!("the permission {it}"))
+    )]
+    ExceedsRole {
+        /// Which; absent for one that this version does not know.
+        permission: Option<terachat_core_store::model::Permission>,
+        /// Who may give it, in words.
+        givers: String,
+    },
+    /// The caller's: nobody acts upon their own rank or a higher one.
+    #[error(
+        "not allowed: this is about a member or a role of your own rank or a higher one; {above} may do it"
+    )]
+    Outranked {
+        /// Who may do it, in words.
+        above: String,
+    },
     /// The caller's: an argument is out of bounds.
     #[error("{0}")]
     Input(&'static str),

@@ -44,6 +44,7 @@ mod read;
 mod receive;
 mod rejoin;
 mod renewal;
+mod roles;
 mod send;
 mod status;
 #[cfg(test)]

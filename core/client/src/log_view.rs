@@ -1,7 +1,7 @@
 use crate::api::{Answer, EventLine, Place};
 use crate::status::hex;
 use crate::{Client, Error};
-use terachat_core_store::model::{ChannelOp, ControlOp, Kept, Named, Style};
+use terachat_core_store::model::{ChannelOp, ControlOp, Kept, Named, Permissions, Style};
 use terachat_core_store::query::EventView;
 use terachat_event::{LogId, UserId};
 
@@ -57,6 +57,12 @@ impl Client {
                 format!("revoked device {} of {}", revocation.device.short(), name(&revocation.user))
             }
             ControlOp::SetRank { user, rank, .. } => format!("gave {} rank {rank}", name(user)),
+            ControlOp::ChangeRole { rank, give, take, .. } => {
+                let named =
+                    |verb: &str, set: Permissions| (!set.is_none()).then(|| format!("{verb} {}", names(set)));
+                let changes = [named("gave", *give), named("took", *take)].into_iter().flatten();
+                format!("of role {rank}: {}", changes.collect::<Vec<_>>().join(", "))
+            }
             ControlOp::CreateChannel { name } => format!("created channel {name}"),
             ControlOp::CreateForum { name } => format!("created forum {name}"),
             ControlOp::CreateSinceJoin { name, forum } => {
@@ -78,6 +84,13 @@ impl Client {
             ControlOp::Commit(commit) => format!("opened epoch {}", commit.epoch),
         }
     }
+}
+
+/// Permissions by their names, those that this version does not know by their numbers.
+pub(crate) fn names(permissions: Permissions) -> String {
+    let known = permissions.known().map(|permission| permission.name().to_owned());
+    let unknown = permissions.unknown().map(|number| format!("permission {number}"));
+    known.chain(unknown).collect::<Vec<_>>().join(", ")
 }
 
 fn said(payload: &[u8]) -> String {

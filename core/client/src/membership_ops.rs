@@ -1,4 +1,4 @@
-//! Who belongs: inviting, joining, removing, ranks. A change of membership and its MLS commit are one control event.
+//! Who belongs: inviting, joining, removing. A change of membership and its MLS commit are one control event.
 use crate::api::{Answer, Notice};
 use crate::card::{InvitableCard, Invitation, Text};
 use crate::membership::{EPOCH_LABEL, group_record, seal_link};
@@ -7,7 +7,7 @@ use crate::renewal::renewed_record;
 use crate::{Client, Error};
 use std::collections::{BTreeMap, BTreeSet};
 use terachat_core_store::LocalStore;
-use terachat_core_store::model::{ControlOp, GroupCommit, Pin, Rank, Right, Verdict};
+use terachat_core_store::model::{ControlOp, GroupCommit, Permission, Pin, Rank, Verdict};
 use terachat_core_store::store::Write;
 use terachat_event::{DeviceId, EventHash, LogId, SpaceId, UserId};
 use terachat_group::{Change, Group, KeyPackage};
@@ -36,7 +36,7 @@ impl Client {
         }
         let own = invitable.card.user == self.identity.user_id();
         if !own {
-            self.require(&space, Right::Invite, "inviting takes rank 50")?;
+            self.require(&space, Permission::Invite)?;
         }
         if self.identity_log(&invitable.card.user).revokes(&invitable.card.device) {
             return Err(Error::NotAllowed(
@@ -57,9 +57,7 @@ impl Client {
             return self.invitation(space, invited);
         }
         let admit = ControlOp::Admit { card: invitable.card, rank, key_package: invitable.key_package };
-        if let Some(why) = state.forbidden(&self.identity.device_id(), &admit) {
-            return Err(Error::NotAllowed(why));
-        }
+        self.permitted(&space, &admit)?;
         let prepared = self.prepare(space, &[key_package], &[])?;
         self.publish(space, vec![admit], prepared)?;
         self.notices
@@ -124,25 +122,6 @@ impl Client {
         self.follow_up(space);
         self.notices
             .push_back(Notice::Space { space: space.to_string(), what: format!("{member} was removed") });
-        Ok(Answer::Done)
-    }
-
-    pub(crate) fn role_set(&mut self, space: Option<&str>, member: &str, rank: u8) -> Result<Answer, Error> {
-        let space = self.space(space)?;
-        let user = self.member(&space, member)?;
-        let rank = Rank::new(rank).ok_or(Error::Input("a rank is 0 to 100"))?;
-        self.require_whole(&space)?;
-        let set = ControlOp::SetRank { user, rank, pins: self.pins(&space, &self.devices_of(&space, &user)) };
-        self.permitted(&space, &set)?;
-        if rank < Rank::OWNER {
-            self.keeps_an_owner(&space, &user)?;
-        }
-        self.control(space, vec![set], |_| Vec::new())?;
-        self.follow_up(space);
-        self.notices.push_back(Notice::Space {
-            space: space.to_string(),
-            what: format!("{member} has rank {rank} now"),
-        });
         Ok(Answer::Done)
     }
 
@@ -366,11 +345,12 @@ impl Client {
 
     pub(crate) fn permitted(&self, space: &SpaceId, op: &ControlOp) -> Result<(), Error> {
         let state = self.store.space(space).ok_or(Error::Unknown { what: "space", name: space.short() })?;
-        state.forbidden(&self.identity.device_id(), op).map_or(Ok(()), |why| Err(Error::NotAllowed(why)))
+        let refusal = state.refusal(&self.identity.device_id(), op);
+        refusal.map_or(Ok(()), |refusal| Err(self.refused(space, refusal)))
     }
 
     /// Whether the space can still be governed without this user. The rules let the last owner go; people rarely mean it.
-    fn keeps_an_owner(&self, space: &SpaceId, user: &UserId) -> Result<(), Error> {
+    pub(crate) fn keeps_an_owner(&self, space: &SpaceId, user: &UserId) -> Result<(), Error> {
         let members = self.store.space(space).into_iter().flat_map(|state| &state.members);
         let mut others = members.filter(|(id, member)| *id != user && !member.removed).peekable();
         let owns = self.store.space(space).and_then(|state| state.members.get(user));

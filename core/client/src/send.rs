@@ -1,7 +1,7 @@
 //! A message's way out: text, operation, sealed and signed event, disk, peers.
 use crate::api::{Answer, NewPost, Notice, Place};
 use crate::{Client, Error};
-use terachat_core_store::model::{BODY_LEN_MAX, ChannelOp, EMOJI_LEN_MAX, Right};
+use terachat_core_store::model::{BODY_LEN_MAX, ChannelOp, EMOJI_LEN_MAX, Permission};
 use terachat_core_store::sync::Draft;
 use terachat_event::{EventRef, LogId};
 
@@ -32,7 +32,7 @@ impl Client {
         let target = self.event(&log, message)?;
         let moderates = !self.is_own(&log, &target);
         if moderates {
-            self.require(&log.space, Right::Moderate, "deleting what others wrote takes rank 50")?;
+            self.require(&log.space, Permission::Moderate)?;
         }
         self.standing(&log, &target)?;
         self.post(log, &ChannelOp::Delete { target, moderates })
@@ -63,7 +63,7 @@ impl Client {
 
     pub(crate) fn pin(&mut self, place: &Place, message: &str, remove: bool) -> Result<Answer, Error> {
         let log = self.place(place)?;
-        self.require(&log.space, Right::Pin, "pinning takes rank 30")?;
+        self.require(&log.space, Permission::Pin)?;
         let target = self.event(&log, message)?;
         self.standing(&log, &target)?;
         if !remove {
@@ -99,7 +99,7 @@ impl Client {
         if !self.keeps(&log) {
             return Err(Error::NotKept(self.channel_name(&log)));
         }
-        self.require(&log.space, Right::Send, "writing takes rank 1, in a space this user is a member of")?;
+        self.require(&log.space, Permission::Post)?;
         self.see_out(log.space)?;
         self.renew_if_due(log.space)?;
         self.make_room(&log, ops)?;

@@ -12,6 +12,7 @@ mod past;
 mod posts;
 mod rejoin;
 mod renewal;
+mod roles;
 mod search;
 mod simulation;
 mod since_join;
@@ -280,7 +281,7 @@ fn a_message_is_deleted_by_its_author_or_a_moderator() {
     let answer = Request::Send { place: place(), body: "what?".into(), reply_to: Some(oops.clone()) };
     world.ask("ada", answer);
     let delete = |message: &String| Request::Delete { place: place(), message: message.clone() };
-    assert!(matches!(world.try_ask("eve", delete(&hello)), Err(Error::NotAllowed(_))));
+    assert!(matches!(world.try_ask("eve", delete(&hello)), Err(Error::LacksPermission { .. })));
     world.ask("eve", delete(&oops));
     world.ask("bob", delete(&hello));
     for name in ["ada", "bob", "eve"] {

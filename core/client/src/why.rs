@@ -1,7 +1,7 @@
 //! Explanations in words: why an event counts or not, and by which control events.
 use crate::api::{Answer, CitedHead, DecidingEvent, Place, Why};
 use crate::{Client, Error};
-use terachat_core_store::model::{Deciding, Explanation, Precedence, Reason, Right, Role, Verdict};
+use terachat_core_store::model::{Deciding, Explanation, Permission, Precedence, Reason, Role, Verdict};
 use terachat_event::LogId;
 
 impl Client {
@@ -25,11 +25,13 @@ impl Client {
             let id = self.store.control_event_ref(&control, hash)?.map(|event| event.to_string());
             cited.push(CitedHead { id, hash: hash.to_string() });
         }
-        let (rank, last, signed) = match told.reason {
-            Reason::Counts { rank } | Reason::Forbidden { rank, .. } => (rank, None, None),
-            Reason::BeyondPin { last, .. } => (None, Some(last), None),
-            Reason::Equivocated { signed, .. } => (None, None, signed),
-            _ => (None, None, None),
+        let (rank, permission, last, signed) = match told.reason {
+            Reason::Counts { rank } => (rank, None, None, None),
+            Reason::Forbidden { rank, lacks, .. } => (rank, lacks, None, None),
+            Reason::CutOff { lost, .. } => (None, lost, None, None),
+            Reason::BeyondPin { permission, last } => (None, Some(permission), Some(last), None),
+            Reason::Equivocated { signed, .. } => (None, None, None, signed),
+            _ => (None, None, None, None),
         };
         Ok(Why {
             event: self.line(log, view),
@@ -37,6 +39,7 @@ impl Client {
             reason: name(told.reason).to_owned(),
             because: because(told),
             rank: rank.map(|rank| rank.get()),
+            permission: permission.map(|permission| permission.name().to_owned()),
             last,
             signed: signed.into_iter().flatten().map(|hash| hash.to_string()).collect(),
             deciding,
@@ -81,15 +84,22 @@ fn because(told: &Explanation) -> String {
         Reason::Counts { rank: Some(rank) } => {
             format!("its author had rank {rank} when it was made, and nothing cuts it off")
         }
+        // The event of a channel says no more than that there was no right to it.
+        Reason::Forbidden { rank: Some(rank), lacks: Some(lacks), .. } if !words.contains(lacks.name()) => {
+            format!("{words}: it takes the permission {lacks}; its author's rank was {rank} then")
+        }
         Reason::Forbidden { rank: Some(rank), .. } => format!("{words}; its author's rank was {rank} then"),
         Reason::Forbidden { rank: None, .. } => format!("{words}; its author was no member then"),
-        Reason::CutOff { held_by: Some(_) } => {
+        Reason::CutOff { held_by: Some(_), .. } => {
             format!("{words}; it would have cut that off in turn, but that holds")
         }
-        Reason::BeyondPin { right: Right::Pin, last } => {
-            format!("{words}: what pins and unpins counts up to number {last} of its chain")
+        Reason::CutOff { lost: Some(lost), .. } => format!("{words}; it takes the permission {lost}"),
+        Reason::BeyondPin { permission: Permission::Post, last } => {
+            format!("{words}: its chain counts up to number {last}")
         }
-        Reason::BeyondPin { last, .. } => format!("{words}: its chain counts up to number {last}"),
+        Reason::BeyondPin { permission, last } => {
+            format!("{words}: what takes the permission {permission} counts up to number {last} of its chain")
+        }
         Reason::AdmissionVoid => "every admission of its author counts for nothing".to_owned(),
         Reason::Equivocated { from, .. } => {
             format!("{words} ({from}); from there on nothing of that chain counts")
@@ -104,6 +114,7 @@ fn role(role: Role, reason: Reason) -> (&'static str, String) {
         Role::Admits => ("admits", "admitted the author"),
         Role::Ranks => ("ranks", "gave the author this rank"),
         Role::Removes => ("removes", "had removed the author"),
+        Role::ChangesRole => ("changes_role", "changed what that role permits"),
         Role::AdmitsInVain => ("admits_in_vain", "would have admitted the author, but counts for nothing"),
         Role::AdmitsTarget => ("admits_target", "admitted the one whom it is about"),
         Role::RanksTarget => ("ranks_target", "gave the rank to the one whom it is about"),
@@ -113,7 +124,7 @@ fn role(role: Role, reason: Reason) -> (&'static str, String) {
             ("creates", "would have created the channel, but was unknown to the author or is void")
         }
         Role::CutsOff => match reason {
-            Reason::CutOff { held_by: Some(precedence) } => {
+            Reason::CutOff { held_by: Some(precedence), .. } => {
                 return ("cuts_off", format!("cuts it off, and holds by {}", by(precedence)));
             }
             _ => ("cuts_off", "cuts it off"),

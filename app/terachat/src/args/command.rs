@@ -40,7 +40,7 @@ pub(crate) enum Command {
     /// List your devices, admit a further one, take one back
     #[command(subcommand)]
     Device(DeviceCommand),
-    /// Set ranks
+    /// Show roles, give them to members, change what they permit
     #[command(subcommand)]
     Role(RoleCommand),
     /// Post a message; `@NAME` mentions a member, `@everyone` all
@@ -86,7 +86,7 @@ pub(crate) enum Command {
         /// The new text; `-` takes it from standard input
         body: String,
     },
-    /// Delete a message of your own or, from rank 50, anybody's
+    /// Delete a message of your own or, with the permission moderate, anybody's
     ///
     /// Its place stays, and so do its answers. It is shown no more, but not erased: `terachat log`, backups and
     /// devices that have not heard of it keep the text.
@@ -195,7 +195,7 @@ pub(crate) enum SpaceCommand {
         /// 1 to 100 characters
         name: String,
     },
-    /// Give the space another name; takes rank 80
+    /// Give the space another name
     Rename {
         /// 1 to 100 characters
         name: String,
@@ -356,7 +356,9 @@ pub(crate) enum DeviceCommand {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum RoleCommand {
-    /// Set a user's rank
+    /// Show what roles permit and who has them
+    Show,
+    /// Give a member another rank, and so another role
     Set {
         /// User name, id or the beginning of the id
         member: String,
@@ -364,6 +366,34 @@ pub(crate) enum RoleCommand {
         #[arg(value_parser = value_parser!(u8).range(0..=100))]
         rank: u8,
     },
+    /// Give a role permissions, for all who have it
+    ///
+    /// Takes the permission manage-roles and a higher rank; nobody gives what their own role lacks.
+    Give {
+        /// The role, by its rank: 0 to 99
+        #[arg(value_parser = value_parser!(u8).range(0..=99))]
+        role: u8,
+        /// What its members may do from now on
+        #[arg(required = true, value_parser = permissions())]
+        permissions: Vec<String>,
+    },
+    /// Take permissions from a role, from all who have it
+    ///
+    /// What they did by them up to now stays as far as this device has it; everything beyond counts for nothing, however it is
+    /// dated. Takes the permission manage-roles and a higher rank.
+    Take {
+        /// The role, by its rank: 0 to 99
+        #[arg(value_parser = value_parser!(u8).range(0..=99))]
+        role: u8,
+        /// What its members may not do any more
+        #[arg(required = true, value_parser = permissions())]
+        permissions: Vec<String>,
+    },
+}
+
+/// What permissions are called; the client knows no others.
+fn permissions() -> clap::builder::PossibleValuesParser {
+    clap::builder::PossibleValuesParser::new(terachat_client::api::permission_names())
 }
 
 #[derive(Debug, Args)]

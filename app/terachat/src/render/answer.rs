@@ -1,5 +1,6 @@
 use super::{
-    Look, audit, compared, devices, events, hits, json_line, live_change, messages, posts, short, status, why,
+    Look, audit, compared, devices, events, hits, json_line, live_change, messages, posts, roles, short,
+    status, why,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -17,6 +18,7 @@ pub(crate) fn answer(answer: &Answer, look: &Look) -> String {
             invitations.iter().map(|invitation| format!("{invitation}\n")).collect()
         }
         Answer::Devices { devices: all, missing, .. } => devices(all, *missing, look),
+        Answer::Roles { roles: all } => roles(all, look),
         Answer::Revoked { spaces } => format!("{spaces}\n"),
         Answer::Joined { space, .. } => format!("{space}\n"),
         Answer::Sent { id } => format!("{id}\n"),

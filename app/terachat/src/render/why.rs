@@ -69,6 +69,7 @@ mod tests {
             reason: "r".into(),
             because: because.into(),
             rank: None,
+            permission: None,
             last: None,
             signed: vec![],
             deciding,

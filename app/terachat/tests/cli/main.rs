@@ -15,6 +15,7 @@ mod keys;
 mod killed;
 mod recovery;
 mod rejoin;
+mod roles;
 mod side_by_side;
 mod since_join;
 mod store;

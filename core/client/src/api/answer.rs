@@ -3,7 +3,7 @@
 use super::Request;
 use super::{
     AuditReport, BoardFetched, BoardPublished, DeviceStatus, EventLine, ForumPost, Hit, LiveChange, Message,
-    StateDifference, Status, Why,
+    RoleStatus, StateDifference, Status, Why,
 };
 use serde::{Deserialize, Serialize};
 
@@ -56,6 +56,11 @@ pub enum Answer {
         devices: Vec<DeviceStatus>,
         /// Revocations by this user that others speak of and that are not here.
         missing: usize,
+    },
+    /// Roles of a space.
+    Roles {
+        /// The highest first.
+        roles: Vec<RoleStatus>,
     },
     /// A device of this user was taken back.
     Revoked {

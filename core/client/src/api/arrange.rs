@@ -10,7 +10,7 @@ pub enum Arrangement {
         /// Its name.
         name: String,
     },
-    /// Renames the space: takes rank 80, all else rank 50.
+    /// Renames the space: takes the permission `rename-space`, all else `manage-channels`.
     RenameSpace {
         /// The new name.
         name: String,

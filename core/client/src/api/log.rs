@@ -43,6 +43,8 @@ pub struct Why {
     pub because: String,
     /// The author's rank under the heads that it cites, where that decides.
     pub rank: Option<u8>,
+    /// The permission that the author's role lacked, or that was taken from it, where that decides.
+    pub permission: Option<String>,
     /// For `beyond_pin` the last number of the author's chain that counts.
     pub last: Option<u64>,
     /// For `equivocated` the hashes of the two events with one number, hexadecimal.
@@ -56,7 +58,7 @@ pub struct Why {
 /// A control event that decides about another event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DecidingEvent {
-    /// `admits`, `ranks`, `removes`, `admits_in_vain`, `admits_target`, `ranks_target`, `removes_target`, `founds`, `creates`,
+    /// `admits`, `ranks`, `removes`, `changes_role`, `admits_in_vain`, `admits_target`, `ranks_target`, `removes_target`, `founds`, `creates`,
     /// `cuts_off`, `pins` or `gives_way`.
     pub role: String,
     /// The same in words.

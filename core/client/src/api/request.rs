@@ -104,7 +104,23 @@ pub enum Request {
         /// Id or unique id prefix of at least four digits.
         device: String,
     },
-    /// Sets a user's rank. Answer: [`Answer::Done`].
+    /// What the roles of a space permit and who has them. Answer: [`Answer::Roles`].
+    Roles {
+        /// The space, as in [`Place`].
+        space: Option<String>,
+    },
+    /// Changes what a role permits, for all who have it. Answer: [`Answer::Done`].
+    RoleChange {
+        /// The space, as in [`Place`].
+        space: Option<String>,
+        /// The role, by its rank: 0 to 99, below the caller's own.
+        rank: u8,
+        /// Names of permissions that it gets; the caller's role has them.
+        give: Vec<String>,
+        /// Names of permissions that it loses.
+        take: Vec<String>,
+    },
+    /// Gives a user another rank, and so another role. Answer: [`Answer::Done`].
     RoleSet {
         /// The space, as in [`Place`].
         space: Option<String>,
@@ -129,7 +145,8 @@ pub enum Request {
         /// The message.
         post: NewPost,
     },
-    /// Gives a forum's post another title and other tags; somebody else's takes rank 50. Answer: [`Answer::Sent`].
+    /// Gives a forum's post another title and other tags; somebody else's takes the permission
+    /// `moderate`. Answer: [`Answer::Sent`].
     Retitle {
         /// The channel.
         place: Place,
@@ -167,7 +184,7 @@ pub enum Request {
         /// The new body, as in [`Request::Send`].
         body: String,
     },
-    /// Deletes a message, one's own or, from rank 50, anybody's: its place stays, its text is shown no more. Answer:
+    /// Deletes a message, one's own or, with the permission `moderate`, anybody's: its place stays, its text is shown no more. Answer:
     /// [`Answer::Sent`].
     Delete {
         /// The channel.

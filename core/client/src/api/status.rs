@@ -90,3 +90,18 @@ pub struct MemberStatus {
     /// Devices, hexadecimal.
     pub devices: Vec<String>,
 }
+
+/// One role of a space.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoleStatus {
+    /// The rank that names it, 0 to 100.
+    pub rank: u8,
+    /// Names of what it permits; of an owner's role all there are.
+    pub permissions: Vec<String>,
+    /// Numbers of permissions it has that this version does not know.
+    pub unknown: Vec<u32>,
+    /// Whether somebody changed what it permits, be it back.
+    pub changed: bool,
+    /// Names of those who have it.
+    pub members: Vec<String>,
+}

@@ -48,7 +48,7 @@ fn a_space_is_laid_out_by_names_and_every_device_sees_it() {
     };
     let before = events(&mut world);
     for (who, request, told) in [
-        ("bob", arrange(Arrangement::RenameSpace { name: "mine".into() }), "rank 80"),
+        ("bob", arrange(Arrangement::RenameSpace { name: "mine".into() }), "rename-space"),
         ("ada", names("lobby", "questions"), "of that name"),
         ("ada", names("lobby", " "), "1 to 100"),
         ("ada", names("nothing", "x"), "nothing"),

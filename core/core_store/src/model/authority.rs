@@ -19,7 +19,7 @@ mod views;
 mod window;
 
 use super::skeleton::Bones;
-use super::{ControlOp, Rank, Right, SpaceState};
+use super::{ControlOp, Permission, Permissions, Rank, SpaceState};
 use crate::crdt::{Crdt, VectorClock};
 use beside::Within;
 use checkpoints::Checkpoints;
@@ -33,6 +33,7 @@ use std::sync::Arc;
 use terachat_event::{ChannelId, DeviceId, EventHash, UserId};
 use views::{View, Views};
 
+pub(crate) use event::Authority;
 pub use event::{ControlEvent, Verdict};
 pub(crate) use explain::{Forks, Written};
 pub use explanation::{Deciding, Explanation, Precedence, Reason, Role};
@@ -40,13 +41,14 @@ pub use explanation::{Deciding, Explanation, Precedence, Reason, Role};
 const ORPHANED: &str = "the admission of its author counts for nothing";
 const EQUIVOCATED: &str = "its author signed two events with one number";
 const CUT_OFF: &str = "its author was removed or demoted without knowing of it";
+const ROLE_CHANGED: &str = "a role that it rests on or gives was changed without its author knowing of it";
 const UNREADABLE: &str = "this version cannot read it";
 const FORGED: &str = "it holds a card or a revocation that nobody signed";
 
 /// A space's control log: a pure function from the *set* of control events to the state, whatever order they came in.
 ///
-/// An event counts if its author had the rank for it in the state of its own causal past, and if no removal or
-/// demotion that counts and did not know of it cuts it off (strong removal). Among removals that cut each other
+/// An event counts if its author had rank and permission for it in the state of its own causal past, and if no removal,
+/// demotion or change of a role that counts and did not know of it cuts it off (strong removal). Among removals that cut each other
 /// off, the one by the higher rank holds, then the more senior member's, then the lower hash.
 ///
 /// What a device signed from a fork of its chain on counts for nothing and is in nobody's past; but the past of what
@@ -130,17 +132,23 @@ impl ControlLog {
         self.named.contains(device) || self.frozen.keys().any(|forked| self.named.contains(forked))
     }
 
-    /// Devices of users whom some event gave a rank that permits this, whether it counts or not.
-    pub(crate) fn ever_had(&self, right: Right) -> BTreeSet<DeviceId> {
+    /// Devices of users whom some event gave a role that permits this, or that some event gave this, whether it counts or not.
+    pub(crate) fn ever_had(&self, permission: Permission) -> BTreeSet<DeviceId> {
         let ops = || self.nodes.iter().flat_map(|node| &node.event.transaction.0);
+        let changed: BTreeSet<Rank> = ops()
+            .filter_map(|op| match op {
+                ControlOp::ChangeRole { rank, give, .. } => give.has(permission).then_some(*rank),
+                _ => None,
+            })
+            .collect();
         let given = ops().filter_map(|op| match op {
             ControlOp::Genesis { owner, .. } => Some((owner.user, Rank::OWNER)),
             ControlOp::Admit { card, rank, .. } => Some((card.user, *rank)),
             ControlOp::SetRank { user, rank, .. } => Some((*user, *rank)),
             _ => None,
         });
-        let users: BTreeSet<UserId> =
-            given.filter(|(_, rank)| rank.permits(right)).map(|(user, _)| user).collect();
+        let permits = |rank: &Rank| Permissions::by_rank(*rank).has(permission) || changed.contains(rank);
+        let users: BTreeSet<UserId> = given.filter(|(_, rank)| permits(rank)).map(|(user, _)| user).collect();
         let cards = self.nodes.iter().flat_map(|node| node.event.cards());
         cards.filter(|card| users.contains(&card.user)).map(|card| card.device).collect()
     }
@@ -163,15 +171,14 @@ impl ControlLog {
     fn insert_behind(&mut self, event: ControlEvent) {
         self.current();
         let mut resolved = self.current.take().unwrap_or_default();
-        let author = &event.stamp.author;
-        let rank = resolved.state.rank_of(author).unwrap_or(Rank::OWNER);
+        let authority = Authority::of(&event.stamp.author, &resolved.state);
         let done = resolved.follow(&event);
         if let Err((1.., _)) = done {
             // Part of it was carried out before the rest was found forbidden: it counts as a whole or not at all.
             resolved.state = self.view_of(&event.parents).resolved.state;
         }
         let tip = event.stamp.event();
-        self.place(event, done.map(|()| rank).map_err(|(_, why)| why));
+        self.place(event, done.map(|()| authority).map_err(|(_, why)| why));
         if self.frozen.is_empty() {
             self.checkpoints.offer(self.nodes.len(), tip, &resolved);
         }
@@ -196,7 +203,7 @@ impl ControlLog {
     }
 
     /// Puts a judged event in its places; gives its position among the nodes.
-    fn place(&mut self, event: ControlEvent, authority: Result<Rank, &'static str>) -> usize {
+    fn place(&mut self, event: ControlEvent, authority: Result<Authority, &'static str>) -> usize {
         let frozen = self.is_frozen(&event.stamp.event());
         let (below, mut forked) = self.ground(&event.parents);
         let mut past = VectorClock::default();
@@ -213,7 +220,8 @@ impl ControlLog {
         self.order.insert(place, at);
         self.named.extend(event.claims().map(|card| card.device));
         self.by_hash.insert(event.hash, at);
-        let mut node = Node { event, past, authority, forked: forked || frozen };
+        let grants = authority.as_ref().map_or(Permissions::NONE, |by| by.grants(&event.transaction));
+        let mut node = Node { event, past, authority, grants, forked: forked || frozen };
         if !frozen {
             node.past.apply(node.event.stamp.event());
             self.heads.insert(node.event.hash);
@@ -223,10 +231,10 @@ impl ControlLog {
         at
     }
 
-    /// The author's rank if it may do all that the event does, in the state that it was made under.
-    fn judge(&mut self, event: &ControlEvent) -> Result<Rank, &'static str> {
+    /// What the author is if it may do all that the event does, in the state that it was made under.
+    fn judge(&mut self, event: &ControlEvent) -> Result<Authority, &'static str> {
         let mut view = self.view_at(&event.parents);
-        let rank = view.resolved.state.rank_of(&event.stamp.author).unwrap_or(Rank::OWNER);
+        let authority = Authority::of(&event.stamp.author, &view.resolved.state);
         let done = view.resolved.follow(event);
         if !matches!(done, Err((1.., _))) {
             // Whoever acts beside others goes on to do so.
@@ -234,7 +242,7 @@ impl ControlLog {
             view.past.apply(event.stamp.event());
             self.views.keep(view);
         }
-        done.map(|()| rank).map_err(|(_, why)| why)
+        done.map(|()| authority).map_err(|(_, why)| why)
     }
 
     /// Lets the events of `device` from number `seq` on count for nothing: it signed two with one number.
@@ -256,20 +264,21 @@ impl ControlLog {
         self.state().member_of(device).is_some() && !self.frozen.contains_key(device)
     }
 
-    /// What a snapshot keeps so that nothing has to be judged again: the rank of each event's author when it was made, in
+    /// What a snapshot keeps so that nothing has to be judged again: what each event's author was when it was made, in
     /// the order in which the events came; `None` unless every event counts and nobody forked.
-    pub(crate) fn settled(&self) -> Option<Vec<Rank>> {
+    pub(crate) fn settled(&self) -> Option<Vec<Authority>> {
         let current = self.current();
         let plain = current.void.is_empty() && current.orphans.is_empty() && self.frozen.is_empty();
-        let ranks: Option<Vec<Rank>> = self.nodes.iter().map(|node| node.authority.ok()).collect();
-        ranks.filter(|_| plain)
+        let authors: Option<Vec<Authority>> =
+            self.nodes.iter().map(|node| node.authority.clone().ok()).collect();
+        authors.filter(|_| plain)
     }
 
     /// A log restored from its events, what [`ControlLog::settled`] gave, and the state.
-    pub(crate) fn restore(events: Vec<ControlEvent>, ranks: &[Rank], state: Arc<SpaceState>) -> Self {
+    pub(crate) fn restore(events: Vec<ControlEvent>, authors: &[Authority], state: Arc<SpaceState>) -> Self {
         let mut log = Self::default();
-        for (event, rank) in events.into_iter().zip(ranks) {
-            log.place(event, Ok(*rank));
+        for (event, authority) in events.into_iter().zip(authors) {
+            log.place(event, Ok(authority.clone()));
         }
         log.current = OnceCell::from(Resolved { state, ..Resolved::default() });
         log
@@ -286,16 +295,16 @@ impl ControlLog {
         Some(self.view_at(heads).resolved.state)
     }
 
-    /// Whether `author` had the right to write in `channel` under the control heads `cited`; `None` while one of
+    /// Whether `author` had the permission in `channel` under the control heads `cited`; `None` while one of
     /// those heads is unknown. Whether a later removal cuts the event off is [`SpaceState::cut`]'s to say.
     pub fn verdict(
         &mut self,
         author: &DeviceId,
         channel: &ChannelId,
         cited: &[EventHash],
-        right: Right,
+        permission: Permission,
     ) -> Option<Verdict> {
-        Some(Verdict::on(&*self.state_at(cited)?, author, channel, right))
+        Some(Verdict::on(&*self.state_at(cited)?, author, channel, permission))
     }
 
     /// The event with this hash.

@@ -1,5 +1,5 @@
 use super::outline::check_topic;
-use super::{Card, CategoryId, Named, Rank, Revocation};
+use super::{Card, CategoryId, Named, Permissions, Rank, Revocation};
 use crate::Error;
 use serde::{Deserialize, Serialize};
 use terachat_event::{ChannelId, DeviceId, EventHash, Statement, UserId, verify_all};
@@ -92,6 +92,17 @@ pub enum ControlOp {
         /// How far each of the device's chains counts.
         pins: Vec<Pin>,
     },
+    /// Changes what a role permits, for all who have it.
+    ChangeRole {
+        /// The role; below the author's own.
+        rank: Rank,
+        /// What it permits from now on; nothing that the author's role lacks.
+        give: Permissions,
+        /// What it does not permit any more; nothing of what is given.
+        take: Permissions,
+        /// How far the chains of those who have the role count for what is taken.
+        pins: Vec<Pin>,
+    },
     /// Creates a channel in which members read what was written since they joined; its id follows as another channel's does.
     CreateSinceJoin {
         /// The channel's name.
@@ -99,6 +110,18 @@ pub enum ControlOp {
         /// Whether it is for posts with titles.
         forum: bool,
     },
+}
+
+impl ControlOp {
+    /// The role that it gives somebody or changes.
+    pub(crate) fn role(&self) -> Option<Rank> {
+        match self {
+            Self::Admit { rank, .. } | Self::SetRank { rank, .. } | Self::ChangeRole { rank, .. } => {
+                Some(*rank)
+            }
+            _ => None,
+        }
+    }
 }
 
 /// Where a removal or demotion cuts one of the target's chains: what lies beyond is void, however it is dated.
@@ -175,6 +198,12 @@ impl ControlTransaction {
                     check_rank(*rank)?;
                 }
                 ControlOp::SetRank { rank, .. } => check_rank(*rank)?,
+                ControlOp::ChangeRole { rank, give, take, .. } => {
+                    check_rank(*rank)?;
+                    if give.meets(*take) {
+                        return Err(Error::Payload("a permission is given and taken at once"));
+                    }
+                }
                 ControlOp::CreateChannel { name }
                 | ControlOp::CreateForum { name }
                 | ControlOp::CreateSinceJoin { name, .. }

@@ -1,35 +1,12 @@
+use super::Permissions;
+use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// A member's rank, 0 to 100: whoever has more may do more, and only to those who have less.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Rank(u8);
-
-/// What a rank may permit.
+/// A member's rank, 0 to 100, which names its role too: whoever has more may act upon those who have less, and change their
+/// roles. What else somebody may do, the role's permissions say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Right {
-    /// Post, edit one's own, react.
-    Send,
-    /// Pin and unpin.
-    Pin,
-    /// Admit members of lower rank.
-    Invite,
-    /// Remove members of lower rank and change ranks below one's own.
-    Govern,
-    /// Create, name, describe and order channels and categories.
-    Arrange,
-    /// Rename the space.
-    RenameSpace,
-    /// Delete what others wrote, give it another heading.
-    Moderate,
-}
-
-impl Right {
-    /// What a removal or demotion takes back from a chain's pin on; the rest is the control log's own to judge.
-    pub(crate) const IN_CHANNELS: [Self; 3] = [Self::Send, Self::Pin, Self::Moderate];
-    /// Those of them that somebody may lose who goes on writing.
-    pub(crate) const BEYOND_WRITING: [Self; 2] = [Self::Pin, Self::Moderate];
-}
+pub struct Rank(u8);
 
 impl Rank {
     /// Reads only.
@@ -40,7 +17,7 @@ impl Rank {
     pub const MODERATOR: Self = Self(50);
     /// Governs moderators, renames the space.
     pub const ADMIN: Self = Self(80);
-    /// Governs everyone below.
+    /// May everything, whatever becomes of other roles.
     pub const OWNER: Self = Self(100);
 
     /// The rank with this number, if it is at most 100.
@@ -52,20 +29,47 @@ impl Rank {
     pub fn get(self) -> u8 {
         self.0
     }
-
-    /// Whether this rank permits `right`.
-    pub fn permits(self, right: Right) -> bool {
-        self >= match right {
-            Right::Send => Self(1),
-            Right::Pin => Self(30),
-            Right::Invite | Right::Govern | Right::Arrange | Right::Moderate => Self::MODERATOR,
-            Right::RenameSpace => Self::ADMIN,
-        }
-    }
 }
 
 impl fmt::Display for Rank {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+/// A space's roles: one for each rank, with the permissions that its rank has of itself until somebody changes them. Two
+/// share what they have in common, so a copy is cheap.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Roles {
+    changed: OrdMap<Rank, Permissions>,
+}
+
+impl Roles {
+    /// Roles of which these were changed.
+    pub(crate) fn new(changed: impl IntoIterator<Item = (Rank, Permissions)>) -> Self {
+        Self { changed: changed.into_iter().collect() }
+    }
+
+    /// What the holders of a role may do. Owners may everything.
+    pub fn of(&self, rank: Rank) -> Permissions {
+        match self.changed.get(&rank) {
+            Some(permissions) if rank < Rank::OWNER => *permissions,
+            _ => Permissions::by_rank(rank),
+        }
+    }
+
+    /// Gives a role some permissions, then takes some.
+    pub(crate) fn change(&mut self, rank: Rank, give: Permissions, take: Permissions) {
+        self.changed.insert(rank, self.of(rank).with(give).without(take));
+    }
+
+    /// The roles that somebody changed, by rank, be it back to what they were.
+    pub fn changed(&self) -> impl Iterator<Item = (Rank, Permissions)> {
+        self.changed.iter().map(|(rank, permissions)| (*rank, *permissions))
+    }
+
+    /// Whether nobody changed any.
+    pub fn is_plain(&self) -> bool {
+        self.changed.is_empty()
     }
 }

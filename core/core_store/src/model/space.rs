@@ -2,7 +2,8 @@ mod columns;
 
 use super::outline::category_id;
 use super::{
-    Category, Channel, ChannelKind, ControlOp, History, Named, Outline, Pin, Rank, Revocation, Right,
+    Category, Channel, ChannelKind, ControlOp, History, Named, Outline, Permission, Permissions, Pin, Rank,
+    Refusal, Revocation, Roles,
 };
 use crate::crdt::Stamp;
 use imbl::OrdMap;
@@ -35,8 +36,8 @@ pub struct Revoked {
     cuts: BTreeMap<ChannelId, u64>,
 }
 
-/// A space's control state: who is a member with which rank, which channels there are, and how far the chains of
-/// removed members count.
+/// A space's control state: who is a member with which role, what roles permit, which channels there are, and how far the
+/// chains of removed members count.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpaceState {
     /// The space's name.
@@ -49,12 +50,19 @@ pub struct SpaceState {
     pub channels: BTreeMap<ChannelId, Channel>,
     /// Where they stand.
     pub outline: Outline,
-    /// Last number that counts, per channel and device, for whoever lost this right.
-    cuts: BTreeMap<(Right, ChannelId, DeviceId), u64>,
+    /// Last number that counts, per channel and device, for whoever lost this permission.
+    cuts: Cuts,
     /// Devices that their users took back, whether they were admitted here or not. In the state's root only where there are
     /// any, so that it stays as it was without.
     #[serde(skip)]
     revoked: OrdMap<(UserId, DeviceId), Arc<Revoked>>,
+    /// What roles permit. In the state's root only where somebody changed any, as what follows.
+    #[serde(skip)]
+    pub(crate) roles: Roles,
+    /// How far a member's chains had come when it was given the role it has: they count so far for what the role lost meanwhile
+    /// by somebody who did not know that the member has it.
+    #[serde(skip)]
+    entered: OrdMap<(DeviceId, ChannelId), u64>,
 }
 
 impl SpaceState {
@@ -80,9 +88,14 @@ impl SpaceState {
         self.member_of(device).map(|(_, member)| member.rank)
     }
 
-    /// Whether the owner of `device` is a present member with this right.
-    pub fn permits(&self, device: &DeviceId, right: Right) -> bool {
-        self.rank_of(device).is_some_and(|rank| rank.permits(right))
+    /// What the roles of the space permit.
+    pub fn roles(&self) -> &Roles {
+        &self.roles
+    }
+
+    /// Whether the owner of `device` is a present member whose role has this permission.
+    pub fn permits(&self, device: &DeviceId, permission: Permission) -> bool {
+        self.rank_of(device).is_some_and(|rank| self.roles.of(rank).has(permission))
     }
 
     /// Devices of present members, ascending: who belongs into the MLS group.
@@ -93,14 +106,20 @@ impl SpaceState {
         self.devices.iter().filter(present).map(|(device, _)| device)
     }
 
-    /// The last number of the device's chain in `channel` up to which what takes this right counts; `None` when nothing is
-    /// cut off.
-    pub fn cut(&self, channel: &ChannelId, device: &DeviceId, right: Right) -> Option<u64> {
+    /// The last number of the device's chain in `channel` up to which what takes this permission counts; `None` when nothing
+    /// is cut off.
+    pub fn cut(&self, channel: &ChannelId, device: &DeviceId, permission: Permission) -> Option<u64> {
         // Whoever no admission that counts names was admitted for a while only.
         let Some(user) = self.devices.get(device) else { return Some(0) };
         let member = self.members.get(user)?;
-        let lost = member.removed || !member.rank.permits(right);
-        let by_rank = lost.then(|| self.cuts.get(&(right, *channel, *device)).copied().unwrap_or(0));
+        let lost = member.removed || !self.roles.of(member.rank).has(permission);
+        // Whoever took it from a role may not have known that this member has the role.
+        let entered = || {
+            let unknown = !member.removed && !self.roles.is_plain();
+            unknown.then(|| self.entered.get(&(*device, *channel))).flatten().copied()
+        };
+        let pinned = || self.cuts.get(&(permission, *channel, *device)).copied().or_else(entered);
+        let by_rank = lost.then(|| pinned().unwrap_or(0));
         let revoked = self.revoked(user, device);
         let by_user = revoked.map(|revoked| revoked.cuts.get(channel).copied().unwrap_or(0));
         by_rank.into_iter().chain(by_user).min()
@@ -109,76 +128,102 @@ impl SpaceState {
     /// Hash of the whole control state: what members of one MLS epoch agree on.
     pub fn root(&self) -> [u8; 32] {
         let mut bytes = postcard::to_allocvec(self).expect("plain values encode into a growing buffer");
-        if !self.revoked.is_empty() {
+        if !(self.revoked.is_empty() && self.roles.is_plain()) {
             bytes.extend(
                 postcard::to_allocvec(&self.revoked).expect("plain values encode into a growing buffer"),
             );
         }
+        if !self.roles.is_plain() {
+            let roles = postcard::to_allocvec(&(&self.roles, &self.entered));
+            bytes.extend(roles.expect("plain values encode into a growing buffer"));
+        }
         blake3::derive_key("terachat 2026-11 control root", &bytes)
     }
 
-    /// Why `author` may not do `op` in this state, or `None` when it may.
+    /// Why `author` may not do `op` in this state, in words, or `None` when it may.
     pub fn forbidden(&self, author: &DeviceId, op: &ControlOp) -> Option<&'static str> {
+        self.refusal(author, op).map(Refusal::text)
+    }
+
+    /// Why `author` may not do `op` in this state, or `None` when it may.
+    pub fn refusal(&self, author: &DeviceId, op: &ControlOp) -> Option<Refusal> {
+        self.check(author, op).err()
+    }
+
+    fn check(&self, author: &DeviceId, op: &ControlOp) -> Result<(), Refusal> {
         if let ControlOp::Genesis { owner, .. } = op {
             let founds = self.members.is_empty() && owner.device == *author;
-            return (!founds).then_some("a space is founded once, by its owner's own device");
+            return sensible(founds, "a space is founded once, by its owner's own device");
         }
-        let Some((actor, member)) = self.member_of(author) else { return Some("the author is not a member") };
+        let (actor, member) = self.member_of(author).ok_or(Refusal::NoMember)?;
         let rank = member.rank;
+        let own = self.roles.of(rank);
+        let takes = |permission| own.has(permission).then_some(()).ok_or(Refusal::Lacks(permission));
+        let above = |other: Rank| (rank > other).then_some(()).ok_or(Refusal::Outranked);
+        let holds = |given: Permissions| match given.without(own) {
+            Permissions::NONE => Ok(()),
+            lacking => Err(Refusal::Exceeds(lacking.known().next())),
+        };
+        let present = |user: &UserId| match self.members.get(user) {
+            Some(target) if !target.removed => Ok(target.rank),
+            _ => Err(Refusal::Senseless("no such member")),
+        };
         match op {
             ControlOp::Genesis { .. } => unreachable!("answered above"),
-            ControlOp::Admit { card, rank: granted, .. } => match self.members.get(&card.user) {
-                Some(target) if target.removed => {
-                    Some("a removed user cannot come back under the same identity")
+            ControlOp::Admit { card, rank: granted, .. } => {
+                let target = self.members.get(&card.user);
+                sensible(
+                    !target.is_some_and(|target| target.removed),
+                    "a removed user cannot come back under the same identity",
+                )?;
+                sensible(
+                    self.revoked(&card.user, &card.device).is_none(),
+                    "its user revoked the device; a new one takes a key of its own",
+                )?;
+                sensible(
+                    !self.devices.contains_key(&card.device),
+                    "the device is already known in this space",
+                )?;
+                match target {
+                    Some(_) if card.user == *actor => Ok(()),
+                    // A further device has its user's role.
+                    Some(target) => takes(Permission::Invite).and(above(target.rank)),
+                    None => {
+                        takes(Permission::Invite).and(above(*granted)).and(holds(self.roles.of(*granted)))
+                    }
                 }
-                _ if self.revoked(&card.user, &card.device).is_some() => {
-                    Some("its user revoked the device; a new one takes a key of its own")
-                }
-                _ if self.devices.contains_key(&card.device) => {
-                    Some("the device is already known in this space")
-                }
-                Some(target) => (card.user != *actor
-                    && (!rank.permits(Right::Invite) || rank <= target.rank))
-                    .then_some("a member's further device is admitted by that member or a higher rank"),
-                None => (!rank.permits(Right::Invite) || rank <= *granted)
-                    .then_some("admitting takes rank 50, and more than the rank that is granted"),
-            },
-            ControlOp::Remove { user, .. } => match self.members.get(user) {
-                Some(target) if !target.removed => (user != actor
-                    && (!rank.permits(Right::Govern) || rank <= target.rank))
-                    .then_some("removing takes rank 50, and more than the target's"),
-                _ => Some("no such member"),
-            },
+            }
+            ControlOp::Remove { user, .. } => {
+                let target = present(user)?;
+                if user == actor { Ok(()) } else { takes(Permission::Remove).and(above(target)) }
+            }
             ControlOp::RevokeDevice { revocation, .. } => {
+                present(&revocation.user)?;
                 let own = revocation.user == *actor;
                 let known = self.revoked(&revocation.user, &revocation.device);
-                match self.members.get(&revocation.user) {
-                    Some(target) if !target.removed => {
-                        // Whoever carried it chose the pins; the user's own devices know better, once.
-                        let again = known.is_some_and(|known| known.by_user || !own);
-                        let carries = own || rank.permits(Right::Govern);
-                        let refused =
-                            (!carries).then_some("carrying another user's revocation takes rank 50");
-                        refused.or(again.then_some("the device was revoked already"))
-                    }
-                    _ => Some("no such member"),
+                // Whoever carried it chose the pins; the user's own devices know better, once.
+                let again = known.is_some_and(|known| known.by_user || !own);
+                if !own {
+                    takes(Permission::Remove)?;
                 }
+                sensible(!again, "the device was revoked already")
             }
-            ControlOp::SetRank { user, rank: granted, .. } => match self.members.get(user) {
-                Some(target) if !target.removed => {
-                    let steps_down = user == actor && *granted < rank;
-                    let governs = rank.permits(Right::Govern) && rank > target.rank && rank > *granted;
-                    // An owner may name another owner: a space must be able to outlive its founder.
-                    let crowns = rank == Rank::OWNER && target.rank < Rank::OWNER;
-                    (!steps_down && !governs && !crowns).then_some(
-                        "setting a rank takes rank 50, and more than the target's old and new rank",
-                    )
+            ControlOp::SetRank { user, rank: granted, .. } => {
+                let target = present(user)?;
+                // An owner may name another owner: a space must be able to outlive its founder.
+                let crowns = rank == Rank::OWNER && target < Rank::OWNER;
+                let steps_down = user == actor && *granted < rank;
+                if !(crowns || steps_down) {
+                    takes(Permission::ManageRoles)?;
+                    above(target.max(*granted))?;
                 }
-                _ => Some("no such member"),
-            },
-            ControlOp::SetName { of: Named::Space, .. } => {
-                (!rank.permits(Right::RenameSpace)).then_some("renaming a space takes rank 80")
+                // A lower role may have permissions that a higher one lacks.
+                holds(self.roles.of(*granted))
             }
+            ControlOp::ChangeRole { rank: role, give, .. } => {
+                takes(Permission::ManageRoles).and(above(*role)).and(holds(*give))
+            }
+            ControlOp::SetName { of: Named::Space, .. } => takes(Permission::RenameSpace),
             ControlOp::CreateChannel { .. }
             | ControlOp::CreateForum { .. }
             | ControlOp::CreateSinceJoin { .. }
@@ -186,11 +231,11 @@ impl SpaceState {
             | ControlOp::SetName { .. }
             | ControlOp::SetTopic { .. }
             | ControlOp::Place { .. } => {
-                let refused = (!rank.permits(Right::Arrange)).then_some("arranging channels takes rank 50");
-                refused.or_else(|| self.lacks(op))
+                takes(Permission::ManageChannels)?;
+                self.lacks(op).map_or(Ok(()), |why| Err(Refusal::Senseless(why)))
             }
             // Whether its MLS content fits the members is checked where the group is known.
-            ControlOp::Commit(_) => None,
+            ControlOp::Commit(_) => Ok(()),
         }
     }
 
@@ -206,21 +251,24 @@ impl SpaceState {
             ControlOp::Remove { user, pins } => {
                 if let Some(member) = self.members.get_mut(user) {
                     Arc::make_mut(member).removed = true;
-                    Right::IN_CHANNELS.into_iter().for_each(|right| self.cut_off(user, pins, right));
+                    Permission::IN_CHANNELS.into_iter().for_each(|lost| self.cut_off(user, pins, lost));
                 }
             }
             ControlOp::SetRank { user, rank, pins } => {
                 if let Some(member) = self.members.get_mut(user).filter(|member| !member.removed) {
                     let before = std::mem::replace(&mut Arc::make_mut(member).rank, *rank);
-                    for right in Right::IN_CHANNELS {
-                        match (before.permits(right), rank.permits(right)) {
-                            (_, false) => self.cut_off(user, pins, right),
-                            (false, true) => self.restore(user, right),
+                    let (before, after) = (self.roles.of(before), self.roles.of(*rank));
+                    for permission in Permission::IN_CHANNELS {
+                        match (before.has(permission), after.has(permission)) {
+                            (_, false) => self.cut_off(user, pins, permission),
+                            (false, true) => self.restore(user, permission),
                             (true, true) => {}
                         }
                     }
+                    self.enter(user, pins);
                 }
             }
+            ControlOp::ChangeRole { rank, give, take, pins } => self.change_role(*rank, *give, *take, pins),
             ControlOp::RevokeDevice { revocation, pins } => self.revoke(&stamp.author, revocation, pins),
             ControlOp::CreateChannel { name } => {
                 self.create(stamp, hash, at, name, (ChannelKind::Chat, History::Shared));
@@ -328,21 +376,64 @@ impl SpaceState {
         self.revoked.insert(key, Arc::new(Revoked { revocation: revocation.clone(), by_user, cuts }));
     }
 
-    /// Forgets where a user's chains were cut who has the right again: what is lost next is cut where it stands then.
-    fn restore(&mut self, user: &UserId, right: Right) {
-        let devices = &self.devices;
-        self.cuts.retain(|(lost, _, device), _| *lost != right || devices.get(device) != Some(user));
-    }
-
-    fn cut_off(&mut self, user: &UserId, pins: &[super::Pin], right: Right) {
-        for pin in pins {
-            if let (Some(channel), true) = (pin.channel, self.devices.get(&pin.device) == Some(user)) {
-                // Of several removals the one that cuts earliest holds, in whatever order they come.
-                let cut = self.cuts.entry((right, channel, pin.device)).or_insert(pin.seq);
-                *cut = pin.seq.min(*cut);
+    fn change_role(&mut self, rank: Rank, give: Permissions, take: Permissions, pins: &[Pin]) {
+        let before = self.roles.of(rank);
+        self.roles.change(rank, give, take);
+        let after = self.roles.of(rank);
+        let (devices, members) = (&self.devices, &self.members);
+        let has_role = |device: &DeviceId| {
+            let member = devices.get(device).and_then(|user| members.get(user));
+            member.is_some_and(|member| !member.removed && member.rank == rank)
+        };
+        for permission in Permission::IN_CHANNELS {
+            match (before.has(permission), after.has(permission)) {
+                // Also what it lacked before: of several who take it at once the one that cuts earliest holds.
+                (_, false) if take.has(permission) => {
+                    for (channel, pin) in pins.iter().filter_map(|pin| Some((pin.channel?, pin))) {
+                        if has_role(&pin.device) {
+                            pin_down(&mut self.cuts, (permission, channel, pin.device), pin.seq);
+                        }
+                    }
+                }
+                (false, true) => {
+                    self.cuts.retain(|(lost, _, device), _| *lost != permission || !has_role(device));
+                }
+                _ => {}
             }
         }
     }
+
+    /// Notes how far a user's chains had come when it was given the role it has.
+    fn enter(&mut self, user: &UserId, pins: &[Pin]) {
+        let own = pins.iter().filter(|pin| self.devices.get(&pin.device) == Some(user));
+        self.entered.extend(own.filter_map(|pin| Some(((pin.device, pin.channel?), pin.seq))));
+    }
+
+    /// Forgets where a user's chains were cut who has the permission again: what is lost next is cut where it stands then.
+    fn restore(&mut self, user: &UserId, permission: Permission) {
+        let devices = &self.devices;
+        self.cuts.retain(|(lost, _, device), _| *lost != permission || devices.get(device) != Some(user));
+    }
+
+    fn cut_off(&mut self, user: &UserId, pins: &[Pin], permission: Permission) {
+        for pin in pins {
+            if let (Some(channel), true) = (pin.channel, self.devices.get(&pin.device) == Some(user)) {
+                pin_down(&mut self.cuts, (permission, channel, pin.device), pin.seq);
+            }
+        }
+    }
+}
+
+type Cuts = BTreeMap<(Permission, ChannelId, DeviceId), u64>;
+
+/// Of several removals the one that cuts earliest holds, in whatever order they come.
+fn pin_down(cuts: &mut Cuts, at: (Permission, ChannelId, DeviceId), seq: u64) {
+    let cut = cuts.entry(at).or_insert(seq);
+    *cut = seq.min(*cut);
+}
+
+fn sensible(sense: bool, why: &'static str) -> Result<(), Refusal> {
+    sense.then_some(()).ok_or(Refusal::Senseless(why))
 }
 
 /// The id of the channel that operation `at` of the control event `hash` creates.

@@ -1,5 +1,5 @@
 use crate::model::{ChannelOp, ControlLog, Explanation, Forks, Verdict, Written};
-use crate::store::space_logs::right_for;
+use crate::store::space_logs::permission_for;
 use crate::{Error, LocalStore};
 use terachat_event::{Equivocation, EventHash, EventRef, LogId, link, prefix};
 
@@ -31,7 +31,7 @@ impl LocalStore {
             hash,
             channel: id,
             cited: channel.index.control_heads(at),
-            right: right_for(ChannelOp::decode(&payload).ok().as_ref()),
+            permission: permission_for(ChannelOp::decode(&payload).ok().as_ref()),
             verdict: channel.void(at).map_or(Verdict::Counts, Verdict::Void),
             fork: frozen.map(|from| (*from, proof.and_then(signed))),
         };

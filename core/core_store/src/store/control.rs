@@ -1,4 +1,4 @@
-use crate::model::{Bones, ControlLog, Rank, Right, SpaceState, Verdict};
+use crate::model::{Authority, Bones, ControlLog, Permission, SpaceState, Verdict};
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,8 +17,8 @@ pub(crate) struct Settled {
     pub(crate) state: Arc<SpaceState>,
     /// Events nobody has built on yet, ascending.
     pub(crate) heads: Vec<EventHash>,
-    /// Each event's author's rank when it was made, in the order in which the events came.
-    pub(crate) ranks: Vec<Rank>,
+    /// What each event's author was when it was made, in the order in which the events came.
+    pub(crate) authors: Vec<Authority>,
 }
 
 impl Control {
@@ -48,8 +48,8 @@ impl Control {
     }
 
     /// As [`ControlLog::settled`].
-    pub(crate) fn ranks(&self) -> Option<Vec<Rank>> {
-        self.parts().map_or_else(ControlLog::settled, |settled| Some(settled.ranks.clone()))
+    pub(crate) fn authors(&self) -> Option<Vec<Authority>> {
+        self.parts().map_or_else(ControlLog::settled, |settled| Some(settled.authors.clone()))
     }
 
     /// Whether these heads are all there is.
@@ -94,12 +94,12 @@ impl Control {
         author: &DeviceId,
         channel: &ChannelId,
         cited: &[EventHash],
-        right: Right,
+        permission: Permission,
     ) -> Option<Verdict> {
         if let Some(log) = self.log.get_mut() {
-            return log.verdict(author, channel, cited, right);
+            return log.verdict(author, channel, cited, permission);
         }
-        self.is_current(cited).then(|| Verdict::on(self.state(), author, channel, right))
+        self.is_current(cited).then(|| Verdict::on(self.state(), author, channel, permission))
     }
 
     /// The history, if it was asked for since the store was opened or came to be since.

@@ -117,7 +117,7 @@ impl LocalStore {
             let mut events = self.control_events(&logs.control_index)?;
             // Every event counted when this was settled, so everything inside was checked.
             events.iter_mut().for_each(|event| event.vouched = true);
-            let log = ControlLog::restore(events, &settled.ranks, Arc::clone(&settled.state));
+            let log = ControlLog::restore(events, &settled.authors, Arc::clone(&settled.state));
             logs.control.remember(log);
         }
         Ok(logs.control.history())

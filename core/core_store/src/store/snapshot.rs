@@ -9,17 +9,18 @@ use super::records;
 use super::space_logs::{CUT, ChannelLog, EQUIVOCATED, SpaceLogs, StateHashes, vouch};
 use super::{BlockRef, Error as StoreError, Snapshot};
 use crate::Error;
-use crate::model::{ChannelState, ControlLog, Rank, SpaceState};
+use crate::model::{Authority, ChannelState, ControlLog, Permissions, Rank, Roles, SpaceState};
 use crate::query::search_index::SearchIndex;
 use crate::query::{Mark, StateTree};
 use crate::sync::{Reader, put};
 use index_columns::{put_index, read_index};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use terachat_event::{ChannelId, DeviceId, EventHash, LogId, SpaceId};
 use terachat_vault::SecretBytes;
 use zeroize::Zeroize;
 
-const VERSION: u8 = 9;
+const VERSION: u8 = 10;
 /// Why events were cut off, in the order of the lists of them.
 const CUTS: [&str; 2] = [CUT, EQUIVOCATED];
 /// Texts indexed in one slice: some milliseconds.
@@ -198,12 +199,11 @@ impl LocalStore {
         logs.control_index = read_index(&mut reader, LogId::control(space), &devices)?;
         let index = &logs.control_index;
         if let Some(state) = state {
-            let rank = |byte: &u8| Rank::new(*byte).ok_or(Error::Malformed("a rank"));
-            let ranks = reader.bytes(index.events.len())?.iter().map(rank).collect::<Result<_, _>>()?;
+            let authors = read_authors(&mut reader, index.events.len(), !state.roles().is_plain())?;
             let hash = |at| index.hash(at).expect("a control log keeps all its hashes");
             let mut heads: Vec<EventHash> = index.heads().map(hash).collect();
             heads.sort_unstable();
-            logs.control = Control::settled(Settled { state: Arc::new(state), heads, ranks });
+            logs.control = Control::settled(Settled { state: Arc::new(state), heads, authors });
         } else {
             let mut log = ControlLog::default();
             let mut events = self.control_events(index)?;
@@ -305,19 +305,58 @@ impl PreparedChannel {
 
 /// Devices whose ids need not be repeated: a settled control log's.
 fn known_devices(control: &Control) -> impl Iterator<Item = &DeviceId> {
-    let settled = control.ranks().is_some();
+    let settled = control.authors().is_some();
     control.state().devices.keys().filter(move |_| settled)
 }
 
 fn put_control(out: &mut Vec<u8>, logs: &SpaceLogs) {
     let devices: Vec<DeviceId> = known_devices(&logs.control).copied().collect();
-    let ranks = logs.control.ranks();
-    out.push(u8::from(ranks.is_some()));
-    if ranks.is_some() {
+    let authors = logs.control.authors();
+    out.push(u8::from(authors.is_some()));
+    if authors.is_some() {
         logs.control.state().put(out);
     }
     put_index(out, &logs.control_index, &devices);
-    ranks.iter().flatten().for_each(|rank| out.push(rank.get()));
+    if let Some(authors) = authors {
+        put_authors(out, &authors, !logs.control.state().roles().is_plain());
+    }
+}
+
+/// Ranks, and where roles were changed what they permitted: each list of roles once, then which it was for each author.
+fn put_authors(out: &mut Vec<u8>, authors: &[Authority], changed: bool) {
+    authors.iter().for_each(|author| out.push(author.rank.get()));
+    if !changed {
+        return;
+    }
+    let all: BTreeSet<&Roles> = authors.iter().map(|author| &author.roles).collect();
+    put(out, all.len() as u64);
+    for roles in &all {
+        put(out, roles.changed().count() as u64);
+        for (rank, permissions) in roles.changed() {
+            out.push(rank.get());
+            put(out, permissions.bits());
+        }
+    }
+    let places: BTreeMap<&Roles, u64> = all.into_iter().zip(0..).collect();
+    authors.iter().for_each(|author| put(out, places[&author.roles]));
+}
+
+fn read_authors(reader: &mut Reader<'_>, count: usize, changed: bool) -> Result<Vec<Authority>, Error> {
+    let rank = |byte: u8| Rank::new(byte).ok_or(Error::Malformed("a rank"));
+    let ranks: Vec<Rank> = reader.bytes(count)?.iter().map(|byte| rank(*byte)).collect::<Result<_, _>>()?;
+    if !changed {
+        return Ok(ranks.into_iter().map(|rank| Authority { rank, roles: Roles::default() }).collect());
+    }
+    let lists = (0..reader.count(reader.rest().len())?).map(|_| {
+        let changed = (0..reader.count(reader.rest().len())?).map(|_| {
+            let [byte] = reader.array()?;
+            Ok((rank(byte)?, Permissions::from_bits(reader.number()?)))
+        });
+        Ok(Roles::new(changed.collect::<Result<Vec<_>, Error>>()?))
+    });
+    let lists: Vec<Roles> = lists.collect::<Result<_, Error>>()?;
+    let author = |rank| Ok(Authority { rank, roles: lists[reader.index(lists.len())? as usize].clone() });
+    ranks.into_iter().map(author).collect()
 }
 
 fn put_channel(out: &mut Vec<u8>, channel: &ChannelLog, devices: &[DeviceId]) {

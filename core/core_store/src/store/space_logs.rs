@@ -2,8 +2,8 @@ use super::control::Control;
 use super::index::{LogIndex, Void};
 use super::validator::Payloads;
 use crate::model::{
-    ChannelOp, ChannelState, ControlEvent, ControlOp, ControlTransaction, Kept, Right, Sealed, SpaceState,
-    Surroundings, Verdict, same_user, vouched,
+    ChannelOp, ChannelState, ControlEvent, ControlOp, ControlTransaction, Kept, Permission, Sealed,
+    SpaceState, Surroundings, Verdict, same_user, vouched,
 };
 use crate::query::search_index::SearchIndex;
 use crate::query::{Journal, StateTree};
@@ -150,10 +150,10 @@ impl SpaceLogs {
                 continue;
             }
             let op = ChannelOp::decode(payload);
-            let right = right_for(op.as_ref().ok());
+            let permission = permission_for(op.as_ref().ok());
             channel.note(at, op.as_ref().ok());
             let meta = *channel.index.event(at);
-            let standing = standings.entry((meta.chain, meta.control, right)).or_insert_with(|| {
+            let standing = standings.entry((meta.chain, meta.control, permission)).or_insert_with(|| {
                 let author = *channel.index.device(meta.chain);
                 Standing::of(
                     &mut self.control,
@@ -161,7 +161,7 @@ impl SpaceLogs {
                     id,
                     &author,
                     channel.index.control_heads(at),
-                    right,
+                    permission,
                 )
             });
             channel.judge(at, meta.seq.into(), standing);
@@ -189,15 +189,16 @@ impl SpaceLogs {
         payload: impl Fn(&LogIndex, u32) -> Result<Vec<u8>, E>,
     ) -> Result<Vec<ChannelId>, E> {
         let mut changed = Vec::new();
-        let ever_had =
-            |right| (right, self.control.history().map(|log| log.ever_had(right)).unwrap_or_default());
-        let havers = Right::BEYOND_WRITING.map(ever_had);
+        let ever_had = |permission| {
+            (permission, self.control.history().map(|log| log.ever_had(permission)).unwrap_or_default())
+        };
+        let havers = Permission::BEYOND_WRITING.map(ever_had);
         for (id, channel) in &mut self.channels {
             let mut cut = channel.cut_off(self.control.state(), id);
-            for (right, havers) in &havers {
-                for at in channel.beyond_writing(&mut self.control, *right, havers, id) {
+            for (permission, havers) in &havers {
+                for at in channel.beyond_writing(&mut self.control, *permission, havers, id) {
                     let bytes = payload(&channel.index, at)?;
-                    if right_for(ChannelOp::decode(&bytes).ok().as_ref()) == *right {
+                    if permission_for(ChannelOp::decode(&bytes).ok().as_ref()) == *permission {
                         cut.entry(at).or_insert(CUT);
                     }
                 }
@@ -240,9 +241,9 @@ impl SpaceLogs {
                     continue;
                 }
                 let bytes = payload(index, at)?;
-                let right = right_for(ChannelOp::decode(&bytes).ok().as_ref());
+                let permission = permission_for(ChannelOp::decode(&bytes).ok().as_ref());
                 let author = index.device(event.chain);
-                let verdict = self.control.verdict(author, id, index.control_heads(at), right);
+                let verdict = self.control.verdict(author, id, index.control_heads(at), permission);
                 let misfit = history.and_then(|history| history.misfit(&bytes)).map(Verdict::Void);
                 let void = match verdict.filter(|verdict| *verdict != Verdict::Counts).or(misfit) {
                     Some(Verdict::Void(why)) => channel.void_by_right.insert(at, why).is_none(),
@@ -289,20 +290,26 @@ impl SpaceLogs {
 
 /// Whether a control operation may take a right from somebody who wrote by it.
 fn takes_away(op: &ControlOp) -> bool {
-    matches!(op, ControlOp::Remove { .. } | ControlOp::SetRank { .. } | ControlOp::RevokeDevice { .. })
+    matches!(
+        op,
+        ControlOp::Remove { .. }
+            | ControlOp::SetRank { .. }
+            | ControlOp::ChangeRole { .. }
+            | ControlOp::RevokeDevice { .. }
+    )
 }
 
 /// The right that a channel operation takes.
-pub(crate) fn right_for(op: Option<&ChannelOp<'_>>) -> Right {
+pub(crate) fn permission_for(op: Option<&ChannelOp<'_>>) -> Permission {
     match op {
-        Some(ChannelOp::Pin { .. } | ChannelOp::Unpin { .. }) => Right::Pin,
+        Some(ChannelOp::Pin { .. } | ChannelOp::Unpin { .. }) => Permission::Pin,
         Some(
             ChannelOp::Delete { moderates: true, .. }
             | ChannelOp::SetHeading { moderates: true, .. }
             | ChannelOp::Erased { kept: Kept::Heading { moderates: true, .. }, .. }
             | ChannelOp::Sealed(Sealed { kept: Kept::Heading { moderates: true, .. }, .. }),
-        ) => Right::Moderate,
-        _ => Right::Send,
+        ) => Permission::Moderate,
+        _ => Permission::Post,
     }
 }
 
@@ -389,17 +396,17 @@ impl ChannelLog {
     fn beyond_writing(
         &self,
         control: &mut Control,
-        right: Right,
+        permission: Permission,
         havers: &BTreeSet<DeviceId>,
         id: &ChannelId,
     ) -> Vec<u32> {
         let mut stale = Vec::new();
         for chain in self.index.chains.iter().filter(|chain| havers.contains(&chain.device)) {
-            let Some(last) = control.state().cut(id, &chain.device, right) else { continue };
+            let Some(last) = control.state().cut(id, &chain.device, permission) else { continue };
             let mut gave = HashMap::new();
             for at in self.index.positions_from(&chain.device, last + 1) {
                 let cited = self.index.control_heads(*at);
-                let verdict = || control.verdict(&chain.device, id, cited, right);
+                let verdict = || control.verdict(&chain.device, id, cited, permission);
                 let had = gave.entry(self.index.event(*at).control).or_insert_with(verdict);
                 if *had == Some(Verdict::Counts) {
                     stale.push(*at);
@@ -413,7 +420,7 @@ impl ChannelLog {
         let mut cut = Void::new();
         for chain in &self.index.chains {
             let device = &chain.device;
-            if let Some(last) = space.cut(id, device, Right::Send) {
+            if let Some(last) = space.cut(id, device, Permission::Post) {
                 let beyond = self.index.positions_from(device, last + 1);
                 cut.extend(beyond.iter().map(|at| (*at, CUT)));
             }
@@ -439,25 +446,24 @@ impl Standing {
         channel: &ChannelId,
         author: &DeviceId,
         cited: &[EventHash],
-        right: Right,
+        permission: Permission,
     ) -> Self {
         let frozen = index.frozen.get(author).copied();
         // Mostly the author cites what this device knows too, and may write: one look-up answers everything.
         if control.is_current(cited)
-            && control
-                .state()
-                .rank_of(author)
-                .is_some_and(|rank| rank.permits(right) && rank.permits(Right::Send))
+            && control.state().permits(author, permission)
+            && control.state().permits(author, Permission::Post)
             && control.state().channels.contains_key(channel)
         {
             return Self { no_right: None, cut: None, frozen };
         }
         // Its control heads are known: what cites unknown ones waits.
-        let no_right = match control.verdict(author, channel, cited, right) {
+        let no_right = match control.verdict(author, channel, cited, permission) {
             Some(Verdict::Void(why)) => Some(why),
             Some(Verdict::Counts) | None => None,
         };
-        let cuts = [Right::Send, right].map(|right| control.state().cut(channel, author, right));
+        let cuts =
+            [Permission::Post, permission].map(|permission| control.state().cut(channel, author, permission));
         Self { no_right, cut: cuts.into_iter().flatten().min(), frozen }
     }
 }

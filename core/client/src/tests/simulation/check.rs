@@ -3,7 +3,7 @@ use super::world::World;
 use crate::api::{Answer, Message, MessageFilter, Place, Request};
 use std::collections::{BTreeMap, BTreeSet};
 use terachat_core_store::Wait;
-use terachat_core_store::model::ChannelKind;
+use terachat_core_store::model::{ChannelKind, Permission};
 use terachat_core_store::query::PageStart;
 use terachat_event::{DeviceId, LogId};
 
@@ -106,9 +106,9 @@ impl World {
                     .is_some_and(|id| channels.get(&id).is_some_and(|found| found.kind == ChannelKind::Chat))
             };
             let log = *logs.iter().find(is_chat).unwrap();
-            let rank =
-                self.devices[0].client.store.space(&space).unwrap().rank_of(&DeviceId(self.devices[at].id));
-            let may = rank.is_some_and(|rank| rank.get() > 0);
+            let (state, id) =
+                (self.devices[0].client.store.space(&space).unwrap(), DeviceId(self.devices[at].id));
+            let (rank, may) = (state.rank_of(&id), state.permits(&id, Permission::Post));
             let body = self.text(at);
             assert_eq!(self.send(at, &log, body, None), may, "d{at} with {rank:?}");
             self.settle();

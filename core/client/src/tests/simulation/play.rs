@@ -252,9 +252,20 @@ impl World {
     fn rank(&mut self, at: usize, member: usize) {
         if member != 0 {
             let rank = self.random.pick(&[0, 10, 30, 50, 80, 90]).unwrap_or_default();
+            if rank == 90 {
+                return self.change_role(at, member);
+            }
             let member = self.devices[member].name.clone();
             let _ = self.ask(at, Request::RoleSet { space: None, member, rank });
         }
+    }
+
+    /// A role is given, or loses, what counts in channels and in the control log.
+    fn change_role(&mut self, at: usize, whose: usize) {
+        let rank = [10, 50, 80][whose % 3];
+        let changed = ["post", "moderate", "manage-roles"].map(str::to_owned)[..=at % 3].to_vec();
+        let (give, take) = if (at + whose).is_multiple_of(2) { (changed, vec![]) } else { (vec![], changed) };
+        let _ = self.ask(at, Request::RoleChange { space: None, rank, give, take });
     }
 
     /// The founder makes an administrator of a device, which may hear of it.

@@ -7,7 +7,7 @@
 use super::event::Node;
 use super::links::{apply, parts};
 use super::resolved::Resolved;
-use super::revocation::Revocation;
+use super::revocation::{Beside, Revocation};
 use super::{CUT_OFF, ControlLog, ORPHANED};
 use crate::crdt::VectorClock;
 use std::sync::Arc;
@@ -42,7 +42,7 @@ impl ControlLog {
     pub(super) fn add_beside(&self, resolved: &mut Resolved, within: Within<'_>, at: usize) -> bool {
         // What taking a device back does depends on whose device its author is, and it decides about admissions too: it takes a
         // closer look.
-        if self.links.revokes_devices {
+        if self.links.revokes_devices || self.changes_roles(within) {
             return false;
         }
         let node = &self.nodes[at];
@@ -58,11 +58,20 @@ impl ControlLog {
         true
     }
 
+    /// Whether one of those `within` changes a role that is not before all that may come beside others: what events beside it
+    /// may do, and what they do to the state, depends on it.
+    fn changes_roles(&self, within: Within<'_>) -> bool {
+        let settled = self.checkpoint(within).map(|known| self.nodes[self.order[known.len - 1]].event.stamp);
+        let changing = self.links.changing_roles.iter().map(|at| &self.nodes[*at]);
+        let mut open = changing.filter(|node| Some(node.event.stamp) > settled);
+        open.any(|node| self.holds(within, node))
+    }
+
     /// What becomes of an event; `None` if that, or what becomes of others, takes a closer look.
     fn fate(&self, resolved: &Resolved, within: Within<'_>, at: usize) -> Option<Fate> {
         let node = &self.nodes[at];
         let event = &node.event;
-        if let Err(why) = node.authority {
+        if let Err(why) = &node.authority {
             return Some(Fate::Void(why));
         }
         // By whom it admits, more may be cut off, come before others, or be let in again.
@@ -114,13 +123,13 @@ impl ControlLog {
     fn hits_somebody(&self, within: Within<'_>, at: usize) -> bool {
         let node = &self.nodes[at];
         let devices = |user: UserId| self.links.devices(&user).iter().copied();
-        Revocation::all(&node.event, devices).iter().any(|revocation| {
+        Revocation::all(node, devices, || []).iter().any(|revocation| {
             revocation.devices.iter().any(|device| {
                 let unseen = self.links.chain(device, node.past.seen(device), u64::MAX);
                 let unseen = unseen.iter().map(|at| &self.nodes[*at]);
                 unseen
                     .take_while(|other| self.holds(within, other))
-                    .any(|other| other.authority.is_ok() && revocation.takes(&other.event))
+                    .any(|other| other.authority.is_ok() && revocation.takes(node, other, &Beside::PLAIN))
             })
         })
     }
@@ -132,8 +141,10 @@ impl ControlLog {
             .filter(|by| by.is_beside(node) && self.holds(within, by))
             .filter(|by| !resolved.void.contains_key(&by.event.hash))
             .any(|by| {
-                let list = Revocation::all(&by.event, |_| [node.event.stamp.author]);
-                list.iter().any(|revocation| revocation.user == user && revocation.takes(&node.event))
+                let list =
+                    Revocation::all(by, |target| (target == user).then_some(node.event.stamp.author), || []);
+                let mut list = list.iter().filter(|revocation| !revocation.devices.is_empty());
+                list.any(|revocation| revocation.takes(by, node, &Beside::PLAIN))
             })
     }
 

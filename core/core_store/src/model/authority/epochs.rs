@@ -13,8 +13,8 @@ impl ControlLog {
             if broken.contains(&hash) {
                 continue;
             }
-            let Ok(rank) = self.nodes[self.by_hash[&hash]].authority else { continue };
-            let candidate = (std::cmp::Reverse(rank), hash);
+            let Ok(author) = &self.nodes[self.by_hash[&hash]].authority else { continue };
+            let candidate = (std::cmp::Reverse(author.rank), hash);
             next.entry(commit.previous).and_modify(|best| *best = candidate.min(*best)).or_insert(candidate);
         }
         let genesis = self.order.first().map(|at| self.nodes[*at].event.hash);

@@ -1,5 +1,5 @@
 use crate::crdt::{Stamp, VectorClock};
-use crate::model::{Card, ControlOp, ControlTransaction, Rank, Right, SpaceState};
+use crate::model::{Card, ControlOp, ControlTransaction, Permission, Permissions, Rank, Roles, SpaceState};
 use terachat_event::{ChannelId, DeviceId, EventHash};
 
 /// One event of the control log, decoded.
@@ -39,11 +39,25 @@ impl ControlEvent {
         matches!(self.transaction.0.first(), Some(ControlOp::Genesis { .. }))
     }
 
-    /// Whether it removes or demotes somebody, or takes a device back.
+    /// Whether it removes or demotes somebody, changes a role, or takes a device back.
     pub(super) fn revokes(&self) -> bool {
         let mut ops = self.transaction.0.iter();
         ops.any(|op| matches!(op, ControlOp::Remove { .. } | ControlOp::SetRank { .. }))
+            || self.changes_role()
             || self.revokes_device()
+    }
+
+    /// Whether it changes what a role permits.
+    pub(super) fn changes_role(&self) -> bool {
+        self.transaction.0.iter().any(|op| matches!(op, ControlOp::ChangeRole { .. }))
+    }
+
+    /// The roles that it gives to somebody.
+    pub(super) fn granted(&self) -> impl Iterator<Item = Rank> {
+        self.transaction.0.iter().filter_map(|op| match op {
+            ControlOp::Admit { rank, .. } | ControlOp::SetRank { rank, .. } => Some(*rank),
+            _ => None,
+        })
     }
 
     /// Whether it takes a device back by its user's word.
@@ -70,14 +84,70 @@ pub enum Verdict {
 
 impl Verdict {
     /// What becomes of a channel event that was made in the state `then`.
-    pub(crate) fn on(then: &SpaceState, author: &DeviceId, channel: &ChannelId, right: Right) -> Self {
-        if !then.permits(author, right) {
+    pub(crate) fn on(
+        then: &SpaceState,
+        author: &DeviceId,
+        channel: &ChannelId,
+        permission: Permission,
+    ) -> Self {
+        if !(then.permits(author, permission) && then.permits(author, Permission::Post)) {
             Self::Void("its author had no right to it when it was made")
         } else if !then.channels.contains_key(channel) {
             Self::Void("its channel did not exist when it was made")
         } else {
             Self::Counts
         }
+    }
+}
+
+/// What an event's author was in the state that it was made under.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Authority {
+    /// The author's rank.
+    pub(crate) rank: Rank,
+    /// What roles permitted.
+    pub(crate) roles: Roles,
+}
+
+impl Authority {
+    /// Of an event that `author` makes in this state; of who founds a space an owner's.
+    pub(super) fn of(author: &DeviceId, state: &SpaceState) -> Self {
+        Self { rank: state.rank_of(author).unwrap_or(Rank::OWNER), roles: state.roles().clone() }
+    }
+
+    /// What the author might do.
+    pub(super) fn permissions(&self) -> Permissions {
+        self.roles.of(self.rank)
+    }
+
+    /// Whether the author might admit a newcomer with this rank.
+    pub(super) fn may_admit(&self, rank: Rank) -> bool {
+        let own = self.permissions();
+        own.has(Permission::Invite) && rank < self.rank && own.holds(self.roles.of(rank))
+    }
+
+    /// The roles as they are in front of each operation of a transaction, by what it says before.
+    pub(super) fn before_each<'a>(
+        &'a self,
+        transaction: &'a ControlTransaction,
+    ) -> impl Iterator<Item = (Roles, &'a ControlOp)> {
+        transaction.0.iter().scan(self.roles.clone(), |roles, op| {
+            let before = roles.clone();
+            if let ControlOp::ChangeRole { rank, give, take, .. } = op {
+                roles.change(*rank, *give, *take);
+            }
+            Some((before, op))
+        })
+    }
+
+    /// The permissions that a transaction gives somebody, be it with a role.
+    pub(super) fn grants(&self, transaction: &ControlTransaction) -> Permissions {
+        let all = self.before_each(transaction).map(|(roles, op)| match op {
+            ControlOp::Admit { rank, .. } | ControlOp::SetRank { rank, .. } => roles.of(*rank),
+            ControlOp::ChangeRole { give, .. } => *give,
+            _ => Permissions::NONE,
+        });
+        all.fold(Permissions::NONE, Permissions::with)
     }
 }
 
@@ -88,12 +158,23 @@ pub(super) struct Node {
     pub(super) past: VectorClock,
     /// Whether it builds on a fork, or is behind one itself.
     pub(super) forked: bool,
-    /// The author's rank in the state it was made under, or why it may not do what it does. Depends on the past
+    /// What its author was in the state it was made under, or why it may not do what it does. Depends on the past
     /// alone, so it never changes.
-    pub(super) authority: Result<Rank, &'static str>,
+    pub(super) authority: Result<Authority, &'static str>,
+    /// The permissions that it gives somebody, by what roles permitted there.
+    pub(super) grants: Permissions,
 }
 
 impl Node {
+    /// Whether an operation makes its user a member where none is. A further device is admitted with any rank, since it has its
+    /// user's: where nothing is left of the user's own admission, it does not come to that rank.
+    pub(super) fn makes_member(&self, op: &ControlOp) -> bool {
+        match (op, &self.authority) {
+            (ControlOp::Admit { rank, .. }, Ok(author)) => author.may_admit(*rank),
+            _ => true,
+        }
+    }
+
     /// Whether neither of two events knew of the other.
     pub(super) fn is_beside(&self, other: &Self) -> bool {
         !self.past.contains(&other.event.stamp.event()) && !other.past.contains(&self.event.stamp.event())

@@ -2,10 +2,10 @@
 use super::explanation::{Deciding, Explanation, Precedence, Reason, Role};
 use super::resolved::act;
 use super::{
-    CUT_OFF, ControlEvent, ControlLog, EQUIVOCATED, Node, ORPHANED, Resolved, UNREADABLE, Verdict, revocation,
+    ControlEvent, ControlLog, EQUIVOCATED, Node, ORPHANED, Resolved, UNREADABLE, Verdict, revocation,
 };
 use crate::model::space::channel_id;
-use crate::model::{ControlOp, Pin, Right, SpaceState};
+use crate::model::{ControlOp, Permission, Pin, Rank, Refusal, SpaceState};
 use std::collections::BTreeMap;
 use terachat_event::{ChannelId, DeviceId, EventHash, EventRef, UserId};
 
@@ -23,7 +23,7 @@ pub(crate) struct Written<'a> {
     /// The control heads that it cites.
     pub(crate) cited: &'a [EventHash],
     /// What it takes.
-    pub(crate) right: Right,
+    pub(crate) permission: Permission,
     /// Whether it counts, as the channel has it.
     pub(crate) verdict: Verdict,
     /// The number from which on the author's chain in the channel counts for nothing, and the two events that prove it.
@@ -48,8 +48,16 @@ struct View<'a> {
     /// In total order.
     inside: Vec<&'a Node>,
     resolved: Resolved,
-    /// Which removal or demotion cut an event off, and why it held where the event would have cut it off in turn.
-    cut_by: BTreeMap<EventHash, (EventHash, Option<Precedence>)>,
+    cut_by: BTreeMap<EventHash, CutBy>,
+}
+
+/// Which removal, demotion or change of a role cut an event off.
+#[derive(Clone, Copy)]
+struct CutBy {
+    hash: EventHash,
+    lost: Option<Permission>,
+    /// Why it held where the event would have cut it off in turn.
+    held_by: Option<Precedence>,
 }
 
 impl View<'_> {
@@ -140,7 +148,8 @@ impl<'a> Explainer<'a> {
         let mut cut_by = BTreeMap::new();
         let resolved = self.log.resolve_noting(heads, |cut| {
             let held_by = cut.contest.map(|[held, other]| differing(held, other));
-            cut_by.insert(cut.node.event.hash, (cut.by.event.hash, held_by));
+            let by = CutBy { hash: cut.by.event.hash, lost: cut.lost.known().next(), held_by };
+            cut_by.insert(cut.node.event.hash, by);
         });
         View { inside: self.log.inside(heads), resolved, cut_by }
     }
@@ -162,7 +171,7 @@ impl<'a> Explainer<'a> {
 
     fn judged(&mut self, node: &'a Node, view: &View<'a>) -> (Verdict, Reason, Vec<Deciding>) {
         let void = view.resolved.why_void(&node.event.hash);
-        if let Err(why) = node.authority {
+        if let Err(why) = &node.authority {
             let (reason, deciding) = self.forbidden(&node.event);
             return (Verdict::Void(why), reason, deciding);
         }
@@ -171,12 +180,14 @@ impl<'a> Explainer<'a> {
             return (Verdict::Counts, reason, deciding);
         };
         let by = view.cut_by.get(&node.event.hash);
-        let by = by.and_then(|(hash, held_by)| Some((self.log.event(hash)?, *held_by)));
+        let by = by.and_then(|by| Some((self.log.event(&by.hash)?, *by)));
         let (reason, deciding) = match by {
-            Some((by, held_by)) => (Reason::CutOff { held_by }, vec![deciding(Role::CutsOff, by)]),
+            Some((event, CutBy { lost, held_by, .. })) => {
+                (Reason::CutOff { lost, held_by }, vec![deciding(Role::CutsOff, event)])
+            }
             None => (Reason::AdmissionVoid, self.admissions(&node.event.stamp.author, view)),
         };
-        debug_assert_eq!(why, if by.is_some() { CUT_OFF } else { ORPHANED });
+        debug_assert_eq!(why == ORPHANED, by.is_none(), "{why}");
         (Verdict::Void(why), reason, deciding)
     }
 
@@ -194,8 +205,8 @@ impl<'a> Explainer<'a> {
         }
         let mut deciders = career.deciding(AUTHOR);
         for rival in &view.inside {
-            if let Some((by, Some(precedence))) = view.cut_by.get(&rival.event.hash)
-                && *by == node.event.hash
+            if let Some(CutBy { hash, held_by: Some(precedence), .. }) = view.cut_by.get(&rival.event.hash)
+                && *hash == node.event.hash
             {
                 deciders.push(deciding(Role::GivesWay(*precedence), &rival.event));
             }
@@ -217,14 +228,24 @@ impl<'a> Explainer<'a> {
         let done = &event.transaction.0[..operation];
         let events = || before.counting().chain((!done.is_empty()).then_some((event, done)));
         let career = |user: &UserId, device| Career::of(events(), user, device);
-        let reason = Reason::Forbidden { rank: state.rank_of(author), operation };
+        let op = event.transaction.0.get(operation);
+        let (lacks, roles) = match op.and_then(|op| Some((op, state.refusal(author, op)?))) {
+            Some((_, Refusal::Lacks(permission))) => (Some(permission), [state.rank_of(author), None]),
+            Some((op, Refusal::Exceeds(Some(permission)))) => {
+                (Some(permission), [state.rank_of(author), op.role()])
+            }
+            _ => (None, [None, None]),
+        };
+        let reason = Reason::Forbidden { rank: state.rank_of(author), operation, lacks };
         let Some(user) = state.devices.get(author) else {
             let founder = before.inside.first().map(|node| deciding(Role::Founds, &node.event));
-            let op = event.transaction.0.get(operation);
             let founds = founder.filter(|_| matches!(op, Some(ControlOp::Genesis { .. })));
             return (reason, self.admissions(author, &before).into_iter().chain(founds).collect());
         };
         let mut deciders = career(user, Some(author)).deciding(AUTHOR);
+        let changed = roles.into_iter().flatten().zip(lacks.into_iter().cycle());
+        let changes = changed.filter_map(|(rank, permission)| change_of(events(), rank, permission));
+        deciders.splice(0..0, changes.map(|event| deciding(Role::ChangesRole, event)));
         if state.rank_of(author).is_some() {
             let target = match &event.transaction.0[operation] {
                 ControlOp::Genesis { .. } => {
@@ -241,6 +262,7 @@ impl<'a> Explainer<'a> {
                 | ControlOp::SetName { .. }
                 | ControlOp::SetTopic { .. }
                 | ControlOp::Place { .. }
+                | ControlOp::ChangeRole { .. }
                 | ControlOp::Commit(_) => None,
             };
             if let Some(target) = target.filter(|target| *target != user) {
@@ -275,21 +297,27 @@ impl<'a> Explainer<'a> {
     fn written(&mut self, written: &Written<'_>) -> Explanation {
         let author = &written.event.author;
         let then = self.view(written.cited);
+        let rank = then.state().rank_of(author);
+        let lacks =
+            [Permission::Post, written.permission].into_iter().find(|it| !then.state().permits(author, *it));
         let career = || {
             let user = then.state().devices.get(author);
-            user.map(|user| Career::of(then.counting(), user, Some(author)).deciding(AUTHOR))
+            let changed = rank.zip(lacks).and_then(|(rank, lacks)| change_of(then.counting(), rank, lacks));
+            let mut deciders: Vec<Deciding> =
+                changed.map(|event| deciding(Role::ChangesRole, event)).into_iter().collect();
+            deciders.extend(Career::of(then.counting(), user?, Some(author)).deciding(AUTHOR));
+            Some(deciders)
         };
-        let rank = then.state().rank_of(author);
-        let had = Verdict::on(then.state(), author, written.channel, written.right);
+        let had = Verdict::on(then.state(), author, written.channel, written.permission);
         let fork = written.fork.filter(|(from, _)| written.event.seq >= *from);
         let (reason, deciding) = match (written.verdict, had, fork) {
             (Verdict::Counts, ..) => (Reason::Counts { rank }, career().unwrap_or_default()),
-            (_, Verdict::Void(_), _) if then.state().permits(author, written.right) => {
+            (_, Verdict::Void(_), _) if lacks.is_none() => {
                 (Reason::NoChannel, self.creation(written.channel, &then))
             }
             (_, Verdict::Void(_), _) => {
                 let found = career().unwrap_or_else(|| self.admissions(author, &then));
-                (Reason::Forbidden { rank, operation: 0 }, found)
+                (Reason::Forbidden { rank, operation: 0, lacks: rank.and(lacks) }, found)
             }
             (_, _, Some((from, signed))) => (Reason::Equivocated { from, signed }, Vec::new()),
             _ => self.cut(written),
@@ -332,38 +360,51 @@ impl<'a> Explainer<'a> {
         let Some(user) = now.state().devices.get(author) else {
             return (Reason::AdmissionVoid, self.admissions(author, &now));
         };
-        let cuts = [Right::Send, written.right].into_iter().filter_map(|right| {
-            let last = now.state().cut(written.channel, author, right)?;
-            (written.event.seq > last).then_some((right, last))
+        let cuts = [Permission::Post, written.permission].into_iter().filter_map(|permission| {
+            let last = now.state().cut(written.channel, author, permission)?;
+            (written.event.seq > last).then_some((permission, last))
         });
-        let Some((right, last)) = cuts.min_by_key(|(_, last)| *last) else {
-            return (Reason::BeyondPin { right: written.right, last: 0 }, Vec::new());
+        let Some((permission, last)) = cuts.min_by_key(|(_, last)| *last) else {
+            return (Reason::BeyondPin { permission: written.permission, last: 0 }, Vec::new());
         };
-        let taken = taken(&now, user, author, right);
+        let taken = taken(&now, user, author, permission);
         let pinned = taken.iter().find(|(_, pins)| {
             let mut own =
                 pins.iter().filter(|pin| pin.channel == Some(*written.channel) && pin.device == *author);
             own.any(|pin| pin.seq == last)
         });
         let by = pinned.or(taken.first()).map(|(event, _)| deciding(Role::Pins, event));
-        (Reason::BeyondPin { right, last }, by.into_iter().collect())
+        (Reason::BeyondPin { permission, last }, by.into_iter().collect())
     }
 }
 
-/// The removals and demotions that took this right from a user since it was last given, and the revocations of the device,
-/// with their pins.
+/// The last event that gave a role this permission or took it.
+fn change_of<'v>(
+    events: impl Iterator<Item = (&'v ControlEvent, &'v [ControlOp])>,
+    role: Rank,
+    permission: Permission,
+) -> Option<&'v ControlEvent> {
+    let changes = |op: &ControlOp| {
+        matches!(op, ControlOp::ChangeRole { rank, give, take, .. }
+            if *rank == role && give.with(*take).has(permission))
+    };
+    events.filter(|(_, ops)| ops.iter().any(changes)).map(|(event, _)| event).last()
+}
+
+/// The removals, demotions and changes of roles that took this permission from a user since it was last given, and the
+/// revocations of the device, with their pins.
 fn taken<'v>(
     view: &'v View<'_>,
     user: &UserId,
     device: &DeviceId,
-    right: Right,
+    permission: Permission,
 ) -> Vec<(&'v ControlEvent, &'v [Pin])> {
     let (mut taken, mut revoked, mut state) = (Vec::new(), Vec::new(), SpaceState::default());
     for (event, ops) in view.counting() {
         for (at, op) in ops.iter().enumerate() {
             let permitted = |state: &SpaceState| {
                 let member = state.members.get(user);
-                member.is_some_and(|member| !member.removed && member.rank.permits(right))
+                member.is_some_and(|member| !member.removed && state.roles().of(member.rank).has(permission))
             };
             let before = permitted(&state);
             state.apply(&event.stamp, &event.hash, at, op);
@@ -375,6 +416,15 @@ fn taken<'v>(
                         (_, false) => taken.push((event, pins.as_slice())),
                         (false, true) => taken.clear(),
                         (true, true) => {}
+                    }
+                }
+                ControlOp::ChangeRole { rank, take, pins, .. }
+                    if state.members.get(user).is_some_and(|member| member.rank == *rank) =>
+                {
+                    match (before, permitted(&state)) {
+                        (_, false) if take.has(permission) => taken.push((event, pins.as_slice())),
+                        (false, true) => taken.clear(),
+                        _ => {}
                     }
                 }
                 ControlOp::RevokeDevice { revocation, pins }

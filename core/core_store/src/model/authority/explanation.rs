@@ -1,6 +1,6 @@
 use super::Verdict;
 use crate::crdt::Stamp;
-use crate::model::{Rank, Right};
+use crate::model::{Permission, Rank};
 use terachat_event::{EventHash, EventRef};
 
 /// Why one event counts or not, and which control events decide that. Made on demand by
@@ -37,18 +37,22 @@ pub enum Reason {
         rank: Option<Rank>,
         /// Which of the event's operations was the first that it might not do, from 0; 0 for an event of a channel.
         operation: usize,
+        /// The permission that its author's role lacked, if it was for want of one that this version knows.
+        lacks: Option<Permission>,
     },
     /// Under the heads it cites its channel did not exist.
     NoChannel,
-    /// Its author was removed or demoted by somebody who did not know of it, and it did not know of that.
+    /// Its author was removed or demoted, or a role changed, by somebody who did not know of it, and it did not know of that.
     CutOff {
+        /// The permission that its author lost by that; `None` where it lost more, or its rank.
+        lost: Option<Permission>,
         /// Where it would have cut the other off in turn: why the other holds.
         held_by: Option<Precedence>,
     },
     /// It lies beyond the number up to which a removal or demotion lets its author's chain count.
     BeyondPin {
-        /// The right that was taken.
-        right: Right,
+        /// The permission that was taken.
+        permission: Permission,
         /// The last number that counts.
         last: u64,
     },
@@ -108,6 +112,8 @@ pub enum Role {
     Ranks,
     /// It removed the author, who knew of it.
     Removes,
+    /// It changed what a role permits: the author's, or the one that was to be given.
+    ChangesRole,
     /// It would have admitted the author, but is void.
     AdmitsInVain,
     /// It admitted whom the event is about, and gave the rank unless another one did.

@@ -18,6 +18,8 @@ pub(super) struct Links {
     revoking: HashMap<UserId, Vec<usize>>,
     /// Whether some event takes a device back.
     pub(super) revokes_devices: bool,
+    /// The events that change roles, of those whose authors might.
+    pub(super) changing_roles: Vec<usize>,
     /// The last event in the total order that changes each part of the state.
     changed: HashMap<Part, Stamp>,
 }
@@ -60,7 +62,8 @@ pub(super) fn parts(op: &ControlOp) -> impl Iterator<Item = Part> {
         ControlOp::SetName { of: Named::Channel(channel), .. } | ControlOp::SetTopic { channel, .. } => {
             (Some(Part::Channel(*channel)), None)
         }
-        ControlOp::Commit(_) => (None, None),
+        // It is never carried out beside others, see `add_beside`.
+        ControlOp::ChangeRole { .. } | ControlOp::Commit(_) => (None, None),
     };
     one.into_iter().chain(other)
 }
@@ -80,6 +83,9 @@ impl Links {
         }
         if node.authority.is_err() {
             return;
+        }
+        if event.changes_role() {
+            self.changing_roles.push(at);
         }
         for op in &event.transaction.0 {
             if let ControlOp::Remove { user, .. } | ControlOp::SetRank { user, .. } = op {
@@ -133,6 +139,12 @@ impl Links {
 /// Carries out all operations of an event that counts.
 pub(super) fn apply(state: &mut SpaceState, node: &Node) {
     for (at, op) in node.event.transaction.0.iter().enumerate() {
+        if let ControlOp::Admit { card, .. } = op
+            && !state.members.contains_key(&card.user)
+            && !node.makes_member(op)
+        {
+            continue;
+        }
         state.apply(&node.event.stamp, &node.event.hash, at, op);
     }
 }

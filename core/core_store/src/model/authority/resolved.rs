@@ -41,7 +41,7 @@ impl Resolved {
     /// event that strong removal cuts off, and by which.
     pub(super) fn take(&mut self, segment: &[&Node], grounds: &Grounds<'_>, cut: impl FnMut(Cut<'_>)) {
         let forbidden =
-            segment.iter().filter_map(|node| node.authority.err().map(|why| (node.event.hash, why)));
+            segment.iter().filter_map(|node| Some((node.event.hash, *node.authority.as_ref().err()?)));
         let mut void: BTreeMap<EventHash, &'static str> = forbidden.collect();
         strong_removal(segment, grounds, &mut void, cut);
         self.void.extend(void);

@@ -1,11 +1,12 @@
 //! Strong removal: which events removals and demotions cut off, and which of these hold against each other (ADR 0004).
+use super::ORPHANED;
 use super::event::Node;
 use super::grounds::Grounds;
 use super::revocation::Precedence;
 use super::threats::Threats;
 use super::turns::Turns;
 use super::window::{Revoking, Window};
-use super::{CUT_OFF, ORPHANED};
+use crate::model::Permissions;
 use hashbrown::{HashMap, HashSet};
 use std::collections::BTreeMap;
 use terachat_event::EventHash;
@@ -16,6 +17,8 @@ pub(super) type Void = BTreeMap<EventHash, &'static str>;
 pub(super) struct Cut<'a> {
     pub(super) node: &'a Node,
     pub(super) by: &'a Node,
+    /// The permissions that its author lost by that; none where it lost more.
+    pub(super) lost: Permissions,
     /// Where the other would cut it off in turn: what the one has, and the other, of which the lower one holds.
     pub(super) contest: Option<[Precedence; 2]>,
 }
@@ -26,8 +29,8 @@ pub(super) struct Cut<'a> {
 ///
 /// Only what counts cuts anything off, and only admissions that count say whose a device is, since when it is a member and what
 /// it rests on. So each removal or demotion is decided after all that may cut it off, or an admission that its author rests on;
-/// where those wait for each other in turn, the one that takes precedence holds. When an admission falls, what is undecided is
-/// looked at anew without it.
+/// where those wait for each other in turn, the one that takes precedence holds. When an admission or the change of a role falls,
+/// what is undecided is looked at anew without it.
 ///
 /// What a removal may cut off is a run of each of its target's chains, so nothing is compared pair by pair: `r` of them among
 /// `n` events cost some `n + r (log n + r / 64)` steps, again each time that admissions fall, and a search through the threats
@@ -50,6 +53,7 @@ pub(super) fn strong_removal(
     let mut loose = window.standing.clone();
     let mut rested_on = HashSet::new();
     while !undecided.is_empty() {
+        window.look();
         let revoking = window.revoking(undecided);
         let mut turns = turns(&window, &revoking);
         let places: HashMap<usize, usize> = revoking.iter().enumerate().map(|(n, of)| (of.at, n)).collect();
@@ -63,13 +67,15 @@ pub(super) fn strong_removal(
                 let mut fallen = Vec::new();
                 for (revocation, runs) in &of.list {
                     for at in runs.iter().flat_map(|(device, run)| &window.chain(device)[run.clone()]) {
-                        if loose[*at] && revocation.takes(&inside[*at].event) {
+                        if loose[*at]
+                            && let Some(lost) = window.excess(revocation, of.at, *at)
+                        {
                             loose[*at] = false;
-                            void.insert(inside[*at].event.hash, CUT_OFF);
+                            void.insert(inside[*at].event.hash, revocation.why());
                             let other = places.get(at).map(|n| &revoking[*n]);
                             let contest = other.filter(|other| window.cuts(other, of.at));
                             let contest = contest.map(|_| [of.at, *at].map(|at| window.precedence(at)));
-                            cut(Cut { node: inside[*at], by: node, contest });
+                            cut(Cut { node: inside[*at], by: node, lost, contest });
                             fallen.push(*at);
                         }
                     }
@@ -82,7 +88,9 @@ pub(super) fn strong_removal(
                 round.extend(fallen);
             }
             round.iter().for_each(|at| window.standing[*at] = false);
-            if next.is_empty() || round.iter().any(|at| inside[*at].event.cards().next().is_some()) {
+            let bears =
+                |at: &usize| inside[*at].event.cards().next().is_some() || inside[*at].event.changes_role();
+            if next.is_empty() || round.iter().any(bears) {
                 undecided = turns.undecided().map(|n| revoking[n].at).collect();
                 break;
             }

@@ -3,11 +3,13 @@ mod devices;
 mod explain;
 mod naive;
 mod orders;
+mod permissions;
+mod plain_roles;
 mod schedules;
 
 use super::*;
 use crate::crdt::Stamp;
-use crate::model::{Card, ControlTransaction, Pin, Revocation, vouched};
+use crate::model::{Card, ControlTransaction, Permission, Pin, Revocation, vouched};
 use proptest::prelude::*;
 use terachat_event::DeviceKey;
 use terachat_vault::Secret;
@@ -196,7 +198,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
     /// Three admins act on three replicas that meet now and then; every order of delivery gives one state.
     #[test]
-    fn any_causal_order_gives_one_state(steps in prop::collection::vec((0..3usize, 0..6u8, 0..5usize, 0..100u8, 0..4u8), 1..14), shuffles in prop::collection::vec(any::<u64>(), 3)) {
+    fn any_causal_order_gives_one_state(steps in prop::collection::vec((0..3usize, 0..8u8, 0..5usize, 0..100u8, 0..4u8), 1..14), shuffles in prop::collection::vec(any::<u64>(), 3)) {
         let people: Vec<Person> = (1..6).map(person).collect();
         let base = founded(&people, &[80, 60, 10]);
         let mut replicas = vec![base; 3];
@@ -206,6 +208,16 @@ proptest! {
                 1 | 2 => ControlOp::SetRank { user: people[target].card.user, rank: Rank::new(rank).unwrap(), pins: vec![] },
                 3 => ControlOp::Admit { card: people[target].card.clone(), rank: Rank::new(rank).unwrap(), key_package: vec![] },
                 4 => revoke(&people[target]),
+                5 | 6 => {
+                    // Of few roles, so that they are somebody's.
+                    let role = Rank::new([80, 60, 10, 50, 70][target]).unwrap();
+                    let changed = Permissions::from_bits(u64::from(rank) << 1);
+                    let (give, take) = match what {
+                        5 => (Permissions::NONE, changed),
+                        _ => (changed, Permissions::from(Permission::Post).without(changed)),
+                    };
+                    ControlOp::ChangeRole { rank: role, give, take, pins: vec![] }
+                }
                 _ => ControlOp::CreateChannel { name: format!("c{rank}") },
             };
             replicas[at].append(&people[at], vec![op]);
@@ -255,9 +267,12 @@ fn a_settled_log_is_restored_as_it_was() {
     let owner = person(1);
     let mut replica = founded(std::slice::from_ref(&owner), &[]);
     replica.append(&owner, vec![ControlOp::CreateChannel { name: "c".into() }]);
+    let take = Permission::Pin.into();
+    let change = ControlOp::ChangeRole { rank: Rank::MODERATOR, give: Permissions::NONE, take, pins: vec![] };
+    replica.append(&owner, vec![change]);
     let mut log = replica.log();
-    let ranks = log.settled().expect("every event counts");
-    let mut restored = ControlLog::restore(replica.events.clone(), &ranks, log.shared_state());
+    let authors = log.settled().expect("every event counts");
+    let mut restored = ControlLog::restore(replica.events.clone(), &authors, log.shared_state());
     assert_eq!((restored.state(), restored.heads()), (log.state(), log.heads()));
     assert_eq!(restored.settled(), log.settled());
     for event in &replica.events {

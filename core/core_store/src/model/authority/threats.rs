@@ -1,13 +1,12 @@
 use super::bits::Bits;
-use super::revocation::Revocation;
+use super::revocation::{From, Revocation};
 use super::window::{Revoking, Window};
-use crate::model::Rank;
 use hashbrown::{HashMap, HashSet};
 use std::ops::Range;
-use terachat_event::{DeviceId, UserId};
+use terachat_event::DeviceId;
 
-/// Of a device what takes more than its user was left with.
-type Taken = (DeviceId, UserId, Option<u8>);
+/// Of a device what takes more than it was left with, and where roles were changed by which event.
+type Taken = (DeviceId, From, Option<usize>);
 
 /// Which removals and demotions may make which others void: by themselves, or an admission that their authors rest on.
 pub(super) struct Threats<'w, 'a> {
@@ -81,13 +80,13 @@ impl<'w, 'a> Threats<'w, 'a> {
                     let own = &self.revoking[by.clone()];
                     let from = by.start + own.partition_point(|of| of.at < first);
                     let to = by.start + own.partition_point(|of| of.at <= last);
-                    found.union_within(self.above(device, by, revocation), from..to);
+                    found.union_within(self.above(device, by, revocation, n), from..to);
                 }
                 let bearing = self.bearing.get(device).map_or(&[][..], Vec::as_slice);
                 let from = bearing.partition_point(|at| *at < first);
                 for at in bearing[from..].iter().take_while(|at| **at <= last) {
-                    let event = &self.window.inside[*at].event;
-                    if revocation.takes(event) {
+                    if self.window.takes(revocation, self.revoking[n].at, *at) {
+                        let event = &self.window.inside[*at].event;
                         let shaken = event.cards().filter_map(|card| self.resting.get(&card.device));
                         shaken.for_each(|resting| found.union(resting));
                     }
@@ -98,13 +97,13 @@ impl<'w, 'a> Threats<'w, 'a> {
         found
     }
 
-    /// Which removals and demotions of a device's, which are `by`, take what a revocation of its user takes.
-    fn above(&mut self, device: &DeviceId, by: Range<usize>, revocation: &Revocation) -> &Bits {
+    /// Which removals and demotions of a device's, which are `by`, take what a revocation of it takes that is part of the n-th.
+    fn above(&mut self, device: &DeviceId, by: Range<usize>, revocation: &Revocation, n: usize) -> &Bits {
         let (window, revoking) = (self.window, self.revoking);
-        let taken = (*device, revocation.user, revocation.left.map(Rank::get));
+        let taken = (*device, revocation.from, (!window.is_plain()).then_some(n));
         self.above.entry(taken).or_insert_with(|| {
             let mut bits = Bits::none(revoking.len());
-            let takes = |n: &usize| revocation.takes(&window.inside[revoking[*n].at].event);
+            let takes = |other: &usize| window.takes(revocation, revoking[n].at, revoking[*other].at);
             by.filter(takes).for_each(|n| bits.insert(n));
             bits
         })

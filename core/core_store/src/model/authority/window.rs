@@ -1,9 +1,10 @@
 use super::ORPHANED;
 use super::event::Node;
 use super::grounds::Grounds;
-use super::revocation::{Precedence, Revocation, precedence};
+use super::revocation::{Beside, Change, Precedence, Revocation, precedence};
 use super::strong_removal::Void;
 use crate::crdt::Stamp;
+use crate::model::Permissions;
 use hashbrown::{HashMap, HashSet};
 use std::ops::Range;
 use terachat_event::{DeviceId, UserId};
@@ -29,13 +30,16 @@ pub(super) struct Window<'a> {
     pub(super) standing: Vec<bool>,
     /// The devices that cards name as a user's, each with the place of the card.
     devices: HashMap<UserId, Vec<(DeviceId, usize)>>,
+    /// The changes of roles among those that were standing when it was looked last.
+    changes: Vec<Change<'a>>,
 }
 
 impl<'a> Window<'a> {
     pub(super) fn new(inside: &'a [&'a Node], grounds: &'a Grounds<'a>, void: &Void) -> Self {
         let standing = inside.iter().map(|node| !void.contains_key(&node.event.hash)).collect();
         let (chains, admissions, devices) = (HashMap::new(), HashMap::new(), HashMap::new());
-        let mut window = Self { inside, grounds, chains, admissions, standing, devices };
+        let changes = Vec::new();
+        let mut window = Self { inside, grounds, chains, admissions, standing, devices, changes };
         for (at, node) in inside.iter().enumerate() {
             window.chains.entry(node.event.stamp.author).or_default().push(at);
             for card in node.event.cards() {
@@ -50,7 +54,37 @@ impl<'a> Window<'a> {
         self.chains.get(device).map_or(&[], Vec::as_slice)
     }
 
-    /// The removals and demotions at these places, by author and number.
+    /// Looks anew which changes of roles are standing.
+    pub(super) fn look(&mut self) {
+        let standing = self.inside.iter().zip(&self.standing).filter(|(_, standing)| **standing);
+        self.changes = standing.flat_map(|(node, _)| Change::all(node)).collect();
+    }
+
+    /// Whether a revocation of the event at place `by` takes what the event at place `at` takes.
+    pub(super) fn takes(&self, revocation: &Revocation, by: usize, at: usize) -> bool {
+        self.excess(revocation, by, at).is_some()
+    }
+
+    /// If so, which permissions, as [`Revocation::excess`].
+    pub(super) fn excess(&self, revocation: &Revocation, by: usize, at: usize) -> Option<Permissions> {
+        let owns = |user: &UserId, device: &DeviceId| self.devices(*user).any(|own| own == *device);
+        let beside = Beside { changes: &self.changes, owns: &owns };
+        revocation.excess(self.inside[by], self.inside[at], &beside)
+    }
+
+    /// Whether no role was changed.
+    pub(super) fn is_plain(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    /// The devices that standing cards name as a user's; some more than once.
+    fn devices(&self, user: UserId) -> impl Iterator<Item = DeviceId> {
+        let named = self.devices.get(&user).into_iter().flatten();
+        let named = named.filter(|(_, at)| self.standing[*at]).map(|(device, _)| *device);
+        named.chain(self.grounds.devices(user))
+    }
+
+    /// The removals, demotions and changes of roles at these places, by author and number.
     pub(super) fn revoking(&self, mut places: Vec<usize>) -> Vec<Revoking> {
         places.sort_by_key(|at| (self.inside[*at].event.stamp.author, *at));
         places.into_iter().map(|at| Revoking { at, list: self.revocations(at) }).collect()
@@ -58,17 +92,13 @@ impl<'a> Window<'a> {
 
     fn revocations(&self, at: usize) -> Vec<(Revocation, Runs)> {
         let node = self.inside[at];
-        let devices = |user| {
-            let named = self.devices.get(&user).into_iter().flatten();
-            let named = named.filter(|(_, at)| self.standing[*at]).map(|(device, _)| *device);
-            named.chain(self.grounds.devices(user)).collect::<Vec<_>>()
-        };
         let with_runs = |revocation: Revocation| {
             let runs = revocation.devices.iter().map(|device| (*device, self.run_beside(node, device)));
             let runs = runs.filter(|(_, run)| !run.is_empty()).collect();
             (revocation, runs)
         };
-        Revocation::all(&node.event, devices).into_iter().map(with_runs).collect()
+        let everybody = || self.chains.keys().copied();
+        Revocation::all(node, |user| self.devices(user), everybody).into_iter().map(with_runs).collect()
     }
 
     /// Which events of a device's chain know nothing of an event and are unknown to it: those behind the last that it knows,
@@ -130,8 +160,7 @@ impl<'a> Window<'a> {
 
     /// Whether a removal or demotion may cut off the event at a place.
     pub(super) fn cuts(&self, revoking: &Revoking, at: usize) -> bool {
-        let event = &self.inside[at].event;
-        let mut hits = revoking.list.iter().filter(|(revocation, _)| revocation.takes(event));
+        let mut hits = revoking.list.iter().filter(|(revocation, _)| self.takes(revocation, revoking.at, at));
         hits.any(|(_, runs)| runs.iter().any(|(device, run)| self.chain(device)[run.clone()].contains(&at)))
     }
 

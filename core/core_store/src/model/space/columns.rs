@@ -14,9 +14,16 @@ const REMOVED: u8 = 0x80;
 impl SpaceState {
     /// Appends the state.
     pub(crate) fn put(&self, out: &mut Vec<u8>) {
-        let few =
-            postcard::to_allocvec(&(&self.name, &self.channels, &self.cuts, &self.outline, &self.revoked))
-                .expect("plain values encode into a growing buffer");
+        let few = (
+            &self.name,
+            &self.channels,
+            &self.cuts,
+            &self.outline,
+            &self.revoked,
+            &self.roles,
+            &self.entered,
+        );
+        let few = postcard::to_allocvec(&few).expect("plain values encode into a growing buffer");
         put(out, few.len() as u64);
         out.extend(few);
         put(out, self.members.len() as u64);
@@ -52,7 +59,7 @@ impl SpaceState {
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, Error> {
         let bad = Error::Malformed("a control state");
         let len = reader.count(reader.rest().len())?;
-        let (name, channels, cuts, outline, revoked) =
+        let (name, channels, cuts, outline, revoked, roles, entered) =
             postcard::from_bytes(reader.bytes(len)?).map_err(|_| bad.clone())?;
         let count = reader.count(reader.rest().len() / 32)?;
         let users: Vec<UserId> = ids(reader, count)?.map(UserId).collect();
@@ -79,7 +86,7 @@ impl SpaceState {
         let devices: Vec<(DeviceId, UserId)> = owners.collect::<Result<_, Error>>()?;
         // From sorted lists, each map is built in one pass.
         let (members, devices) = (members.into_iter().collect(), devices.into_iter().collect());
-        Ok(Self { name, members, devices, channels, cuts, outline, revoked })
+        Ok(Self { name, members, devices, channels, cuts, outline, revoked, roles, entered })
     }
 }
 
@@ -92,7 +99,9 @@ fn ids<'a>(reader: &mut Reader<'a>, count: usize) -> Result<impl Iterator<Item =
 mod tests {
     use super::super::Revoked;
     use super::*;
-    use crate::model::{CategoryId, Channel, ChannelKind, History, Outline, Revocation, Right};
+    use crate::model::{
+        CategoryId, Channel, ChannelKind, History, Outline, Permission, Permissions, Revocation, Roles,
+    };
     use proptest::prelude::*;
     use terachat_event::{ChannelId, DeviceKey};
     use terachat_vault::Secret;
@@ -116,7 +125,7 @@ mod tests {
         let channels = prop::collection::btree_map(id().prop_map(ChannelId), ("\\PC{0,9}", stamp()), 0..4);
         let cuts = prop::collection::btree_map(
             (
-                prop::sample::select(&Right::IN_CHANNELS[..]),
+                prop::sample::select(&Permission::IN_CHANNELS[..]),
                 id().prop_map(ChannelId),
                 id().prop_map(DeviceId),
             ),
@@ -133,8 +142,13 @@ mod tests {
                     (key, Arc::new(Revoked { revocation, by_user, cuts }))
                 })
             });
-        ("\\PC{0,9}", members, devices, channels, cuts, revoked).prop_map(
-            |(name, members, devices, channels, cuts, revoked)| {
+        let roles = prop::collection::vec((0..=100u8, any::<u64>()), 0..3).prop_map(|all| {
+            let role = |(rank, bits)| (Rank::new(rank).unwrap(), Permissions::from_bits(bits));
+            Roles::new(all.into_iter().map(role))
+        });
+        let entered = prop::collection::vec((id(), id(), any::<u64>()), 0..3);
+        ("\\PC{0,9}", members, devices, channels, cuts, revoked, roles, entered).prop_map(
+            |(name, members, devices, channels, cuts, revoked, roles, entered)| {
                 let users: Vec<UserId> = members.keys().copied().collect();
                 let devices = devices.into_iter().filter(|_| !users.is_empty());
                 SpaceState {
@@ -163,6 +177,11 @@ mod tests {
                         .collect(),
                     cuts,
                     revoked: revoked.into_iter().collect(),
+                    roles,
+                    entered: entered
+                        .into_iter()
+                        .map(|(device, channel, seq)| ((DeviceId(device), ChannelId(channel)), seq))
+                        .collect(),
                 }
             },
         )

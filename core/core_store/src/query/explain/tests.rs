@@ -1,5 +1,5 @@
 //! Channel events: for each reason the control events that an explanation names, and that it fits what the channel shows.
-use crate::model::{ChannelOp, ControlOp, Explanation, Rank, Reason, Right, Role};
+use crate::model::{ChannelOp, ControlOp, Explanation, Permission, Rank, Reason, Role};
 use crate::testing::{Device, gossip};
 use terachat_event::{EventRef, LogId, SpaceId};
 
@@ -67,7 +67,7 @@ fn what_lies_beyond_a_pin_names_the_removal() {
     c.pull(&mut b).unwrap();
     gossip(&mut [&mut a, &mut c], log.space);
     for device in [&mut a, &mut c] {
-        let beyond_pin = Reason::BeyondPin { right: Right::Send, last: 1 };
+        let beyond_pin = Reason::BeyondPin { permission: Permission::Post, last: 1 };
         assert_eq!(case(device, log, beyond, beyond_pin), [(Role::Pins, removed)]);
         case(device, log, seen, Reason::Counts { rank: Some(Rank::MEMBER) });
     }
@@ -86,7 +86,7 @@ fn of_several_demotions_the_one_that_cuts_is_named() {
     let word = b.say(log, "a word");
     c.pull(&mut b).unwrap();
     c.pull(&mut a).unwrap();
-    let cut = |last| Reason::BeyondPin { right: Right::Pin, last };
+    let cut = |last| Reason::BeyondPin { permission: Permission::Pin, last };
     assert_eq!(case(&mut c, log, pin, cut(1)), [(Role::Pins, first)]);
     case(&mut c, log, word, Reason::Counts { rank: Some(Rank::MODERATOR) });
     // Given back, the right counts for what was made by it before as well.
@@ -114,11 +114,14 @@ fn a_lack_of_right_names_what_gave_the_rank_and_what_took_it() {
     let removed = a.control(log.space, vec![ControlOp::Remove { user: b.user_id(), pins }]).unwrap();
     b.pull_control(&mut a, log.space);
     let as_nobody = b.say(log, "as nobody");
-    let forbidden = |rank| Reason::Forbidden { rank, operation: 0 };
+    let forbidden = |rank, lacks| Reason::Forbidden { rank, operation: 0, lacks };
     let rests = [(Role::Ranks, silenced), (Role::Admits, admitted)];
-    assert_eq!(case(&mut b, log, pin, forbidden(Some(Rank::MEMBER))), [(Role::Admits, admitted)]);
-    assert_eq!(case(&mut b, log, as_guest, forbidden(Some(Rank::GUEST))), rests);
-    assert_eq!(case(&mut b, log, as_nobody, forbidden(None)), [(Role::Removes, removed)]);
+    assert_eq!(
+        case(&mut b, log, pin, forbidden(Some(Rank::MEMBER), Some(Permission::Pin))),
+        [(Role::Admits, admitted)]
+    );
+    assert_eq!(case(&mut b, log, as_guest, forbidden(Some(Rank::GUEST), Some(Permission::Post))), rests);
+    assert_eq!(case(&mut b, log, as_nobody, forbidden(None, None)), [(Role::Removes, removed)]);
 }
 
 /// B opens a channel while A removes it; C, who knows both, writes there all the same.
@@ -138,7 +141,7 @@ fn an_unknown_channel_names_its_creation_and_why_that_is_void() {
     assert_eq!(case(&mut c, room, after, Reason::NoChannel), [(Role::Creates, created)]);
     let told = c.store.explain(&room, &after).unwrap();
     let why = told.deciding[0].why.as_deref().unwrap();
-    assert_eq!((why.event, why.reason), (created, Reason::CutOff { held_by: None }));
+    assert_eq!((why.event, why.reason), (created, Reason::CutOff { lost: None, held_by: None }));
     assert_eq!(why.deciding[0].event, removed);
 }
 
@@ -186,7 +189,7 @@ fn a_void_admission_is_followed_to_the_removal() {
     assert_eq!(case(&mut c, log, word, Reason::AdmissionVoid), [(Role::AdmitsInVain, admits)]);
     let told = c.store.explain(&log, &word).unwrap();
     let why = told.deciding[0].why.as_deref().unwrap();
-    assert_eq!((why.event, why.reason), (admits, Reason::CutOff { held_by: None }));
+    assert_eq!((why.event, why.reason), (admits, Reason::CutOff { lost: None, held_by: None }));
     assert_eq!((why.deciding[0].role, why.deciding[0].event), (Role::CutsOff, removed));
 }
 

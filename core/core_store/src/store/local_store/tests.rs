@@ -6,6 +6,7 @@ mod fixture;
 mod named_events;
 mod outline;
 mod partitions;
+mod permissions;
 mod posts;
 mod power_cuts;
 mod revocation;

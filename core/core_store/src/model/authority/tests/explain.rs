@@ -1,6 +1,7 @@
 //! For each reason the events that an explanation names.
 use super::*;
 use crate::model::{Deciding, Explanation, Forks, Precedence, Reason, Role};
+use crate::model::{Permission, Permissions};
 
 fn set(person: &Person, rank: u8) -> ControlOp {
     ControlOp::SetRank { user: person.card.user, rank: Rank::new(rank).unwrap(), pins: vec![] }
@@ -71,7 +72,7 @@ fn a_removal_that_its_target_did_not_know_of_is_named() {
     let removed = a.append(&people[0], vec![remove(&people[1])]);
     let acted = b.append(&people[1], vec![channel("late")]);
     let log = together(&[&a, &b]);
-    let cut_off = Reason::CutOff { held_by: None };
+    let cut_off = Reason::CutOff { lost: None, held_by: None };
     assert!(!case(&log, acted, cut_off, &[(Role::CutsOff, removed)]).counts());
     let (genesis, admitted) = (a.events[0].hash, a.events[1].hash);
     case(&log, removed, Reason::Counts { rank: rank(100) }, &[(Role::Admits, genesis)]);
@@ -83,7 +84,7 @@ fn a_removal_that_its_target_did_not_know_of_is_named() {
 #[track_caller]
 fn mutual(b: &Replica, c: &Replica, [held, lost]: [EventHash; 2], precedence: Precedence) {
     let log = together(&[b, c]);
-    let cut_off = Reason::CutOff { held_by: Some(precedence) };
+    let cut_off = Reason::CutOff { lost: None, held_by: Some(precedence) };
     assert!(!case(&log, lost, cut_off, &[(Role::CutsOff, held)]).counts());
     let told = log.explain(&held, &Forks::new()).unwrap();
     assert!(told.counts());
@@ -146,11 +147,13 @@ fn what_came_beside_a_demotion_stays_void_after_the_promotion() {
     let mut high = a.clone();
     let after = high.append(&people[1], vec![channel("after")]);
     let log = together(&[&b, &high]);
-    case(&log, beside, Reason::CutOff { held_by: None }, &[(Role::CutsOff, demoted)]);
+    let cut_off = Reason::CutOff { lost: Some(Permission::ManageChannels), held_by: None };
+    case(&log, beside, cut_off, &[(Role::CutsOff, demoted)]);
     let [ranks, admits] = [(Role::Ranks, promoted), (Role::Admits, admitted)];
     case(&log, after, Reason::Counts { rank: rank(80) }, &[ranks, admits]);
     // Who acts on the demotion lacks the rank, whatever comes beside it.
-    let forbidden = Reason::Forbidden { rank: rank(10), operation: 0 };
+    let lacks = Some(Permission::ManageChannels);
+    let forbidden = Reason::Forbidden { rank: rank(10), operation: 0, lacks };
     let log = together(&[&a, &low]);
     case(&log, meanwhile, forbidden, &[(Role::Ranks, demoted), (Role::Admits, admitted)]);
 }
@@ -175,15 +178,17 @@ fn a_lack_of_rank_names_what_gave_the_ranks() {
     let stranger = a.append(&person(9), vec![channel("f")]);
     let unreadable = a.append(&people[0], vec![]);
     let log = a.log();
-    let forbidden = |had: u8, operation| Reason::Forbidden { rank: rank(had), operation };
+    let forbidden = |had: u8, operation| Reason::Forbidden { rank: rank(had), operation, lacks: None };
     let own = |hash| (Role::Admits, hash);
     let (rank_b, rank_b_as_target) = ((Role::Ranks, raised), (Role::RanksTarget, raised));
     case(&log, too_high, forbidden(50, 1), &[own(c), rank_b_as_target, (Role::AdmitsTarget, b)]);
-    case(&log, stepped, forbidden(10, 1), &[(Role::Ranks, stepped), own(c)]);
+    let lacks = Some(Permission::ManageChannels);
+    let lacking = Reason::Forbidden { rank: rank(10), operation: 1, lacks };
+    case(&log, stepped, lacking, &[(Role::Ranks, stepped), own(c)]);
     case(&log, crowned, forbidden(70, 0), &[rank_b, own(b)]);
     case(&log, again, forbidden(70, 0), &[rank_b, own(b), (Role::AdmitsTarget, c)]);
     case(&log, founded_twice, forbidden(70, 0), &[rank_b, own(b), (Role::Founds, genesis)]);
-    let none = Reason::Forbidden { rank: None, operation: 0 };
+    let none = Reason::Forbidden { rank: None, operation: 0, lacks: None };
     case(&log, after, none, &[(Role::Removes, gone)]);
     case(&log, twice, forbidden(70, 0), &[rank_b, own(b), (Role::RemovesTarget, gone)]);
     case(&log, in_vain, none, &[(Role::AdmitsInVain, crowned)]);
@@ -207,13 +212,13 @@ fn a_void_admission_is_followed_to_its_cause() {
     assert_eq!((of_d.hash, of_d.reason), (admits_d, Reason::AdmissionVoid));
     assert_eq!(named(&of_d.deciding), [(Role::AdmitsInVain, admits_c)]);
     let of_c = of_d.deciding[0].why.as_deref().unwrap();
-    assert_eq!((of_c.hash, of_c.reason), (admits_c, Reason::CutOff { held_by: None }));
+    assert_eq!((of_c.hash, of_c.reason), (admits_c, Reason::CutOff { lost: None, held_by: None }));
     assert_eq!(named(&of_c.deciding), [(Role::CutsOff, removed)]);
     // Whoever acts on top of all that finds out that it was no member.
     let mut late = a.clone();
     late.merge(&b);
     let after = late.append(&people[3], vec![channel("d")]);
-    let none = Reason::Forbidden { rank: None, operation: 0 };
+    let none = Reason::Forbidden { rank: None, operation: 0, lacks: None };
     let told = case(&late.log(), after, none, &[(Role::AdmitsInVain, admits_d)]);
     assert_eq!(told.deciding[0].why.as_deref().map(|why| why.reason), Some(Reason::AdmissionVoid));
 }
@@ -255,8 +260,40 @@ fn an_equivocation_is_named_with_both_events() {
     );
     // Whom the device admitted was no member.
     let told = log.explain(&created, &forks).unwrap();
-    assert_eq!(told.reason, Reason::Forbidden { rank: None, operation: 0 });
+    assert_eq!(told.reason, Reason::Forbidden { rank: None, operation: 0, lacks: None });
     assert_eq!(named(&told.deciding), [(Role::AdmitsInVain, admits)]);
     assert_eq!(told.deciding[0].why.as_deref().map(|why| why.reason), Some(equivocated));
     assert!(log.explain(&branch, &forks).is_none(), "the other branch is not here");
+}
+
+/// The owner takes from role 50 what B did by it, and gives role 60 less than role 50 has.
+#[test]
+fn a_missing_permission_is_named_with_what_took_it() {
+    let people: Vec<Person> = (1..5).map(person).collect();
+    let change = |rank: u8, give: Permissions, take: Permissions| ControlOp::ChangeRole {
+        rank: Rank::new(rank).unwrap(),
+        give,
+        take,
+        pins: vec![],
+    };
+    let none = Permissions::NONE;
+    let mut a = founded(&people, &[50, 60]);
+    let (b, c) = (a.events[1].hash, a.events[2].hash);
+    let mut beside = a.clone();
+    let acted = beside.append(&people[1], vec![channel("beside")]);
+    let took = a.append(&people[0], vec![change(50, none, Permission::ManageChannels.into())]);
+    let log = together(&[&a, &beside]);
+    let lost = Some(Permission::ManageChannels);
+    case(&log, acted, Reason::CutOff { lost, held_by: None }, &[(Role::CutsOff, took)]);
+    let after = a.append(&people[1], vec![channel("after")]);
+    let unrelated = a.append(&people[0], vec![change(50, none, Permission::Pin.into())]);
+    let pinless = a.append(&people[0], vec![change(60, none, Permission::Moderate.into())]);
+    let exceeds = a.append(&people[2], vec![admit(&people[3], 50)]);
+    let log = a.log();
+    let lacks =
+        |rank_then, lacks| Reason::Forbidden { rank: rank(rank_then), operation: 0, lacks: Some(lacks) };
+    let own = |hash| (Role::Admits, hash);
+    case(&log, after, lacks(50, Permission::ManageChannels), &[(Role::ChangesRole, took), own(b)]);
+    case(&log, exceeds, lacks(60, Permission::Moderate), &[(Role::ChangesRole, pinless), own(c)]);
+    assert!(log.explain(&unrelated, &Forks::new()).unwrap().counts());
 }

@@ -2,16 +2,16 @@
 //! the beginning, every removal compared with every event. What the control log gives is compared with this.
 use super::*;
 use crate::crdt::{Crdt, VectorClock};
-use crate::model::SpaceState;
+use crate::model::{Named, Permission, Permissions, Roles, SpaceState};
 use std::cmp::Reverse;
 
 type Void = BTreeMap<EventHash, &'static str>;
 
-/// An event with its past and its author's authority.
+/// An event with its past and what its author was there: its rank, and what roles permitted.
 struct Judged<'a> {
     event: &'a ControlEvent,
     past: VectorClock,
-    authority: Result<Rank, &'static str>,
+    authority: Result<(Rank, Roles), &'static str>,
 }
 
 /// State and verdicts of all events; `frozen` is from which number on devices' events count for nothing.
@@ -41,7 +41,7 @@ pub(super) fn resolve(
             judged.iter().filter(|other| past.contains(&other.event.stamp.event())).collect();
         let (mut state, _) = settle(&inside);
         let rank = state.rank_of(&event.stamp.author).unwrap_or(Rank::OWNER);
-        let mut authority = if event.vouched { Ok(rank) } else { Err(FORGED) };
+        let mut authority = if event.vouched { Ok((rank, state.roles().clone())) } else { Err(FORGED) };
         for (at, op) in event.transaction.0.iter().enumerate() {
             if let Some(why) = state.forbidden(&event.stamp.author, op).filter(|_| authority.is_ok()) {
                 authority = Err(why);
@@ -65,7 +65,7 @@ pub(super) fn resolve(
 
 fn settle(inside: &[&Judged<'_>]) -> (SpaceState, Void) {
     let mut void: Void =
-        inside.iter().filter_map(|node| Some((node.event.hash, node.authority.err()?))).collect();
+        inside.iter().filter_map(|node| Some((node.event.hash, *node.authority.as_ref().err()?))).collect();
     strong_removal(inside, &mut void);
     let mut state = SpaceState::default();
     for node in inside.iter().filter(|node| !void.contains_key(&node.event.hash)).collect::<Vec<_>>() {
@@ -73,7 +73,17 @@ fn settle(inside: &[&Judged<'_>]) -> (SpaceState, Void) {
             void.insert(node.event.hash, ORPHANED);
             continue;
         }
+        let (rank, roles) = node.authority.as_ref().unwrap();
         for (at, op) in node.event.transaction.0.iter().enumerate() {
+            if let ControlOp::Admit { card, rank: granted, .. } = op
+                && !state.members.contains_key(&card.user)
+                && !(granted < rank
+                    && roles.of(*rank).has(Permission::Invite)
+                    && roles.of(*rank).holds(roles.of(*granted)))
+            {
+                // It was of a further device, and whose that is was not admitted.
+                continue;
+            }
             state.apply(&node.event.stamp, &node.event.hash, at, op);
         }
     }
@@ -103,8 +113,10 @@ fn strong_removal(inside: &[&Judged<'_>], void: &mut Void) {
         };
         let threatens = |a: &Judged<'_>, b: &Judged<'_>| {
             a.event.hash != b.event.hash
-                && (cuts(&standing, a, b)
-                    || supports(b.event.stamp.author).into_iter().any(|support| cuts(&standing, a, support)))
+                && (cuts(&standing, a, b).is_some()
+                    || supports(b.event.stamp.author)
+                        .into_iter()
+                        .any(|support| cuts(&standing, a, support).is_some()))
         };
         let all = |of: usize| -> BTreeSet<usize> {
             undecided.iter().copied().filter(|other| threatens(revoking[of], revoking[*other])).collect()
@@ -132,8 +144,11 @@ fn strong_removal(inside: &[&Judged<'_>], void: &mut Void) {
             held.extend(supports(revoking[at].event.stamp.author).iter().map(|node| node.event.hash));
             for node in inside {
                 let hash = node.event.hash;
-                if cuts(&standing, revoking[at], node) && !void.contains_key(&hash) && !held.contains(&hash) {
-                    void.insert(hash, CUT_OFF);
+                if !void.contains_key(&hash)
+                    && !held.contains(&hash)
+                    && let Some(why) = cuts(&standing, revoking[at], node)
+                {
+                    void.insert(hash, why);
                 }
             }
             orphan(inside, void);
@@ -153,33 +168,120 @@ fn orphan(inside: &[&Judged<'_>], void: &mut Void) {
     }
 }
 
-/// `standing` says whose devices are whose.
-fn cuts(standing: &[&Judged<'_>], by: &Judged<'_>, node: &Judged<'_>) -> bool {
-    let beside = !by.past.contains(&node.event.stamp.event()) && !node.past.contains(&by.event.stamp.event());
-    let cards: Vec<&Card> = standing.iter().flat_map(|node| node.event.cards()).collect();
-    let owned =
-        |user: UserId| cards.iter().any(|card| card.user == user && card.device == node.event.stamp.author);
-    let hits = |op: &ControlOp| match op {
-        ControlOp::Remove { user, .. } => owned(*user),
-        ControlOp::RevokeDevice { revocation, .. } => {
-            revocation.device == node.event.stamp.author && owned(revocation.user)
-        }
-        ControlOp::SetRank { user, rank, .. } => {
-            owned(*user) && node.event.transaction.0.iter().any(|op| required(op, user) > *rank)
-        }
-        _ => false,
-    };
-    beside && by.event.transaction.0.iter().any(hits)
+fn beside(a: &Judged<'_>, b: &Judged<'_>) -> bool {
+    !a.past.contains(&b.event.stamp.event()) && !b.past.contains(&a.event.stamp.event())
 }
 
-fn required(op: &ControlOp, target: &UserId) -> Rank {
+/// Whether one of these cuts off the other, and why; `standing` says whose devices are whose, and which changes of roles there
+/// are.
+fn cuts(standing: &[&Judged<'_>], by: &Judged<'_>, node: &Judged<'_>) -> Option<&'static str> {
+    let (Ok((_, roles)), Ok((rank, roles_of_node))) = (&by.authority, &node.authority) else { return None };
+    if !beside(by, node) {
+        return None;
+    }
+    let cards: Vec<&Card> = standing.iter().flat_map(|node| node.event.cards()).collect();
+    let owned =
+        |user: &UserId| cards.iter().any(|card| card.user == *user && card.device == node.event.stamp.author);
+    let needs = needs(standing, node);
+    let mut roles = roles.clone();
+    for op in &by.event.transaction.0 {
+        match op {
+            ControlOp::Remove { user, .. } if owned(user) => return Some(CUT_OFF),
+            ControlOp::RevokeDevice { revocation, .. }
+                if revocation.device == node.event.stamp.author && owned(&revocation.user) =>
+            {
+                return Some(CUT_OFF);
+            }
+            ControlOp::SetRank { user, rank, .. } if owned(user) => {
+                let mut left = roles.of(*rank);
+                for change in standing {
+                    let unknown = !by.past.contains(&change.event.stamp.event())
+                        && !change.past.contains(&node.event.stamp.event());
+                    for op in change.event.transaction.0.iter().filter(|_| unknown) {
+                        if let ControlOp::ChangeRole { rank: role, take, .. } = op
+                            && role == rank
+                        {
+                            left = left.without(*take);
+                        }
+                    }
+                }
+                let is_self = |target: &UserId| target == user;
+                let ops = &node.event.transaction.0;
+                if !left.holds(needs(&is_self)) || ops.iter().any(|op| reaches(op) > rank.get()) {
+                    return Some(CUT_OFF);
+                }
+            }
+            ControlOp::ChangeRole { rank: role, give, take, .. } => {
+                if rank == role && needs(&owned).meets(*take) {
+                    return Some(ROLE_CHANGED);
+                }
+                let gives_it = node.event.transaction.0.iter().any(|op| given(op) == Some(*role));
+                if gives_it && !roles_of_node.of(*rank).holds(*give) {
+                    return Some(ROLE_CHANGED);
+                }
+                roles.change(*role, *give, *take);
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+/// The role that an operation gives somebody.
+fn given(op: &ControlOp) -> Option<Rank> {
     match op {
-        ControlOp::Genesis { .. } | ControlOp::Commit(_) => Rank::GUEST,
-        ControlOp::Admit { rank, .. } | ControlOp::SetRank { rank, .. } => Rank::MODERATOR.max(*rank),
-        ControlOp::Remove { user, .. } if user == target => Rank::GUEST,
-        ControlOp::RevokeDevice { revocation, .. } if revocation.user == *target => Rank::GUEST,
-        ControlOp::SetName { of: crate::model::Named::Space, .. } => Rank::ADMIN,
-        _ => Rank::MODERATOR,
+        ControlOp::Admit { rank, .. } | ControlOp::SetRank { rank, .. } => Some(*rank),
+        _ => None,
+    }
+}
+
+/// All permissions without which an event might not have been made, had its author known what roles were given beside it.
+/// Asked with whose own affairs are free.
+fn needs<'n>(
+    standing: &'n [&Judged<'_>],
+    node: &'n Judged<'_>,
+) -> impl Fn(&dyn Fn(&UserId) -> bool) -> Permissions + 'n {
+    move |own| {
+        let (mut needs, mut roles) = (Permissions::NONE, node.authority.as_ref().unwrap().1.clone());
+        for op in &node.event.transaction.0 {
+            needs = needs.with(required(op, own).map_or(Permissions::NONE, Permissions::from));
+            needs = needs.with(given(op).map_or(Permissions::NONE, |rank| roles.of(rank)));
+            for change in standing.iter().filter(|change| beside(change, node)) {
+                for op_beside in &change.event.transaction.0 {
+                    if let ControlOp::ChangeRole { rank, give, .. } = op_beside
+                        && given(op) == Some(*rank)
+                    {
+                        needs = needs.with(*give);
+                    }
+                }
+            }
+            if let ControlOp::ChangeRole { rank, give, take, .. } = op {
+                needs = needs.with(*give);
+                roles.change(*rank, *give, *take);
+            }
+        }
+        needs
+    }
+}
+
+fn required(op: &ControlOp, own: &dyn Fn(&UserId) -> bool) -> Option<Permission> {
+    match op {
+        ControlOp::Genesis { .. } | ControlOp::Commit(_) => None,
+        ControlOp::Remove { user, .. } => (!own(user)).then_some(Permission::Remove),
+        ControlOp::RevokeDevice { revocation, .. } => (!own(&revocation.user)).then_some(Permission::Remove),
+        ControlOp::Admit { .. } => Some(Permission::Invite),
+        ControlOp::SetRank { .. } | ControlOp::ChangeRole { .. } => Some(Permission::ManageRoles),
+        ControlOp::SetName { of: Named::Space, .. } => Some(Permission::RenameSpace),
+        _ => Some(Permission::ManageChannels),
+    }
+}
+
+/// The rank below which nobody reaches so far.
+fn reaches(op: &ControlOp) -> u8 {
+    match op {
+        ControlOp::Admit { rank, .. } | ControlOp::SetRank { rank, .. } => rank.get(),
+        ControlOp::ChangeRole { rank, .. } => rank.get() + 1,
+        _ => 0,
     }
 }
 
@@ -194,5 +296,5 @@ fn precedence(
     let admits =
         |other: &&&Judged<'_>| other.event.cards().any(|card| card.device == node.event.stamp.author);
     let since = standing.iter().filter(admits).map(|other| other.event.stamp).min();
-    (!users_word, Reverse(node.authority.unwrap()), since, node.event.hash)
+    (!users_word, Reverse(node.authority.as_ref().unwrap().0), since, node.event.hash)
 }

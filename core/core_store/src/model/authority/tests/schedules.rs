@@ -1,7 +1,7 @@
 //! Stories by a seed, of several who decide at once, against each other and by old knowledge: in whatever order they arrive, what
 //! the log gives is what the rules give. `TERACHAT_SCHEDULE_SEEDS=FROM..TO` plays other stories than those of each run.
 use super::*;
-use crate::model::Named;
+use crate::model::{Named, Permission, Permissions};
 use crate::testing::{Dice, seeds};
 use std::ops::Range;
 
@@ -15,6 +15,8 @@ struct Story {
     known: Vec<Replica>,
     /// Whether devices are taken back: then nothing is added beside others, and all is settled.
     revokes: bool,
+    /// Whether roles are changed.
+    changes_roles: bool,
 }
 
 impl Story {
@@ -23,7 +25,8 @@ impl Story {
         let people: Vec<Person> = (1..10).map(person).collect();
         let base = founded(&people[..6], &[80, 80, 60, 50, 10]);
         let known = people.iter().map(|_| base.clone()).collect();
-        let mut story = Self { dice, people, known, revokes: seed.is_multiple_of(3) };
+        let (revokes, changes_roles) = (seed.is_multiple_of(3), seed % 4 < 2);
+        let mut story = Self { dice, people, known, revokes, changes_roles };
         (0..STEPS).for_each(|_| story.step());
         story
     }
@@ -50,6 +53,19 @@ impl Story {
         let rank = Rank::new([0, 10, 30, 50, 60, 80, 90][self.dice.below(7) as usize]).unwrap();
         let channels: Vec<ChannelId> = self.known[by].log().state().channels.keys().copied().collect();
         let channel = self.dice.pick(&channels).copied();
+        if self.changes_roles && self.dice.below(4) == 0 {
+            let of = self.people[whom].device.id();
+            let some =
+                |dice: &mut Dice| Permissions::from_bits(1 << dice.below(Permission::ALL.len() as u64 + 1));
+            let (first, second) = (some(&mut self.dice), some(&mut self.dice));
+            let (give, take) = match self.dice.below(4) {
+                0 => (first, Permissions::NONE),
+                1 => (first, second.without(first)),
+                _ => (Permissions::NONE, first.with(second)),
+            };
+            let pins = vec![Pin { channel, device: of, seq: self.dice.below(9), hash: EventHash([0; 32]) }];
+            return ControlOp::ChangeRole { rank, give, take, pins };
+        }
         match (self.dice.below(11), channel) {
             (0..2, _) => remove(&self.people[whom]),
             (2..5, _) => {

@@ -60,6 +60,8 @@ fn write_long() -> Box<dyn Storage> {
     a.store.into_storage()
 }
 
+const ROOT_BEFORE: &str = "ce51825f48d5ff61abb818b5eeb27da9a7df4f57d2bfea156714c3257a879818";
+
 fn files(storage: &dyn Storage) -> Vec<(String, Vec<u8>)> {
     let read = |file: String| {
         let len = usize::try_from(storage.size(&file).unwrap().unwrap()).unwrap();
@@ -70,7 +72,7 @@ fn files(storage: &dyn Storage) -> Vec<(String, Vec<u8>)> {
 }
 
 fn kept() -> MemoryStorage {
-    kept_as("store-3-snapshot-9", write)
+    kept_as("store-3-snapshot-10", write)
 }
 
 fn kept_as(name: &str, write: fn() -> Box<dyn Storage>) -> MemoryStorage {
@@ -164,11 +166,23 @@ fn a_store_of_before_there_was_erasure_opens() {
     assert!(deleted[41].deleted && deleted[42].deleted && !deleted[40].deleted);
 }
 
+/// A store of before roles had permissions: its snapshot is made anew, and its state is the one it was, to the last bit.
+#[test]
+fn a_store_of_before_there_were_permissions_is_what_it_was() {
+    let mut device = Device::over(1, Box::new(read("store-3-snapshot-9"))).unwrap();
+    assert!(device.store.snapshot.is_none(), "it is of another version");
+    let space = device.store.spaces().next().unwrap();
+    let state = device.store.space(&space).unwrap();
+    assert!(state.roles().is_plain());
+    assert_eq!(blake3::Hash::from(state.root()).to_hex().as_str(), ROOT_BEFORE);
+    holds_all(&mut device);
+}
+
 /// A snapshot is made anew from the log, so one of another version is passed over: that is its migration.
 #[test]
 fn a_snapshot_of_another_version_is_passed_over() {
     let mut device = Device::over(1, Box::new(kept())).unwrap();
-    for version in [8, 10, 0xff] {
+    for version in [9, 11, 0xff] {
         device.store.log.replace_snapshot(&[vec![version, 0, 0]]).unwrap();
         let storage = device.store.into_storage();
         device = Device::over(1, storage).unwrap();

@@ -58,9 +58,9 @@ fn channels_have_kinds_topics_categories_and_an_order() {
     let topic = || ControlOp::SetTopic { channel: general, topic: "t".into() };
     let nowhere = || ControlOp::Place { channel: ChannelId([9; 32]), category: None, after: None };
     let under = ControlOp::Place { channel: general, category: Some(CategoryId([9; 32])), after: None };
-    assert_eq!(state.forbidden(&b.id(), &rename()), Some("renaming a space takes rank 80"));
+    assert_eq!(state.forbidden(&b.id(), &rename()), Some("it takes the permission rename-space"));
     assert_eq!(state.forbidden(&b.id(), &topic()), None);
-    assert_eq!(state.forbidden(&c.id(), &topic()), Some("arranging channels takes rank 50"));
+    assert_eq!(state.forbidden(&c.id(), &topic()), Some("it takes the permission manage-channels"));
     assert_eq!(state.forbidden(&a.id(), &nowhere()), Some("no such channel"));
     assert_eq!(state.forbidden(&a.id(), &under), Some("no such category"));
     // What they do all the same counts for nothing, and is no reason to refuse what comes with it.

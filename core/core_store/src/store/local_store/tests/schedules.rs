@@ -4,9 +4,11 @@
 //! is told in [`ORDERS`] orders. With `--nocapture` the run says what happened in them.
 use crate::Error;
 use crate::model::{
-    ChannelOp, ControlOp, Extras, Heading, Mention, Named, Post, Rank, Revocation, Right, Style, Verdict,
+    ChannelOp, ControlOp, Extras, Heading, Mention, Named, Permission, Permissions, Post, Rank, Revocation,
+    Style, Verdict,
 };
 use crate::query::PageStart;
+use crate::store::space_logs::permission_for;
 use crate::sync::{Bundle, Frontier, Limits, Outcome};
 use crate::testing::{Device, Dice, gossip, seeds, text};
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,6 +34,7 @@ struct Happened {
     back_dated: u64,
     removals: u64,
     revocations: u64,
+    role_changes: u64,
     /// Said about what its author cannot have seen.
     blind: u64,
     /// Devices that signed two events with one number.
@@ -50,6 +53,7 @@ impl AddAssign for Happened {
         self.back_dated += other.back_dated;
         self.removals += other.removals;
         self.revocations += other.revocations;
+        self.role_changes += other.role_changes;
         self.blind += other.blind;
         self.forks += other.forks;
         self.cut += other.cut;
@@ -64,6 +68,7 @@ struct Story {
     devices: Vec<Device>,
     bundles: Vec<Vec<u8>>,
     revokes: bool,
+    changes_roles: bool,
     twin: bool,
     happened: Happened,
 }
@@ -91,7 +96,10 @@ impl Story {
         let dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         let happened = Happened::default();
         let twin = seed % 4 == 3;
-        let mut story = Self { dice, space, devices, bundles: Vec::new(), revokes, twin, happened };
+        // In two of three stories roles are changed.
+        let changes_roles = seed % 3 > 0;
+        let bundles = Vec::new();
+        let mut story = Self { dice, space, devices, bundles, revokes, changes_roles, twin, happened };
         for log in story.devices[0].store.logs() {
             story.tell(0, &Frontier { log, chains: Vec::new() });
         }
@@ -165,6 +173,9 @@ impl Story {
         if self.revokes && self.dice.below(3) == 0 {
             return self.revoke(at);
         }
+        if self.changes_roles && self.dice.below(3) == 0 {
+            return self.change_role(at);
+        }
         let log = LogId::control(self.space);
         let before = self.devices[at].store.frontier(&log).unwrap();
         let whom = self.anybody();
@@ -187,6 +198,28 @@ impl Story {
         self.happened.removals += u64::from(removes);
         // Also what is forbidden: it is signed all the same, and everybody judges it.
         if self.devices[at].control(self.space, vec![op]).is_ok() {
+            self.tell(at, &before);
+        }
+    }
+
+    /// Gives or takes what counts in channels, and at times what counts in the control log.
+    fn change_role(&mut self, at: usize) {
+        let log = LogId::control(self.space);
+        let before = self.devices[at].store.frontier(&log).unwrap();
+        let rank = Rank::new([10, 10, 50, 80][self.dice.below(4) as usize]).unwrap();
+        let all = [Permission::Post, Permission::Pin, Permission::Moderate, Permission::ManageRoles];
+        let changed = Permissions::from(*self.dice.pick(&all).unwrap());
+        let (give, take) =
+            if self.dice.below(2) == 0 { (changed, Permissions::NONE) } else { (Permissions::NONE, changed) };
+        let state = self.devices[at].store.space(&self.space).unwrap();
+        let devices: Vec<DeviceId> =
+            state.devices.keys().filter(|device| state.rank_of(device) == Some(rank)).copied().collect();
+        let pins = devices.into_iter().flat_map(|device| self.devices[at].pins(self.space, device)).collect();
+        self.happened.role_changes += 1;
+        if self.devices[at]
+            .control(self.space, vec![ControlOp::ChangeRole { rank, give, take, pins }])
+            .is_ok()
+        {
             self.tell(at, &before);
         }
     }
@@ -362,7 +395,10 @@ fn nothing_beyond_a_pin(device: &Device, space: SpaceId) -> [u64; 2] {
                 void[usize::from(channel.void_by_right.contains_key(&at))] += 1;
                 continue;
             }
-            let cut = state.cut(&id, &event.author, Right::Send);
+            let payload = device.store.payload(&channel.index, at).unwrap();
+            let takes = permission_for(ChannelOp::decode(&payload).ok().as_ref());
+            let cuts = [Permission::Post, takes].map(|permission| state.cut(&id, &event.author, permission));
+            let cut = cuts.into_iter().flatten().min();
             let user = state.devices.get(&event.author);
             let pins = user.and_then(|user| removed.get(&user.0));
             let pinned = pins.map(|pins| pins.get(&(id, event.author)).copied().unwrap_or(0));
@@ -419,12 +455,13 @@ fn whatever_order_a_story_is_told_in_it_comes_to_one_state() {
         back_dated,
         removals,
         revocations,
+        role_changes,
         blind,
         forks,
         cut,
         no_right,
     } = happened;
-    let all =
-        [schedules, looks, bundles, lies, back_dated, removals, revocations, blind, forks, cut, no_right];
-    assert!(all.iter().all(|count| *count > 0), "or this tests nothing: {happened:?}");
+    let told = [schedules, looks, bundles, lies, back_dated, blind, forks, cut, no_right];
+    let mut all = told.into_iter().chain([removals, revocations, role_changes]);
+    assert!(all.all(|count| count > 0), "or this tests nothing: {happened:?}");
 }

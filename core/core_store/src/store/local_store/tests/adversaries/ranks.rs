@@ -1,6 +1,8 @@
 //! Attacks on what somebody may do. Such events are signed, so they are kept as records of who tried; they are void.
 use super::*;
-use crate::model::{Card, ControlOp, Extras, Heading, Named, Pin, Post, Rank, Style, Verdict};
+use crate::model::{
+    Card, ControlOp, Extras, Heading, Named, Permission, Permissions, Pin, Post, Rank, Style, Verdict,
+};
 use crate::query::PageStart;
 use terachat_event::SpaceId;
 
@@ -40,10 +42,17 @@ fn a_member_rises_by_no_operation_of_the_control_log() {
     let space = log.space;
     let eve = Device::new(9);
     let channel = log.channel.unwrap();
-    let admitting = "admitting takes rank 50, and more than the rank that is granted";
-    let ranking = "setting a rank takes rank 50, and more than the target's old and new rank";
-    let removing = "removing takes rank 50, and more than the target's";
-    let arranging = "arranging channels takes rank 50";
+    let admitting = "it takes the permission invite";
+    let ranking = "it takes the permission manage-roles";
+    let removing = "it takes the permission remove";
+    let arranging = "it takes the permission manage-channels";
+    let renaming = "it takes the permission rename-space";
+    let change = |rank, permission: Permission| ControlOp::ChangeRole {
+        rank,
+        give: permission.into(),
+        take: Permissions::NONE,
+        pins: Vec::new(),
+    };
     // A card that C issued in the owner's name, by a key of its own.
     let mut forged = Card::issue(&c.user, &a.name, &eve.key);
     forged.user = a.user_id();
@@ -60,8 +69,10 @@ fn a_member_rises_by_no_operation_of_the_control_log() {
         (set(&a, Rank::MEMBER), ranking),
         (ControlOp::Remove { user: a.user_id(), pins: Vec::new() }, removing),
         (ControlOp::Remove { user: b.user_id(), pins: Vec::new() }, removing),
+        (change(Rank::MEMBER, Permission::Moderate), ranking),
+        (change(Rank::GUEST, Permission::Post), ranking),
         (again, "a space is founded once, by its owner's own device"),
-        (ControlOp::SetName { of: Named::Space, name: "mine".into() }, "renaming a space takes rank 80"),
+        (ControlOp::SetName { of: Named::Space, name: "mine".into() }, renaming),
         (ControlOp::SetName { of: Named::Channel(channel), name: "mine".into() }, arranging),
         (ControlOp::SetTopic { channel, topic: "mine".into() }, arranging),
         (ControlOp::CreateChannel { name: "mine".into() }, arranging),
@@ -93,7 +104,7 @@ fn a_further_device_brings_no_rank() {
     assert_eq!(a.store.space(&log.space).unwrap().rank_of(&second.id()), Some(Rank::MEMBER));
     second.pull_control(&mut a, log.space);
     let mine = ControlOp::CreateChannel { name: "mine".into() };
-    is_void(&mut second, &mut a, log.space, mine, "arranging channels takes rank 50");
+    is_void(&mut second, &mut a, log.space, mine, "it takes the permission manage-channels");
 }
 
 #[test]
@@ -179,7 +190,7 @@ fn a_removed_member_writes_nothing_into_the_past() {
     assert_eq!(a.store.space_hash(&space).unwrap(), state);
     assert!(a.store.disk_len() < disk_len + 2 * ROOM);
     let mine = ControlOp::CreateChannel { name: "mine".into() };
-    is_void(&mut c, &mut a, space, mine, "arranging channels takes rank 50");
+    is_void(&mut c, &mut a, space, mine, "it takes the permission manage-channels");
     // C cannot move its pin: it names what was signed, and a removal by C itself is void.
     let moved = pins.iter().map(|pin| Pin { seq: pin.seq + 9, ..*pin }).collect();
     let op = ControlOp::Remove { user: c.user_id(), pins: moved };
