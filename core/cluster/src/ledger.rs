@@ -8,6 +8,7 @@ mod state;
 mod tests;
 
 pub use chronicle::{Chronicle, ChronicleError};
+#[cfg(test)]
 pub(crate) use deed::ticket_hash;
 pub use deed::{Deed, JoinConsent, NodeProfile, SignedDeed, What};
 pub use entry::{Entry, Fate, Item, ItemPlace, NewStripe, Outcome, Refusal};
