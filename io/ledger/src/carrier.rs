@@ -3,8 +3,9 @@ use terachat_shard::NodeId;
 
 /// How a request reaches another node: authenticated connections in the product, memory in a test.
 ///
-/// Requests may be lost, come twice or overtake each other. Their number under way at once is small (some per peer).
-/// Dropping the call gives it up; the request may arrive nevertheless.
+/// Requests may be lost, come twice or overtake each other. Under way at once is one per peer and a few more, and on
+/// nodes that do not lead one for each entry that is proposed there. Dropping the call gives it up; the request may
+/// arrive nevertheless.
 pub trait Carrier: Send + Sync + 'static {
     /// Brings `request` to `to`, where the driver's `answer` is called with the sender's proven identity, and brings
     /// back what that returned. Requests and answers are at most `raft::MESSAGE_LEN_MAX` bytes.

@@ -65,7 +65,7 @@ pub struct Committed {
 }
 
 /// How one node sees the ledger.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Status {
     /// Who leads as far as this node knows, `None` while nobody does.
     pub leader: Option<NodeId>,

@@ -9,6 +9,8 @@
 mod carrier;
 mod disk;
 mod error;
+#[cfg(feature = "etcd")]
+pub mod etcd;
 mod head;
 mod ledger;
 mod machine;
@@ -18,6 +20,8 @@ pub mod suite;
 pub use carrier::{Carrier, Unreachable};
 pub use disk::DiskError;
 pub use error::{MembersError, ProposeError, ReadError};
+#[cfg(feature = "etcd")]
+pub use etcd::EtcdLedger;
 pub use head::Head;
 pub use ledger::{Call, Committed, DiskCounters, Ledger, Status};
 pub use machine::{BadSnapshot, Machine};

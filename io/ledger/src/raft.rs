@@ -103,7 +103,7 @@ impl RaftLedger {
         machine: impl Machine,
         settings: Settings,
     ) -> Result<Self, OpenError> {
-        let config = Arc::new(settings.openraft().map_err(|error| OpenError::Settings(error.to_string()))?);
+        let config = Arc::new(settings.openraft().map_err(OpenError::Settings)?);
         let stopped = |error: &dyn std::fmt::Display| OpenError::Stopped(error.to_string());
         let segment_bytes = settings.segment_bytes;
         let (disk, found) = tokio::task::spawn_blocking(move || Disk::open(storage, node, segment_bytes))

@@ -48,7 +48,8 @@ impl Default for Settings {
 }
 
 impl Settings {
-    pub(crate) fn openraft(&self) -> Result<openraft::Config, openraft::ConfigError> {
+    /// What openraft is told, or which settings contradict each other.
+    pub(crate) fn openraft(&self) -> Result<openraft::Config, String> {
         let config = openraft::Config {
             cluster_name: "terachat".to_owned(),
             heartbeat_interval: self.heartbeat_ms,
@@ -63,6 +64,6 @@ impl Settings {
             replication_lag_threshold: self.snapshot_entries.saturating_mul(2),
             ..openraft::Config::default()
         };
-        config.validate()
+        config.validate().map_err(|error| error.to_string())
     }
 }

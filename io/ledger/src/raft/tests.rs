@@ -1,3 +1,4 @@
+mod behaviour;
 mod lines;
 mod openraft_suite;
 mod storms;
