@@ -1,6 +1,7 @@
 //! All of it at work, on real processes: every device is a folder of its own and runs this same program. Nothing is
 //! taken for granted; each promise is checked from outside, by what the commands answer.
 mod child;
+mod cluster;
 mod damage;
 mod device;
 mod listener;
@@ -20,7 +21,7 @@ use std::time::Instant;
 /// One act: its name, and what it does. What it returns was shown.
 type Act = (&'static str, fn(&mut Stage) -> Result<String>);
 
-const ACTS: [Act; 10] = [
+const ACTS: [Act; 13] = [
     ("found", steps::found),
     ("gather", steps::gather),
     ("import and crash", steps::import),
@@ -31,6 +32,9 @@ const ACTS: [Act; 10] = [
     ("search", steps::search),
     ("audit", steps::audit),
     ("damage", steps::damage),
+    ("store on seven nodes", steps::store),
+    ("lose two of them", steps::lose_two),
+    ("have them back", steps::come_back),
 ];
 
 /// Plays all acts and reports. Every promise that did not hold is named, and makes it a failure.

@@ -50,7 +50,7 @@ impl Listener {
 
     /// Ends it in order, as Ctrl-C does.
     pub(super) fn stop(mut self, patience: Duration) -> Result<()> {
-        terminate(&self.child);
+        Self::terminate(&self.child);
         match wait(&mut self.child, patience) {
             Ok(Some(status)) if status.success() || !cfg!(unix) => Ok(()),
             Ok(Some(status)) => {
@@ -59,6 +59,19 @@ impl Listener {
             _ => Err(Failure::new("`listen` did not end when told to", "look at its log")),
         }
     }
+
+    /// Asks a process to end in order, where there is a way to ask.
+    #[cfg(unix)]
+    pub(super) fn terminate(child: &Child) {
+        let id = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
+        if let Some(id) = id {
+            let _ = rustix::process::kill_process(id, rustix::process::Signal::TERM);
+        }
+    }
+
+    /// There is none here.
+    #[cfg(not(unix))]
+    pub(super) fn terminate(_child: &Child) {}
 }
 
 impl Drop for Listener {
@@ -68,14 +81,3 @@ impl Drop for Listener {
         let _ = self.child.wait();
     }
 }
-
-#[cfg(unix)]
-fn terminate(child: &Child) {
-    let id = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
-    if let Some(id) = id {
-        let _ = rustix::process::kill_process(id, rustix::process::Signal::TERM);
-    }
-}
-
-#[cfg(not(unix))]
-fn terminate(_child: &Child) {}

@@ -16,10 +16,12 @@ pub(super) enum Promise {
     Found,
     Audited,
     DamageNoticed,
+    TwoLost,
+    Mended,
 }
 
 impl Promise {
-    pub(super) const ALL: [Self; 12] = [
+    pub(super) const ALL: [Self; 14] = [
         Self::Kept,
         Self::Once,
         Self::Delivered,
@@ -32,6 +34,8 @@ impl Promise {
         Self::Found,
         Self::Audited,
         Self::DamageNoticed,
+        Self::TwoLost,
+        Self::Mended,
     ];
 
     /// In a sentence.
@@ -49,6 +53,8 @@ impl Promise {
             Self::Found => "Every device finds every planted word",
             Self::Audited => "A replay from the first event gives the same state everywhere",
             Self::DamageNoticed => "A flipped byte on disk is noticed",
+            Self::TwoLost => "With two of seven nodes killed everything is read, and new things are kept",
+            Self::Mended => "Nodes that come back are made whole, and all histories are the same",
         }
     }
 }

@@ -1,3 +1,4 @@
+use super::cluster::Cluster;
 use super::device::Device;
 use super::log::Log;
 use super::promise::Promise;
@@ -19,6 +20,9 @@ pub(super) struct Stage {
     pub(super) devices: Vec<Device>,
     pub(super) log: Log,
     pub(super) folder: PathBuf,
+    /// The organisation's storage, once it is there, and its nodes that were killed.
+    pub(super) cluster: Option<Cluster>,
+    pub(super) killed: Vec<u64>,
     pub(super) verdicts: BTreeMap<Promise, Result<(), String>>,
     /// How long any single wait may take.
     pub(super) patience: Duration,
@@ -43,7 +47,16 @@ impl Stage {
         let names = NAMES.iter().take(args.devices.into());
         let devices =
             names.map(|name| Device::new(name, &folder, &passphrase, patience)).collect::<Result<_>>()?;
-        Ok(Self { devices, log, folder, verdicts: BTreeMap::new(), patience, _temporary: temporary })
+        Ok(Self {
+            devices,
+            log,
+            folder,
+            cluster: None,
+            killed: Vec::new(),
+            verdicts: BTreeMap::new(),
+            patience,
+            _temporary: temporary,
+        })
     }
 
     /// Who founds the space.
@@ -113,6 +126,7 @@ impl Stage {
     /// Ends every process.
     pub(super) fn end(&mut self) {
         self.devices.iter_mut().for_each(|device| device.listener = None);
+        self.cluster = None;
     }
 }
 

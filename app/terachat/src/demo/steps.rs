@@ -1,11 +1,13 @@
 //! The acts, in the order they are played.
 mod check;
+mod cluster;
 mod crash;
 mod gather;
 mod remove;
 mod write;
 
 pub(super) use check::{audit, damage, search};
+pub(super) use cluster::{come_back, lose_two, store};
 pub(super) use crash::{deliver, import};
 pub(super) use gather::{found, gather};
 pub(super) use remove::remove;
