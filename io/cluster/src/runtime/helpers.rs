@@ -85,11 +85,9 @@ pub(super) async fn keep_place(
 ) {
     while saved.changed().await.is_ok() {
         let (place, path) = (saved.borrow_and_update().clone(), path.clone());
-        match tokio::task::spawn_blocking(move || folder::save(&path, &place)).await {
-            Ok(Err(error)) => {
-                let _ = events.send(Event::Failed(error));
-            }
-            Ok(Ok(())) | Err(_) => {}
+        let saved = tokio::task::spawn_blocking(move || folder::save(&path, &place)).await;
+        if let Ok(Err(error)) = saved {
+            let _ = events.send(Event::Failed(error));
         }
     }
 }
