@@ -205,6 +205,10 @@ impl Client {
                         strangers += 1;
                         last = error;
                     }
+                    Err(Attempt::Next(Error::Net(error))) if matches!(last, Error::NoNode { .. }) => {
+                        let text = error.to_string();
+                        last = no_node(text.split(';').next().unwrap_or_default().to_owned());
+                    }
                     // What a node said is worth more than that another one did not answer.
                     Err(Attempt::Next(error)) if matches!(last, Error::NoNode { .. }) => last = error,
                     Err(Attempt::Next(_)) => {}

@@ -1,8 +1,7 @@
 //! What is said about a cluster itself, by whoever joins, asks how it is, or works on it: `docs/format/cluster-message.md`.
+use crate::report::{AuditReport, Report};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use terachat_cluster::{
-    ClientKey, ClusterId, JoinConsent, NodeKey, NodeStatus, Refusal, Signature, TicketFor, Usage,
-};
+use terachat_cluster::{ClientKey, ClusterId, JoinConsent, NodeKey, Refusal, Signature, TicketFor};
 use terachat_event::DeviceKey;
 use terachat_shard::NodeId;
 
@@ -184,117 +183,6 @@ pub enum Unwelcome {
     /// The question.
     #[error("the node does not understand the question; update all to the same version")]
     Form,
-}
-
-/// How one node sees the cluster.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Report {
-    /// The cluster.
-    pub cluster: ClusterId,
-    /// Who reports.
-    pub node: NodeId,
-    /// Its process.
-    pub process: u32,
-    /// Who leads the ledger, as far as it knows.
-    pub leader: Option<NodeId>,
-    /// Number of that leader's election.
-    pub term: u64,
-    /// Why the ledger stopped by itself.
-    pub stopped: Option<String>,
-    /// Entries applied, and the hash of their chain.
-    pub head: (u64, [u8; 32]),
-    /// All members.
-    pub members: Vec<MemberReport>,
-    /// What was counted; of a node that does not lead, at most the two numbers that the leader said.
-    pub health: Option<HealthCount>,
-    /// Stripes in the ledger.
-    pub stripes: u64,
-    /// Items in it.
-    pub items: u64,
-    /// Bytes of all items.
-    pub bytes: u64,
-    /// Deeds in the history.
-    pub deeds: u64,
-    /// What its own disk holds.
-    pub disk: DiskUsage,
-}
-
-/// A member, as one node sees it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MemberReport {
-    /// Its number and where it is reached.
-    pub contact: Contact,
-    /// What was decided of it.
-    pub status: NodeStatus,
-    /// Whether it has a vote in the ledger.
-    pub voter: bool,
-    /// Milliseconds since a word came from it; `None` if none did since the reporting node started.
-    pub silent_ms: Option<u64>,
-    /// Shards that the ledger says it holds.
-    pub shards: u64,
-}
-
-/// What the leader counted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HealthCount {
-    /// Shards that there should be.
-    pub shards: u64,
-    /// Shards that count: verified, each on a node of its own that answers.
-    pub in_place: u64,
-    /// Why the others do not, and what that means; `None` of a node that does not lead.
-    pub detail: Option<HealthDetail>,
-}
-
-/// Why shards do not count.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HealthDetail {
-    /// Stripes that cannot be read now.
-    pub unreadable: u64,
-    /// Stripes that bear no further loss.
-    pub at_the_limit: u64,
-    /// Shards that nobody has.
-    pub missing: u64,
-    /// Shards of nodes that do not answer.
-    pub away: u64,
-    /// Rotten shards.
-    pub rotten: u64,
-    /// Shards on a node that has another one of the same stripe.
-    pub doubled: u64,
-}
-
-/// What a node's disk holds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DiskUsage {
-    /// Shards.
-    pub shards: u64,
-    /// Those of them that are rotten.
-    pub rotten: u64,
-    /// Bytes of all shards.
-    pub live_bytes: u64,
-    /// Bytes of all segments.
-    pub disk_bytes: u64,
-}
-
-impl From<Usage> for DiskUsage {
-    fn from(usage: Usage) -> Self {
-        let Usage { shards, rotten, live_bytes, disk_bytes, .. } = usage;
-        Self { shards, rotten, live_bytes, disk_bytes }
-    }
-}
-
-/// What a replay of the cluster's history came to on one node.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AuditReport {
-    /// Who replayed.
-    pub node: NodeId,
-    /// Deeds in its history.
-    pub deeds: u64,
-    /// The last one's hash.
-    pub last: [u8; 32],
-    /// What does not hold, for people; `None` if all does.
-    pub wrong: Option<String>,
-    /// Entries of the ledger that were applied, and the hash of their chain.
-    pub head: (u64, [u8; 32]),
 }
 
 pub(crate) fn encode(value: &impl Serialize) -> Vec<u8> {

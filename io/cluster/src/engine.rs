@@ -1,5 +1,6 @@
 //! The one task that owns a node: everything that happens goes in here, and what is to be done goes out.
 mod asked;
+mod membership;
 mod report;
 
 use crate::Error;
@@ -11,7 +12,6 @@ use crate::folder::Place;
 use crate::frame::{Frame, Kind};
 use crate::links::Links;
 use crate::machine::SharedState;
-use crate::voters::Candidate;
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -28,8 +28,6 @@ use tokio::sync::{mpsc, watch};
 const TICK: Duration = Duration::from_millis(5);
 /// Between two looks at who has not said who it is, and at the ledger's members.
 const LOOK: Duration = Duration::from_millis(200);
-/// Within so long a connection says who it is.
-const HELLO_WITHIN: Duration = Duration::from_secs(10);
 /// Requests of one connection that are under way at once.
 const REQUESTS_MAX: usize = 16;
 /// Bytes that may wait for all clients together.
@@ -38,8 +36,6 @@ const GUESTS_WAITING_MAX: usize = 256 << 20;
 const DISK_WAITING_MAX: usize = 8192;
 /// Calls of the ledger that are answered at once; what comes beyond is passed over.
 const LEDGER_CALLS_MAX: usize = 1024;
-/// A voter that was not connected for so long may lose its vote to one that is.
-const VOTE_LOST_AFTER: Duration = Duration::from_secs(30);
 
 /// What happens to the engine, beside the network and time.
 #[derive(Debug)]
@@ -342,93 +338,5 @@ impl Engine {
 
     fn node_of(&self, peer: PeerKey) -> Option<NodeId> {
         self.directory(|directory| directory.node_of(&NodeKey(peer.0)))
-    }
-
-    fn reach(&mut self, node: NodeId, yes: bool) {
-        self.seen.insert(node, Instant::now());
-        if self.reachable.insert(node, yes) != Some(yes) {
-            self.input(Input::Reachable(node, yes));
-        }
-    }
-
-    /// Whether the cluster has changed, and with it who is who.
-    fn notice_deeds(&mut self) {
-        let deeds = self.state.read().chronicle().deeds().len();
-        if self.deeds == Some(deeds) {
-            return;
-        }
-        self.deeds = Some(deeds);
-        let remembered = self.parts.place.borrow().members.clone();
-        let directory = Directory::new(self.state.read().roster(), &remembered);
-        if self.state.read().roster().cluster().is_some() {
-            self.parts.place.send_if_modified(|place| {
-                let changed = place.members != directory.list();
-                place.members = directory.list();
-                changed
-            });
-        }
-        *self.parts.directory.write().unwrap_or_else(PoisonError::into_inner) = directory;
-        for peer in self.parts.links.peers() {
-            if let Some(node) = self.node_of(peer) {
-                self.guests.remove(&peer);
-                self.reach(node, true);
-            }
-        }
-        // Who has left is nobody's peer any more.
-        let gone: Vec<NodeId> = self
-            .reachable
-            .keys()
-            .copied()
-            .filter(|node| self.directory(|all| all.key_of(*node)).is_none())
-            .collect();
-        for node in gone {
-            self.reach(node, false);
-            self.reachable.remove(&node);
-        }
-    }
-
-    fn look(&mut self) {
-        let late: Vec<PeerKey> = (self.guests.iter())
-            .filter(|(_, guest)| guest.who == Who::Stranger && guest.since.elapsed() > HELLO_WITHIN)
-            .map(|(peer, _)| *peer)
-            .collect();
-        late.into_iter().for_each(|peer| self.parts.links.part(peer));
-        let now = Instant::now();
-        for (node, _) in self.reachable.iter().filter(|(_, yes)| **yes) {
-            self.seen.insert(*node, now);
-        }
-        if self.status.is_leader && !self.setting_members {
-            self.set_members();
-        }
-    }
-
-    /// Has the ledger's members follow the roster.
-    fn set_members(&mut self) {
-        let candidates: Vec<Candidate> = {
-            let state = self.state.read();
-            let members = state.roster().members().map(|(node, record)| Candidate {
-                node,
-                active: record.status == terachat_cluster::NodeStatus::Active,
-                known: self.status.voters.contains(&node) || self.status.learners.contains(&node),
-                votes: self.status.voters.contains(&node),
-                answers: node == self.own
-                    || self.reachable.get(&node) == Some(&true)
-                    || self.seen.get(&node).is_some_and(|seen| seen.elapsed() < VOTE_LOST_AFTER)
-                        && self.status.voters.contains(&node),
-            });
-            members.collect()
-        };
-        let (voters, learners) = crate::voters::choose(&candidates);
-        if voters.is_empty() || (&voters, &learners) == (&self.status.voters, &self.status.learners) {
-            return;
-        }
-        self.setting_members = true;
-        let (ledger, events) = (Arc::clone(&self.parts.ledger), self.parts.events.clone());
-        tokio::spawn(async move {
-            if let Err(error) = ledger.set_members(voters, learners).await {
-                tracing::debug!(%error, "the ledger's members are not set yet");
-            }
-            let _ = events.send(Event::MembersSet);
-        });
     }
 }

@@ -25,19 +25,18 @@ mod join;
 mod keys;
 mod links;
 mod machine;
+mod report;
 mod runtime;
 mod ticket;
 mod voters;
 
 pub use client::{Client, PATIENCE};
 pub use client_folder::ClientFolder;
-pub use control::{
-    Admission, Ask, AuditReport, Contact, DiskUsage, HealthCount, HealthDetail, Hello, MemberReport, Report,
-    Told, Unwelcome, Welcome,
-};
+pub use control::{Admission, Ask, Contact, Hello, Told, Unwelcome, Welcome};
 pub use error::Error;
 pub use files::{Progress, get_file, put_file, stream_file};
 pub use folder::{NodeFolder, Plan};
 pub use keys::Keys;
+pub use report::{AuditReport, DiskUsage, HealthCount, HealthDetail, MemberReport, Report};
 pub use runtime::{RunOptions, Running, contact_of};
 pub use ticket::{BadTicket, Ticket};

@@ -1,4 +1,9 @@
 //! From a folder to a node at work, and back.
+mod helpers;
+#[cfg(test)]
+mod tests;
+
+use crate::Error;
 use crate::carrier::LinkCarrier;
 use crate::control::Contact;
 use crate::deeds::Doer;
@@ -6,18 +11,17 @@ use crate::dialler::keep_dialling;
 use crate::directory::Directory;
 use crate::disk::DiskThread;
 use crate::engine::{Engine, Event, Parts};
-use crate::folder::{self, NodeFolder, Place};
+use crate::folder::{self, NodeFolder};
 use crate::guard::Guard;
 use crate::links::Links;
 use crate::machine::{SharedState, StateMachine};
-use crate::{Error, Unwelcome};
+use helpers::{begin, keep_head, keep_place, tell_ledger};
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
-use terachat_cluster::{ClusterId, Node, NodeOptions, Options, Refusal, ShardStore, What};
+use terachat_cluster::{ClusterId, Node, NodeOptions, Options, ShardStore};
 use terachat_host::{Disk, OsEntropy};
-use terachat_ledger::raft::{OpenError, Remembered, Settings};
+use terachat_ledger::raft::{Remembered, Settings};
 use terachat_ledger::{Ledger, RaftLedger};
 use terachat_net::Net;
 use terachat_shard::NodeId;
@@ -241,103 +245,6 @@ fn socket(multiaddress: &str) -> Option<SocketAddr> {
     let mut parts = multiaddress.split('/').skip(2);
     let (host, _, port) = (parts.next()?, parts.next()?, parts.next()?);
     Some(SocketAddr::new(host.parse().ok()?, port.parse().ok()?))
-}
-
-/// What has to be done once after each start: the cluster is founded, or is told where this node is now.
-async fn begin(
-    doer: Doer,
-    ledger: Arc<RaftLedger>,
-    place: watch::Sender<Place>,
-    events: mpsc::UnboundedSender<Event>,
-) {
-    let now = place.borrow().clone();
-    if now.founding {
-        match ledger.found().await {
-            Ok(()) | Err(OpenError::Founded) => {}
-            Err(error) => {
-                let _ = events.send(Event::Failed(error.into()));
-                return;
-            }
-        }
-        let profile = terachat_cluster::NodeProfile {
-            key: terachat_cluster::NodeKey(doer.key.id().0),
-            address: now.address.clone(),
-            domain: now.domain,
-            weight: now.weight,
-        };
-        let what = What::Founded { cluster: now.cluster, profile };
-        while !matches!(doer.act(what.clone()).await, Ok(_) | Err(Unwelcome::Ledger(Refusal::AlreadyFounded)))
-        {
-            sleep(PAUSE).await;
-        }
-        place.send_modify(|place| place.founding = false);
-    }
-    loop {
-        if doer.catch_up().await.is_ok() {
-            let known =
-                doer.state.read().roster().node(doer.node).map(|record| record.profile.address.clone());
-            match known {
-                Some(known) if known != now.address => {
-                    let what = What::Moved { node: doer.node, address: now.address.clone() };
-                    if doer.act(what).await.is_ok() {
-                        return;
-                    }
-                }
-                Some(_) => return,
-                None => {}
-            }
-        }
-        sleep(PAUSE).await;
-    }
-}
-
-/// Tells the engine what becomes of the ledger.
-async fn tell_ledger(ledger: Arc<RaftLedger>, events: mpsc::UnboundedSender<Event>) {
-    let mut status = ledger.watch();
-    loop {
-        let now = status.borrow_and_update().clone();
-        let event = match &now.stopped {
-            Some(why) => Event::Failed(Error::LedgerStopped(why.clone())),
-            None => Event::Ledger(now),
-        };
-        if events.send(event).is_err() || status.changed().await.is_err() {
-            return;
-        }
-    }
-}
-
-/// Writes what the node has to know after a restart whenever it changes.
-async fn keep_place(path: PathBuf, mut saved: watch::Receiver<Place>, events: mpsc::UnboundedSender<Event>) {
-    while saved.changed().await.is_ok() {
-        let (place, path) = (saved.borrow_and_update().clone(), path.clone());
-        match tokio::task::spawn_blocking(move || folder::save(&path, &place)).await {
-            Ok(Err(error)) => {
-                let _ = events.send(Event::Failed(error));
-            }
-            Ok(Ok(())) | Err(_) => {}
-        }
-    }
-}
-
-/// Makes a checkpoint now and then, if the head has gone on.
-async fn keep_head(
-    ledger: Arc<RaftLedger>,
-    guard: Arc<Mutex<Guard>>,
-    every: Duration,
-    events: mpsc::UnboundedSender<Event>,
-) {
-    loop {
-        sleep(every).await;
-        let head = *ledger.head().borrow();
-        let guard = Arc::clone(&guard);
-        let made = tokio::task::spawn_blocking(move || {
-            guard.lock().unwrap_or_else(PoisonError::into_inner).checkpoint(head)
-        });
-        if let Ok(Err(error)) = made.await {
-            let _ = events.send(Event::Failed(error));
-            return;
-        }
-    }
 }
 
 /// Where a member is, as it is known in a node's folder, also while the node runs.

@@ -74,6 +74,8 @@ pub(crate) fn program() -> Command {
         "DATABASE_PATH",
         "CACHE_SIZE",
         "FLUSH_INTERVAL",
+        "TERACHAT_CLUSTER",
+        "TERACHAT_NODE",
         "RUST_LOG",
     ] {
         command.env_remove(name);

@@ -1,8 +1,7 @@
 //! How one node sees the cluster.
 use super::Engine;
-use crate::control::{
-    AuditReport, Contact, HealthCount, HealthDetail, MemberReport, Report, Told, Unwelcome,
-};
+use crate::control::{Contact, Told, Unwelcome};
+use crate::report::{AuditReport, HealthCount, HealthDetail, MemberReport, Report};
 use std::collections::BTreeMap;
 use terachat_cluster::{HealthReport, State};
 use terachat_ledger::Ledger;

@@ -1,0 +1,168 @@
+//! A node in this process, and peers that are not what they should be.
+use crate::control::{Ask, Ends, Told, decode, encode};
+use crate::frame::{Frame, Kind, frame};
+use crate::{Client, ClientFolder, Contact, Keys, NodeFolder, Plan, RunOptions, Running, Ticket, contact_of};
+use std::num::NonZeroU32;
+use std::path::Path;
+use std::time::Duration;
+use terachat_cluster::{
+    ClusterId, Fate, ITEM_LEN_MAX, ItemName, Message, NodeKey, Refused, Request, Response, TicketFor,
+};
+use terachat_event::DeviceKey;
+use terachat_host::{KeyFile, OsEntropy};
+use terachat_net::{Net, NetEvent, NetEvents, PeerKey};
+use terachat_shard::Domain;
+use terachat_vault::Secret;
+use tokio::runtime::{Builder, Runtime};
+use tokio::time::timeout;
+
+/// What no step comes near.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn runtime() -> Runtime {
+    Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+}
+
+fn keys(path: &Path, label: &str) -> Keys {
+    let mut entropy = OsEntropy::new().unwrap();
+    let mut keys = Keys::draw(label, &mut entropy);
+    let mut source = KeyFile::create(path, keys.owner(), &mut entropy).unwrap();
+    keys.guard(&mut source, &mut entropy).unwrap();
+    keys
+}
+
+struct World {
+    folder: tempfile::TempDir,
+    node: Running,
+    client: ClientFolder,
+    cluster: ClusterId,
+    contact: Contact,
+}
+
+impl World {
+    /// One node, and a client that is admitted.
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let plan = Plan {
+            listen: "127.0.0.1:0".to_owned(),
+            address: None,
+            domain: Domain { site: 0, rack: 0, host: 0 },
+            weight: NonZeroU32::MIN,
+        };
+        let mut entropy = OsEntropy::new().unwrap();
+        let made =
+            NodeFolder::found(&at("node"), keys(&at("node.key"), "node"), &plan, &mut entropy).unwrap();
+        let seed = made.keys.seed().duplicate_secret();
+        let node = made.run(RunOptions::default()).await.unwrap();
+        node.ready().await;
+        let mut source =
+            KeyFile::open(&at("node.key"), Keys::owner_in(&at("node")).unwrap().unwrap()).unwrap();
+        let own = Keys::open_unguarded(&at("node"), &mut source).unwrap();
+        let (cluster, contact) = contact_of(&at("node"), &own).unwrap();
+        assert_eq!(contact.key, NodeKey(DeviceKey::from_seed(&seed).id().0));
+        let operator = Client::operator(cluster, contact.clone(), &own).await.unwrap();
+        let ticket: Ticket = operator.invite(TicketFor::Client, 60_000).await.unwrap();
+        operator.close().await;
+        let (path, client_keys) = (at("client"), keys(&at("client.key"), "client"));
+        let client = ClientFolder::join(&path, client_keys, &ticket, &mut entropy).await.unwrap();
+        Self { folder, node, client, cluster, contact }
+    }
+
+    async fn connect(&self) -> (Net, NetEvents, PeerKey) {
+        let seed =
+            Secret::generate(|seed| terachat_vault::Entropy::fill(&mut OsEntropy::new().unwrap(), seed));
+        let (net, events) = Net::start(&seed, None).await.unwrap();
+        let peer = net.dial(&self.contact.address, Some(PeerKey(self.contact.key.0))).await.unwrap();
+        (net, events, peer)
+    }
+
+    async fn end(self) {
+        self.node.stop().await.unwrap();
+        drop(self.folder);
+    }
+}
+
+/// The body of the next frame of this kind, and whether the connection is still there.
+async fn next(events: &mut NetEvents, kind: Kind) -> Option<Vec<u8>> {
+    loop {
+        match timeout(PATIENCE, events.recv()).await.unwrap().unwrap() {
+            NetEvent::Frame { bytes, .. } => {
+                let frame = Frame::read(&bytes).unwrap();
+                if frame.kind == kind {
+                    return Some(frame.body.to_vec());
+                }
+            }
+            NetEvent::Disconnected { .. } => return None,
+            _ => {}
+        }
+    }
+}
+
+fn put(bytes: Vec<u8>) -> Request {
+    Request::Put { name: ItemName::of_blob(&bytes), bytes, expires_ms: 0 }
+}
+
+/// It asks and asks and never reads: it fills its own queue, and is let go.
+#[test]
+fn a_client_that_does_not_read_stops_nobody_else() {
+    runtime().block_on(async {
+        let world = World::new().await;
+        let client = world.client.connect().await.unwrap();
+        let bytes = vec![7; ITEM_LEN_MAX];
+        let name = ItemName::of_blob(&bytes);
+        assert_eq!(client.request(&put(bytes)).await.unwrap(), Response::Put(Fate::Added));
+
+        let (net, mut events, peer) = world.connect().await;
+        let ends = Ends { cluster: world.cluster, node: world.contact.key.0, connection: net.key().0 };
+        let hello = encode(&Ask::Hello(ends.client(&world.client.keys().device_key())));
+        net.send(peer, frame(Kind::Ask, 1, &hello)).await.unwrap();
+        let told = next(&mut events, Kind::Told).await.unwrap();
+        assert!(matches!(decode(&told), Some(Told::Welcome(_))));
+        let ask = frame(Kind::Request, 2, &Request::Get(name).encode());
+        let mut answered = 0;
+        // Until it is let go: what it may have waiting is bounded, and so is what it has to send for that.
+        while net.send(peer, ask.clone()).await.is_ok() {
+            let small = put(format!("item {answered}").into_bytes());
+            let put = timeout(PATIENCE, client.request(&small)).await.unwrap();
+            assert_eq!(put.unwrap(), Response::Put(Fate::Added));
+            answered += 1;
+            assert!(answered < 10_000, "it is never let go");
+        }
+        assert!(answered > 16);
+        client.close().await;
+        world.end().await;
+    });
+}
+
+/// Whoever is no member and no client says what only those may say, and what nobody may.
+#[test]
+fn a_stranger_is_told_so_or_nothing() {
+    runtime().block_on(async {
+        let world = World::new().await;
+        let (net, mut events, peer) = world.connect().await;
+        for kind in [Kind::Message, Kind::LedgerCall, Kind::LedgerAnswer, Kind::Response, Kind::Told] {
+            for body in [&Message::Ping(None).encode()[..], b"", b"\x01\xff\xff\xff\xff"] {
+                net.send(peer, frame(kind, 1, body)).await.unwrap();
+            }
+        }
+        net.send(peer, frame(Kind::Request, 1, &put(vec![1]).encode())).await.unwrap();
+        let response = Response::decode(&next(&mut events, Kind::Response).await.unwrap()).unwrap();
+        assert_eq!(response, Response::Refused(Refused::Stranger));
+        let asks = [Ask::Status, Ask::Audit, Ask::Drain(world.contact.node)];
+        for body in asks.iter().map(encode).chain([b"\x01\xff".to_vec(), vec![]]) {
+            net.send(peer, frame(Kind::Ask, 1, &body)).await.unwrap();
+            let told = next(&mut events, Kind::Told).await.unwrap();
+            assert!(matches!(decode(&told), Some(Told::Refused(_))), "{body:?}");
+        }
+        // A client may look, and not work on it.
+        let client = world.client.connect().await.unwrap();
+        assert!(client.ask_node(&world.contact, &Ask::Status).await.is_ok());
+        let error = client.ask_node(&world.contact, &Ask::Drain(world.contact.node)).await.unwrap_err();
+        assert!(error.to_string().contains("may not ask"), "{error}");
+        client.close().await;
+        net.send(peer, b"no frame".to_vec()).await.unwrap();
+        assert_eq!(next(&mut events, Kind::Told).await, None, "it is let go");
+        world.end().await;
+    });
+}
