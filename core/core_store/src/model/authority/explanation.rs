@@ -40,6 +40,8 @@ pub enum Reason {
     },
     /// Under the heads it cites its channel did not exist.
     NoChannel,
+    /// Its content is in clear where it is to be sealed by itself, or the other way round.
+    AnotherForm,
     /// Its author was removed or demoted by somebody who did not know of it, and it did not know of that.
     CutOff {
         /// Where it would have cut the other off in turn: why the other holds.
