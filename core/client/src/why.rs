@@ -67,6 +67,7 @@ fn name(reason: Reason) -> &'static str {
         Reason::Unreadable => "unreadable",
         Reason::Forbidden { .. } => "forbidden",
         Reason::NoChannel => "no_channel",
+        Reason::AnotherForm => "another_form",
         Reason::CutOff { .. } => "cut_off",
         Reason::BeyondPin { .. } => "beyond_pin",
         Reason::AdmissionVoid => "admission_void",

@@ -37,7 +37,8 @@ pub struct Why {
     pub event: EventLine,
     /// Whether it counts.
     pub counts: bool,
-    /// `counts`, `unreadable`, `forbidden`, `no_channel`, `cut_off`, `beyond_pin`, `admission_void` or `equivocated`.
+    /// `counts`, `unreadable`, `forbidden`, `no_channel`, `another_form`, `cut_off`, `beyond_pin`, `admission_void` or
+    /// `equivocated`.
     pub reason: String,
     /// The same in words.
     pub because: String,

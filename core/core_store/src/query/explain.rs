@@ -1,4 +1,4 @@
-use crate::model::{ChannelOp, ControlLog, Explanation, Forks, Verdict, Written};
+use crate::model::{ChannelOp, ControlLog, Explanation, Forks, Reason, Verdict, Written};
 use crate::store::space_logs::permission_for;
 use crate::{Error, LocalStore};
 use terachat_event::{Equivocation, EventHash, EventRef, LogId, link, prefix};
@@ -35,7 +35,15 @@ impl LocalStore {
             verdict: channel.void(at).map_or(Verdict::Counts, Verdict::Void),
             fork: frozen.map(|from| (*from, proof.and_then(signed))),
         };
-        Ok(control.explain_written(&written, &forks))
+        let explained = control.explain_written(&written, &forks);
+        // Whatever else may be said of it.
+        match self.history(log).misfit(&payload) {
+            Some(why) if channel.void(at).is_some() => {
+                let (verdict, deciding) = (Verdict::Void(why), Vec::new());
+                Ok(Explanation { verdict, reason: Reason::AnotherForm, deciding, ..explained })
+            }
+            _ => Ok(explained),
+        }
     }
 
     /// The name of a control event, by its hash; `None` for one that is not here.

@@ -42,6 +42,8 @@ pub enum Reason {
     },
     /// Under the heads it cites its channel did not exist.
     NoChannel,
+    /// Its content is in clear where it is to be sealed by itself, or the other way round.
+    AnotherForm,
     /// Its author was removed or demoted, or a role changed, by somebody who did not know of it, and it did not know of that.
     CutOff {
         /// The permission that its author lost by that; `None` where it lost more, or its rank.

@@ -1,6 +1,6 @@
 //! Contents that are sealed one by one, in channels that members read since they joined.
 use super::same;
-use crate::model::{ChannelOp, ControlOp, Kept, Rank, Sealed, opened, sealable};
+use crate::model::{ChannelOp, ControlOp, Kept, Rank, Reason, Sealed, opened, sealable};
 use crate::query::search_index::Query;
 use crate::query::{MessageView, PageStart};
 use crate::store::Write;
@@ -144,6 +144,7 @@ fn what_is_in_another_form_than_its_channels_counts_for_nothing() {
         for (log, event) in [(vault, clear), (shared, sealed)] {
             assert!(device.page_of(log).is_empty());
             assert!(device.store.event(&log, &event).unwrap().void.is_some());
+            assert_eq!(device.store.explain(&log, &event).unwrap().reason, Reason::AnotherForm);
         }
     }
     same(&[&ann, &bob], vault);
