@@ -267,11 +267,16 @@ impl ControlLog {
     /// What a snapshot keeps so that nothing has to be judged again: what each event's author was when it was made, in
     /// the order in which the events came; `None` unless every event counts and nobody forked.
     pub(crate) fn settled(&self) -> Option<Vec<Authority>> {
+        self.is_settled().then(|| self.nodes.iter().filter_map(|node| node.authority.clone().ok()).collect())
+    }
+
+    /// Whether every event counts and nobody forked.
+    pub(crate) fn is_settled(&self) -> bool {
         let current = self.current();
-        let plain = current.void.is_empty() && current.orphans.is_empty() && self.frozen.is_empty();
-        let authors: Option<Vec<Authority>> =
-            self.nodes.iter().map(|node| node.authority.clone().ok()).collect();
-        authors.filter(|_| plain)
+        current.void.is_empty()
+            && current.orphans.is_empty()
+            && self.frozen.is_empty()
+            && self.nodes.iter().all(|node| node.authority.is_ok())
     }
 
     /// A log restored from its events, what [`ControlLog::settled`] gave, and the state.

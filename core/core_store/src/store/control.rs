@@ -52,6 +52,11 @@ impl Control {
         self.parts().map_or_else(ControlLog::settled, |settled| Some(settled.authors.clone()))
     }
 
+    /// As [`ControlLog::is_settled`].
+    pub(crate) fn is_settled(&self) -> bool {
+        self.parts().is_ok() || self.parts().is_err_and(ControlLog::is_settled)
+    }
+
     /// Whether these heads are all there is.
     pub(crate) fn is_current(&self, heads: &[EventHash]) -> bool {
         match self.parts() {

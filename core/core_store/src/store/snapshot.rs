@@ -305,7 +305,7 @@ impl PreparedChannel {
 
 /// Devices whose ids need not be repeated: a settled control log's.
 fn known_devices(control: &Control) -> impl Iterator<Item = &DeviceId> {
-    let settled = control.authors().is_some();
+    let settled = control.is_settled();
     control.state().devices.keys().filter(move |_| settled)
 }
 

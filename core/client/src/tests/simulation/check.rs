@@ -184,8 +184,7 @@ impl World {
     fn complete(&self) {
         let space = self.space();
         let state = self.devices[0].client.store.space(&space).unwrap();
-        let heard =
-            |at: usize| state.rank_of(&DeviceId(self.devices[at].id)).is_some_and(|rank| rank.get() > 0);
+        let heard = |at: usize| state.permits(&DeviceId(self.devices[at].id), Permission::Post);
         let logs: Vec<LogId> = state.channels.keys().map(|id| LogId::channel(space, *id)).collect();
         let read = |at: usize| -> BTreeMap<(LogId, String), Message> {
             let client = &self.devices[at].client;

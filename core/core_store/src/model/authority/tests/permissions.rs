@@ -257,6 +257,20 @@ fn a_further_device_does_not_make_its_user_a_member_of_any_rank() {
     assert_eq!(log.state().rank_of(&further.id()), None);
 }
 
+/// A removed administrator would have removed who demotes B, and taken from B's new role what B does. Both fall at once, before it
+/// is B's turn: the demotion leaves what the role permits without them.
+#[test]
+fn a_change_that_fell_is_not_missed_by_who_is_demoted() {
+    let mut story = Story::new(&[60, 90, 80], 0);
+    story.act(0, story.remove(2));
+    let taken = story.act(2, take(50, ManageChannels));
+    let removed = story.act(2, story.remove(3));
+    story.act(3, story.set(1, 50));
+    story.act(1, channel("beside"));
+    let log = story.comes_to(&[Some(100), Some(50), None, Some(80)], &[taken, removed]);
+    assert_eq!(channels(&log), ["beside"]);
+}
+
 /// A change of a role that is void takes nothing from anybody.
 #[test]
 fn a_void_change_stops_nobody() {

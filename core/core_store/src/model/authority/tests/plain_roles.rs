@@ -13,7 +13,8 @@ mod by_rank {
             ControlOp::Remove { .. } => rank < 50 || rank <= target,
             ControlOp::SetRank { rank: granted, .. } => {
                 let governs = rank >= 50 && rank > target && rank > granted.get();
-                !governs && !(rank == 100 && target < 100)
+                let crowns = rank == 100 && target < 100;
+                !(governs || crowns)
             }
             ControlOp::SetName { of: Named::Space, .. } => rank < 80,
             _ => rank < 50,

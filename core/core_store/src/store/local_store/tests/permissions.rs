@@ -90,6 +90,13 @@ fn a_role_that_may_not_post_is_silent() {
         let found = [said, beside, pinned].map(|name| void(device, log, name).is_some());
         assert_eq!(found, [false, true, true]);
     }
+    // Given back, the permission counts for what was made by it, and not for what was made without.
+    a.control(log.space, vec![give(Rank::MEMBER, Permission::Post)]).unwrap();
+    gossip(&mut [&mut a, &mut b, &mut c], log.space);
+    for device in [&a, &b, &c] {
+        let found = [said, beside, pinned].map(|name| void(device, log, name).is_some());
+        assert_eq!(found, [false, false, true]);
+    }
     same(&[&a, &b, &c], log);
 }
 
