@@ -12,15 +12,26 @@ pub(crate) struct Directory {
 }
 
 impl Directory {
-    pub(crate) fn new(roster: &Roster, remembered: &[Contact]) -> Self {
+    /// `leaving` are those that left a moment ago, and are to hear of it.
+    pub(crate) fn new<'a>(
+        roster: &Roster,
+        remembered: &'a [Contact],
+        leaving: impl Iterator<Item = &'a Contact>,
+    ) -> Self {
         let applied = roster.members().map(|(node, record)| Contact {
             node,
             key: record.profile.key,
             address: record.profile.address.clone(),
         });
         let is_news = |contact: &&Contact| roster.node(contact.node).is_none();
-        let contacts: BTreeMap<NodeId, Contact> =
-            remembered.iter().filter(is_news).cloned().chain(applied).map(|one| (one.node, one)).collect();
+        let contacts: BTreeMap<NodeId, Contact> = remembered
+            .iter()
+            .filter(is_news)
+            .chain(leaving)
+            .cloned()
+            .chain(applied)
+            .map(|one| (one.node, one))
+            .collect();
         let by_key = contacts.values().map(|contact| (contact.key, contact.node)).collect();
         Self { contacts, by_key }
     }

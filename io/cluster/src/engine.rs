@@ -4,7 +4,7 @@ mod membership;
 mod report;
 
 use crate::Error;
-use crate::control::{Told, Unwelcome, encode};
+use crate::control::{Contact, Told, Unwelcome, encode};
 use crate::deeds::Doer;
 use crate::directory::Directory;
 use crate::disk::DiskThread;
@@ -92,6 +92,8 @@ pub(crate) struct Engine {
     /// When a member was last seen to be connected.
     seen: BTreeMap<NodeId, Instant>,
     reachable: BTreeMap<NodeId, bool>,
+    /// Nodes that left a moment ago, and since when.
+    leaving: BTreeMap<NodeId, (Contact, Instant)>,
     deeds: Option<usize>,
     status: Status,
     usage: Usage,
@@ -110,6 +112,7 @@ impl Engine {
             next_call: 0,
             seen: BTreeMap::new(),
             reachable: BTreeMap::new(),
+            leaving: BTreeMap::new(),
             deeds: None,
             status: parts.ledger.status(),
             usage: Usage::default(),

@@ -84,7 +84,8 @@ impl NodeFolder {
         self.settle_address(&net)?;
         let (events, inbox) = mpsc::unbounded_channel();
         let state = SharedState::default();
-        let directory = Arc::new(RwLock::new(Directory::new(state.read().roster(), &self.place.members)));
+        let directory =
+            Arc::new(RwLock::new(Directory::new(state.read().roster(), &self.place.members, [].iter())));
         let links = Links::new(net);
         let ledger = self.open_ledger(&options, &links, &directory, &state, &events).await?;
         match ledger.remembers(&guard.head()) {

@@ -211,7 +211,8 @@ fn a_node_is_emptied_and_leaves() {
     assert!(early.pair().0.contains("node 4 still holds"), "{early:?}");
     assert_eq!(own(&["drain"]).code, 0);
     place.wait("c", |status| status["nodes"][3]["shards"] == 0);
-    assert_eq!(own(&["leave"]).stdout, "node 4 is out\n");
+    let left = own(&["leave"]);
+    assert_eq!(left.stdout, "node 4 is out\n", "{left:?}");
     let status = place.wait("c", |status| status["nodes"].as_array().unwrap().len() == 3 && whole(status));
     assert_eq!((&status["profile"]["data"], &status["profile"]["parity"]), (&3.into(), &0.into()));
     place.gives("c", &reference, &file);

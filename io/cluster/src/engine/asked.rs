@@ -116,7 +116,8 @@ impl Engine {
                 }
             };
             let remembered = directory.read().unwrap_or_else(std::sync::PoisonError::into_inner).list();
-            let members = crate::directory::Directory::new(doer.state.read().roster(), &remembered).list();
+            let members =
+                crate::directory::Directory::new(doer.state.read().roster(), &remembered, [].iter()).list();
             Ok(Told::Welcome(Welcome { cluster, members, joined }))
         });
     }

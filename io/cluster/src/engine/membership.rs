@@ -1,5 +1,6 @@
 //! Who is who: what a change of the cluster means for the connections, and for the ledger's members.
 use super::{Engine, Event, Who};
+use crate::control::Contact;
 use crate::directory::Directory;
 use crate::voters::{Candidate, choose};
 use std::sync::{Arc, PoisonError};
@@ -13,6 +14,8 @@ use terachat_shard::NodeId;
 const HELLO_WITHIN: Duration = Duration::from_secs(10);
 /// A voter that was not connected for so long may lose its vote to one that is.
 const VOTE_LOST_AFTER: Duration = Duration::from_secs(30);
+/// How long a node that left is still told what the ledger takes: until it has heard of it itself.
+const LEAVING_FOR: Duration = Duration::from_secs(5);
 
 impl Engine {
     pub(super) fn reach(&mut self, node: NodeId, yes: bool) {
@@ -30,7 +33,19 @@ impl Engine {
         }
         self.deeds = Some(deeds);
         let remembered = self.parts.place.borrow().members.clone();
-        let directory = Directory::new(self.state.read().roster(), &remembered);
+        let left: Vec<Contact> = {
+            let state = self.state.read();
+            let has_left = |contact: &Contact| {
+                state.roster().node(contact.node).is_some_and(|record| record.status == NodeStatus::Left)
+            };
+            self.directory(Directory::list).into_iter().filter(has_left).collect()
+        };
+        for contact in left {
+            self.leaving.entry(contact.node).or_insert((contact, Instant::now()));
+        }
+        self.leaving.retain(|_, (_, since)| since.elapsed() < LEAVING_FOR);
+        let leaving = self.leaving.values().map(|(contact, _)| contact);
+        let directory = Directory::new(self.state.read().roster(), &remembered, leaving);
         if self.state.read().roster().cluster().is_some() {
             self.parts.place.send_if_modified(|place| {
                 let changed = place.members != directory.list();
@@ -64,6 +79,10 @@ impl Engine {
             .map(|(peer, _)| *peer)
             .collect();
         late.into_iter().for_each(|peer| self.parts.links.part(peer));
+        if self.leaving.values().any(|(_, since)| since.elapsed() >= LEAVING_FOR) {
+            // Who is who is looked at anew with the next tick.
+            self.deeds = None;
+        }
         let now = Instant::now();
         for (node, _) in self.reachable.iter().filter(|(_, yes)| **yes) {
             self.seen.insert(*node, now);
@@ -87,7 +106,14 @@ impl Engine {
                     || self.seen.get(&node).is_some_and(|seen| seen.elapsed() < VOTE_LOST_AFTER)
                         && self.status.voters.contains(&node),
             });
-            members.collect()
+            let leaving = self.leaving.keys().map(|node| Candidate {
+                node: *node,
+                active: false,
+                known: self.status.voters.contains(node) || self.status.learners.contains(node),
+                votes: false,
+                answers: false,
+            });
+            members.chain(leaving).collect()
         };
         let (voters, learners) = choose(&candidates);
         if voters.is_empty() || (&voters, &learners) == (&self.status.voters, &self.status.learners) {
