@@ -16,8 +16,6 @@ mod package;
 mod receipt;
 mod segments;
 #[cfg(test)]
-mod simulation;
-#[cfg(test)]
 mod testing;
 
 pub use error::Error;

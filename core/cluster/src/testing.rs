@@ -1,4 +1,6 @@
-//! What tests draw and name.
+//! What tests draw and name, and the simulation of whole clusters.
+mod simulation;
+
 use crate::{
     ClusterId, Deed, Entry, JoinConsent, NodeKey, NodeProfile, Outcome, SignedDeed, State, TicketFor, What,
 };

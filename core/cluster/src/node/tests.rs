@@ -1,4 +1,4 @@
-//! Single steps of one node; whole runs are in `crate::simulation`.
+//! Single steps of one node; whole runs are in `crate::testing::simulation`.
 use super::*;
 use crate::testing::{CLUSTER, Dice, founded, key, node};
 use crate::{Entry, Item, NewStripe, Outcome, PackageKey, RECEIPT_ENTRIES, Receipt, Refusal};
