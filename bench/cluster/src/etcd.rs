@@ -72,7 +72,10 @@ impl Etcd {
             match started {
                 Ok(node) => nodes.push(node),
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                    eprintln!("SKIPPED etcd: there is no {}. Next: apt-get install etcd-server", program.display());
+                    eprintln!(
+                        "SKIPPED etcd: there is no {}. Next: apt-get install etcd-server",
+                        program.display()
+                    );
                     return Ok(None);
                 }
                 Err(error) => return Err(error.into()),

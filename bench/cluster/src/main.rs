@@ -138,8 +138,10 @@ async fn losses(nodes: &Arc<Nodes>, lasts: Duration, len: usize) -> Result<Vec<F
     Ok(vec![
         Figure::once("cluster", "p99 of a get, all nodes there", "us", healthy.percentile(0.99)),
         Figure::once("cluster", "p99 of a get, two nodes dead, over that", "times", ratio).at_most(1.5),
-        Figure::once("cluster", "no put acknowledged while the leader died", "ms", dying.0.longest_pause_ms).at_most(1000.0),
-        Figure::once("cluster", "no get answered while nodes died", "ms", dying.1.longest_pause_ms).at_most(100.0),
+        Figure::once("cluster", "no put acknowledged while the leader died", "ms", dying.0.longest_pause_ms)
+            .at_most(1000.0),
+        Figure::once("cluster", "no get answered while nodes died", "ms", dying.1.longest_pause_ms)
+            .at_most(100.0),
     ])
 }
 

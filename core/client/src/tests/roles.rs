@@ -96,7 +96,10 @@ fn what_a_holder_did_while_away_is_void_and_told_why() {
         Answer::Sent { id } => id,
         other => panic!("{other:?}"),
     };
-    world.ask("bob", Request::ChannelCreate { space: None, name: "mine".into(), forum: false, since_join: false });
+    world.ask(
+        "bob",
+        Request::ChannelCreate { space: None, name: "mine".into(), forum: false, since_join: false },
+    );
     world.ask("ada", change(50, &[], &["moderate", "manage-channels"]));
     world.connect("ada", "bob");
     world.same(&["ada", "bob", "eve"]);
