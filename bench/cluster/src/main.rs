@@ -10,7 +10,7 @@ mod nodes;
 use anyhow::Result;
 use clap::Parser;
 use etcd::Etcd;
-use load::{Load, Peer};
+use load::Load;
 use nodes::Nodes;
 use std::path::PathBuf;
 use std::sync::Arc;
