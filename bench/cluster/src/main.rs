@@ -43,13 +43,13 @@ struct Cli {
     /// How often each is repeated, in turn with the peer's.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
     runs: u16,
+    /// Clients at once.
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 16, 64])]
+    clients: Vec<usize>,
     /// Where the disks are; by default the folder for temporary files.
     #[arg(long)]
     folder: Option<PathBuf>,
 }
-
-/// Clients at once.
-const CLIENTS: [usize; 3] = [1, 16, 64];
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -72,7 +72,7 @@ async fn main() -> Result<()> {
     let nodes = Arc::new(Nodes::start(&cli.terachat, &folder.path().join("ours"), cli.nodes).await?);
     let etcd = Etcd::start(&cli.etcd, &folder.path().join("etcd"), 3).await?.map(Arc::new);
     let lasts = Duration::from_secs(cli.seconds);
-    for clients in CLIENTS {
+    for &clients in &cli.clients {
         let (mut ours, mut theirs, mut got) = (Vec::new(), Vec::new(), Vec::new());
         for run in 0..u64::from(cli.runs) {
             let load = Load { clients, lasts, len: cli.len, salt: run << 8 | clients as u64 };
@@ -126,11 +126,13 @@ async fn losses(nodes: &Arc<Nodes>, lasts: Duration, len: usize) -> Result<Vec<F
         let load = Load { salt: 0xdeae << 8, ..load };
         let puts = tokio::spawn(load.put(nodes.clone()));
         let gets = tokio::spawn(Load { salt: 0xdead << 8, ..load }.get(nodes.clone()));
-        tokio::time::sleep(lasts / 4).await;
+        tokio::time::sleep(lasts / 3).await;
         let leader = nodes.leader().await?;
         nodes.kill(leader)?;
-        tokio::time::sleep(lasts / 4).await;
-        nodes.kill(if leader == 1 { 2 } else { 1 })?;
+        tokio::time::sleep(lasts / 3).await;
+        // Not the one that took the lead: each pause is to be seen alone.
+        let next = nodes.leader().await?;
+        nodes.kill((1..).find(|node| ![leader, next].contains(node)).unwrap_or(1))?;
         (puts.await??, gets.await??)
     };
     let bereft = load.get(nodes.clone()).await?;

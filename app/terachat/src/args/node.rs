@@ -1,5 +1,5 @@
 use super::vault::{size, time};
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, value_parser};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -125,6 +125,9 @@ pub(crate) struct RunArgs {
     /// Bytes that wait to be written at most; clients are refused beyond, 4MiB to 1GiB
     #[arg(long, env = "TERACHAT_NODE_WAITING", value_name = "SIZE", default_value = "64MiB", value_parser = within(size, 4 << 20, 1 << 30))]
     pub(crate) waiting: u64,
+    /// Stripes that are written at once, 1 to 64; what comes meanwhile waits and goes together
+    #[arg(long, env = "TERACHAT_NODE_BATCHES", value_name = "N", default_value = "2", value_parser = value_parser!(u8).range(1..=64))]
+    pub(crate) batches: u8,
     /// A node that was silent for so long is asked last, 50ms to 1m
     #[arg(long, env = "TERACHAT_NODE_SILENT_AFTER", value_name = "TIME", default_value = "400ms", value_parser = between(time, 50, 60_000))]
     pub(crate) silent_after: Duration,
@@ -174,6 +177,7 @@ impl RunArgs {
         let length = |size: u64| usize::try_from(size).unwrap_or(usize::MAX);
         let mut options = RunOptions::default();
         options.node.batch_len = length(self.batch);
+        options.node.batches = usize::from(self.batches);
         options.node.waiting_max = length(self.waiting);
         options.node.silent_after = micros(self.silent_after);
         options.node.away_after = micros(self.away_after);

@@ -23,6 +23,7 @@ pub enum Entry {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewStripe {
     /// A [`StripeRecord`](terachat_shard::StripeRecord): who is to hold each shard.
+    #[serde(with = "serde_bytes")]
     pub record: Vec<u8>,
     /// What opens the batch, with k shards.
     pub key: PackageKey,

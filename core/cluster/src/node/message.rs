@@ -39,13 +39,13 @@ pub enum Message {
     /// That the sender is there. The leader says how whole everything is, when it last counted: shards in place, and shards.
     Ping(Option<(u64, u64)>),
     /// Keep this shard.
-    Keep(Call, Vec<u8>),
+    Keep(Call, #[serde(with = "serde_bytes")] Vec<u8>),
     /// It is kept, or why not.
     Kept(Call, Result<Receipt, Lack>),
     /// Give a shard.
     Fetch(Call, StripeId, u8),
     /// The shard, or why not.
-    Fetched(Call, Result<Vec<u8>, Lack>),
+    Fetched(Call, #[serde(with = "bytes_or_lack")] Result<Vec<u8>, Lack>),
     /// Say what is kept of these stripes, first and last with them.
     Count(Call, StripeId, StripeId),
     /// What is kept.
@@ -56,6 +56,27 @@ pub enum Message {
     Mended(Call, Result<Receipt, Lack>),
     /// A shard that is not needed there.
     Drop(StripeId, u8),
+}
+
+/// The same bytes as of a derived `Result`, read and written at once instead of byte by byte.
+mod bytes_or_lack {
+    use super::Lack;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use serde_bytes::{ByteBuf, Bytes};
+
+    pub(super) fn serialize<S: Serializer>(
+        result: &Result<Vec<u8>, Lack>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        result.as_ref().map(|bytes| Bytes::new(bytes)).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Result<Vec<u8>, Lack>, D::Error> {
+        let result: Result<ByteBuf, Lack> = Result::deserialize(deserializer)?;
+        Ok(result.map(ByteBuf::into_vec))
+    }
 }
 
 impl Message {

@@ -16,6 +16,7 @@ pub enum Request {
         /// The name; of a blob, the hash of its bytes.
         name: ItemName,
         /// 1 byte to 4 MiB.
+        #[serde(with = "serde_bytes")]
         bytes: Vec<u8>,
         /// When it may be forgotten.
         expires_ms: u64,
@@ -41,7 +42,7 @@ pub enum Response {
     /// It is durable on as many nodes as have to be, and in the order.
     Put(Fate),
     /// The bytes; `None` if nothing is under this name, of all that was acknowledged before the request.
-    Got(Option<Vec<u8>>),
+    Got(#[serde(with = "serde_bytes")] Option<Vec<u8>>),
     /// What is under the name: its length and its end.
     Has(Option<(u32, u64)>),
     /// Names, each with its place in the order.

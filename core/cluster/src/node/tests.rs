@@ -188,3 +188,14 @@ fn a_node_has_one_shard_of_a_stripe() {
     work(DiskWork::Drop(vec![(STRIPE, 2)]));
     assert!(matches!(work(DiskWork::KeepAlone(shard(3))), DiskDone::Kept(STRIPE, 3, _)));
 }
+
+/// Bytes go over the wire as a derived sequence of bytes would: the format does not depend on how they are written.
+#[test]
+fn bytes_are_written_as_a_sequence() {
+    let wire = |message: Message| message.encode();
+    assert_eq!(wire(Message::Keep(Call(5), vec![7, 8])), [1, 1, 5, 2, 7, 8]);
+    assert_eq!(wire(Message::Fetched(Call(5), Ok(vec![7, 8]))), [1, 4, 5, 0, 2, 7, 8]);
+    assert_eq!(wire(Message::Fetched(Call(5), Err(Lack::Rotten))), [1, 4, 5, 1, 1]);
+    assert_eq!(Response::Got(Some(vec![7, 8])).encode(), [1, 1, 1, 2, 7, 8]);
+    assert_eq!(Response::Got(None).encode(), [1, 1, 0]);
+}
