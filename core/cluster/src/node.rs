@@ -40,7 +40,7 @@ const SECOND: u64 = 1_000_000;
 pub struct NodeOptions {
     /// Bytes of small items that are put into one stripe at most: 64 KiB to 4 MiB; default 256 KiB.
     pub batch_len: usize,
-    /// Batches under way at once; what comes meanwhile waits, and goes together. Default 2.
+    /// Batches under way at once; what comes meanwhile waits, and goes together. Default 1.
     pub batches: usize,
     /// Bytes that wait to be written at most; default 64 MiB.
     pub waiting_max: usize,
@@ -68,7 +68,7 @@ impl Default for NodeOptions {
     fn default() -> Self {
         Self {
             batch_len: 256 << 10,
-            batches: 2,
+            batches: 1,
             waiting_max: 64 << 20,
             silent_after: 400 * MILLISECOND,
             away_after: 30 * SECOND,

@@ -126,7 +126,7 @@ pub(crate) struct RunArgs {
     #[arg(long, env = "TERACHAT_NODE_WAITING", value_name = "SIZE", default_value = "64MiB", value_parser = within(size, 4 << 20, 1 << 30))]
     pub(crate) waiting: u64,
     /// Stripes that are written at once, 1 to 64; what comes meanwhile waits and goes together
-    #[arg(long, env = "TERACHAT_NODE_BATCHES", value_name = "N", default_value = "2", value_parser = value_parser!(u8).range(1..=64))]
+    #[arg(long, env = "TERACHAT_NODE_BATCHES", value_name = "N", default_value = "1", value_parser = value_parser!(u8).range(1..=64))]
     pub(crate) batches: u8,
     /// A node that was silent for so long is asked last, 50ms to 1m
     #[arg(long, env = "TERACHAT_NODE_SILENT_AFTER", value_name = "TIME", default_value = "400ms", value_parser = between(time, 50, 60_000))]
