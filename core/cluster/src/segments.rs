@@ -189,10 +189,13 @@ impl ShardStore {
         })
     }
 
-    /// Which shards of a stripe are kept.
+    /// Which shards of a stripe are kept and not known to be rotten.
     pub fn places(&self, stripe: StripeId) -> impl Iterator<Item = u8> + '_ {
         let shards = self.shards.range((stripe, 0)..=(stripe, u8::MAX));
-        shards.filter(|(_, copies)| copies.live.is_some()).map(|(&(_, index), _)| index)
+        let counts = |live: &Live| live.sound != Sound::Rotten;
+        shards
+            .filter(move |(_, copies)| copies.live.as_ref().is_some_and(counts))
+            .map(|(&(_, index), _)| index)
     }
 
     /// How much there is.

@@ -26,7 +26,7 @@ pub struct Counted {
 pub enum DiskWork {
     /// Make a shard durable.
     Keep(Vec<u8>),
-    /// Make a shard durable, if no other one of its stripe is kept.
+    /// Make a shard durable, if no other one of its stripe is kept; a rotten one is none.
     KeepAlone(Vec<u8>),
     /// Read a shard.
     Fetch(StripeId, u8),

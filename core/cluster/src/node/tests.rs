@@ -187,6 +187,12 @@ fn a_node_has_one_shard_of_a_stripe() {
     assert_eq!(work(DiskWork::KeepAlone(shard(3))), refused);
     work(DiskWork::Drop(vec![(STRIPE, 2)]));
     assert!(matches!(work(DiskWork::KeepAlone(shard(3))), DiskDone::Kept(STRIPE, 3, _)));
+    store.condemn(STRIPE, 3);
+    let mut work = |work: DiskWork| perform(&mut store, vec![(Call(1), work)], &mut Dice(1)).remove(0).1;
+    assert!(
+        matches!(work(DiskWork::KeepAlone(shard(1))), DiskDone::Kept(STRIPE, 1, _)),
+        "a rotten one is in nobody's way"
+    );
 }
 
 /// Bytes go over the wire as a derived sequence of bytes would: the format does not depend on how they are written.
