@@ -146,8 +146,12 @@ impl Node {
         id: NodeId,
         key: DeviceKey,
         options: NodeOptions,
-        entropy: Box<dyn Entropy + Send>,
+        mut entropy: Box<dyn Entropy + Send>,
     ) -> Self {
+        // What was meant for the calls of an earlier run finds none of its number.
+        let mut first = [0; 7];
+        entropy.fill(&mut first);
+        let next_call = first.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
         let cache = Cache::new(options.cache_len);
         Self {
             id,
@@ -157,7 +161,7 @@ impl Node {
             entropy,
             now: Moment(0),
             started: None,
-            next_call: 0,
+            next_call,
             leading: false,
             pinged: Moment(0),
             peers: Peers::default(),

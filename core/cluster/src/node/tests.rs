@@ -205,3 +205,35 @@ fn bytes_are_written_as_a_sequence() {
     assert_eq!(Response::Got(Some(vec![7, 8])).encode(), [1, 1, 1, 2, 7, 8]);
     assert_eq!(Response::Got(None).encode(), [1, 1, 0]);
 }
+
+/// One try was never answered, the last one certainly not taken: nobody may say that nothing is kept.
+#[test]
+fn what_may_have_been_taken_is_not_called_refused() {
+    let (state, _) = founded(1);
+    for (first, told) in
+        [(Unproposed::NotTaken, Refused::NoMajority), (Unproposed::Unknown, Refused::Unknown)]
+    {
+        let mut one = started();
+        let bytes = vec![5; 900];
+        let put = Request::Put { name: ItemName::of_blob(&bytes), bytes, expires_ms: 0 };
+        let asked = one.handle(Moment(1), &state, Input::Client(Call(1), put));
+        let Some(Output::Disk(call, DiskWork::Keep(bytes))) = asked.into_iter().next() else {
+            panic!("its own shard")
+        };
+        let shard = Shard::decode(&bytes).unwrap();
+        let done = DiskDone::Kept(shard.stripe(), shard.index(), shard.hash());
+        let proposal = |outputs: Vec<Output>| {
+            let call = outputs.into_iter().find_map(|output| match output {
+                Output::Propose(call, _) => Some(call),
+                _ => None,
+            });
+            call.expect("the ledger is asked")
+        };
+        let call = proposal(one.handle(Moment(2), &state, Input::Disk(call, done)));
+        assert_eq!(one.handle(Moment(3), &state, Input::Proposed(call, Err(first))), []);
+        let late = Moment(NodeOptions::default().answer_within + 4);
+        let call = proposal(one.handle(late, &state, Input::Tick));
+        let outputs = one.handle(late, &state, Input::Proposed(call, Err(Unproposed::NotTaken)));
+        assert_eq!(outputs, [Output::Reply(Call(1), Response::Refused(told))]);
+    }
+}

@@ -35,6 +35,8 @@ struct Writing {
     acknowledge_at: usize,
     replaces: Vec<StripeId>,
     begun: Moment,
+    /// Whether a try to put it into the ledger was never answered.
+    unsure: bool,
     stage: Stage,
 }
 
@@ -223,6 +225,7 @@ impl Node {
             acknowledge_at: profile.acknowledge_at(),
             replaces,
             begun: self.now,
+            unsure: false,
             stage: Stage::Shards,
         };
         self.writer.writing.insert(id, writing);
@@ -316,7 +319,7 @@ impl Node {
     ) {
         let over = |writing: &Writing| self.now.since(writing.begun) >= self.options.answer_within;
         let Some(writing) = self.writer.writing.get_mut(&id) else { return };
-        match result {
+        match result.clone() {
             Ok(Outcome::Stripe(fates)) if fates.len() == writing.items.len() => {
                 let Some(writing) = self.end(id) else { return };
                 if !writing.replaces.is_empty() {
@@ -346,14 +349,18 @@ impl Node {
                 let Some(writing) = self.end(id) else { return };
                 self.give_up(writing.items, &writing.replaces, &Refused::Ledger(refusal));
             }
-            Err(why) if over(writing) => {
+            // An earlier try of which nothing was heard may have been taken, whatever became of the last one.
+            why if over(writing) => {
                 let Some(writing) = self.end(id) else { return };
-                let refused =
-                    if why == Unproposed::NotTaken { Refused::NoMajority } else { Refused::Unknown };
+                let certain = why == Err(Unproposed::NotTaken) && !writing.unsure;
+                let refused = if certain { Refused::NoMajority } else { Refused::Unknown };
                 self.give_up(writing.items, &writing.replaces, &refused);
             }
             // The same entry again: the ledger takes a stripe once.
-            Ok(_) | Err(_) => writing.stage = Stage::Again(self.now + AGAIN_AFTER),
+            Ok(_) | Err(_) => {
+                writing.unsure |= result == Err(Unproposed::Unknown);
+                writing.stage = Stage::Again(self.now + AGAIN_AFTER);
+            }
         }
         self.start_batches(state);
     }
