@@ -17,7 +17,7 @@ mod search;
 mod simulation;
 mod since_join;
 
-use crate::api::{Answer, ImportRecord, Notice, Place, Request, Status, Style};
+use crate::api::{Answer, ImportRecord, Message, Notice, Place, Request, Status, Style};
 use crate::card::{InvitableCard, Text};
 use crate::{Client, Error, change_profile_keys};
 use std::collections::{BTreeMap, BTreeSet};
@@ -157,7 +157,12 @@ impl World {
     }
 
     fn say(&mut self, name: &str, body: &str) -> String {
-        match self.ask(name, Request::Send { place: place(), body: body.into(), reply_to: None }) {
+        self.say_in(place(), name, body)
+    }
+
+    #[track_caller]
+    fn say_in(&mut self, place: Place, name: &str, body: &str) -> String {
+        match self.ask(name, Request::Send { place, body: body.into(), reply_to: None }) {
             Answer::Sent { id } => id,
             other => panic!("{other:?}"),
         }
@@ -165,8 +170,13 @@ impl World {
 
     #[track_caller]
     fn bodies(&mut self, name: &str) -> Vec<String> {
+        self.messages_in(place(), name).into_iter().map(|message| message.body).collect()
+    }
+
+    #[track_caller]
+    fn messages_in(&mut self, place: Place, name: &str) -> Vec<Message> {
         let read = Request::Read {
-            place: place(),
+            place,
             limit: 1000,
             before: None,
             after: None,
@@ -176,7 +186,7 @@ impl World {
             filter: Box::default(),
         };
         match self.ask(name, read) {
-            Answer::Messages { messages } => messages.into_iter().map(|message| message.body).collect(),
+            Answer::Messages { messages } => messages,
             other => panic!("{other:?}"),
         }
     }

@@ -21,28 +21,12 @@ impl World {
 
     #[track_caller]
     fn whisper(&mut self, name: &str, body: &str) -> String {
-        match self.ask(name, Request::Send { place: vault(), body: body.into(), reply_to: None }) {
-            Answer::Sent { id } => id,
-            other => panic!("{other:?}"),
-        }
+        self.say_in(vault(), name, body)
     }
 
     #[track_caller]
     fn vault(&mut self, name: &str) -> Vec<Message> {
-        let read = Request::Read {
-            place: vault(),
-            limit: 1000,
-            before: None,
-            after: None,
-            around: None,
-            thread: None,
-            pinned: false,
-            filter: Box::default(),
-        };
-        match self.ask(name, read) {
-            Answer::Messages { messages } => messages,
-            other => panic!("{other:?}"),
-        }
+        self.messages_in(vault(), name)
     }
 
     /// Texts, and a dot for each that is sealed.
