@@ -21,6 +21,8 @@ pub(crate) struct Work {
     pub(crate) len: usize,
     pub(crate) durability: Durability,
     pub(crate) once: Option<Once>,
+    /// How many writes there were before its records were looked up ([`Recent::now`](crate::recent::Recent::now)).
+    pub(crate) since: u64,
 }
 
 /// A batch that is done once.
@@ -36,6 +38,8 @@ pub(crate) struct Step {
     pub(crate) record: Id,
     pub(crate) id: String,
     pub(crate) change: Change,
+    /// What was found when it was looked up before the writer's lock, if it was.
+    pub(crate) seen: Option<Option<Head>>,
 }
 
 pub(crate) enum Change {
@@ -82,6 +86,7 @@ struct Stage<'a> {
     staged: Staged,
     erased: Vec<ErasedRecord>,
     now_ms: u64,
+    since: u64,
     /// Whether the record of this step was there, expired, and is staged as gone.
     cleared: bool,
 }
@@ -103,6 +108,7 @@ impl Store {
             staged: Staged::default(),
             erased: Vec::new(),
             now_ms,
+            since: work.since,
             cleared: false,
         };
         let mut outcomes = Vec::with_capacity(work.steps.len());
@@ -144,7 +150,10 @@ impl Store {
 impl Stage<'_> {
     fn step(&mut self, actor: &Arc<str>, step: &mut Step) -> Result<Outcome, Error> {
         self.cleared = false;
-        let head = self.store.head_to_change(&self.collection.id, &step.record)?;
+        let head = match step.seen.take() {
+            Some(head) if !self.store.engine.changed(self.since, &self.collection.id, &step.record) => head,
+            _ => self.store.head_to_change(&self.collection.id, &step.record)?,
+        };
         let live = match &head {
             Some(head) if !matches!(step.change, Change::Expire) => !self.expired(&step.record, head)?,
             other => other.is_some(),

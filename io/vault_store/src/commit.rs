@@ -48,9 +48,16 @@ pub(crate) struct Staged {
     pages: Vec<Arc<Page>>,
     /// Records whose newest version is another now, for the galleries.
     pub(crate) touched: Vec<(Id, Id)>,
+    /// Whether it is the vault's own work: nobody reads these records soon because of it.
+    unasked: bool,
 }
 
 impl Staged {
+    /// For the vault's own work.
+    pub(crate) fn unasked() -> Self {
+        Self { unasked: true, ..Self::default() }
+    }
+
     pub(crate) fn put(&mut self, space: Space, key: &[u8], value: impl Into<Slice>) {
         self.rows.push((space, order::stored(space, key), Some(value.into())));
     }
@@ -135,7 +142,7 @@ impl Store {
     /// [`Error::ReadOnly`]; nothing more is written from then on.
     pub(crate) fn commit(&self, writer: &mut Writer, staged: Staged, sync: bool) -> Result<u64, Error> {
         self.check_writable()?;
-        let Staged { rows, digest, totals, mut entries, erasures, pages, touched } = staged;
+        let Staged { rows, digest, totals, mut entries, erasures, pages, touched, unasked } = staged;
         entries.extend(self.reads.take());
         let mut after = writer.digest;
         after.add(digest);
@@ -187,7 +194,7 @@ impl Store {
             collections.push((*collection, total));
         }
         let mode = if sync { PersistMode::SyncData } else { PersistMode::Buffer };
-        self.engine.write(batch, rows, mode).map_err(|error| self.stop_writing(&error))?;
+        self.engine.write(batch, rows, mode, !unasked).map_err(|error| self.stop_writing(&error))?;
 
         writer.head = head;
         writer.digest = after;

@@ -1,5 +1,6 @@
 //! The database: its keyspaces, and where everything stands in them. `docs/format/vault-store.md`.
 use crate::newest::Newest;
+use crate::recent::Recent;
 use crate::{Config, Error, journal, order};
 use fjall::{
     Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable, Slice, Snapshot,
@@ -73,6 +74,7 @@ pub(crate) struct Engine {
     pub(crate) db: Database,
     spaces: [Keyspace; 4],
     newest: Newest,
+    recent: Recent,
 }
 
 impl Engine {
@@ -109,7 +111,7 @@ impl Engine {
         let space = |space: Space| db.keyspace(space.name(), options).map_err(&failed);
         let spaces =
             [space(Space::Records)?, space(Space::Versions)?, space(Space::Index)?, space(Space::Audit)?];
-        let engine = Self { db, spaces, newest: Newest::new(newest_size) };
+        let engine = Self { db, spaces, newest: Newest::new(newest_size), recent: Recent::default() };
         for space in Space::ALL {
             let Some(before) = space.before().filter(|name| engine.db.keyspace_exists(name)) else {
                 continue;
@@ -168,6 +170,16 @@ impl Engine {
         self.newest.peek(&key).map_or_else(|| self.get_stored(Space::Records, &key), |row| Ok(Some(row)))
     }
 
+    /// How many writes there were: to be noted before rows are read that [`Engine::changed`] is asked about later.
+    pub(crate) fn writes(&self) -> u64 {
+        self.recent.now()
+    }
+
+    /// Whether the row of a record's newest version may be another one than `since` so many writes. For whoever holds the writer.
+    pub(crate) fn changed(&self, since: u64, collection: &Id, record: &Id) -> bool {
+        self.recent.changed(since, &stored_record(collection, record))
+    }
+
     /// Before closing: writes out what the tables in memory have, if that is much, for whoever opens the vault next would read it
     /// from the journal. Nothing depends on it.
     pub(crate) fn settle(&self) {
@@ -200,13 +212,21 @@ impl Engine {
         OwnedWriteBatch::with_capacity(self.db.clone(), rows)
     }
 
-    /// Writes the rows together with what is in the batch.
+    /// Writes the rows together with what is in the batch. With `asked_for` newest versions among them are kept in memory, since who
+    /// writes a record often reads it soon; otherwise only where they take another one's place.
     pub(crate) fn write(
         &self,
         mut batch: OwnedWriteBatch,
-        rows: Vec<Row>,
+        mut rows: Vec<Row>,
         mode: PersistMode,
+        asked_for: bool,
     ) -> Result<(), fjall::Error> {
+        // In the order of their keys, two rows that follow each other share most of their way through the table in memory. Only where
+        // nothing stands between them: readers look for a version first where it comes from, then where it goes.
+        let stored = |row: &Row| row.0 == Space::Records && row.2.is_some();
+        for run in rows.chunk_by_mut(|a, b| stored(a) && stored(b)) {
+            run.sort_unstable_by(|a, b| a.1.cmp(&b.1));
+        }
         let changed = |(space, key, value): &Row| {
             let key = (*space == Space::Records).then(|| key[..].try_into().ok()).flatten()?;
             // A copy of the handle: what the engine's table in memory and the cache hold is one row.
@@ -220,9 +240,15 @@ impl Engine {
             }
         }
         let written = batch.durability(Some(mode)).commit();
+        self.recent.note(changed.iter().map(|(key, _)| key));
         // After an error it is not known what the disk has.
         let known = written.is_ok();
-        changed.into_iter().for_each(|(key, row)| self.newest.change(&key, row.filter(|_| known)));
+        for (key, row) in changed {
+            match row.filter(|_| known) {
+                Some(row) if !asked_for => self.newest.follow(&key, row),
+                row => self.newest.change(&key, row),
+            }
+        }
         written
     }
 

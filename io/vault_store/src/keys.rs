@@ -28,8 +28,12 @@ impl Store {
     /// Puts rows on the disk that nothing refers to yet, without an audit event.
     pub(crate) fn write_rows(&self, writer: &mut Writer, staged: Staged) -> Result<(), Error> {
         self.check_writable()?;
-        let written =
-            self.engine.write(self.engine.batch(staged.len()), staged.into_rows(), PersistMode::SyncData);
+        let written = self.engine.write(
+            self.engine.batch(staged.len()),
+            staged.into_rows(),
+            PersistMode::SyncData,
+            false,
+        );
         written.map_err(|error| self.stop_writing(&error))?;
         writer.unsynced = false;
         Ok(())

@@ -8,6 +8,7 @@ use crate::engine::{Engine, Id, Space, after, key};
 use crate::entropy::ThreadEntropy;
 use crate::gallery::Galleries;
 use crate::group::Queue;
+use crate::helpers::Helpers;
 use crate::keyring_file::{KeyringFile, sync_folder};
 use crate::pages::Pages;
 use crate::reads::Reads;
@@ -90,6 +91,7 @@ pub(crate) fn open(
         time: Time::new(config.clock.clone(), config.clock_step_max, watermark_ms),
         writer: Mutex::new(writer),
         queue: Queue::default(),
+        helpers: Helpers::default(),
         reads: Reads::default(),
         galleries: Galleries::default(),
         rotations: Rotations::new(config.reencrypt_per_s),

@@ -7,7 +7,7 @@ use crate::engine::{Id, Space, key};
 use crate::store::{Head, Sealed, Source, Store, mark};
 use crate::{Error, RotationProgress};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use terachat_vault::RecordHeader;
@@ -17,6 +17,10 @@ const PROOF_ROWS: u64 = 1024;
 /// How many times as fast as it re-encrypts a rotation looks at rows for its proof: it opens none of them.
 const PROOF_PACE: f64 = 8.0;
 
+/// How many times as slow a rotation is while others read or write: what it writes has to be merged by the engine, which does not step
+/// back behind anybody.
+const BUSY_PACE: f64 = 8.0;
+
 /// Rows of one step: few, since writers wait for its commit.
 pub(crate) const STEP_ROWS: usize = 64;
 
@@ -24,6 +28,8 @@ pub(crate) struct Rotations {
     state: Mutex<State>,
     wake: Condvar,
     rate_per_s: AtomicU32,
+    /// How many calls of others there had been at the last pause.
+    calls: AtomicU64,
 }
 
 #[derive(Default)]
@@ -102,7 +108,12 @@ struct Moved {
 
 impl Rotations {
     pub(crate) fn new(rate_per_s: u32) -> Self {
-        Self { state: Mutex::default(), wake: Condvar::new(), rate_per_s: rate_per_s.into() }
+        Self {
+            state: Mutex::default(),
+            wake: Condvar::new(),
+            rate_per_s: rate_per_s.into(),
+            calls: AtomicU64::new(0),
+        }
     }
 
     pub(crate) fn set_rate(&self, per_s: u32) {
@@ -118,10 +129,16 @@ impl Rotations {
         self.wake.notify_all();
     }
 
+    /// How long so many rows take at the bounded rate, after calls of others up to this number.
+    fn pause(&self, rows: f64, calls: u64) -> Duration {
+        let busy = self.calls.swap(calls, Ordering::Relaxed) != calls;
+        let rate = f64::from(self.rate_per_s.load(Ordering::Relaxed));
+        Duration::from_secs_f64(rows / rate * if busy { BUSY_PACE } else { 1.0 })
+    }
+
     /// Pauses the proof; says whether it goes on.
-    fn breathe(&self) -> bool {
-        let rate = f64::from(self.rate_per_s.load(Ordering::Relaxed)) * PROOF_PACE;
-        let pause = Duration::from_secs_f64(PROOF_ROWS as f64 / rate);
+    fn breathe(&self, calls: u64) -> bool {
+        let pause = self.pause(PROOF_ROWS as f64 / PROOF_PACE, calls);
         let state = self.state();
         let (state, _) = self
             .wake
@@ -315,7 +332,7 @@ impl Store {
         if current != Some(place.generation) {
             return Ok(seen);
         }
-        let mut staged = Staged::default();
+        let mut staged = Staged::unasked();
         for one in moved {
             self.stage_move(&mut staged, collection, space, one, &mut place)?;
         }
@@ -400,7 +417,10 @@ impl Store {
                 }
                 hasher.update(&row).update(&sealed[..sealed.len().min(16)]);
                 seen += 1;
-                if seen.is_multiple_of(PROOF_ROWS) && self.config.background && !self.rotations.breathe() {
+                if seen.is_multiple_of(PROOF_ROWS)
+                    && self.config.background
+                    && !self.rotations.breathe(self.counters.calls())
+                {
                     return Ok(0);
                 }
             }
@@ -473,10 +493,7 @@ impl Store {
     pub(crate) fn rotate_in_background(&self) {
         loop {
             let pause = match self.rotation_step() {
-                Ok(Some(rows)) => {
-                    let rate = f64::from(self.rotations.rate_per_s.load(Ordering::Relaxed));
-                    Some(Duration::from_secs_f64(rows as f64 / rate))
-                }
+                Ok(Some(rows)) => Some(self.rotations.pause(rows as f64, self.counters.calls())),
                 Ok(None) => None,
                 Err(_) => Some(Duration::from_secs(1)),
             };

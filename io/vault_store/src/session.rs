@@ -3,9 +3,9 @@ use crate::audit::{Action, Entry};
 use crate::bytes::Malformed;
 use crate::collection::Collection;
 use crate::engine::{Id, Space, key};
-use crate::plain::{self, Encoded};
+use crate::plain::Encoded;
 use crate::record::check_text;
-use crate::store::{Opened, Source};
+use crate::store::Opened;
 use crate::{
     ACTOR_LEN_MAX, Access, Applied, BATCH_LEN_MAX, Batch, Content, ErasureReceipt, Error, Expect, ID_LEN_MAX,
     ListOptions, Match, Operation, Outcome, Page, PutOptions, Record, RecordInfo, TemplateVault, Verb,
@@ -309,13 +309,6 @@ impl Session {
         if len > BATCH_BYTES_MAX {
             return Err(Error::Batch("has more than 16 MiB of content"));
         }
-        if steps.len() > 1 {
-            let mut records: Vec<Id> = steps.iter().map(|step| step.record).collect();
-            records.sort_unstable();
-            if records.windows(2).any(|pair| pair[0] == pair[1]) {
-                return Err(Error::Batch("names one record twice"));
-            }
-        }
         let once = match (idempotency_key, request) {
             (Some(key), Some(request)) => {
                 check_text("idempotency key", &key, ACTOR_LEN_MAX)?;
@@ -324,7 +317,8 @@ impl Session {
             }
             _ => None,
         };
-        store.submit(Work { actor: self.actor.clone(), collection, steps, len, durability, once })
+        let since = store.make_ready(&collection, &mut steps)?;
+        store.submit(Work { actor: self.actor.clone(), collection, steps, len, durability, once, since })
     }
 
     /// One operation, made ready, and how many bytes of content it has.
@@ -343,7 +337,7 @@ impl Session {
                 }
             }
         };
-        let (id, change) = match operation {
+        let (id, change, len) = match operation {
             Operation::Put { id, content, options } => {
                 let keep_until_ms =
                     [options.keep_until_ms, content.template().and_then(|t| t.metadata().keep_until_ms)]
@@ -353,44 +347,31 @@ impl Session {
                 if keep_until_ms.is_some_and(|until| until <= now_ms) {
                     return Err(Error::ExpiredAlready);
                 }
-                check_text("record id", &id, ID_LEN_MAX)?;
                 let encoded = Encoded::of(&content)?;
                 hash(0, &id, number_of(options.expect), encoded.bytes());
                 hash(0, &id, options.keep_until_ms.unwrap_or(u64::MAX), &[u8::from(options.compress)]);
-                let head = plain::Head { id: &id, stored_ms: now_ms, keep_until_ms, restored_from: None };
-                let record = store.record_id(&collection.id, &id);
-                // Sealed here, on the caller's thread, under the version it will most likely get.
-                let version = match options.expect {
-                    Expect::Version(version) => version.saturating_add(1),
-                    _ => 1,
-                };
-                let sealed = if collection.exists {
-                    let source = Source::Parts(&head, &encoded);
-                    Some(store.seal(collection, &record, version, &source, options.compress)?)
-                } else {
-                    None
-                };
-                let (expect, compress, stored_ms) = (options.expect, options.compress, now_ms);
                 let len = encoded.bytes().len();
                 drop(encoded);
-                let change = Change::Put { expect, keep_until_ms, stored_ms, content, compress, sealed };
-                return Ok((Step { record, id, change }, len));
+                let (expect, compress) = (options.expect, options.compress);
+                let put =
+                    Change::Put { expect, keep_until_ms, stored_ms: now_ms, content, compress, sealed: None };
+                (id, put, len)
             }
             Operation::Delete { id, expect } => {
                 hash(1, &id, number_of(expect), &[]);
-                (id, Change::Delete { expect })
+                (id, Change::Delete { expect }, 0)
             }
             Operation::DeleteVersion { id, version } => {
                 hash(2, &id, version, &[]);
-                (id, Change::DeleteVersion { version })
+                (id, Change::DeleteVersion { version }, 0)
             }
             Operation::Restore { id, version, expect } => {
                 hash(3, &id, version, &number_of(expect).to_le_bytes());
-                (id, Change::Restore { version, expect })
+                (id, Change::Restore { version, expect }, 0)
             }
         };
         check_text("record id", &id, ID_LEN_MAX)?;
-        Ok((Step { record: store.record_id(&collection.id, &id), id, change }, 0))
+        Ok((Step { record: store.record_id(&collection.id, &id), id, change, seen: None }, len))
     }
 }
 

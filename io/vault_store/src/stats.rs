@@ -1,4 +1,4 @@
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Counters since the vault was opened, and what is in it now: for metrics.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -76,4 +76,12 @@ pub(crate) struct Counters {
     pub(crate) pending_erasures: AtomicU64,
     pub(crate) damaged: AtomicU64,
     pub(crate) reencrypted: AtomicU64,
+}
+
+impl Counters {
+    /// Calls that read, compare or store records: two numbers that differ say that somebody was at work between them.
+    pub(crate) fn calls(&self) -> u64 {
+        let calls = [&self.reads, &self.misses, &self.puts, &self.verifications, &self.identifications];
+        calls.iter().map(|counter| counter.load(Ordering::Relaxed)).sum()
+    }
 }

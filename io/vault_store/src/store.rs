@@ -8,6 +8,7 @@ use crate::engine::{Engine, Id, Space, key};
 use crate::entropy::ThreadEntropy;
 use crate::gallery::Galleries;
 use crate::group::Queue;
+use crate::helpers::Helpers;
 use crate::keyring_file::KeyringFile;
 use crate::pages::{NoKey, Pages};
 use crate::plain::{self, Encoded, PLAIN_LEN_MAX, Plain};
@@ -45,6 +46,7 @@ pub(crate) struct Store {
     /// Whoever changes anything holds it.
     pub(crate) writer: Mutex<Writer>,
     pub(crate) queue: Queue,
+    pub(crate) helpers: Helpers,
     pub(crate) reads: Reads,
     pub(crate) galleries: Galleries,
     pub(crate) rotations: Rotations,
@@ -182,7 +184,7 @@ impl Store {
         self.read_head(collection, record, self.engine.newest(collection, record)?)
     }
 
-    /// [`Store::head`] for whoever holds the writer and is about to change the record.
+    /// [`Store::head`] for whoever is about to change the record.
     pub(crate) fn head_to_change(&self, collection: &Id, record: &Id) -> Result<Option<Head>, Error> {
         self.read_head(collection, record, self.engine.newest_to_change(collection, record)?)
     }

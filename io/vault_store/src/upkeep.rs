@@ -263,7 +263,7 @@ impl Store {
                 Ok(None) | Err(Error::Damaged { .. }) => continue,
                 Err(error) => return Err(error),
             };
-            steps.insert(*record, Step { record: *record, id, change: Change::Expire });
+            steps.insert(*record, Step { record: *record, id, change: Change::Expire, seen: None });
         }
         if steps.is_empty() {
             return Ok(0);
@@ -275,6 +275,7 @@ impl Store {
             len: 0,
             durability: Durability::Durable,
             once: None,
+            since: 0,
         })?;
         let erased = |outcome: &&crate::Outcome| **outcome != crate::Outcome::Erased { versions: 0 };
         Ok(applied.outcomes.iter().filter(erased).count() as u64)

@@ -513,6 +513,49 @@ fn many_callers_share_commits() {
     whole(&vault);
 }
 
+/// Records are looked up before the writer's lock: what others stored meanwhile must not be taken for what is newest.
+#[test]
+fn no_version_is_given_twice_whoever_writes_at_once() {
+    let mut world = World::new();
+    world.config.background = true;
+    let vault = world.create();
+    let session = session(&vault);
+    let versions: Vec<Vec<u64>> = std::thread::scope(|scope| {
+        let writer = |thread: usize| {
+            let session = &session;
+            scope.spawn(move || {
+                let mut given = vec![0u64; 60];
+                for round in 0..12 {
+                    // Large batches, which helpers share, and small ones.
+                    let ids: Vec<usize> =
+                        if (thread + round) % 2 == 0 { (0..60).collect() } else { vec![thread, 30] };
+                    let put = |id: &usize| Operation::Put {
+                        id: id.to_string(),
+                        content: secret(&[thread as u8, round as u8]),
+                        options: PutOptions::default(),
+                    };
+                    let operations = ids.iter().map(put).collect();
+                    let applied = session.apply("door", Batch { operations, ..Batch::default() }).unwrap();
+                    for (id, outcome) in ids.iter().zip(applied.outcomes) {
+                        let Outcome::Stored { version } = outcome else { panic!("{outcome:?}") };
+                        assert!(version > given[*id], "versions of {id} went back");
+                        given[*id] = version;
+                    }
+                }
+                given
+            })
+        };
+        let threads: Vec<_> = (0..4).map(writer).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    let puts = |id: usize| 4 * 6 + usize::from(id < 4) * 6 + usize::from(id == 30) * 24;
+    for id in 0..60 {
+        let last = versions.iter().map(|given| given[id]).max().unwrap();
+        assert_eq!(last, puts(id) as u64, "as many versions of {id} as were put");
+    }
+    whole(&vault);
+}
+
 #[test]
 fn relaxed_writes_do_not_wait_for_the_disk() {
     let world = World::new();
