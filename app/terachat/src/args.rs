@@ -3,6 +3,7 @@ mod cluster;
 mod command;
 mod global;
 mod node;
+pub(crate) mod settings;
 mod source;
 mod store;
 mod vault;

@@ -12,6 +12,8 @@ use crate::folder::Place;
 use crate::frame::{Frame, Kind};
 use crate::links::Links;
 use crate::machine::SharedState;
+use crate::meters::{Meters, Verb};
+use crate::report::Report;
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -22,7 +24,7 @@ use terachat_cluster::{
 use terachat_ledger::{Ledger, RaftLedger, Status};
 use terachat_net::{NetEvent, NetEvents, PeerKey};
 use terachat_shard::{NodeId, StripeId};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// Between two ticks of the node.
 const TICK: Duration = Duration::from_millis(5);
@@ -50,6 +52,8 @@ pub(crate) enum Event {
     Answered(PeerKey),
     LedgerCallDone,
     MembersSet,
+    /// Somebody in this process wants to know how the node sees the cluster.
+    Report(oneshot::Sender<Report>),
     Failed(Error),
 }
 
@@ -59,6 +63,15 @@ enum Who {
     Stranger,
     Client(ClientKey),
     Operator,
+}
+
+/// A client's request that is under way.
+struct Asked {
+    peer: PeerKey,
+    number: u64,
+    verb: Verb,
+    len: usize,
+    since: Instant,
 }
 
 struct Guest {
@@ -78,6 +91,7 @@ pub(crate) struct Parts {
     pub(crate) place: watch::Sender<Place>,
     pub(crate) operator: [u8; 32],
     pub(crate) events: mpsc::UnboundedSender<Event>,
+    pub(crate) meters: Arc<Meters>,
 }
 
 pub(crate) struct Engine {
@@ -87,7 +101,7 @@ pub(crate) struct Engine {
     begun: Instant,
     guests: BTreeMap<PeerKey, Guest>,
     /// Who asked what a node is to answer.
-    asked: BTreeMap<Call, (PeerKey, u64)>,
+    asked: BTreeMap<Call, Asked>,
     next_call: u64,
     /// When a member was last seen to be connected.
     seen: BTreeMap<NodeId, Instant>,
@@ -200,7 +214,8 @@ impl Engine {
                 });
             }
             Output::Reply(call, response) => {
-                let Some((peer, number)) = self.asked.remove(&call) else { return };
+                let Some(Asked { peer, number, verb, len, since }) = self.asked.remove(&call) else { return };
+                self.parts.meters.count(verb, len, &response, since.elapsed());
                 if let Some(guest) = self.guests.get_mut(&peer) {
                     guest.under_way = guest.under_way.saturating_sub(1);
                     self.respond(peer, number, &response);
@@ -232,6 +247,13 @@ impl Engine {
             }
             Event::LedgerCallDone => self.ledger_calls -= 1,
             Event::MembersSet => self.setting_members = false,
+            Event::Report(told) => {
+                let report = self.report();
+                tokio::spawn(async move {
+                    // Who asked may have gone.
+                    let _ = report.await.map(|report| told.send(report));
+                });
+            }
             Event::Failed(_) => unreachable!("the loop has ended by it"),
         }
     }
@@ -314,7 +336,9 @@ impl Engine {
         guest.under_way += 1;
         self.next_call += 1;
         let call = Call(self.next_call);
-        self.asked.insert(call, (peer, number));
+        let len = if let Request::Put { bytes, .. } = &request { bytes.len() } else { 0 };
+        let asked = Asked { peer, number, verb: Verb::of(&request), len, since: Instant::now() };
+        self.asked.insert(call, asked);
         self.input(Input::Client(call, request));
     }
 

@@ -15,6 +15,8 @@ use crate::folder::{self, NodeFolder};
 use crate::guard::Guard;
 use crate::links::Links;
 use crate::machine::{SharedState, StateMachine};
+use crate::meters::Meters;
+use crate::watch::Watch;
 use helpers::{begin, keep_head, keep_place, tell_ledger};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -68,6 +70,7 @@ pub struct Running {
     node: NodeId,
     address: String,
     doer: Doer,
+    watch: Watch,
     stop: watch::Sender<bool>,
     ended: JoinHandle<Result<(), Error>>,
 }
@@ -119,6 +122,8 @@ impl NodeFolder {
             ledger: Arc::clone(&ledger) as Arc<dyn Ledger>,
         };
         let (place, saved) = watch::channel(self.place.clone());
+        let meters = Arc::new(Meters::default());
+        let watch = Watch::new(events.clone(), Arc::clone(&meters));
         let engine = Engine::new(Parts {
             node,
             doer: doer.clone(),
@@ -129,6 +134,7 @@ impl NodeFolder {
             place: place.clone(),
             operator: self.keys.operator().id().0,
             events: events.clone(),
+            meters,
         });
         let (stop, stopping) = watch::channel(false);
         let helpers = vec![
@@ -163,7 +169,7 @@ impl NodeFolder {
             drop(self);
             outcome.and(closed)
         });
-        Ok(Running { cluster, node: number, address, doer, stop, ended })
+        Ok(Running { cluster, node: number, address, doer, watch, stop, ended })
     }
 
     /// Keeps the port that was taken, and where others dial it.
@@ -196,6 +202,11 @@ impl Running {
     /// The cluster, the node's number, and where it is reached.
     pub fn names(&self) -> (ClusterId, NodeId, &str) {
         (self.cluster, self.node, &self.address)
+    }
+
+    /// A look at it from inside this process.
+    pub fn watch(&self) -> Watch {
+        self.watch.clone()
     }
 
     /// Waits until the node knows all that was decided before, and is one of the members itself.

@@ -7,11 +7,19 @@ use crate::{FRAME_LEN_MAX, PeerKey};
 pub enum Error {
     /// The text is no address this version connects to. Nothing was tried.
     #[error(
-        "{text:?} is not an address; write 127.0.0.1:4001 or /ip4/127.0.0.1/tcp/4001, with or without /p2p/<key>"
+        "{text:?} is not an address; write 127.0.0.1:4001, host.example:4001 or /ip4/127.0.0.1/tcp/4001, with or without /p2p/<key>"
     )]
     Address {
         /// The text as given.
         text: String,
+    },
+    /// The host's name leads to no address. Nothing was dialled.
+    #[error("the host {name} is not found: {reason}; check the name, or write its address in numbers")]
+    Host {
+        /// The name as given.
+        name: String,
+        /// The system's word.
+        reason: String,
     },
     /// The 32 bytes are no Ed25519 public key. Nothing was tried.
     #[error("{0} is not an Ed25519 public key; was it copied whole?")]

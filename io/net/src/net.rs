@@ -80,13 +80,14 @@ impl Net {
         listening.iter().map(|addr| with_key(addr).to_string()).collect()
     }
 
-    /// Connects to `addr` (`127.0.0.1:4001`, `/ip4/127.0.0.1/tcp/4001`, the latter also with `/p2p/<key>`) and returns
-    /// the key of the device there once frames can be sent. When that device is connected already, also by a dial of
+    /// Connects to `addr` (`127.0.0.1:4001`, `host.example:4001`, `/ip4/127.0.0.1/tcp/4001`, `/dns/host.example/tcp/4001`, the last two
+    /// also with `/p2p/<key>`) and returns the key of the device there once frames can be sent. A name is looked up each time, and
+    /// its addresses are tried one after the other. When that device is connected already, also by a dial of
     /// its own, that connection serves.
     ///
     /// # Errors
     /// [`Error::WrongKey`] when another device answers than `expected` or the address names; [`Error::Dial`],
-    /// [`Error::Timeout`] (15 s), [`Error::Address`], [`Error::Key`], [`Error::OwnDevice`], [`Error::Shutdown`].
+    /// [`Error::Timeout`] (15 s), [`Error::Address`], [`Error::Host`], [`Error::Key`], [`Error::OwnDevice`], [`Error::Shutdown`].
     pub async fn dial(&self, addr: &str, expected: Option<PeerKey>) -> Result<PeerKey, Error> {
         let target = Target::parse(addr)?.expecting(expected)?;
         let limit = self.registry.limits.dial;
@@ -107,10 +108,22 @@ impl Net {
             // It is being closed: what is dialled now is a new one.
             link.ended().await;
         }
-        let peer = target.peer.map(PeerKey::to_peer_id).transpose()?;
+        let mut last = None;
+        for addr in target.place.look_up().await? {
+            match self.dial_addr(addr, target.peer).await {
+                // Another one of the name's addresses may be the right one.
+                Err(error @ (Error::Dial { .. } | Error::WrongKey { .. })) => last = Some(error),
+                outcome => return outcome,
+            }
+        }
+        Err(last.unwrap_or(Error::Shutdown))
+    }
+
+    async fn dial_addr(&self, addr: Multiaddr, expected: Option<PeerKey>) -> Result<PeerKey, Error> {
+        let peer = expected.map(PeerKey::to_peer_id).transpose()?;
         let (answer, outcome) = oneshot::channel();
-        let dial = Dial { expected: target.peer, answer };
-        let command = Command::Dial { addr: target.addr, peer, dial };
+        let dial = Dial { expected, answer };
+        let command = Command::Dial { addr, peer, dial };
         self.commands.send(command).await.map_err(|_| Error::Shutdown)?;
         outcome.await.unwrap_or_else(|_| {
             let reason = "the connection ended before it was usable".to_owned();

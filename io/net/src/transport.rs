@@ -9,7 +9,7 @@ use libp2p_swarm::{Swarm, SwarmEvent};
 use tokio::time::timeout;
 
 use crate::Error;
-use crate::address::Target;
+use crate::address::{Place, Target};
 use crate::behaviour::Behaviour;
 use crate::bounded_close::BoundedClose;
 use crate::limits::Limits;
@@ -40,8 +40,10 @@ pub(crate) async fn listen(
     limits: &Limits,
 ) -> Result<Multiaddr, Error> {
     let fail = |reason: String| Error::Listen { addr: text.to_owned(), reason };
-    let target = Target::parse(text)?;
-    swarm.listen_on(target.addr).map_err(|error| fail(transport_reason(&error)))?;
+    let Place::Addr(addr) = Target::parse(text)?.place else {
+        return Err(fail("a name is nothing to listen on: write the address in numbers".to_owned()));
+    };
+    swarm.listen_on(addr).map_err(|error| fail(transport_reason(&error)))?;
     let bound = async {
         loop {
             match swarm.select_next_some().await {

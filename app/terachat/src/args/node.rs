@@ -1,5 +1,6 @@
 use super::vault::{size, time};
 use clap::{Args, Subcommand, value_parser};
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -34,6 +35,8 @@ pub(crate) enum NodeCommand {
     },
     /// Run the node until it is told to end
     Run(Box<RunArgs>),
+    /// Print a file of settings for `terachat node run`, with what each is for, its range and default
+    Settings,
     /// Print a ticket that lets one more node, or one client, in, once; the node has to run
     Invite {
         /// For a client, who may put and get, instead of a node
@@ -119,6 +122,17 @@ impl FromStr for PlaceSpec {
 /// How a node works. Each can be given by the environment too, which `terachat cluster up` hands on.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct RunArgs {
+    /// A file with settings, as `terachat node settings` prints one; options and the environment go before it
+    ///
+    /// Without it, DIR/node.toml is read if there is one.
+    #[arg(long, env = "TERACHAT_NODE_SETTINGS", value_name = "FILE", hide_env_values = true)]
+    pub(crate) settings: Option<PathBuf>,
+    /// Where it shows by HTTP how it does: /healthz, /readyz, /metrics for Prometheus, / for people; port 0 takes a free one
+    ///
+    /// Whoever reaches it sees who the members are and how much they hold. It has neither tokens nor TLS: give it this machine's
+    /// own address, or one on the network that the monitoring is on.
+    #[arg(long, env = "TERACHAT_NODE_MONITOR", value_name = "ADDR")]
+    pub(crate) monitor: Option<SocketAddr>,
     /// Bytes of small items that are put into one stripe at most, 64KiB to 4MiB
     #[arg(long, env = "TERACHAT_NODE_BATCH", value_name = "SIZE", default_value = "256KiB", value_parser = within(size, 64 << 10, 4 << 20))]
     pub(crate) batch: u64,

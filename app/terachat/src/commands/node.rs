@@ -2,7 +2,7 @@
 mod home;
 mod serve;
 
-use crate::args::{Global, NodeArgs, NodeCommand, node_id};
+use crate::args::{Global, NodeArgs, NodeCommand, node_id, settings};
 use crate::failure::{Failure, Result};
 use crate::printer::Printer;
 use crate::render;
@@ -12,11 +12,17 @@ use terachat_node::{Ask, Client, Contact, NodeFolder, Told};
 use terachat_shard::NodeId;
 use tokio::runtime::{Builder, Runtime};
 
+/// A node's settings, in its folder.
+const SETTINGS: &str = "node.toml";
+
 pub(super) use home::Home;
 
 /// Does what is asked of the node.
 pub(super) fn run(args: NodeArgs, global: &Global, printer: &Printer) -> Result<()> {
     let NodeArgs { folder, command } = args;
+    if matches!(command, NodeCommand::Settings) {
+        return printer.data(&settings::template());
+    }
     let folder = folder
         .ok_or_else(|| Failure::new("no folder is named for the node", "name one with --folder DIR"))?;
     let home = Home::new(folder, global)?;
@@ -35,7 +41,14 @@ pub(super) fn run(args: NodeArgs, global: &Global, printer: &Printer) -> Result<
             })?;
             told(&made, printer, "It is a member now. Run it: terachat node run")
         }
-        NodeCommand::Run(args) => serve::run(&home, &args, printer),
+        NodeCommand::Run(args) => {
+            let own = Some(home.folder().join(SETTINGS)).filter(|file| file.exists());
+            match args.settings.clone().or(own) {
+                Some(file) => serve::run(&home, &settings::run_args(&file, std::env::args_os())?, printer),
+                None => serve::run(&home, &args, printer),
+            }
+        }
+        NodeCommand::Settings => unreachable!("it needs no folder, and is done"),
         NodeCommand::Invite { client, lifetime } => {
             let role = if client { TicketFor::Client } else { TicketFor::Node };
             let lifetime = u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX);

@@ -2,6 +2,8 @@
 use crate::support::{Ended, Running, program};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -269,6 +271,47 @@ fn an_older_copy_of_a_node_is_not_started() {
     let ended = Ended::from(place.node("c", 1, &["run"]).output().unwrap());
     let (what, next) = ended.pair();
     assert!(what.contains("is an older copy of this node") && next.contains("node join"), "{what}");
+}
+
+/// Its settings come from the file in its folder: where it shows how it does is nowhere else.
+#[cfg(unix)]
+#[test]
+fn a_node_shows_by_http_how_it_does() {
+    let place = Place::new();
+    assert_eq!(place.up("c", 1).interrupt(), 0);
+    let settings = place.path("c").join("node-1").join("node.toml");
+    std::fs::write(&settings, "monitor = \"127.0.0.1:0\"\nbatch = \"128KiB\"\n").unwrap();
+    let mut node = Running::start(place.node("c", 1, &["run", "--json"]));
+    let line: Value = serde_json::from_str(&node.line_with("listening")).unwrap();
+    let url = line["monitor"].as_str().unwrap().strip_prefix("http://").unwrap().to_owned();
+    assert!(http(&url, "/healthz").starts_with("HTTP/1.1 200"));
+    node.line_with("ready");
+    assert!(http(&url, "/readyz").starts_with("HTTP/1.1 200"), "{}", http(&url, "/readyz"));
+    place.put("c", &place.file("file", 1000));
+    let metrics = http(&url, "/metrics");
+    for (verb, least) in [("put", 1), ("has", 0)] {
+        let name = format!("terachat_node_requests_total{{verb=\"{verb}\",answer=\"done\"}} ");
+        let count = metrics.lines().find_map(|line| line.strip_prefix(&name)?.parse::<u64>().ok());
+        assert!(count.is_some_and(|count| count >= least), "{name} in\n{metrics}");
+    }
+    assert!(metrics.contains("\nterachat_node_ready 1\n") && metrics.contains("\nterachat_node_leads 1\n"));
+    let page = http(&url, "/");
+    assert!(page.contains("Ready") && page.contains("content-security-policy: default-src 'none'"), "{page}");
+    assert!(http(&url, "/style.css").contains("text/css") && http(&url, "/no").starts_with("HTTP/1.1 404"));
+    assert_eq!(node.interrupt(), 0);
+    std::fs::write(&settings, "bach = \"128KiB\"\n").unwrap();
+    let ended = Ended::from(place.node("c", 1, &["run"]).output().unwrap());
+    let (what, next) = ended.pair();
+    assert!(what.contains("`bach` is no setting") && next.contains("terachat node settings"), "{what}");
+}
+
+/// What is answered to a GET, headers and all.
+fn http(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
 }
 
 fn copy_all(from: &Path, to: &Path) {

@@ -13,6 +13,8 @@ mod import;
 mod keys;
 #[cfg(unix)]
 mod killed;
+#[cfg(target_os = "linux")]
+mod partitions;
 mod recovery;
 mod rejoin;
 mod roles;

@@ -10,6 +10,12 @@ use terachat_shard::NodeId;
 
 impl Engine {
     pub(super) fn status(&mut self, peer: PeerKey, number: u64) {
+        let report = self.report();
+        self.answer(peer, number, move |_| async move { Ok(Told::Status(Box::new(report.await?))) });
+    }
+
+    /// Begins to make a report of how things are now.
+    pub(super) fn report(&self) -> impl Future<Output = Result<Report, Unwelcome>> + Send + use<> {
         let silent: BTreeMap<NodeId, u64> = {
             let state = self.state.read();
             let members = state.roster().members().map(|(node, _)| node);
@@ -18,41 +24,36 @@ impl Engine {
         let (status, health, usage) = (self.status.clone(), self.health(), self.usage);
         let cluster = self.parts.place.borrow().cluster;
         let head = *self.parts.ledger.head().borrow();
-        self.answer(peer, number, move |doer| async move {
-            let (state, node) = (doer.state.clone(), doer.node);
-            let report = tokio::task::spawn_blocking(move || {
-                let state = state.read();
-                let shards = shards(&state);
-                let members = state.roster().members().map(|(node, record)| MemberReport {
-                    contact: Contact {
-                        node,
-                        key: record.profile.key,
-                        address: record.profile.address.clone(),
-                    },
-                    status: record.status,
-                    voter: status.voters.contains(&node),
-                    silent_ms: silent.get(&node).copied(),
-                    shards: shards.get(&node).copied().unwrap_or(0),
-                });
-                Report {
-                    cluster,
-                    node,
-                    process: std::process::id(),
-                    leader: status.leader,
-                    term: status.term,
-                    stopped: status.stopped,
-                    head: (head.index, head.hash),
-                    members: members.collect(),
-                    health,
-                    stripes: state.stripes().len() as u64,
-                    items: state.items().len() as u64,
-                    bytes: state.items().map(|(_, place)| u64::from(place.item.len)).sum(),
-                    deeds: state.chronicle().deeds().len() as u64,
-                    disk: usage.into(),
-                }
+        let (state, node) = (self.state.clone(), self.own);
+        // It goes through all that the ledger names: not on the task that has the node.
+        let report = tokio::task::spawn_blocking(move || {
+            let state = state.read();
+            let shards = shards(&state);
+            let members = state.roster().members().map(|(node, record)| MemberReport {
+                contact: Contact { node, key: record.profile.key, address: record.profile.address.clone() },
+                status: record.status,
+                voter: status.voters.contains(&node),
+                silent_ms: silent.get(&node).copied(),
+                shards: shards.get(&node).copied().unwrap_or(0),
             });
-            Ok(Told::Status(Box::new(report.await.map_err(|_| Unwelcome::Busy)?)))
+            Report {
+                cluster,
+                node,
+                process: std::process::id(),
+                leader: status.leader,
+                term: status.term,
+                stopped: status.stopped,
+                head: (head.index, head.hash),
+                members: members.collect(),
+                health,
+                stripes: state.stripes().len() as u64,
+                items: state.items().len() as u64,
+                bytes: state.items().map(|(_, place)| u64::from(place.item.len)).sum(),
+                deeds: state.chronicle().deeds().len() as u64,
+                disk: usage.into(),
+            }
         });
+        async move { report.await.map_err(|_| Unwelcome::Busy) }
     }
 
     pub(super) fn audit(&mut self, peer: PeerKey, number: u64) {

@@ -7,6 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
+use crate::address::Place;
 
 struct Device {
     net: Net,
@@ -44,9 +45,12 @@ impl Device {
 
     fn socket_addr(&self) -> (&'static str, u16) {
         let target = Target::parse(&self.addr()).unwrap();
-        match target.addr.iter().last() {
-            Some(Protocol::Tcp(port)) => ("127.0.0.1", port),
-            _ => unreachable!("a target is a TCP address"),
+        match target.place {
+            Place::Addr(addr) => match addr.iter().last() {
+                Some(Protocol::Tcp(port)) => ("127.0.0.1", port),
+                _ => unreachable!("a target is a TCP address"),
+            },
+            Place::Host(..) => unreachable!("it listens on an address"),
         }
     }
 
@@ -181,6 +185,18 @@ async fn a_peer_that_announces_too_long_a_frame_loses_its_connection_and_only_th
     assert_eq!(b.expect_frame(other.net.key()).await, [7]);
     a.net.dial(&b.addr(), None).await.unwrap();
     b.expect_connected(a.net.key()).await;
+}
+
+#[tokio::test]
+async fn a_name_is_looked_up_and_nothing_listens_on_one() {
+    let (a, b) = (device(1).await, device(2).await);
+    let (_, port) = b.socket_addr();
+    let own = b.net.key();
+    assert_eq!(a.net.dial(&format!("localhost:{port}"), Some(own)).await.unwrap(), own);
+    let with_key = format!("/dns/localhost/tcp/{port}/p2p/{}", own.to_peer_id().unwrap());
+    assert_eq!(a.net.dial(&with_key, None).await.unwrap(), own);
+    let seed = Secret::take(&mut [9; 32]);
+    assert!(matches!(Net::start(&seed, Some("localhost:0")).await, Err(Error::Listen { .. })));
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use crate::render;
 use serde_json::json;
 use std::time::Duration;
 use terachat_node::{NodeFolder, Running};
+use terachat_node_monitor::Monitor;
 
 /// Runs the node until it is told to end.
 pub(super) fn run(home: &Home, args: &RunArgs, printer: &Printer) -> Result<()> {
@@ -21,9 +22,18 @@ pub(super) fn run(home: &Home, args: &RunArgs, printer: &Printer) -> Result<()> 
 
 async fn serve(folder: NodeFolder, args: &RunArgs, printer: &Printer) -> Result<()> {
     let mut end = End::new()?;
+    let monitor = match args.monitor {
+        Some(address) => Some(Monitor::bind(address).await.map_err(Failure::from_text)?),
+        None => None,
+    };
     let mut running = folder.run(args.options()).await.map_err(failed)?;
-    let line = |what| line(&running, what, printer);
+    let url = monitor.as_ref().map(Monitor::url);
+    let line = |what| line(&running, what, url.as_deref(), printer);
     let (listening, ready) = (line("listening"), line("ready"));
+    if let Some(monitor) = monitor {
+        // It ends with the process: it only shows.
+        tokio::spawn(monitor.serve(running.watch()));
+    }
     printer.data(&listening)?;
     let is_ready = running.ready();
     let says_ready = async {
@@ -44,18 +54,22 @@ async fn serve(folder: NodeFolder, args: &RunArgs, printer: &Printer) -> Result<
 }
 
 /// What is told of a step; for people nothing where they want quiet.
-fn line(running: &Running, what: &str, printer: &Printer) -> String {
+fn line(running: &Running, what: &str, monitor: Option<&str>, printer: &Printer) -> String {
     let (cluster, node, address) = running.names();
     if printer.is_json() {
-        let value = json!({ what: address, "node": node.0, "cluster": cluster.to_string(), "process": std::process::id() });
+        let mut value = json!({ what: address, "node": node.0, "cluster": cluster.to_string(), "process": std::process::id() });
+        if let Some(url) = monitor {
+            value["monitor"] = json!(url);
+        }
         return value.to_string() + "\n";
     }
     if printer.is_quiet() {
         return String::new();
     }
-    let text = match what {
-        "ready" => format!("{node} is ready"),
-        _ => format!("{node} listens on {address}"),
+    let text = match (what, monitor) {
+        ("ready", _) => format!("{node} is ready"),
+        (_, None) => format!("{node} listens on {address}"),
+        (_, Some(url)) => format!("{node} listens on {address}; {url} shows how it does"),
     };
     render::one_line(&text) + "\n"
 }
