@@ -77,6 +77,8 @@ pub(crate) struct Parts {
     pub(crate) directory: Arc<RwLock<Directory>>,
     pub(crate) place: watch::Sender<Place>,
     pub(crate) operator: [u8; 32],
+    /// How late it is, in milliseconds since 1970.
+    pub(crate) clock: fn() -> u64,
     pub(crate) events: mpsc::UnboundedSender<Event>,
 }
 
@@ -142,6 +144,7 @@ impl Engine {
                 _ = stop.changed() => break Ok(()),
                 _ = tick.tick() => {
                     self.notice_deeds();
+                    self.input(Input::Clock((self.parts.clock)()));
                     self.input(Input::Tick);
                 }
                 _ = look.tick() => self.look(),
@@ -315,6 +318,7 @@ impl Engine {
         self.next_call += 1;
         let call = Call(self.next_call);
         self.asked.insert(call, (peer, number));
+        self.input(Input::Clock((self.parts.clock)()));
         self.input(Input::Client(call, request));
     }
 
