@@ -1,19 +1,34 @@
-//! A board in a folder, as a profile's client uses it: in this process, or in the one that has the profile open.
+//! A board in a folder or in a cluster, as a profile's client uses it: in this process, or in the one that has the profile open.
 use crate::failure::{Failure, Result};
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use terachat_client::Client;
 use terachat_client::api::Answer;
 use terachat_core_store::sync::board::Board;
-use terachat_host::{FolderBoard, clock};
+use terachat_host::{FolderBoard, KeyFile, clock};
+use terachat_node::{ClientFolder, ClusterBoard, Keys};
 
 /// One bounded part of an exchange.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct BoardCall {
-    /// The board's folder, from the root on: another process may have another working folder.
-    pub(crate) folder: PathBuf,
+    /// Which board.
+    pub(crate) place: BoardPlace,
     /// What is to be done.
     pub(crate) turn: Turn,
+}
+
+/// Where a board is. All paths are from the root on: another process may have another working folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum BoardPlace {
+    /// In a folder.
+    Folder(PathBuf),
+    /// In a cluster.
+    Cluster {
+        /// The cluster's folder on this machine.
+        folder: PathBuf,
+        /// What opens the keys of its client.
+        key: PathBuf,
+    },
 }
 
 /// What is to be done with a board.
@@ -27,24 +42,62 @@ pub(crate) enum Turn {
     Collect,
 }
 
+impl BoardPlace {
+    /// Whether somebody has begun the board.
+    pub(crate) fn is_begun(&self) -> bool {
+        match self {
+            Self::Folder(folder) => FolderBoard::is_in(folder),
+            Self::Cluster { .. } => true,
+        }
+    }
+
+    fn open(&self) -> Result<Box<dyn Board>> {
+        match self {
+            Self::Folder(folder) => Ok(Box::new(FolderBoard::open(folder).map_err(Failure::from_text)?)),
+            Self::Cluster { folder, key } => Ok(Box::new(open_cluster(&folder.join("client"), key)?)),
+        }
+    }
+}
+
+fn open_cluster(folder: &Path, key: &Path) -> Result<ClusterBoard> {
+    let owner = Keys::owner_in(folder).map_err(Failure::from_text)?;
+    let none = || {
+        let what = format_args!("there is no client of a cluster in {}", folder.display());
+        Failure::new(what, "make one: terachat cluster join TICKET, or terachat cluster up")
+    };
+    let locked = |error: &dyn std::fmt::Display| {
+        let text = error.to_string();
+        let why = text.split(';').next().unwrap_or_default();
+        let what = format_args!("the keys of the cluster's client do not open: {why}");
+        Failure::new(what, "name the key file that opens them with --cluster-key FILE")
+    };
+    let mut source = KeyFile::open(key, owner.ok_or_else(none)?).map_err(|error| locked(&error))?;
+    let keys = Keys::open_unguarded(folder, &mut source).map_err(|error| locked(&error))?;
+    ClientFolder::open(folder, keys).and_then(ClusterBoard::open).map_err(Failure::from_text)
+}
+
 /// Carries it out.
 ///
 /// # Errors
 /// [`Failure::Told`]; what was exchanged before stays.
 pub(crate) fn carry_out(client: &mut Client, call: &BoardCall) -> Result<Answer> {
     let now_ms = clock::now_ms();
-    if call.turn == Turn::Fetch && !FolderBoard::is_in(&call.folder) {
-        let what = format_args!("there is no board in {}", call.folder.display());
+    if let BoardPlace::Folder(folder) = &call.place
+        && call.turn == Turn::Fetch
+        && !call.place.is_begun()
+    {
+        let what = format_args!("there is no board in {}", folder.display());
         return Err(Failure::new(what, "check the path; `terachat board publish` begins a board"));
     }
-    let mut board = FolderBoard::open(&call.folder).map_err(Failure::from_text)?;
+    let mut board = call.place.open()?;
     match call.turn {
         Turn::Fetch => {
-            client.board_fetch(&board, now_ms).map(Answer::BoardFetched).map_err(Failure::from_text)
+            client.board_fetch(board.as_ref(), now_ms).map(Answer::BoardFetched).map_err(Failure::from_text)
         }
-        Turn::Publish => {
-            client.board_publish(&mut board, now_ms).map(Answer::BoardPublished).map_err(Failure::from_text)
-        }
+        Turn::Publish => client
+            .board_publish(board.as_mut(), now_ms)
+            .map(Answer::BoardPublished)
+            .map_err(Failure::from_text),
         Turn::Collect => board.collect(now_ms).map(|_| Answer::Done).map_err(Failure::from_text),
     }
 }

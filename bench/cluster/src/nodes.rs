@@ -1,11 +1,11 @@
 //! Our own nodes, as `terachat cluster up` starts them, and clients of them.
 use crate::load::Peer;
 use anyhow::{Context, Result, bail};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Mutex;
-use terachat_cluster::{ItemKind, ItemName, Request, Response};
+use terachat_cluster::{ItemName, Request, Response};
 use terachat_host::KeyFile;
 use terachat_node::{Ask, Client, ClientFolder, Keys, Told};
 use terachat_shard::Profile;
@@ -19,6 +19,8 @@ pub(crate) struct Nodes {
     count: u8,
     clients: Vec<Client>,
     processes: Mutex<BTreeMap<u32, u32>>,
+    /// A blob's name is its bytes' hash.
+    names: Mutex<HashMap<u64, ItemName>>,
     _up: Child,
 }
 
@@ -52,7 +54,7 @@ impl Nodes {
         for _ in 0..CONNECTIONS {
             clients.push(access.connect().await?);
         }
-        Ok(Self { count, clients, processes: Mutex::new(processes), _up: up })
+        Ok(Self { count, clients, processes: Mutex::new(processes), names: Mutex::default(), _up: up })
     }
 
     async fn status(&self) -> Result<Box<terachat_node::Report>> {
@@ -86,24 +88,27 @@ impl Nodes {
         Ok((on_disk, report.bytes as f64, counts.total() as f64 / counts.data() as f64))
     }
 
-    fn name(&self, key: u64) -> ItemName {
-        let mut bytes = [0; 32];
-        bytes[..8].copy_from_slice(&key.to_le_bytes());
-        ItemName { kind: ItemKind::Board, key: bytes }
+    fn name(&self, key: u64) -> Result<ItemName> {
+        let names = self.names.lock().expect("no other thread panics");
+        names.get(&key).copied().with_context(|| format!("{key} was never put"))
     }
 }
 
 impl Peer for Nodes {
     async fn put(&self, client: usize, key: u64, bytes: Vec<u8>) -> Result<()> {
-        let request = Request::Put { name: self.name(key), bytes, expires_ms: 0 };
+        let name = ItemName::of_blob(&bytes);
+        let request = Request::Put { name, bytes, expires_ms: 0 };
         match self.clients[client % CONNECTIONS].request(&request).await? {
-            Response::Put(_) => Ok(()),
+            Response::Put(_) => {
+                self.names.lock().expect("no other thread panics").insert(key, name);
+                Ok(())
+            }
             other => bail!("{other:?} is no answer to a put"),
         }
     }
 
     async fn get(&self, client: usize, key: u64) -> Result<Vec<u8>> {
-        match self.clients[client % CONNECTIONS].request(&Request::Get(self.name(key))).await? {
+        match self.clients[client % CONNECTIONS].request(&Request::Get(self.name(key)?)).await? {
             Response::Got(Some(bytes)) => Ok(bytes),
             other => bail!("{other:?} is no answer to a get"),
         }

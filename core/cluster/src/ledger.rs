@@ -11,7 +11,7 @@ pub use chronicle::{Chronicle, ChronicleError};
 #[cfg(test)]
 pub(crate) use deed::ticket_hash;
 pub use deed::{Deed, JoinConsent, NodeProfile, SignedDeed, What};
-pub use entry::{Entry, Fate, Item, ItemPlace, NewStripe, Outcome, Refusal};
+pub use entry::{Entry, Fate, Item, ItemPlace, NewRecords, NewStripe, Outcome, Refusal, Renewal};
 pub use roster::{NodeRecord, NodeStatus, Roster, TicketFor};
 pub use state::{Applied, State, Stripe};
 
@@ -19,3 +19,5 @@ pub use state::{Applied, State, Stripe};
 pub const ENTRY_LEN_MAX: usize = 1 << 20;
 /// Items of a stripe at most.
 pub const ITEMS_MAX: usize = 4096;
+/// Items that one entry lets end at most.
+pub const EXPIRED_MAX: usize = 1024;

@@ -1,11 +1,13 @@
 //! What one node does: everything that happens to it comes in, everything that is to be done goes out.
 mod cache;
+mod clocks;
 mod disk;
 mod event;
 mod keeping;
 mod message;
 mod peers;
 mod reading;
+mod records;
 mod repack;
 mod request;
 mod stewarding;
@@ -13,11 +15,13 @@ mod stewarding;
 mod tests;
 mod writing;
 
-use crate::{ClusterId, ItemName, State};
+use crate::{ClusterId, ItemKind, ItemName, State};
 use cache::Cache;
+use clocks::Clocks;
 use keeping::Keeper;
 use peers::Peers;
 use reading::Reader;
+use records::Ending;
 use repack::Repacker;
 use std::collections::{BTreeMap, VecDeque};
 use stewarding::Steward;
@@ -62,6 +66,8 @@ pub struct NodeOptions {
     pub cache_len: usize,
     /// No client has asked for so long before small stripes are put together; default 5 s.
     pub quiet_for: u64,
+    /// What has ended is forgotten so long after its end, unless a client has it done earlier; default 1 h.
+    pub forget_after: u64,
 }
 
 impl Default for NodeOptions {
@@ -79,6 +85,7 @@ impl Default for NodeOptions {
             scrub_rate: 8 << 20,
             cache_len: 32 << 20,
             quiet_for: 5 * SECOND,
+            forget_after: 3_600 * SECOND,
         }
     }
 }
@@ -108,6 +115,10 @@ enum Asked {
 enum Proposed {
     Stripe(StripeId),
     Forget(Call),
+    /// A board's record is to be kept longer, for a client.
+    Renew(Call),
+    /// What has ended is to be forgotten, for a client or for nobody.
+    Expire(Option<Call>),
     /// Nobody waits: the next count sees what came of it.
     Upkeep,
 }
@@ -131,6 +142,8 @@ pub struct Node {
     keeper: Keeper,
     steward: Steward,
     repacker: Repacker,
+    clocks: Clocks,
+    ending: Ending,
     disk: BTreeMap<Call, Asked>,
     proposed: BTreeMap<Call, Proposed>,
     codes: BTreeMap<(usize, usize), Code>,
@@ -171,6 +184,8 @@ impl Node {
             keeper: Keeper::default(),
             steward: Steward::default(),
             repacker: Repacker::default(),
+            clocks: Clocks::default(),
+            ending: Ending::default(),
             disk: BTreeMap::new(),
             proposed: BTreeMap::new(),
             codes: BTreeMap::new(),
@@ -206,6 +221,7 @@ impl Node {
             }
             Input::Reachable(node, yes) => {
                 self.peers.reachable(node, yes);
+                self.ending.somebody_came();
                 self.steward.somebody_changed();
                 if !yes {
                     self.will_not_answer(state, node);
@@ -216,6 +232,8 @@ impl Node {
             Input::Proposed(call, result) => match self.proposed.remove(&call) {
                 Some(Proposed::Stripe(stripe)) => self.stripe_proposed(state, stripe, result),
                 Some(Proposed::Forget(client)) => self.forget_proposed(client, result),
+                Some(Proposed::Renew(client)) => self.renew_proposed(client, result),
+                Some(Proposed::Expire(client)) => self.expire_proposed(client, result),
                 Some(Proposed::Upkeep) | None => {}
             },
             Input::Barrier(call, reached) => self.barrier(state, call, reached),
@@ -225,6 +243,7 @@ impl Node {
             }
             Input::Gone(stripes) => self.gone(&stripes),
             Input::Client(call, request) => self.client(state, call, request),
+            Input::Clock(ms) => self.clocks.shows(self.id, ms, self.now),
         }
         while let Some(message) = self.own.pop_front() {
             self.message(state, self.id, message);
@@ -246,6 +265,7 @@ impl Node {
         self.tick_keeping(state);
         self.tick_stewarding(state);
         self.tick_repacking(state);
+        self.tick_records(state);
     }
 
     fn message(&mut self, state: &State, from: NodeId, message: Message) {
@@ -264,21 +284,29 @@ impl Node {
             Message::Mend(call, stripe, index, copy) => self.mend(state, from, call, (stripe, index), copy),
             Message::Mended(call, result) => self.mended(state, from, call, result),
             Message::Drop(stripe, index) => self.drop_surplus(state, stripe, index),
+            Message::Clock(ms) => self.clocks.shows(from, ms, self.now),
         }
     }
 
     fn client(&mut self, state: &State, call: Call, request: Request) {
         self.repacker.somebody_asked(self.now);
         match request {
+            Request::Put { name, bytes, expires_ms } if name.kind == ItemKind::Board => {
+                self.publish(state, call, name, bytes, expires_ms);
+            }
             Request::Put { name, bytes, expires_ms } => self.put(state, call, name, bytes, expires_ms),
             Request::Get(name) => self.look_up(state, call, name, true),
             Request::Has(name) => self.look_up(state, call, name, false),
             Request::List { after, max } => self.list(call, after, max),
             Request::Forget(names) => self.forget(call, names),
+            Request::Collect => self.collect(state, call),
         }
     }
 
     fn forget(&mut self, client: Call, names: Vec<ItemName>) {
+        if names.iter().any(|name| name.kind == ItemKind::Board) {
+            return self.refuse(client, Refused::Lasting);
+        }
         if names.len() > crate::ITEMS_MAX {
             return self.refuse(client, Refused::Item);
         }

@@ -257,7 +257,15 @@ fn is_stranger(error: &Error) -> bool {
 
 /// Whether another node would say the same.
 fn is_final(refused: &Refused) -> bool {
-    matches!(refused, Refused::Item | Refused::Ledger(_) | Refused::Damaged)
+    matches!(
+        refused,
+        Refused::Item
+            | Refused::Ledger(_)
+            | Refused::Damaged
+            | Refused::Record
+            | Refused::Lifetime
+            | Refused::Lasting
+    )
 }
 
 /// The key of a connection: drawn for it, so that one client may have several.

@@ -90,6 +90,8 @@ pub(crate) struct Parts {
     pub(crate) directory: Arc<RwLock<Directory>>,
     pub(crate) place: watch::Sender<Place>,
     pub(crate) operator: [u8; 32],
+    /// How late it is, in milliseconds since 1970.
+    pub(crate) clock: fn() -> u64,
     pub(crate) events: mpsc::UnboundedSender<Event>,
     pub(crate) meters: Arc<Meters>,
 }
@@ -156,6 +158,7 @@ impl Engine {
                 _ = stop.changed() => break Ok(()),
                 _ = tick.tick() => {
                     self.notice_deeds();
+                    self.input(Input::Clock((self.parts.clock)()));
                     self.input(Input::Tick);
                 }
                 _ = look.tick() => self.look(),
@@ -339,6 +342,7 @@ impl Engine {
         let len = if let Request::Put { bytes, .. } = &request { bytes.len() } else { 0 };
         let asked = Asked { peer, number, verb: Verb::of(&request), len, since: Instant::now() };
         self.asked.insert(call, asked);
+        self.input(Input::Clock((self.parts.clock)()));
         self.input(Input::Client(call, request));
     }
 

@@ -7,6 +7,7 @@
 //! roster; strangers can do nothing but show a ticket.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "tests"))]
 
+mod board;
 mod carrier;
 mod client;
 mod client_folder;
@@ -28,10 +29,13 @@ mod machine;
 mod meters;
 mod report;
 mod runtime;
+#[cfg(test)]
+mod testing;
 mod ticket;
 mod voters;
 mod watch;
 
+pub use board::ClusterBoard;
 pub use client::{Client, PATIENCE};
 pub use client_folder::ClientFolder;
 pub use control::{Admission, Ask, Contact, Hello, Told, Unwelcome, Welcome};

@@ -23,11 +23,13 @@ pub enum Verb {
     List,
     /// To forget something.
     Forget,
+    /// To forget what has ended.
+    Collect,
 }
 
 impl Verb {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 5] = [Self::Put, Self::Get, Self::Has, Self::List, Self::Forget];
+    pub const ALL: [Self; 6] = [Self::Put, Self::Get, Self::Has, Self::List, Self::Forget, Self::Collect];
 
     pub(crate) fn of(request: &Request) -> Self {
         match request {
@@ -36,6 +38,7 @@ impl Verb {
             Request::Has(_) => Self::Has,
             Request::List { .. } => Self::List,
             Request::Forget(_) => Self::Forget,
+            Request::Collect => Self::Collect,
         }
     }
 
@@ -47,6 +50,7 @@ impl Verb {
             Self::Has => "has",
             Self::List => "list",
             Self::Forget => "forget",
+            Self::Collect => "collect",
         }
     }
 }

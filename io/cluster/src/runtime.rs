@@ -22,7 +22,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 use terachat_cluster::{ClusterId, Node, NodeOptions, Options, ShardStore};
-use terachat_host::{Disk, OsEntropy};
+use terachat_host::{Disk, OsEntropy, clock};
 use terachat_ledger::raft::{Remembered, Settings};
 use terachat_ledger::{Ledger, RaftLedger};
 use terachat_net::Net;
@@ -46,6 +46,8 @@ pub struct RunOptions {
     /// Between two checkpoints of the ledger's head, at least: how much of an old copy's past goes unnoticed while the node is not
     /// stopped. A counter in a chip wears out by 10^5 to 10^6 of them.
     pub checkpoint_every: Duration,
+    /// How late it is, in milliseconds since 1970, by this machine's clock: when records of boards end.
+    pub clock: fn() -> u64,
 }
 
 impl Default for RunOptions {
@@ -60,6 +62,7 @@ impl Default for RunOptions {
                 ..Settings::default()
             },
             checkpoint_every: Duration::from_secs(60),
+            clock: clock::now_ms,
         }
     }
 }
@@ -133,6 +136,7 @@ impl NodeFolder {
             directory: Arc::clone(&directory),
             place: place.clone(),
             operator: self.keys.operator().id().0,
+            clock: options.clock,
             events: events.clone(),
             meters,
         });

@@ -158,7 +158,7 @@ pub(crate) enum Command {
     /// Carry a space by file where no network reaches
     #[command(subcommand)]
     Bundle(BundleCommand),
-    /// Exchange with devices that are online at other times, by a folder that all can reach
+    /// Exchange with devices that are online at other times, by a folder that all can reach or by the organisation's cluster
     #[command(subcommand)]
     Board(BoardCommand),
     /// Check, compact, back up or restore everything that is kept
@@ -519,23 +519,25 @@ pub(crate) enum BundleCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum BoardCommand {
     /// Leave there what is not there yet, without looking at what others left
-    Publish {
-        /// The board's folder; one that is empty or not there becomes a board
-        #[arg(long, value_name = "DIR")]
-        folder: PathBuf,
-    },
+    Publish(BoardArgs),
     /// Take in what others left there
-    Fetch {
-        /// The board's folder
-        #[arg(long, value_name = "DIR")]
-        folder: PathBuf,
-    },
+    Fetch(BoardArgs),
     /// Both: fetch, then publish
-    Sync {
-        /// The board's folder; one that is empty or not there becomes a board
-        #[arg(long, value_name = "DIR")]
-        folder: PathBuf,
-    },
+    Sync(BoardArgs),
+}
+
+/// Which board.
+#[derive(Debug, Args)]
+pub(crate) struct BoardArgs {
+    /// The board's folder; to publish, one that is empty or not there becomes a board
+    #[arg(long, value_name = "DIR", required_unless_present = "cluster", conflicts_with = "cluster")]
+    pub(crate) folder: Option<PathBuf>,
+    /// The cluster that is the board: the folder of `terachat cluster join` or `terachat cluster up` on this machine
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cluster: Option<PathBuf>,
+    /// Key file of the cluster's client; by default the one in that folder
+    #[arg(long, value_name = "FILE", conflicts_with = "folder")]
+    pub(crate) cluster_key: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

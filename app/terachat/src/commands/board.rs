@@ -1,6 +1,6 @@
 use super::ask;
-use crate::args::BoardCommand;
-use crate::board::{BoardCall, Turn};
+use crate::args::{BoardArgs, BoardCommand};
+use crate::board::{BoardCall, BoardPlace, Turn};
 use crate::failure::{Failure, Result};
 use crate::home::Home;
 use crate::printer::Printer;
@@ -10,36 +10,55 @@ use serde_json::json;
 use std::path::Path;
 use terachat_client::api::{Answer, BoardFetched, BoardPublished};
 
-/// Exchanges by a board in a folder.
+/// Exchanges by a board in a folder or in a cluster.
 pub(super) fn run(home: &Home, command: &BoardCommand, printer: &Printer) -> Result<()> {
-    let (BoardCommand::Publish { folder } | BoardCommand::Fetch { folder } | BoardCommand::Sync { folder }) =
-        command;
-    let folder =
-        std::path::absolute(folder).map_err(|error| Failure::file("find the board in", folder, &error))?;
+    let (BoardCommand::Publish(args) | BoardCommand::Fetch(args) | BoardCommand::Sync(args)) = command;
+    let place = place(args)?;
     let mut session = Session::open(home)?;
-    let outcome = exchange(&mut session, command, &folder, printer);
+    let outcome = exchange(&mut session, command, &place, printer);
     session.close();
     outcome
 }
 
-fn exchange(session: &mut Session, command: &BoardCommand, folder: &Path, printer: &Printer) -> Result<()> {
+/// The board that is named.
+fn place(args: &BoardArgs) -> Result<BoardPlace> {
+    let absolute = |path: &Path| {
+        std::path::absolute(path).map_err(|error| Failure::file("find the board in", path, &error))
+    };
+    match (&args.folder, &args.cluster) {
+        (Some(folder), _) => Ok(BoardPlace::Folder(absolute(folder)?)),
+        (None, Some(folder)) => {
+            let folder = absolute(folder)?;
+            let key = match &args.cluster_key {
+                Some(key) => absolute(key)?,
+                None => folder.join("keys").join("client.key"),
+            };
+            Ok(BoardPlace::Cluster { folder, key })
+        }
+        (None, None) => Err(Failure::new("no board is named", "name one with --folder DIR or --cluster DIR")),
+    }
+}
+
+fn exchange(
+    session: &mut Session,
+    command: &BoardCommand,
+    place: &BoardPlace,
+    printer: &Printer,
+) -> Result<()> {
     match command {
-        BoardCommand::Publish { .. } => {
-            let published = publish(session, folder, printer)?;
+        BoardCommand::Publish(_) => {
+            let published = publish(session, place, printer)?;
             printer.answer(&Answer::BoardPublished(published))
         }
-        BoardCommand::Fetch { .. } => {
-            let fetched = fetch(session, folder, printer)?;
+        BoardCommand::Fetch(_) => {
+            let fetched = fetch(session, place, printer)?;
             printer.answer(&Answer::BoardFetched(fetched))
         }
-        BoardCommand::Sync { .. } => {
+        BoardCommand::Sync(_) => {
             // First what others left: it need not be left again, and tells who may read on.
-            let fetched = if terachat_host::FolderBoard::is_in(folder) {
-                fetch(session, folder, printer)?
-            } else {
-                BoardFetched::default()
-            };
-            let published = publish(session, folder, printer)?;
+            let fetched =
+                if place.is_begun() { fetch(session, place, printer)? } else { BoardFetched::default() };
+            let published = publish(session, place, printer)?;
             if printer.is_json() {
                 return printer
                     .data(&render::json_value(&json!({ "fetched": fetched, "published": published })));
@@ -51,10 +70,10 @@ fn exchange(session: &mut Session, command: &BoardCommand, folder: &Path, printe
 }
 
 /// Takes in what others left, call by call.
-fn fetch(session: &mut Session, folder: &Path, printer: &Printer) -> Result<BoardFetched> {
+fn fetch(session: &mut Session, place: &BoardPlace, printer: &Printer) -> Result<BoardFetched> {
     let mut all = BoardFetched::default();
     loop {
-        let call = BoardCall { folder: folder.to_owned(), turn: Turn::Fetch };
+        let call = BoardCall { place: place.clone(), turn: Turn::Fetch };
         let Answer::BoardFetched(told) = session.board(call)? else { return Err(ask::unexpected()) };
         let more = told.more;
         all.add(told);
@@ -66,10 +85,10 @@ fn fetch(session: &mut Session, folder: &Path, printer: &Printer) -> Result<Boar
 }
 
 /// Leaves what is not there yet, call by call.
-fn publish(session: &mut Session, folder: &Path, printer: &Printer) -> Result<BoardPublished> {
+fn publish(session: &mut Session, place: &BoardPlace, printer: &Printer) -> Result<BoardPublished> {
     let mut all = BoardPublished::default();
     loop {
-        let call = BoardCall { folder: folder.to_owned(), turn: Turn::Publish };
+        let call = BoardCall { place: place.clone(), turn: Turn::Publish };
         let Answer::BoardPublished(told) = session.board(call)? else { return Err(ask::unexpected()) };
         let more = told.more;
         all.add(told);
@@ -78,7 +97,7 @@ fn publish(session: &mut Session, folder: &Path, printer: &Printer) -> Result<Bo
         }
         printer.talk(&format!("{} events left so far, {} bytes.", all.events, all.len));
     }
-    session.board(BoardCall { folder: folder.to_owned(), turn: Turn::Collect })?;
+    session.board(BoardCall { place: place.clone(), turn: Turn::Collect })?;
     all.skipped.iter().for_each(|line| printer.warn(&format!("Not everything was left of {line}")));
     Ok(all)
 }

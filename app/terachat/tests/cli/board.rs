@@ -4,7 +4,7 @@ use crate::support::Place;
 use crate::support::Running;
 
 /// Ada's crew, Bo invited, and where the board is.
-fn invited() -> (Place, String) {
+pub(crate) fn invited() -> (Place, String) {
     let place = Place::crew();
     place.ok("bo", &["init", "--name", "Bo"]);
     let card = place.ok("bo", &["whoami"]);

@@ -17,6 +17,41 @@ pub enum Entry {
     Holder(Receipt),
     /// Items are forgotten. A stripe of which nothing is left loses its key.
     Forget(Vec<ItemName>),
+    /// A batch with records of boards in it is durable on enough nodes.
+    Records(NewRecords),
+    /// A board's record that is there is kept longer.
+    Renew(Renewal),
+    /// What ends by then is forgotten: at most [`EXPIRED_MAX`] items, the earliest ends first.
+    Expire {
+        /// Milliseconds since 1970, by most of the members' clocks.
+        at_ms: u64,
+    },
+}
+
+/// A batch, with what the ledger has to know of the records of boards in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewRecords {
+    /// The batch. It replaces none.
+    pub stripe: NewStripe,
+    /// When it was brought before the ledger, in milliseconds since 1970: records that had ended by then are in nobody's way.
+    pub at_ms: u64,
+    /// One for each item that is a board's record, in their order.
+    pub signatures: Vec<Signature>,
+}
+
+/// A longer life for a board's record: [`BoardRecord::lasting`](terachat_core_store::sync::board::BoardRecord::lasting) is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Renewal {
+    /// The record's key.
+    pub key: [u8; 32],
+    /// BLAKE3 of what is kept of it as an item.
+    pub digest: [u8; 32],
+    /// Its new end, in milliseconds since 1970.
+    pub expires_ms: u64,
+    /// Its new signature.
+    pub signature: Signature,
+    /// As of [`NewRecords`].
+    pub at_ms: u64,
 }
 
 /// A batch that enough nodes have made durable.
@@ -72,6 +107,8 @@ pub enum Fate {
     Taken,
     /// It was there, and was forgotten before this was answered.
     Gone,
+    /// A board's record whose content was there under its key, and is kept longer now.
+    Renewed,
 }
 
 /// What the ledger answers to an entry.
@@ -85,6 +122,15 @@ pub enum Outcome {
     Stripe(Vec<Fate>),
     /// It was not, and has changed nothing.
     Refused(Refusal),
+    /// The fate of a record that was to be renewed; [`Fate::Gone`] if it is not there any more.
+    Renewed(Fate),
+    /// So much had ended.
+    Expired {
+        /// Items that are forgotten now.
+        items: u32,
+        /// How many of them were records of boards.
+        records: u32,
+    },
 }
 
 /// Why the ledger did not take an entry.
@@ -171,7 +217,9 @@ impl Entry {
         }
         let (entry, rest) = postcard::take_from_bytes::<Self>(rest).map_err(|_| Error::Entry)?;
         let fits = match &entry {
-            Self::Stripe(stripe) => (1..=ITEMS_MAX).contains(&stripe.items.len()),
+            Self::Stripe(stripe) | Self::Records(NewRecords { stripe, .. }) => {
+                (1..=ITEMS_MAX).contains(&stripe.items.len())
+            }
             Self::Forget(names) => names.len() <= ITEMS_MAX,
             _ => true,
         };

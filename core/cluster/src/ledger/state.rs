@@ -1,12 +1,16 @@
+mod records;
+
 use super::entry::{Entry, Fate, Item, ItemPlace, NewStripe, Outcome, Refusal};
 use super::roster::{NodeStatus, Roster};
 use super::{Chronicle, SignedDeed};
-use crate::{Error, ItemKind, ItemName, NodeKey, PackageKey, RECEIPT_ENTRIES, Receipt};
+use crate::{Error, ItemKind, ItemName, NodeKey, PackageKey, RECEIPT_ENTRIES, Receipt, Signature};
+use records::{Listed, Signed};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use terachat_shard::{NodeId, Profile, StripeId, StripeRecord};
 
-const VERSION: u8 = 1;
+/// Of a snapshot. Version 1 had no signatures of boards' records.
+const VERSION: u8 = 2;
 /// Entries between two times at which stripes that are long gone are not remembered any more.
 const SWEEP_EVERY: u64 = 1024;
 
@@ -23,7 +27,8 @@ pub struct Stripe {
 
 /// What all entries so far come to: the same on every node that has applied as many.
 ///
-/// All of it is in memory: some 150 bytes a stripe and 36 a shard, and 200 bytes an item.
+/// All of it is in memory: some 150 bytes a stripe and 36 a shard, and 200 bytes an item; 60 more if it has an end, and 150 more if
+/// it is a board's record.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct State {
     applied: u64,
@@ -32,7 +37,9 @@ pub struct State {
     stripes: BTreeMap<StripeId, Stripe>,
     items: BTreeMap<ItemName, ItemPlace>,
     /// Board records in the order in which they came.
-    listed: BTreeMap<(u64, u32), ItemName>,
+    listed: BTreeMap<(u64, u32), Listed>,
+    /// Items that end, the earliest first.
+    ends: BTreeSet<(u64, ItemName)>,
     /// Stripes that are gone, each until receipts for it are too old to bring it back.
     gone: BTreeMap<StripeId, u64>,
 }
@@ -57,6 +64,10 @@ struct Snapshot {
     gone: BTreeMap<StripeId, u64>,
 }
 
+/// What a snapshot has from version 2 on, behind the rest.
+#[derive(Serialize, Deserialize)]
+struct Signatures(Vec<((u64, u32), Signature)>);
+
 impl State {
     /// Takes the entry of this number. What it may not do it does not, and says why: the state is the same as without it then.
     pub fn apply(&mut self, index: u64, entry: &[u8]) -> Applied {
@@ -68,9 +79,14 @@ impl State {
         let taken = match Entry::decode(entry) {
             Err(_) => Err(Refusal::Malformed),
             Ok(Entry::Deed(deed)) => self.deed(deed),
-            Ok(Entry::Stripe(stripe)) => self.stripe(index, &stripe, &mut gone).map(Outcome::Stripe),
+            Ok(Entry::Stripe(stripe)) => self.stripe(index, &stripe, &Signed::none(), &mut gone),
             Ok(Entry::Holder(receipt)) => self.holder(&receipt),
             Ok(Entry::Forget(names)) => self.forget(&names, &mut gone),
+            Ok(Entry::Records(new)) => Signed::of(&new)
+                .ok_or(Refusal::Stripe)
+                .and_then(|signed| self.stripe(index, &new.stripe, &signed, &mut gone)),
+            Ok(Entry::Renew(renewal)) => Ok(Outcome::Renewed(self.renew(&renewal))),
+            Ok(Entry::Expire { at_ms }) => Ok(self.expire(at_ms, &mut gone)),
         };
         Applied { outcome: taken.unwrap_or_else(Outcome::Refused), gone }
     }
@@ -110,16 +126,6 @@ impl State {
         self.items.iter()
     }
 
-    /// Board records that came after this place of the order, at most `max`.
-    pub fn listed_after(&self, after: Option<(u64, u32)>, max: usize) -> Vec<((u64, u32), ItemName)> {
-        let from = match after {
-            Some(after) => std::ops::Bound::Excluded(after),
-            None => std::ops::Bound::Unbounded,
-        };
-        let listed = self.listed.range((from, std::ops::Bound::Unbounded));
-        listed.take(max).map(|(order, name)| (*order, *name)).collect()
-    }
-
     /// The whole state as bytes.
     pub fn snapshot(&self) -> Vec<u8> {
         let snapshot = Snapshot {
@@ -130,7 +136,12 @@ impl State {
             items: self.items.values().copied().collect(),
             gone: self.gone.clone(),
         };
-        postcard::to_extend(&snapshot, vec![VERSION]).expect("a value in memory can be written")
+        let signatures =
+            Signatures(self.listed.iter().map(|(order, listed)| (*order, listed.signature)).collect());
+        let bytes = postcard::to_extend(&snapshot, vec![VERSION]);
+        bytes
+            .and_then(|bytes| postcard::to_extend(&signatures, bytes))
+            .expect("a value in memory can be written")
     }
 
     /// The state of such bytes.
@@ -138,8 +149,16 @@ impl State {
     /// # Errors
     /// [`Error::Snapshot`].
     pub fn restore(bytes: &[u8]) -> Result<Self, Error> {
-        let Some((&VERSION, rest)) = bytes.split_first() else { return Err(Error::Snapshot) };
-        let snapshot: Snapshot = postcard::from_bytes(rest).map_err(|_| Error::Snapshot)?;
+        let Some((version @ 1..=VERSION, rest)) = bytes.split_first() else { return Err(Error::Snapshot) };
+        let (snapshot, rest): (Snapshot, _) = postcard::take_from_bytes(rest).map_err(|_| Error::Snapshot)?;
+        let (Signatures(signatures), rest) = match version {
+            1 => (Signatures(Vec::new()), rest),
+            _ => postcard::take_from_bytes(rest).map_err(|_| Error::Snapshot)?,
+        };
+        let signatures: BTreeMap<(u64, u32), Signature> = signatures.into_iter().collect();
+        if !rest.is_empty() {
+            return Err(Error::Snapshot);
+        }
         let Snapshot { applied, chronicle, roster, stripes, items, gone } = snapshot;
         chronicle.audit(&roster).map_err(|_| Error::Snapshot)?;
         let mut state = Self { applied, chronicle, roster, gone, ..Self::default() };
@@ -149,7 +168,12 @@ impl State {
         }
         for place in items {
             state.stripes.get_mut(&place.stripe).ok_or(Error::Snapshot)?.items.push(place.item.name);
-            state.place(place);
+            let is_record = place.item.name.kind == ItemKind::Board;
+            let signature = signatures.get(&place.order).copied();
+            if signature.is_some() != is_record {
+                return Err(Error::Snapshot);
+            }
+            state.place(place, signature);
         }
         state.stripes.values_mut().for_each(|stripe| stripe.items.sort_unstable());
         Ok(state)
@@ -164,23 +188,24 @@ impl State {
         &mut self,
         index: u64,
         new: &NewStripe,
+        signed: &Signed,
         gone: &mut Vec<StripeId>,
-    ) -> Result<Vec<Fate>, Refusal> {
+    ) -> Result<Outcome, Refusal> {
         let record = StripeRecord::decode(&new.record).map_err(|_| Refusal::Malformed)?;
         let id = record.stripe();
         let same = |stripe: &Stripe| stripe.key == new.key && stripe.record.len() == record.len();
         match self.stripes.get(&id) {
             // Proposed a second time, because nobody knew what became of it.
-            Some(known) if same(known) => {
-                return Ok(new.items.iter().map(|item| self.fate(id, item)).collect());
+            Some(known) if !same(known) => return Err(Refusal::Stripe),
+            // Or it was taken, and what was in it forgotten or put elsewhere; its shards are on no disk any more.
+            known if known.is_some() || self.gone.contains_key(&id) => {
+                return Ok(Outcome::Stripe(new.items.iter().map(|item| self.fate(id, item)).collect()));
             }
-            Some(_) => return Err(Refusal::Stripe),
-            // It was taken, and what was in it forgotten or put elsewhere; its shards are on no disk any more.
-            None if self.gone.contains_key(&id) => return Ok(vec![Fate::Gone; new.items.len()]),
-            None => {}
+            _ => {}
         }
         self.check_durable(&record, new, index)?;
         check_items(&record, &new.items)?;
+        signed.check(new)?;
         self.check_replaced(new)?;
         for old in &new.replaces {
             self.remove(*old, gone);
@@ -188,6 +213,9 @@ impl State {
         let mut stripe = Stripe { record, key: new.key, items: Vec::new() };
         let mut fates = Vec::with_capacity(new.items.len());
         for (at, item) in (0u32..).zip(&new.items) {
+            if self.is_over(&item.name, signed.at_ms) {
+                self.drop_item(&item.name, gone);
+            }
             let fate = match self.items.get_mut(&item.name) {
                 // Forgotten while its stripe was put together with others.
                 None if !new.replaces.is_empty() => Fate::Gone,
@@ -198,15 +226,13 @@ impl State {
                     (known.item.at, known.item.len) = (item.at, item.len);
                     Fate::Added
                 }
-                Some(known) => {
-                    known.item.expires_ms = later(known.item.expires_ms, item.expires_ms);
-                    Fate::Known
-                }
+                Some(_) => self.keep_longer(&item.name, item.expires_ms, signed.of_item(&item.name)),
             };
             if fate == Fate::Added {
                 stripe.items.push(item.name);
                 if !self.items.contains_key(&item.name) {
-                    self.place(ItemPlace { stripe: id, item: *item, order: (index, at) });
+                    let place = ItemPlace { stripe: id, item: *item, order: (index, at) };
+                    self.place(place, signed.of_item(&item.name));
                 }
             }
             fates.push(fate);
@@ -217,7 +243,7 @@ impl State {
         } else {
             self.remove(id, gone);
         }
-        Ok(fates)
+        Ok(Outcome::Stripe(fates))
     }
 
     /// The fate of an item whose stripe was taken already.
@@ -237,9 +263,12 @@ impl State {
         gone.push(stripe);
     }
 
-    fn place(&mut self, place: ItemPlace) {
-        if place.item.name.kind == ItemKind::Board {
-            self.listed.insert(place.order, place.item.name);
+    fn place(&mut self, place: ItemPlace, signature: Option<Signature>) {
+        if let Some(signature) = signature {
+            self.listed.insert(place.order, Listed { key: place.item.name.key, signature });
+        }
+        if place.item.expires_ms != 0 {
+            self.ends.insert((place.item.expires_ms, place.item.name));
         }
         self.items.insert(place.item.name, place);
     }
@@ -321,16 +350,23 @@ impl State {
             return Err(Refusal::Held);
         }
         for name in names {
-            let Some(place) = self.items.remove(name) else { continue };
-            self.listed.remove(&place.order);
-            if let Some(stripe) = self.stripes.get_mut(&place.stripe) {
-                stripe.items.retain(|item| item != name);
-                if stripe.items.is_empty() {
-                    self.remove(place.stripe, gone);
-                }
-            }
+            self.drop_item(name, gone);
         }
         Ok(Outcome::Done)
+    }
+
+    /// Takes an item out, and its stripe if nothing else is in it.
+    fn drop_item(&mut self, name: &ItemName, gone: &mut Vec<StripeId>) -> Option<ItemPlace> {
+        let place = self.items.remove(name)?;
+        self.listed.remove(&place.order);
+        self.ends.remove(&(place.item.expires_ms, *name));
+        if let Some(stripe) = self.stripes.get_mut(&place.stripe) {
+            stripe.items.retain(|item| item != name);
+            if stripe.items.is_empty() {
+                self.remove(place.stripe, gone);
+            }
+        }
+        Some(place)
     }
 }
 

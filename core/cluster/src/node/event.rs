@@ -60,6 +60,8 @@ pub enum Input {
     Gone(Vec<StripeId>),
     /// A client asks.
     Client(Call, Request),
+    /// How late it is by this machine's clock, in milliseconds since 1970. Comes before each tick and each client's request.
+    Clock(u64),
 }
 
 /// What a node wants to be done.

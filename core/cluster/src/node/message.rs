@@ -56,6 +56,8 @@ pub enum Message {
     Mended(Call, Result<Receipt, Lack>),
     /// A shard that is not needed there.
     Drop(StripeId, u8),
+    /// How late it is by the sender's clock, in milliseconds since 1970.
+    Clock(u64),
 }
 
 /// The same bytes as of a derived `Result`, read and written at once instead of byte by byte.

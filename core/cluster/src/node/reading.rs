@@ -2,7 +2,7 @@
 use super::message::{Lack, Message};
 use super::request::{Refused, Response};
 use super::{Asked, Call, DiskWork, Moment, Node, Output};
-use crate::{ItemName, ItemPlace, PackageKey, State, package};
+use crate::{ItemKind, ItemName, ItemPlace, PackageKey, State, package};
 use std::collections::BTreeMap;
 use terachat_shard::{NodeId, Shard, StripeId, StripeRecord, join};
 
@@ -61,13 +61,13 @@ pub(super) struct Reader {
 }
 
 impl Node {
-    /// A client wants to have an item, or to know whether there is one. What is here is answered at once, for an item does not
-    /// change; what is not is looked for again when the ledger's newest entries are here.
+    /// A client wants to have an item, or to know whether there is one. What is here and does not change is answered at once; what
+    /// is not is looked for again when the ledger's newest entries are here.
     pub(super) fn look_up(&mut self, state: &State, client: Call, name: ItemName, bytes: bool) {
-        if state.item(&name).is_none() {
-            return self.when_current(Lookup::Name { client, name, bytes });
+        match state.item(&name) {
+            Some(place) if self.is_certain(state, place) => self.found(state, client, &name, bytes),
+            _ => self.when_current(Lookup::Name { client, name, bytes }),
         }
-        self.found(state, client, &name, bytes);
     }
 
     pub(super) fn list(&mut self, client: Call, after: Option<(u64, u32)>, max: u16) {
@@ -96,6 +96,8 @@ impl Node {
             },
             Lookup::Name { client, name, bytes } => self.found(state, client, &name, bytes),
             Lookup::List { client, after, max } => {
+                // A place beyond all that was ever taken is of another history: whoever has it begins anew.
+                let after = after.filter(|(index, _)| *index <= state.applied());
                 let names = state.listed_after(after, usize::from(max));
                 self.out.push(Output::Reply(client, Response::Listed(names)));
             }
@@ -106,9 +108,10 @@ impl Node {
         match state.item(name).copied() {
             None if bytes => self.out.push(Output::Reply(client, Response::Got(None))),
             None => self.out.push(Output::Reply(client, Response::Has(None))),
-            Some(place) if bytes => match self.cache.get(&place.stripe).map(|batch| part(batch, &place)) {
-                Some(Some(bytes)) => self.out.push(Output::Reply(client, Response::Got(Some(bytes)))),
-                _ => self.read(state, place.stripe, Waiter::Client(client, place)),
+            Some(place) if bytes => match self.cache.get(&place.stripe).and_then(|batch| part(batch, &place))
+            {
+                Some(bytes) => self.give(state, client, &place, bytes),
+                None => self.read(state, place.stripe, Waiter::Client(client, place)),
             },
             Some(ItemPlace { item, .. }) => {
                 let has = Response::Has(Some((item.len, item.expires_ms)));
@@ -339,7 +342,7 @@ impl Node {
         for waiter in waiters {
             match waiter {
                 Waiter::Client(client, place) => match batch.as_ref().and_then(|batch| part(batch, &place)) {
-                    Some(bytes) => self.out.push(Output::Reply(client, Response::Got(Some(bytes)))),
+                    Some(bytes) => self.give(state, client, &place, bytes),
                     None => self.refuse(client, Refused::Damaged),
                 },
                 Waiter::Mend(steward, call, index) => {
@@ -357,6 +360,19 @@ impl Node {
         }
         if let Some(batch) = batch.filter(|_| state.stripes().contains_key(&id)) {
             self.cache.keep(id, batch);
+        }
+    }
+
+    /// Gives a client an item that was read, of a board's record all of it.
+    fn give(&mut self, state: &State, client: Call, place: &ItemPlace, bytes: Vec<u8>) {
+        let bytes = match place.item.name.kind {
+            ItemKind::Blob => Some(bytes),
+            ItemKind::Board => self.whole_record(state, &bytes, place),
+        };
+        match bytes {
+            Some(bytes) => self.out.push(Output::Reply(client, Response::Got(Some(bytes)))),
+            // It ended while it was read; another may be there.
+            None => self.look_up(state, client, place.item.name, true),
         }
     }
 

@@ -12,6 +12,7 @@ pub const ITEM_LEN_MAX: usize = 4 << 20;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
     /// Keep these bytes under this name until then, in milliseconds since 1970; 0 for ever. They are sealed by the client already.
+    /// A board's record is put whole under its key, with its own end.
     Put {
         /// The name; of a blob, the hash of its bytes.
         name: ItemName,
@@ -21,7 +22,7 @@ pub enum Request {
         /// When it may be forgotten.
         expires_ms: u64,
     },
-    /// Give the bytes of this name.
+    /// Give the bytes of this name; of a board's record all of it, as it was put last.
     Get(ItemName),
     /// Say whether there is something under this name.
     Has(ItemName),
@@ -32,8 +33,10 @@ pub enum Request {
         /// At most so many, up to 1,024.
         max: u16,
     },
-    /// Forget these.
+    /// Forget these. Records of boards are forgotten when they end, and not before.
     Forget(Vec<ItemName>),
+    /// Forget what has ended, as much as one entry of the ledger may.
+    Collect,
 }
 
 /// The answer to a client.
@@ -51,6 +54,13 @@ pub enum Response {
     Forgotten,
     /// It is not done.
     Refused(Refused),
+    /// What had ended is forgotten.
+    Collected {
+        /// How many records of boards that were.
+        records: u32,
+        /// Whether there may be more.
+        more: bool,
+    },
 }
 
 /// Why a client's wish was not met.
@@ -110,6 +120,19 @@ pub enum Refused {
     /// Not a member of this cluster, or not one of its clients.
     #[error("this cluster does not know your key; ask a member for a ticket: terachat node invite --client")]
     Stranger,
+    /// What was to be kept as a board's record is none, or not of this key or with this end.
+    #[error("this is no board record of that key and end; update the client, or look at who made it")]
+    Record,
+    /// A board's record that has ended, or ends later than boards keep anything.
+    #[error(
+        "the record's end is past or further ahead than boards keep anything; check the clock of this machine"
+    )]
+    Lifetime,
+    /// A board's record was to be forgotten before its end.
+    #[error(
+        "a board's record stays until it ends, and nobody takes it down; forget the other items without it"
+    )]
+    Lasting,
 }
 
 impl Request {

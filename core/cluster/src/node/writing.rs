@@ -3,7 +3,8 @@ use super::message::{Lack, Message};
 use super::request::{ITEM_LEN_MAX, Refused, Response};
 use super::{Call, MILLISECOND, Moment, Node, Output, Proposed, Unproposed};
 use crate::{
-    Entry, Fate, Item, ItemKind, ItemName, NewStripe, Outcome, PackageKey, Receipt, Refusal, State, package,
+    Entry, Fate, Item, ItemName, NewRecords, NewStripe, Outcome, PackageKey, Receipt, Refusal, Signature,
+    State, package,
 };
 use std::collections::{BTreeMap, VecDeque};
 use terachat_shard::{NodeId, Profile, Shard, ShardHash, StripeId, StripeRecord, cut, place};
@@ -16,13 +17,29 @@ const CUTS_MAX: u8 = 5;
 const AGAIN_AFTER: u64 = 50 * MILLISECOND;
 
 /// An item that waits to be written, and who waits for it.
-struct Pending {
+pub(super) struct Pending {
     name: ItemName,
     bytes: Vec<u8>,
     digest: [u8; 32],
     expires_ms: u64,
+    /// Of a board's record.
+    signature: Option<Signature>,
     clients: Vec<Call>,
     cuts: u8,
+}
+
+impl Pending {
+    /// What one client wants to be kept.
+    pub(super) fn new(
+        client: Call,
+        name: ItemName,
+        bytes: Vec<u8>,
+        expires_ms: u64,
+        signature: Option<Signature>,
+    ) -> Self {
+        let digest = *blake3::hash(&bytes).as_bytes();
+        Self { name, bytes, digest, expires_ms, signature, clients: vec![client], cuts: 0 }
+    }
 }
 
 /// A stripe under way.
@@ -68,7 +85,7 @@ impl Writer {
 }
 
 impl Node {
-    /// A client wants an item kept.
+    /// A client wants a blob kept.
     pub(super) fn put(
         &mut self,
         state: &State,
@@ -78,8 +95,7 @@ impl Node {
         expires_ms: u64,
     ) {
         let digest = *blake3::hash(&bytes).as_bytes();
-        let is_itself = name.kind != ItemKind::Blob || name.key == digest;
-        if bytes.is_empty() || bytes.len() > ITEM_LEN_MAX || !is_itself {
+        if bytes.is_empty() || bytes.len() > ITEM_LEN_MAX || name.key != digest {
             return self.refuse(client, Refused::Item);
         }
         if let Some(known) = state.item(&name) {
@@ -90,19 +106,18 @@ impl Node {
                 false => return self.out.push(Output::Reply(client, Response::Put(Fate::Taken))),
             }
         }
+        self.enqueue(state, Pending::new(client, name, bytes, expires_ms, None));
+    }
+
+    /// Has an item written with the next ones, if there is room.
+    pub(super) fn enqueue(&mut self, state: &State, item: Pending) {
         let waiting = self.writer.waiting_bytes;
-        if waiting + bytes.len() > self.options.waiting_max {
-            return self.refuse(client, Refused::Busy { bytes: waiting as u64 });
+        if waiting + item.bytes.len() > self.options.waiting_max {
+            let busy = Refused::Busy { bytes: waiting as u64 };
+            return item.clients.into_iter().for_each(|client| self.refuse(client, busy.clone()));
         }
-        self.writer.waiting_bytes += bytes.len();
-        self.writer.waiting.push_back(Pending {
-            name,
-            bytes,
-            digest,
-            expires_ms,
-            clients: vec![client],
-            cuts: 0,
-        });
+        self.writer.waiting_bytes += item.bytes.len();
+        self.writer.waiting.push_back(item);
         self.start_batches(state);
     }
 
@@ -113,6 +128,7 @@ impl Node {
             bytes,
             digest: item.digest,
             expires_ms: item.expires_ms,
+            signature: None,
             clients: Vec::new(),
             cuts: CUTS_MAX,
         });
@@ -127,7 +143,7 @@ impl Node {
             let over = self.now.since(writing.begun) >= late;
             match writing.stage {
                 Stage::Shards if over => self.fail_durable(id),
-                Stage::Again(at) if at <= self.now => self.propose_stripe(id),
+                Stage::Again(at) if at <= self.now => self.propose_stripe(state, id),
                 _ => {}
             }
         }
@@ -267,7 +283,7 @@ impl Node {
             return;
         }
         if writing.receipts.len() >= writing.acknowledge_at {
-            self.propose_stripe(id);
+            self.propose_stripe(state, id);
         } else if left < writing.acknowledge_at {
             self.fail_durable(id);
             self.start_batches(state);
@@ -286,7 +302,8 @@ impl Node {
         lost.into_iter().for_each(|call| self.kept(state, node, call, Err(Lack::Silent)));
     }
 
-    fn propose_stripe(&mut self, id: StripeId) {
+    fn propose_stripe(&mut self, state: &State, id: StripeId) {
+        let at_ms = self.proposed_at_ms(state);
         let Some(writing) = self.writer.writing.get_mut(&id) else { return };
         writing.stage = Stage::Ledger;
         let mut at = 0;
@@ -296,7 +313,8 @@ impl Node {
             at += len;
             part
         });
-        let entry = Entry::Stripe(NewStripe {
+        let signatures: Vec<Signature> = writing.items.iter().filter_map(|item| item.signature).collect();
+        let stripe = NewStripe {
             record: writing.record.encode(),
             key: writing.package_key,
             items: items.collect(),
@@ -306,7 +324,11 @@ impl Node {
                 .map(|(at, receipt)| (*at, receipt.until, receipt.signature))
                 .collect(),
             replaces: writing.replaces.clone(),
-        });
+        };
+        let entry = match signatures.is_empty() {
+            true => Entry::Stripe(stripe),
+            false => Entry::Records(NewRecords { stripe, at_ms, signatures }),
+        };
         self.propose(Proposed::Stripe(id), &entry);
     }
 

@@ -1,20 +1,21 @@
 //! A whole cluster in one thread: nodes, disks whose power is cut, that are full, slow or rot, clocks that jump, a network that loses, delays, doubles and parts, nodes that lie,
-//! members that come and go. One seed is one run. After every run all is mended, and then everything that was
+//! members that come and go, boards whose records are left, renewed and end. One seed is one run. After every run all is mended, and then everything that was
 //! acknowledged is there, everything is whole, and no node has enough of a stripe to read it.
 //!
 //! `TERACHAT_CLUSTER_SEEDS=FROM..TO` plays other seeds than the few of each run.
+mod board;
 mod world;
 
 use crate::testing::{Dice, deed, founded, joining};
-use crate::{
-    ClientKey, Fate, ItemKind, ItemName, Lack, NodeStatus, Outcome, Refused, Request, Response, What,
-};
+use crate::{ClientKey, Fate, ItemName, Lack, NodeStatus, Outcome, Refused, Request, Response, What};
+use board::BoardPlay;
 use std::collections::{BTreeMap, BTreeSet};
 use terachat_shard::{NodeId, Profile};
 use terachat_storage::Fault;
 use world::{World, id};
 
 const SECOND: u64 = 1_000_000;
+const DAY_MS: i64 = 24 * 3_600_000;
 
 /// What clients did and were told.
 #[derive(Default)]
@@ -27,6 +28,7 @@ struct Clients {
     forgetting: BTreeMap<crate::Call, ItemName>,
     /// May be forgotten, or not: the answer never came.
     forgotten: BTreeSet<ItemName>,
+    board: BoardPlay,
     acknowledged: usize,
     refused: usize,
 }
@@ -37,6 +39,7 @@ impl Clients {
             self.putting.remove(&call);
             self.getting.remove(&call);
             self.forgetting.remove(&call);
+            self.board.unanswered(call);
         }
         for (call, response) in std::mem::take(&mut world.replies) {
             if let Some((name, bytes)) = self.putting.remove(&call) {
@@ -60,19 +63,15 @@ impl Clients {
                 && response == Response::Forgotten
             {
                 self.kept.remove(&name);
+            } else {
+                self.board.hear(world.now_ms(), call, response);
             }
         }
     }
 
     fn check_got(&self, name: &ItemName, response: Response, must: bool) {
         match response {
-            Response::Got(Some(bytes)) => {
-                assert_eq!(
-                    ItemName { kind: name.kind, key: *blake3::hash(&bytes).as_bytes() },
-                    *name,
-                    "other bytes"
-                );
-            }
+            Response::Got(Some(bytes)) => assert_eq!(ItemName::of_blob(&bytes), *name, "other bytes"),
             Response::Got(None) => {
                 assert!(self.forgotten.contains(name), "{name} was acknowledged and is not there");
             }
@@ -94,12 +93,14 @@ fn play(seed: u64) -> (usize, usize) {
     let fewest = if nodes >= 5 { nodes - 1 } else { nodes };
     let f = Profile::new(fewest as usize).unwrap().losses() as u64;
     let bad: Vec<NodeId> = (0..f).map(|at| id(1 + (seed + at) % nodes)).collect();
+    // Whose clocks may show anything: fewer than half.
+    let wrong: Vec<NodeId> = (0..(nodes - 1) / 2).map(|at| id(1 + (seed / 7 + at) % nodes)).collect();
     let mut changed = false;
     let mut down: BTreeSet<NodeId> = BTreeSet::new();
     for step in 0..60 + dice.below(60) {
         let members: Vec<NodeId> = world.truth.roster().members().map(|(node, _)| node).collect();
         let any = |dice: &mut Dice| members[dice.below(members.len() as u64) as usize];
-        match dice.below(28) {
+        match dice.below(36) {
             0 => world.lossy = dice.below(30),
             1 => {
                 let node = any(&mut dice);
@@ -193,13 +194,22 @@ fn play(seed: u64) -> (usize, usize) {
             10..=17 => {
                 for _ in 0..1 + dice.below(6) {
                     let bytes: Vec<u8> = (0..1 + dice.below(1500)).map(|_| dice.next() as u8).collect();
-                    let kind = if dice.below(2) == 0 { ItemKind::Blob } else { ItemKind::Board };
-                    let name = ItemName { kind, key: *blake3::hash(&bytes).as_bytes() };
+                    let name = ItemName::of_blob(&bytes);
                     let through = any(&mut dice);
                     let request = Request::Put { name, bytes: bytes.clone(), expires_ms: 0 };
                     if let Some(call) = world.ask(through, request) {
                         clients.putting.insert(call, (name, bytes));
                     }
+                }
+            }
+            28 if !wrong.is_empty() => {
+                let node = wrong[dice.below(wrong.len() as u64) as usize];
+                world.machine(node).wall_ms = dice.below(400) as i64 * DAY_MS - 200 * DAY_MS;
+            }
+            29..=35 => {
+                for _ in 0..1 + dice.below(4) {
+                    let through = any(&mut dice);
+                    clients.board.play(&mut world, &mut dice, through);
                 }
             }
             _ => {
@@ -218,6 +228,7 @@ fn play(seed: u64) -> (usize, usize) {
         clients.hear(&mut world);
     }
     mend_everything(&mut world, &mut clients);
+    assert!(clients.board.acknowledged > 0 || nodes < 4, "nobody could leave anything on the board");
     (clients.acknowledged, clients.refused)
 }
 
@@ -265,6 +276,7 @@ fn mend_everything(world: &mut World, clients: &mut Clients) {
     }
     clients.hear(world);
     assert!(clients.putting.is_empty() && clients.getting.is_empty(), "somebody was never answered");
+    clients.board.ask_for_all(world, &members);
     let kept: Vec<ItemName> = clients.kept.keys().copied().collect();
     for (at, name) in kept.iter().enumerate() {
         let through = members[at % members.len()];
@@ -275,8 +287,11 @@ fn mend_everything(world: &mut World, clients: &mut Clients) {
     for (call, response) in std::mem::take(&mut world.replies) {
         if let Some(name) = clients.getting.remove(&call) {
             clients.check_got(&name, response, true);
+        } else {
+            clients.board.hear(world.now_ms(), call, response);
         }
     }
+    clients.board.end(world, members[0]);
     assert!(clients.getting.is_empty(), "somebody was never answered");
     world.truth.chronicle().audit(world.truth.roster()).unwrap();
     let restored = crate::State::restore(&world.truth.snapshot()).unwrap();

@@ -1,86 +1,23 @@
 //! A node in this process, and peers that are not what they should be.
+use crate::RunOptions;
 use crate::control::{Ask, Ends, Told, decode, encode};
 use crate::frame::{Frame, Kind, frame};
-use crate::{Client, ClientFolder, Contact, Keys, NodeFolder, Plan, RunOptions, Running, Ticket, contact_of};
-use std::num::NonZeroU32;
-use std::path::Path;
+use crate::testing::{World, runtime};
 use std::time::Duration;
-use terachat_cluster::{
-    ClusterId, Fate, ITEM_LEN_MAX, ItemName, Message, NodeKey, Refused, Request, Response, TicketFor,
-};
-use terachat_event::DeviceKey;
-use terachat_host::{KeyFile, OsEntropy};
+use terachat_cluster::{Fate, ITEM_LEN_MAX, ItemName, Message, Refused, Request, Response};
+use terachat_host::OsEntropy;
 use terachat_net::{Net, NetEvent, NetEvents, PeerKey};
-use terachat_shard::Domain;
 use terachat_vault::Secret;
-use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 
 /// What no step comes near.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn runtime() -> Runtime {
-    Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
-}
-
-fn keys(path: &Path, label: &str) -> Keys {
-    let mut entropy = OsEntropy::new().unwrap();
-    let mut keys = Keys::draw(label, &mut entropy);
-    let mut source = KeyFile::create(path, keys.owner(), &mut entropy).unwrap();
-    keys.guard(&mut source, &mut entropy).unwrap();
-    keys
-}
-
-struct World {
-    folder: tempfile::TempDir,
-    node: Running,
-    client: ClientFolder,
-    cluster: ClusterId,
-    contact: Contact,
-}
-
-impl World {
-    /// One node, and a client that is admitted.
-    async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let at = |name: &str| folder.path().join(name);
-        let plan = Plan {
-            listen: "127.0.0.1:0".to_owned(),
-            address: None,
-            domain: Domain { site: 0, rack: 0, host: 0 },
-            weight: NonZeroU32::MIN,
-        };
-        let mut entropy = OsEntropy::new().unwrap();
-        let made =
-            NodeFolder::found(&at("node"), keys(&at("node.key"), "node"), &plan, &mut entropy).unwrap();
-        let seed = made.keys.seed().duplicate_secret();
-        let node = made.run(RunOptions::default()).await.unwrap();
-        node.ready().await;
-        let mut source =
-            KeyFile::open(&at("node.key"), Keys::owner_in(&at("node")).unwrap().unwrap()).unwrap();
-        let own = Keys::open_unguarded(&at("node"), &mut source).unwrap();
-        let (cluster, contact) = contact_of(&at("node"), &own).unwrap();
-        assert_eq!(contact.key, NodeKey(DeviceKey::from_seed(&seed).id().0));
-        let operator = Client::operator(cluster, contact.clone(), &own).await.unwrap();
-        let ticket: Ticket = operator.invite(TicketFor::Client, 60_000).await.unwrap();
-        operator.close().await;
-        let (path, client_keys) = (at("client"), keys(&at("client.key"), "client"));
-        let client = ClientFolder::join(&path, client_keys, &ticket, &mut entropy).await.unwrap();
-        Self { folder, node, client, cluster, contact }
-    }
-
-    async fn connect(&self) -> (Net, NetEvents, PeerKey) {
-        let seed =
-            Secret::generate(|seed| terachat_vault::Entropy::fill(&mut OsEntropy::new().unwrap(), seed));
-        let (net, events) = Net::start(&seed, None).await.unwrap();
-        let peer = net.dial(&self.contact.address, Some(PeerKey(self.contact.key.0))).await.unwrap();
-        (net, events, peer)
-    }
-
-    async fn end(self) {
-        self.node.stop().await.unwrap();
-        drop(self.folder);
-    }
+async fn connect(world: &World) -> (Net, NetEvents, PeerKey) {
+    let seed = Secret::generate(|seed| terachat_vault::Entropy::fill(&mut OsEntropy::new().unwrap(), seed));
+    let (net, events) = Net::start(&seed, None).await.unwrap();
+    let peer = net.dial(&world.contact.address, Some(PeerKey(world.contact.key.0))).await.unwrap();
+    (net, events, peer)
 }
 
 /// The body of the next frame of this kind, and whether the connection is still there.
@@ -107,13 +44,13 @@ fn put(bytes: Vec<u8>) -> Request {
 #[test]
 fn a_client_that_does_not_read_stops_nobody_else() {
     runtime().block_on(async {
-        let world = World::new().await;
+        let world = World::new(RunOptions::default()).await;
         let client = world.client.connect().await.unwrap();
         let bytes = vec![7; ITEM_LEN_MAX];
         let name = ItemName::of_blob(&bytes);
         assert_eq!(client.request(&put(bytes)).await.unwrap(), Response::Put(Fate::Added));
 
-        let (net, mut events, peer) = world.connect().await;
+        let (net, mut events, peer) = connect(&world).await;
         let ends = Ends { cluster: world.cluster, node: world.contact.key.0, connection: net.key().0 };
         let hello = encode(&Ask::Hello(ends.client(&world.client.keys().device_key())));
         net.send(peer, frame(Kind::Ask, 1, &hello)).await.unwrap();
@@ -139,8 +76,8 @@ fn a_client_that_does_not_read_stops_nobody_else() {
 #[test]
 fn a_stranger_is_told_so_or_nothing() {
     runtime().block_on(async {
-        let world = World::new().await;
-        let (net, mut events, peer) = world.connect().await;
+        let world = World::new(RunOptions::default()).await;
+        let (net, mut events, peer) = connect(&world).await;
         for kind in [Kind::Message, Kind::LedgerCall, Kind::LedgerAnswer, Kind::Response, Kind::Told] {
             for body in [&Message::Ping(None).encode()[..], b"", b"\x01\xff\xff\xff\xff"] {
                 net.send(peer, frame(kind, 1, body)).await.unwrap();

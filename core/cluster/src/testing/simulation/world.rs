@@ -12,6 +12,8 @@ use terachat_shard::NodeId;
 use terachat_storage::CrashStorage;
 
 const TICK: u64 = 10_000;
+/// When a run begins.
+const EPOCH_MS: u64 = 1_800_000_000_000;
 
 /// Something that happens later.
 enum Event {
@@ -37,8 +39,10 @@ pub(super) struct Machine {
     pub(super) lies: bool,
     /// Its disk is so much slower.
     pub(super) slow: u64,
-    /// How far its clock is ahead.
+    /// How far its own clock, which nothing but time drives, is ahead.
     pub(super) clock: u64,
+    /// By how many milliseconds what it shows as time and date is wrong.
+    pub(super) wall_ms: i64,
 }
 
 struct Running {
@@ -82,6 +86,7 @@ pub(super) fn options() -> NodeOptions {
         scrub_rate: 1 << 20,
         cache_len: 8 << 10,
         quiet_for: 1_000_000,
+        forget_after: 1_000_000,
         ..NodeOptions::default()
     }
 }
@@ -119,7 +124,10 @@ impl World {
 
     pub(super) fn add(&mut self, id: NodeId) {
         let disk = CrashStorage::new(self.dice.next());
-        self.machines.insert(id, Machine { disk, running: None, start: 0, lies: false, slow: 1, clock: 0 });
+        self.machines.insert(
+            id,
+            Machine { disk, running: None, start: 0, lies: false, slow: 1, clock: 0, wall_ms: 0 },
+        );
         self.start(id);
     }
 
@@ -199,9 +207,21 @@ impl World {
         let call = Call(1 << 40 | self.clients);
         self.runs(through).then(|| {
             self.asked.insert(call, through);
+            self.feed(through, Input::Clock(self.shown(through)));
             self.feed(through, Input::Client(call, request));
             call
         })
+    }
+
+    /// How late it is, in milliseconds since 1970.
+    pub(super) fn now_ms(&self) -> u64 {
+        EPOCH_MS + self.now / 1_000
+    }
+
+    /// How late a machine thinks it is.
+    fn shown(&self, id: NodeId) -> u64 {
+        let wrong = self.machines.get(&id).map_or(0, |machine| machine.wall_ms);
+        self.now_ms().saturating_add_signed(wrong)
     }
 
     /// An entry that a node was made to propose from outside.
@@ -241,6 +261,7 @@ impl World {
                     running.leading = leads;
                     self.feed(id, Input::Leading(leads));
                 }
+                self.feed(id, Input::Clock(self.shown(id)));
                 self.feed(id, Input::Tick);
             }
             Event::Deliver(from, message) => self.feed(id, Input::Peer(from, message)),
@@ -352,7 +373,7 @@ impl World {
 
     /// Something happens to a node; what it wants is on its way.
     fn feed(&mut self, id: NodeId, input: Input) {
-        let now = Moment(self.now);
+        let now = Moment(self.now + self.machines.get(&id).map_or(0, |machine| machine.clock));
         let Some(running) = self.machines.get_mut(&id).and_then(|machine| machine.running.as_mut()) else {
             return;
         };

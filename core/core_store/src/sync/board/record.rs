@@ -12,7 +12,8 @@ pub const RECORD_LIFETIME_MS_MAX: u64 = 90 * 24 * 3600 * 1000;
 const VERSION: u8 = 1;
 const CONTEXT: &str = "terachat 2026-11 board record";
 const KEY_CONTEXT: &str = "terachat 2026-11 board key";
-const HEAD_LEN: usize = 1 + 32 + 8;
+const SIGNER_END: usize = 1 + 32;
+const HEAD_LEN: usize = SIGNER_END + 8;
 const SIGNATURE_LEN: usize = 64;
 /// Bytes of a record that are not content.
 pub(crate) const FRAME_LEN: usize = HEAD_LEN + SIGNATURE_LEN;
@@ -89,12 +90,28 @@ impl BoardRecord {
 
     /// When it may be removed, in milliseconds since 1970.
     pub fn expires_ms(&self) -> u64 {
-        u64::from_le_bytes(self.bytes[33..HEAD_LEN].try_into().expect("eight bytes"))
+        u64::from_le_bytes(self.bytes[SIGNER_END..HEAD_LEN].try_into().expect("eight bytes"))
     }
 
     /// What it holds, sealed.
     pub fn content(&self) -> &[u8] {
         &self.bytes[HEAD_LEN..self.bytes.len() - SIGNATURE_LEN]
+    }
+
+    /// All but its end and its signature: what stays the same when it is renewed. Never empty.
+    pub fn lasting(&self) -> Vec<u8> {
+        [&self.bytes[..SIGNER_END], self.content()].concat()
+    }
+
+    /// Its signature, which covers [`lasting`](Self::lasting) and the end.
+    pub fn signature(&self) -> [u8; SIGNATURE_LEN] {
+        *self.bytes.last_chunk().expect("it is longer than its frame")
+    }
+
+    /// The bytes of the record that has these parts; [`decode`](Self::decode) tells whether they belong together.
+    pub fn join(lasting: &[u8], expires_ms: u64, signature: &[u8; SIGNATURE_LEN]) -> Vec<u8> {
+        let (head, content) = lasting.split_at(lasting.len().min(SIGNER_END));
+        [head, &expires_ms.to_le_bytes(), content, signature].concat()
     }
 
     /// What a board does with the record where `known` stands under its key: the rule of all boards.
@@ -145,6 +162,21 @@ mod tests {
         assert_eq!(case(1000 + RECORD_LIFETIME_MS_MAX), Ok(Published::Added));
         assert_eq!(case(1001 + RECORD_LIFETIME_MS_MAX), Err(BoardError::Lifetime));
         assert_eq!(case(u64::MAX), Err(BoardError::Lifetime));
+    }
+
+    #[test]
+    fn its_parts_are_the_record_and_a_renewal_changes_two_of_them() {
+        for content in [&b""[..], b"sealed"] {
+            let [short, long] = [77, 78].map(|end| BoardRecord::sign(&signer(1), end, content));
+            assert_eq!(short.lasting(), long.lasting());
+            for (record, end) in [(&short, 77), (&long, 78)] {
+                let joined = BoardRecord::join(&record.lasting(), end, &record.signature());
+                assert_eq!(BoardRecord::decode(joined).as_ref(), Ok(record));
+            }
+            let mixed = BoardRecord::join(&short.lasting(), 77, &long.signature());
+            assert!(BoardRecord::decode(mixed).is_err());
+        }
+        assert!(BoardRecord::decode(BoardRecord::join(&[1, 2], 3, &[0; 64])).is_err());
     }
 
     proptest! {

@@ -1,0 +1,72 @@
+//! A cluster of one node in this process, for tests.
+use crate::{Client, ClientFolder, Contact, Keys, NodeFolder, Plan, RunOptions, Running, Ticket, contact_of};
+use std::num::NonZeroU32;
+use std::path::Path;
+use terachat_cluster::{ClusterId, NodeKey, TicketFor};
+use terachat_event::DeviceKey;
+use terachat_host::{KeyFile, OsEntropy};
+use terachat_shard::Domain;
+use tokio::runtime::{Builder, Runtime};
+
+pub(crate) fn runtime() -> Runtime {
+    Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+}
+
+fn keys(path: &Path, label: &str) -> Keys {
+    let mut entropy = OsEntropy::new().unwrap();
+    let mut keys = Keys::draw(label, &mut entropy);
+    let mut source = KeyFile::create(path, keys.owner(), &mut entropy).unwrap();
+    keys.guard(&mut source, &mut entropy).unwrap();
+    keys
+}
+
+pub(crate) struct World {
+    folder: tempfile::TempDir,
+    node: Running,
+    pub(crate) client: ClientFolder,
+    pub(crate) cluster: ClusterId,
+    pub(crate) contact: Contact,
+}
+
+impl World {
+    /// One node, and a client that is admitted.
+    pub(crate) async fn new(options: RunOptions) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let plan = Plan {
+            listen: "127.0.0.1:0".to_owned(),
+            address: None,
+            domain: Domain { site: 0, rack: 0, host: 0 },
+            weight: NonZeroU32::MIN,
+        };
+        let mut entropy = OsEntropy::new().unwrap();
+        let made =
+            NodeFolder::found(&at("node"), keys(&at("node.key"), "node"), &plan, &mut entropy).unwrap();
+        let seed = made.keys.seed().duplicate_secret();
+        let node = made.run(options).await.unwrap();
+        node.ready().await;
+        let mut source =
+            KeyFile::open(&at("node.key"), Keys::owner_in(&at("node")).unwrap().unwrap()).unwrap();
+        let own = Keys::open_unguarded(&at("node"), &mut source).unwrap();
+        let (cluster, contact) = contact_of(&at("node"), &own).unwrap();
+        assert_eq!(contact.key, NodeKey(DeviceKey::from_seed(&seed).id().0));
+        let operator = Client::operator(cluster, contact.clone(), &own).await.unwrap();
+        let ticket: Ticket = operator.invite(TicketFor::Client, 60_000).await.unwrap();
+        operator.close().await;
+        let (path, client_keys) = (at("client"), keys(&at("client.key"), "client"));
+        let client = ClientFolder::join(&path, client_keys, &ticket, &mut entropy).await.unwrap();
+        Self { folder, node, client, cluster, contact }
+    }
+
+    /// The client's folder once more, as another command would open it.
+    pub(crate) fn client_again(&self) -> ClientFolder {
+        let (path, key) = (self.folder.path().join("client"), self.folder.path().join("client.key"));
+        let mut source = KeyFile::open(&key, Keys::owner_in(&path).unwrap().unwrap()).unwrap();
+        ClientFolder::open(&path, Keys::open_unguarded(&path, &mut source).unwrap()).unwrap()
+    }
+
+    pub(crate) async fn end(self) {
+        self.node.stop().await.unwrap();
+        drop(self.folder);
+    }
+}
