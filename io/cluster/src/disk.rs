@@ -20,7 +20,7 @@ pub(crate) struct DiskThread {
 
 impl DiskThread {
     pub(crate) fn start(
-        store: ShardStore,
+        store: Box<dyn ShardStore>,
         entropy: Box<dyn Entropy + Send>,
         events: UnboundedSender<Event>,
     ) -> std::io::Result<Self> {
@@ -57,7 +57,7 @@ impl DiskThread {
 }
 
 fn serve(
-    mut store: ShardStore,
+    mut store: Box<dyn ShardStore>,
     mut entropy: Box<dyn Entropy + Send>,
     works: &Receiver<(Call, DiskWork)>,
     waiting: &AtomicUsize,
@@ -68,7 +68,7 @@ fn serve(
         let mut together = vec![first];
         together.extend(works.try_iter().take(TOGETHER - 1));
         let count = together.len();
-        let done = perform(&mut store, together, entropy.as_mut());
+        let done = perform(store.as_mut(), together, entropy.as_mut());
         waiting.fetch_sub(count, Ordering::Relaxed);
         let usage = store.usage();
         if told != Some(usage) {

@@ -19,7 +19,7 @@ use helpers::{begin, keep_head, keep_place, tell_ledger};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
-use terachat_cluster::{ClusterId, Node, NodeOptions, Options, ShardStore};
+use terachat_cluster::{ClusterId, Node, NodeOptions, Options, SegmentStore};
 use terachat_host::{Disk, OsEntropy};
 use terachat_ledger::raft::{Remembered, Settings};
 use terachat_ledger::{Ledger, RaftLedger};
@@ -101,9 +101,9 @@ impl NodeFolder {
         guard.begin()?;
         let ledger = Arc::new(ledger);
         let store = Disk::open(&self.path.join("shards"))?;
-        let (store, opened) = ShardStore::open(Box::new(store), options.shards.clone())?;
+        let (store, opened) = SegmentStore::open(Box::new(store), options.shards.clone())?;
         tracing::info!(?opened, "the shards are open");
-        let disk = DiskThread::start(store, Box::new(OsEntropy::new()?), events.clone())
+        let disk = DiskThread::start(Box::new(store), Box::new(OsEntropy::new()?), events.clone())
             .map_err(|source| Error::Local { doing: "start a thread".to_owned(), source })?;
         let node = Node::new(
             self.place.cluster,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-use terachat_cluster::{Options, ShardStore};
+use terachat_cluster::{Options, SegmentStore};
 use terachat_host::Disk;
 
 /// What any single wait may take on a busy machine; nothing comes near.
@@ -125,7 +125,7 @@ fn kill(process: &Value) {
 fn most_of_a_stripe(folder: &Path, nodes: u64) -> Vec<usize> {
     let most = |node: u64| {
         let disk = Disk::open(&folder.join(format!("node-{node}")).join("shards")).unwrap();
-        let (store, _) = ShardStore::open(Box::new(disk), Options::default()).unwrap();
+        let (store, _) = SegmentStore::open(Box::new(disk), Options::default()).unwrap();
         let mut stripes: BTreeMap<_, usize> = BTreeMap::new();
         store.held().for_each(|held| *stripes.entry(held.stripe).or_default() += 1);
         stripes.into_values().max().unwrap_or(0)
