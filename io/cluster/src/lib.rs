@@ -7,6 +7,7 @@
 //! roster; strangers can do nothing but show a ticket.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "tests"))]
 
+mod bucket;
 mod carrier;
 mod client;
 mod client_folder;
@@ -30,6 +31,7 @@ mod runtime;
 mod ticket;
 mod voters;
 
+pub use bucket::{BadBucket, Bucket};
 pub use client::{Client, PATIENCE};
 pub use client_folder::ClientFolder;
 pub use control::{Admission, Ask, Contact, Hello, Told, Unwelcome, Welcome};
