@@ -19,6 +19,9 @@ use terachat_vault::Entropy;
 pub use memory::{MemoryObjects, ObjectsFault};
 pub use open::BucketOpened;
 
+/// Before the first object.
+const BEGINNING: (ObjectName, u32) = (ObjectName { number: 0, salt: [0; 16] }, 0);
+
 /// How shards are kept in a bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BucketOptions {
@@ -154,6 +157,10 @@ impl ShardStore for BucketStore {
         self.scrub_step(budget)
     }
 
+    fn rewind(&mut self) {
+        self.scrubbed_to = BEGINNING;
+    }
+
     fn compact(
         &mut self,
         live_percent: u8,
@@ -243,7 +250,7 @@ impl BucketStore {
                 copies.leaving = false;
             }
         }
-        let (mut live, mut live_bytes) = (0, 0);
+        self.kept.insert(name, Kept { len, live_bytes: 0, live: 0, head: Head::default() });
         for entry in &head.shards {
             let sound = sound(entry);
             let before = self.live(&entry.key).filter(|_| sound == Sound::Rotten);
@@ -256,12 +263,17 @@ impl BucketStore {
             let copies = self.shards.entry(entry.key).or_default();
             copies.leaving = false;
             copies.live = Some(Live { object: name, at: entry.at, len: entry.len, hash: entry.hash, sound });
-            (live, live_bytes) = (live + 1, live_bytes + u64::from(entry.len));
+            if let Some(kept) = self.kept.get_mut(&name) {
+                kept.live += 1;
+                kept.live_bytes += u64::from(entry.len);
+            }
             self.usage.shards += 1;
             self.usage.live_bytes += u64::from(entry.len);
             self.usage.rotten += u64::from(sound == Sound::Rotten);
         }
-        self.kept.insert(name, Kept { len, live_bytes, live, head });
+        if let Some(kept) = self.kept.get_mut(&name) {
+            kept.head = head;
+        }
     }
 
     /// The copy that counts does no longer.

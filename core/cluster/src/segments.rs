@@ -319,6 +319,10 @@ impl ShardStore for SegmentStore {
         self.scrub(budget)
     }
 
+    fn rewind(&mut self) {
+        self.scrubbed_to = (0, 0);
+    }
+
     fn compact(
         &mut self,
         live_percent: u8,

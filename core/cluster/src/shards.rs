@@ -116,6 +116,9 @@ pub trait ShardStore: Send {
     /// [`Error::Storage`], [`Error::Objects`]: it cannot be read; what was found until then is known.
     fn scrub(&mut self, budget: u64) -> Result<Scrubbed, Error>;
 
+    /// Has the next step of the scrub begin anew.
+    fn rewind(&mut self);
+
     /// One step of having space back: copies shards out of where at most `live_percent` counts, until about `budget` bytes are copied,
     /// and removes what nothing counts in any more.
     ///

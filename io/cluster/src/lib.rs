@@ -39,6 +39,6 @@ pub use error::Error;
 pub use files::{Progress, get_file, put_file, stream_file};
 pub use folder::{NodeFolder, Plan};
 pub use keys::Keys;
-pub use report::{AuditReport, DiskUsage, HealthCount, HealthDetail, MemberReport, Report};
+pub use report::{AuditReport, DiskUsage, HealthCount, HealthDetail, MemberReport, Report, ScrubReport};
 pub use runtime::{RunOptions, Running, contact_of};
 pub use ticket::{BadTicket, Ticket};

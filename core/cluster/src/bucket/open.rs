@@ -1,7 +1,7 @@
 //! From what is in the bucket to a store.
 use super::object::{BEGIN, Entry, Head, ObjectName};
 use super::objects::{Objects, Part};
-use super::{BucketOptions, BucketStore};
+use super::{BEGINNING, BucketOptions, BucketStore};
 use crate::{Error, Sound, Usage};
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -55,7 +55,7 @@ impl BucketStore {
             shards: BTreeMap::new(),
             next: (next | (NUMBERS - 1)).saturating_add(1),
             unsure: None,
-            scrubbed_to: (ObjectName { number: 0, salt: [0; 16] }, 0),
+            scrubbed_to: BEGINNING,
             usage: Usage::default(),
         };
         for together in named.chunks(TOGETHER) {

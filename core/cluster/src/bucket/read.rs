@@ -1,7 +1,7 @@
 //! Reading shards, many at once, and reading everything again to find what is lost or has rotted.
 use super::object::{Entry, ObjectName};
 use super::objects::{ObjectsErrorKind, ObjectsVerb, Part};
-use super::{BucketStore, Live};
+use super::{BEGINNING, BucketStore, Live};
 use crate::shards::Key;
 use crate::{Error, Scrubbed, Sound};
 use std::ops::Range;
@@ -89,7 +89,7 @@ impl BucketStore {
         while step.bytes < budget {
             let next = self.next_lives((budget - step.bytes).min(TOGETHER));
             let Some((_, last)) = next.last() else {
-                self.scrubbed_to = (ObjectName { number: 0, salt: [0; 16] }, 0);
+                self.scrubbed_to = BEGINNING;
                 step.through = true;
                 break;
             };

@@ -1,6 +1,6 @@
 //! What a node asks of its disk, and the one way to do it.
 use super::event::Call;
-use crate::{Error, Held, ShardStore, Sound, Usage};
+use crate::{Error, Held, Scrubbed, ShardStore, Sound, Usage};
 use terachat_shard::{Shard, ShardHash, StripeId};
 use terachat_vault::Entropy;
 
@@ -36,6 +36,13 @@ pub enum DiskWork {
     Count(StripeId, StripeId),
     /// Read some bytes again, in the order in which they lie, to find what has rotted.
     Scrub(u64),
+    /// The same for somebody who waits for it; or from the beginning on.
+    Reread {
+        /// Bytes.
+        budget: u64,
+        /// From the beginning on.
+        anew: bool,
+    },
     /// Have back the space of shards that were given up.
     Compact,
 }
@@ -49,6 +56,8 @@ pub enum DiskDone {
     Fetched(Option<Vec<u8>>),
     /// These are what there is.
     Counted(Vec<Counted>),
+    /// This was read again, and so much is there now.
+    Reread(Scrubbed, Usage),
     /// It is done.
     Done(Usage),
     /// It is not. Nothing was acknowledged.
@@ -91,6 +100,12 @@ pub fn perform(
                 store.count(first, last).map(|held| DiskDone::Counted(counted(held)))
             }
             DiskWork::Scrub(budget) => store.scrub(budget).map(|_| DiskDone::Done(store.usage())),
+            DiskWork::Reread { budget, anew } => {
+                if anew {
+                    store.rewind();
+                }
+                store.scrub(budget).map(|step| DiskDone::Reread(step, store.usage()))
+            }
             DiskWork::Compact => {
                 store.compact(LIVE_PERCENT, COMPACT_LEN, entropy).map(|_| DiskDone::Done(store.usage()))
             }

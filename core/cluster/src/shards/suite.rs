@@ -18,7 +18,7 @@ pub trait Place {
 ///
 /// # Panics
 /// When a promise does not hold, saying which.
-pub fn conforms(fresh: &mut dyn FnMut() -> Box<dyn Place>) {
+pub fn conforms<'p>(fresh: &mut dyn FnMut() -> Box<dyn Place + 'p>) {
     keeps_and_gives(&mut *fresh());
     keeps_one_shard_under_a_name(&mut *fresh());
     gives_up(&mut *fresh());
@@ -177,7 +177,11 @@ fn counts(place: &mut dyn Place) {
         }
     }
     assert!(bytes == 9 * 1056 && steps > 2, "{bytes} bytes in {steps} steps");
-    assert!(ok(store.scrub(1)).bytes == 1056);
+    assert_eq!(ok(store.scrub(1)).bytes, 1056);
+    // Or when it is told to.
+    store.rewind();
+    let step = ok(store.scrub(u64::MAX));
+    assert_eq!((step.bytes, step.through), (9 * 1056, true));
 }
 
 fn tells_what_rots(place: &mut dyn Place) {

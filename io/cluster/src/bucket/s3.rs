@@ -141,6 +141,8 @@ impl Objects for S3 {
 
 /// Does all that a store does, with one object.
 pub(super) fn try_out(objects: &mut dyn Objects, name: &str) -> Result<(), ObjectsError> {
+    // There are services that make a bucket for whoever puts something there.
+    objects.list()?;
     objects.put(name, name.as_bytes().to_vec())?;
     let part = Part { name: name.to_owned(), from: 1, len: name.len() - 1 };
     let read = objects.read(&[part]).remove(0);
@@ -160,11 +162,15 @@ pub(super) fn try_out(objects: &mut dyn Objects, name: &str) -> Result<(), Objec
 /// Whose fault it is, and what the service said of it.
 fn failed(error: &object_store::Error, verb: Verb, name: &str) -> ObjectsError {
     let words = words(error);
-    let kind = match error {
-        object_store::Error::NotFound { .. } if words.contains("NoSuchBucket") => Kind::NoBucket,
-        object_store::Error::NotFound { .. } if matches!(verb, Verb::Put | Verb::List) => Kind::NoBucket,
-        object_store::Error::NotFound { .. } => Kind::Missing,
-        object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
+    let kind = match (&words[..], error) {
+        ("NoSuchBucket", _) => Kind::NoBucket,
+        (
+            "AccessDenied" | "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "ExpiredToken" | "InvalidToken",
+            _,
+        ) => Kind::Denied,
+        (_, object_store::Error::NotFound { .. }) if matches!(verb, Verb::Put | Verb::List) => Kind::NoBucket,
+        (_, object_store::Error::NotFound { .. }) => Kind::Missing,
+        (_, object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. }) => {
             Kind::Denied
         }
         _ => Kind::Failed,

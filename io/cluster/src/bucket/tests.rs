@@ -53,11 +53,10 @@ impl Place for InBucket<'_> {
 #[test]
 fn shards_in_a_real_service_conform() {
     let Some(server) = Server::start() else { return };
-    let server: &'static Server = Box::leak(Box::new(server));
     let mut fresh = 0;
     conforms(&mut || {
         fresh += 1;
-        Box::new(InBucket(server, bucket(server, &format!("stores/{fresh}"))))
+        Box::new(InBucket(&server, bucket(&server, &format!("stores/{fresh}"))))
     });
 }
 
