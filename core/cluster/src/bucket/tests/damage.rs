@@ -10,8 +10,11 @@ fn bytes_of(key: &Key) -> Vec<u8> {
     shard(key.0.0[0], key.1, 300 + usize::from(key.0.0[0]) * 40)
 }
 
+/// Names and bytes of objects, and the shards that a store over them has.
+type Filled = (Vec<(String, Vec<u8>)>, BTreeMap<Key, Vec<u8>>);
+
 /// A bucket with shards, drops and compactions behind it, and what it holds.
-fn filled() -> (Vec<(String, Vec<u8>)>, BTreeMap<Key, Vec<u8>>) {
+fn filled() -> Filled {
     let (objects, mut dice) = (MemoryObjects::default(), Dice(1));
     let (mut store, mut kept) = (open(&objects), BTreeMap::new());
     for stripe in 0..STRIPES {
