@@ -3,7 +3,7 @@
 #![no_main]
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use terachat_cluster::{Options, ShardStore};
+use terachat_cluster::{Options, SegmentStore};
 use terachat_fuzz::Counter;
 use terachat_fuzz::damage::{Damage, apply};
 use terachat_shard::{Counts, Shard, StripeId};
@@ -27,11 +27,11 @@ fn payload(stripe: u8, index: u8) -> Vec<u8> {
     vec![stripe ^ index; 1 + usize::from(stripe) * 9]
 }
 
-fn open(disk: &CrashStorage) -> Option<ShardStore> {
-    Some(ShardStore::open(Box::new(disk.clone()), Options { segment_len: 4 << 10 }).ok()?.0)
+fn open(disk: &CrashStorage) -> Option<SegmentStore> {
+    Some(SegmentStore::open(Box::new(disk.clone()), Options { segment_len: 4 << 10 }).ok()?.0)
 }
 
-fn put(store: &mut ShardStore, stripe: u8, index: u8) {
+fn put(store: &mut SegmentStore, stripe: u8, index: u8) {
     let payload = payload(stripe, index);
     let counts = Counts::new(4, 2).expect("there is such a code");
     let shard = Shard::new(StripeId([stripe; 16]), counts, index % 6, &payload).expect("it is small");

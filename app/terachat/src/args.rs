@@ -15,7 +15,7 @@ pub(crate) use command::{
     SendArgs, SpaceCommand, SyncArgs,
 };
 pub(crate) use global::Global;
-pub(crate) use node::{NodeArgs, NodeCommand, RunArgs, node_id};
+pub(crate) use node::{NodeArgs, NodeCommand, RunArgs, ShardsArgs, node_id};
 pub(crate) use source::{CounterSpec, NewSource, RecoveryArgs, SourceArgs, SourceSpec};
 pub(crate) use store::{AuditArgs, StoreCommand, StoreImportArgs};
 pub(crate) use vault::{

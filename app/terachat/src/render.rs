@@ -39,7 +39,7 @@ pub(crate) use paint::Paint;
 pub(crate) use plain::{json_line, one_line, plain};
 pub(crate) use roles::roles;
 pub(crate) use shares::{shares, shares_json};
-pub(crate) use status::{channels, members, status};
+pub(crate) use status::{bytes as size, channels, members, status};
 pub(crate) use table::{Align, Table};
 pub(crate) use value::value;
 pub(crate) use why::why;

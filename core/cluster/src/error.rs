@@ -1,3 +1,4 @@
+use crate::ObjectsError;
 use terachat_shard::StripeId;
 use terachat_storage::StorageError;
 
@@ -8,6 +9,9 @@ pub enum Error {
     /// The disk's. What was to be written may be there in part; the store cuts it off before it writes again.
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// The bucket's, or the way to it. What was to be put may be there; it is removed before anything else is put.
+    #[error(transparent)]
+    Objects(#[from] ObjectsError),
     /// The sender's: another shard is kept under this name. Names are drawn at random, so one of the two was forged, or a node was
     /// set back.
     #[error(
@@ -21,7 +25,7 @@ pub enum Error {
     },
     /// The disk's: the shard is not what was written. It counts as lost until it is put again.
     #[error(
-        "shard {index} of stripe {stripe} is rotten on this disk; it counts as lost, and a sound one may be put in its place"
+        "shard {index} of stripe {stripe} is rotten here; it counts as lost, and a sound one may be put in its place"
     )]
     Rotten {
         /// Its stripe.
@@ -40,6 +44,9 @@ pub enum Error {
     /// The caller's.
     #[error("a segment of {0} bytes; it has 4 KiB to 1 GiB")]
     SegmentLen(u32),
+    /// The caller's.
+    #[error("objects of {0} bytes; they have 4 KiB to 64 MiB")]
+    ObjectLen(u32),
     /// Two leaders, each of which had another shard of the stripe made here: the second comes too late.
     #[error("shard {index} of stripe {stripe} is kept here already, and a node has one shard of a stripe")]
     HasAnother {

@@ -10,7 +10,8 @@ mod segment;
 #[cfg(test)]
 mod tests;
 
-use crate::Error;
+use crate::shards::Key;
+use crate::{Compacted, Error, Held, Scrubbed, ShardStore, Sound, Usage};
 use frame::{ALIGN, DROPS_MAX, HEAD_LEN, Kind, write_drops};
 use manifest::{Manifest, beginning, file};
 use segment::{Entry, Segment};
@@ -19,12 +20,7 @@ use terachat_shard::{SHARD_HEADER_LEN, Shard, ShardHash, StripeId};
 use terachat_storage::{Operation, Storage, StorageError, StorageErrorKind};
 use terachat_vault::Entropy;
 
-pub use compact::Compacted;
 pub use open::Opened;
-pub use scrub::Scrubbed;
-
-/// A shard's name on a node: its stripe and its place in it.
-type Key = (StripeId, u8);
 
 /// How shards are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,47 +34,6 @@ impl Default for Options {
     fn default() -> Self {
         Self { segment_len: 128 << 20 }
     }
-}
-
-/// What is known of a shard on the disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sound {
-    /// Nobody has read it since the store was opened.
-    Unknown,
-    /// It was written or read since, and was what it should be.
-    Yes,
-    /// It was read and is not what was written. It counts as lost.
-    Rotten,
-}
-
-/// A shard that is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Held {
-    /// Its stripe.
-    pub stripe: StripeId,
-    /// Its place in the stripe.
-    pub index: u8,
-    /// Its hash, which the stripe's record has to have too.
-    pub hash: ShardHash,
-    /// Bytes of the shard, its header with it.
-    pub len: u32,
-    /// Whether it is still what it was.
-    pub sound: Sound,
-}
-
-/// How much there is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Usage {
-    /// Shards that are kept.
-    pub shards: u64,
-    /// Those of them that are rotten.
-    pub rotten: u64,
-    /// Bytes of all that are kept.
-    pub live_bytes: u64,
-    /// Bytes of all segments.
-    pub disk_bytes: u64,
-    /// Segments.
-    pub segments: u64,
 }
 
 /// The copy of a shard that counts.
@@ -103,7 +58,7 @@ struct Copies {
 ///
 /// What a call acknowledged survives a power cut, and what it gave up does not come back. After an error of the disk the store goes
 /// on: what is written next cuts off what may be there in part.
-pub struct ShardStore {
+pub struct SegmentStore {
     storage: Box<dyn Storage>,
     options: Options,
     manifest: Manifest,
@@ -117,7 +72,7 @@ pub struct ShardStore {
     scrubbed_to: (u32, u32),
 }
 
-impl ShardStore {
+impl SegmentStore {
     /// Keeps shards, all of them durable on return. One that is kept already is not written again; one in the place of a rotten one is.
     /// Put many in one call: they share a sync.
     ///
@@ -145,7 +100,7 @@ impl ShardStore {
     /// The whole shard, compared with its hash; `None` if it is not kept.
     ///
     /// # Errors
-    /// [`Error::Rotten`]: nothing is noted of it, so tell [`ShardStore::condemn`]. [`Error::Storage`].
+    /// [`Error::Rotten`]: nothing is noted of it, so tell [`SegmentStore::condemn`]. [`Error::Storage`].
     pub fn get(&self, stripe: StripeId, index: u8) -> Result<Option<Vec<u8>>, Error> {
         let Some(live) = self.live(&(stripe, index)) else { return Ok(None) };
         let read = self.storage.read(&file(live.segment), body_at(live.at), live.len as usize);
@@ -332,6 +287,53 @@ impl ShardStore {
             self.shards.remove(&entry.key());
         }
         segment.entries.push(entry);
+    }
+}
+
+impl ShardStore for SegmentStore {
+    fn put(&mut self, shards: &[Shard<'_>], entropy: &mut dyn Entropy) -> Result<(), Error> {
+        self.put(shards, entropy)
+    }
+
+    fn get_all(&self, shards: &[(StripeId, u8)]) -> Vec<Result<Option<Vec<u8>>, Error>> {
+        shards.iter().map(|(stripe, index)| self.get(*stripe, *index)).collect()
+    }
+
+    fn condemn(&mut self, stripe: StripeId, index: u8) {
+        self.condemn(stripe, index);
+    }
+
+    fn give_up(&mut self, shards: &[(StripeId, u8)], entropy: &mut dyn Entropy) -> Result<usize, Error> {
+        self.give_up(shards, entropy)
+    }
+
+    fn places(&self, stripe: StripeId) -> Vec<u8> {
+        self.places(stripe).collect()
+    }
+
+    fn count(&mut self, first: StripeId, last: StripeId) -> Result<Vec<Held>, Error> {
+        self.count(first, last)
+    }
+
+    fn scrub(&mut self, budget: u64) -> Result<Scrubbed, Error> {
+        self.scrub(budget)
+    }
+
+    fn rewind(&mut self) {
+        self.scrubbed_to = (0, 0);
+    }
+
+    fn compact(
+        &mut self,
+        live_percent: u8,
+        budget: u64,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Compacted, Error> {
+        self.compact(live_percent, budget, entropy)
+    }
+
+    fn usage(&self) -> Usage {
+        self.usage()
     }
 }
 

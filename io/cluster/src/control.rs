@@ -1,5 +1,5 @@
 //! What is said about a cluster itself, by whoever joins, asks how it is, or works on it: `docs/format/cluster-message.md`.
-use crate::report::{AuditReport, Report};
+use crate::report::{AuditReport, Report, ScrubReport};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use terachat_cluster::{ClientKey, ClusterId, JoinConsent, NodeKey, Refusal, Signature, TicketFor};
 use terachat_event::DeviceKey;
@@ -121,6 +121,11 @@ pub enum Ask {
     },
     /// Let a client no longer put and get. Operators.
     Dismiss(ClientKey),
+    /// Read some of the node's shards again, in the order in which they lie, and say what was found. Clients and operators.
+    Scrub {
+        /// From the beginning on, not where the step before ended.
+        anew: bool,
+    },
 }
 
 /// What a node answers.
@@ -138,6 +143,8 @@ pub enum Told {
     Done,
     /// It is not.
     Refused(Unwelcome),
+    /// What was read again, and found.
+    Scrub(ScrubReport),
 }
 
 /// What a newcomer has to know.
@@ -183,6 +190,9 @@ pub enum Unwelcome {
     /// The question.
     #[error("the node does not understand the question; update all to the same version")]
     Form,
+    /// The disk, or the bucket.
+    #[error("the node cannot read its shards now; look at its disk or bucket, and at what it says itself")]
+    Disk,
 }
 
 pub(crate) fn encode(value: &impl Serialize) -> Vec<u8> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
-use terachat_cluster::{Call, DiskWork, ShardStore, Usage, perform};
+use terachat_cluster::{Call, DiskDone, DiskWork, Error, ShardStore, Usage, perform};
 use terachat_vault::Entropy;
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -20,7 +20,7 @@ pub(crate) struct DiskThread {
 
 impl DiskThread {
     pub(crate) fn start(
-        store: ShardStore,
+        store: Box<dyn ShardStore>,
         entropy: Box<dyn Entropy + Send>,
         events: UnboundedSender<Event>,
     ) -> std::io::Result<Self> {
@@ -57,19 +57,21 @@ impl DiskThread {
 }
 
 fn serve(
-    mut store: ShardStore,
+    mut store: Box<dyn ShardStore>,
     mut entropy: Box<dyn Entropy + Send>,
     works: &Receiver<(Call, DiskWork)>,
     waiting: &AtomicUsize,
     events: &UnboundedSender<Event>,
 ) {
     let mut told: Option<Usage> = None;
+    let mut failing = false;
     while let Ok(first) = works.recv() {
         let mut together = vec![first];
         together.extend(works.try_iter().take(TOGETHER - 1));
         let count = together.len();
-        let done = perform(&mut store, together, entropy.as_mut());
+        let done = perform(store.as_mut(), together, entropy.as_mut());
         waiting.fetch_sub(count, Ordering::Relaxed);
+        failing = tell_failure(failing, &done);
         let usage = store.usage();
         if told != Some(usage) {
             told = Some(usage);
@@ -79,4 +81,20 @@ fn serve(
             return;
         }
     }
+}
+
+/// Says once that the disk or the bucket fails, and once that it does no longer; whether it does. The others only hear that this node
+/// does not keep or give.
+fn tell_failure(failing: bool, done: &[(Call, DiskDone)]) -> bool {
+    let mut failures = done.iter().filter_map(|(_, done)| match done {
+        DiskDone::Failed(error @ (Error::Storage(_) | Error::Objects(_))) => Some(error),
+        _ => None,
+    });
+    let first = failures.next();
+    match (failing, first) {
+        (false, Some(error)) => tracing::warn!(%error, "shards are not kept or read"),
+        (true, None) => tracing::info!("shards are kept and read again"),
+        _ => {}
+    }
+    first.is_some()
 }

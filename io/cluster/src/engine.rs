@@ -104,6 +104,8 @@ pub(crate) struct Engine {
     guests: BTreeMap<PeerKey, Guest>,
     /// Who asked what a node is to answer.
     asked: BTreeMap<Call, Asked>,
+    /// Who asked for what the disk is to read again.
+    rereading: BTreeMap<Call, (PeerKey, u64)>,
     next_call: u64,
     /// When a member was last seen to be connected.
     seen: BTreeMap<NodeId, Instant>,
@@ -125,6 +127,7 @@ impl Engine {
             begun: Instant::now(),
             guests: BTreeMap::new(),
             asked: BTreeMap::new(),
+            rereading: BTreeMap::new(),
             next_call: 0,
             seen: BTreeMap::new(),
             reachable: BTreeMap::new(),
@@ -152,6 +155,10 @@ impl Engine {
         let mut look = tokio::time::interval(LOOK);
         for interval in [&mut tick, &mut look] {
             interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        }
+        // A ledger that leads on as before the start may do so by now, and nobody says it again.
+        if self.status.is_leader {
+            self.input(Input::Leading(true));
         }
         let outcome = loop {
             tokio::select! {
@@ -230,7 +237,11 @@ impl Engine {
     fn event(&mut self, event: Event) {
         match event {
             Event::Disk(done) => {
-                done.into_iter().for_each(|(call, done)| self.input(Input::Disk(call, done)))
+                for (call, done) in done {
+                    if !self.reread(call, &done) {
+                        self.input(Input::Disk(call, done));
+                    }
+                }
             }
             Event::Usage(usage) => self.usage = usage,
             Event::Proposed(call, outcome) => self.input(Input::Proposed(call, outcome)),

@@ -54,7 +54,29 @@ pub enum Error {
     /// The network does not start.
     #[error(transparent)]
     Net(#[from] terachat_net::Error),
-    /// The shards' folder does not open.
+    /// The caller's: this build knows no S3.
+    #[error("this program was built without S3 and does not reach {0}; build it with --features s3")]
+    NoS3(String),
+    /// The caller's: nothing to be known by to the service.
+    #[error(
+        "there are no credentials for {bucket} in {place}; name a file with --s3-credentials, or set AWS_ACCESS_KEY_ID and \
+         AWS_SECRET_ACCESS_KEY"
+    )]
+    NoCredentials {
+        /// What they are for.
+        bucket: String,
+        /// Where they were looked for.
+        place: String,
+    },
+    /// The caller's: what was said of the bucket cannot be.
+    #[error("{bucket} cannot be used: {why}; check --shards, --s3-endpoint and --s3-region")]
+    Bucket {
+        /// Which.
+        bucket: String,
+        /// Why.
+        why: String,
+    },
+    /// The shards' folder or bucket does not open.
     #[error(transparent)]
     Shards(#[from] terachat_cluster::Error),
     /// The ledger does not open.

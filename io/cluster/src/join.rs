@@ -42,7 +42,7 @@ impl NodeFolder {
         let Told::Welcome(Welcome { cluster, members, joined: Some(node) }) = told? else {
             return Err(Error::Answer);
         };
-        Self::make(path, keys, entropy, |_| Place {
+        Self::make(path, keys, plan.bucket.as_ref(), entropy, |_| Place {
             cluster,
             node,
             founding: false,

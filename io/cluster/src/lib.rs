@@ -8,6 +8,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "tests"))]
 
 mod board;
+mod bucket;
 mod carrier;
 mod client;
 mod client_folder;
@@ -36,6 +37,7 @@ mod voters;
 mod watch;
 
 pub use board::ClusterBoard;
+pub use bucket::{BadBucket, Bucket};
 pub use client::{Client, PATIENCE};
 pub use client_folder::ClientFolder;
 pub use control::{Admission, Ask, Contact, Hello, Told, Unwelcome, Welcome};
@@ -44,7 +46,7 @@ pub use files::{Progress, get_file, put_file, stream_file};
 pub use folder::{NodeFolder, Plan};
 pub use keys::Keys;
 pub use meters::{Metered, SECONDS, Verb};
-pub use report::{AuditReport, DiskUsage, HealthCount, HealthDetail, MemberReport, Report};
+pub use report::{AuditReport, DiskUsage, HealthCount, HealthDetail, MemberReport, Report, ScrubReport};
 pub use runtime::{RunOptions, Running, contact_of};
 pub use ticket::{BadTicket, Ticket};
 pub use watch::Watch;

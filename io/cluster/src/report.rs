@@ -113,3 +113,16 @@ pub struct AuditReport {
     /// Entries of the ledger that were applied, and the hash of their chain.
     pub head: (u64, [u8; 32]),
 }
+
+/// What a node read again of its shards in one step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScrubReport {
+    /// Who read.
+    pub node: NodeId,
+    /// Bytes of shards that were read.
+    pub bytes: u64,
+    /// The step came to the end of what is there.
+    pub through: bool,
+    /// What there is now; what was found to be rotten, until it is made anew, is counted there.
+    pub disk: DiskUsage,
+}

@@ -21,7 +21,7 @@ use helpers::{begin, keep_head, keep_place, tell_ledger};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
-use terachat_cluster::{ClusterId, Node, NodeOptions, Options, ShardStore};
+use terachat_cluster::{BucketOptions, ClusterId, Node, NodeOptions, Options, SegmentStore, ShardStore};
 use terachat_host::{Disk, OsEntropy, clock};
 use terachat_ledger::raft::{Remembered, Settings};
 use terachat_ledger::{Ledger, RaftLedger};
@@ -39,8 +39,10 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub struct RunOptions {
     /// How the node works.
     pub node: NodeOptions,
-    /// How it keeps its shards.
+    /// How it keeps its shards in its folder.
     pub shards: Options,
+    /// How it keeps them in a bucket.
+    pub objects: BucketOptions,
     /// How its ledger works.
     pub ledger: Settings,
     /// Between two checkpoints of the ledger's head, at least: how much of an old copy's past goes unnoticed while the node is not
@@ -55,6 +57,7 @@ impl Default for RunOptions {
         Self {
             node: NodeOptions::default(),
             shards: Options::default(),
+            objects: BucketOptions::default(),
             ledger: Settings {
                 heartbeat_ms: 100,
                 election_ms_min: 500,
@@ -106,9 +109,7 @@ impl NodeFolder {
         }
         guard.begin()?;
         let ledger = Arc::new(ledger);
-        let store = Disk::open(&self.path.join("shards"))?;
-        let (store, opened) = ShardStore::open(Box::new(store), options.shards.clone())?;
-        tracing::info!(?opened, "the shards are open");
+        let store = self.open_shards(&options).await?;
         let disk = DiskThread::start(store, Box::new(OsEntropy::new()?), events.clone())
             .map_err(|source| Error::Local { doing: "start a thread".to_owned(), source })?;
         let node = Node::new(
@@ -184,6 +185,19 @@ impl NodeFolder {
             self.save()?;
         }
         Ok(())
+    }
+
+    /// The shards, in the folder or in the bucket.
+    async fn open_shards(&self, options: &RunOptions) -> Result<Box<dyn ShardStore>, Error> {
+        let Some(bucket) = self.bucket.clone() else {
+            let disk = Disk::open(&self.path.join("shards"))?;
+            let (store, opened) = SegmentStore::open(Box::new(disk), options.shards.clone())?;
+            tracing::info!(?opened, "the shards are open");
+            return Ok(Box::new(store));
+        };
+        let (cluster, node, options) = (self.place.cluster, self.place.node, options.objects.clone());
+        let opened = tokio::task::spawn_blocking(move || bucket.open(cluster, node, options));
+        opened.await.map_err(|_| Error::Stopped)?
     }
 
     async fn open_ledger(

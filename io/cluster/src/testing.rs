@@ -38,6 +38,7 @@ impl World {
             address: None,
             domain: Domain { site: 0, rack: 0, host: 0 },
             weight: NonZeroU32::MIN,
+            bucket: None,
         };
         let mut entropy = OsEntropy::new().unwrap();
         let made =

@@ -46,6 +46,10 @@ pub(crate) enum ClusterCommand {
     },
     /// Replay the cluster's history on every node and compare what comes out; fails if anything differs
     Audit,
+    /// Have every node read all its shards again now; fails if something has rotted, or a node does not answer
+    ///
+    /// Each node does so by itself all the time, at its --scrub-rate. What has rotted is made anew from the others by itself.
+    Scrub,
 }
 
 /// How a cluster on this machine is run.
@@ -54,6 +58,9 @@ pub(crate) struct UpArgs {
     /// How many nodes, 1 to 32; by default as many as there are, or 7
     #[arg(long, value_name = "N", value_parser = value_parser!(u8).range(1..=32))]
     pub(crate) nodes: Option<u8>,
+    // For nodes that are made now.
+    #[command(flatten)]
+    pub(crate) shards: super::node::ShardsArgs,
     /// How long the nodes may take to come up together, 1s to 1h
     #[arg(long, value_name = "TIME", default_value = "1m", value_parser = super::vault::time)]
     pub(crate) patience: Duration,

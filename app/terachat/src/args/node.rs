@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
-use terachat_node::{Plan, RunOptions};
+use terachat_node::{Bucket, Plan, RunOptions};
 use terachat_shard::{Domain, NodeId};
 
 /// A node of the organisation's storage: where it is, and what is to be done.
@@ -87,17 +87,57 @@ pub(crate) struct PlanArgs {
     /// How much it takes beside others, commonly its GiB; 1 to 4294967295
     #[arg(long, value_name = "N", default_value = "1")]
     pub(crate) weight: NonZeroU32,
+    #[command(flatten)]
+    pub(crate) shards: ShardsArgs,
 }
 
 impl PlanArgs {
-    /// As the node wants it.
-    pub(crate) fn plan(&self) -> Plan {
+    /// As the node wants it, with the bucket that [`ShardsArgs::bucket`] gave.
+    pub(crate) fn plan(&self, bucket: Option<Bucket>) -> Plan {
         Plan {
             listen: self.listen.clone(),
             address: self.address.clone(),
             domain: self.place.0,
             weight: self.weight,
+            bucket,
         }
+    }
+}
+
+/// Where a new node keeps its shards; written into its folder, and the same ever after.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ShardsArgs {
+    /// Keep shards in a bucket of a service that speaks S3, s3://BUCKET or s3://BUCKET/PREFIX, instead of the node's folder; many nodes may have
+    /// the same
+    #[arg(long, value_name = "URL", value_parser = Bucket::parse)]
+    shards: Option<Bucket>,
+    /// The bucket's service, as https://s3.example.org:9000; without it Amazon's of the region
+    #[arg(long, value_name = "URL", requires = "shards")]
+    s3_endpoint: Option<String>,
+    /// The bucket's region; by default us-east-1, which services other than Amazon's commonly pass over
+    #[arg(long, value_name = "REGION", requires = "shards")]
+    s3_region: Option<String>,
+    /// A file with the credentials, as AWS's own programs read it; without it AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN are
+    /// taken. Read whenever the node starts
+    #[arg(long, value_name = "FILE", requires = "shards")]
+    s3_credentials: Option<PathBuf>,
+}
+
+impl ShardsArgs {
+    /// The bucket, if one is named.
+    pub(crate) fn bucket(&self) -> Result<Option<Bucket>, String> {
+        let Some(mut bucket) = self.shards.clone() else { return Ok(None) };
+        bucket.endpoint.clone_from(&self.s3_endpoint);
+        if let Some(region) = &self.s3_region {
+            bucket.region.clone_from(region);
+        }
+        if let Some(file) = &self.s3_credentials {
+            // The node may be run from elsewhere.
+            let file = std::path::absolute(file).map_err(|error| format!("{}: {error}", file.display()))?;
+            let text = file.into_os_string().into_string();
+            bucket.credentials = Some(text.map_err(|file| format!("{} is not UTF-8", file.display()))?);
+        }
+        Ok(Some(bucket))
     }
 }
 
@@ -163,6 +203,9 @@ pub(crate) struct RunArgs {
     /// Small stripes are put together when no client has asked for so long, 100ms to 1d
     #[arg(long, env = "TERACHAT_NODE_QUIET_FOR", value_name = "TIME", default_value = "5s", value_parser = between(time, 100, 86_400_000))]
     pub(crate) quiet_for: Duration,
+    /// Bytes of an object of shards at most, of a node that keeps them in a bucket, 4KiB to 64MiB
+    #[arg(long, env = "TERACHAT_NODE_OBJECT", value_name = "SIZE", default_value = "8MiB", value_parser = within(size, 4 << 10, 64 << 20))]
+    pub(crate) object: u64,
     /// Bytes of a file of shards, 4KiB to 1GiB
     #[arg(long, env = "TERACHAT_NODE_SEGMENT", value_name = "SIZE", default_value = "128MiB", value_parser = within(size, 4 << 10, 1 << 30))]
     pub(crate) segment: u64,
@@ -200,6 +243,7 @@ impl RunArgs {
         options.node.count_every = micros(self.count_every);
         options.node.scrub_rate = self.scrub_rate;
         options.node.quiet_for = micros(self.quiet_for);
+        options.objects.object_len = u32::try_from(self.object).unwrap_or(u32::MAX);
         options.shards.segment_len = u32::try_from(self.segment).unwrap_or(u32::MAX);
         options.ledger.heartbeat_ms = millis(self.heartbeat);
         options.ledger.election_ms_min = millis(self.election);

@@ -1,9 +1,10 @@
 //! The cluster as a whole: run on this machine, looked at, and used by a client.
 mod file;
+mod scrub;
 mod status;
 mod up;
 
-use super::node::{Home, failed, runtime};
+use super::node::{Home, bucket, failed, runtime};
 use crate::args::{ClusterArgs, ClusterCommand, Global};
 use crate::failure::{Failure, Result};
 use crate::printer::Printer;
@@ -32,6 +33,7 @@ pub(super) fn run(args: ClusterArgs, global: &Global, printer: &Printer) -> Resu
             file::get(&folder, &reference, out.as_deref(), global, printer)
         }
         ClusterCommand::Audit => status::audit(&folder, global, printer),
+        ClusterCommand::Scrub => scrub::run(&folder, global, printer),
     }
 }
 

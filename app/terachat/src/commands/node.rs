@@ -2,13 +2,13 @@
 mod home;
 mod serve;
 
-use crate::args::{Global, NodeArgs, NodeCommand, node_id, settings};
+use crate::args::{Global, NodeArgs, NodeCommand, ShardsArgs, node_id, settings};
 use crate::failure::{Failure, Result};
 use crate::printer::Printer;
 use crate::render;
 use serde_json::json;
 use terachat_cluster::TicketFor;
-use terachat_node::{Ask, Client, Contact, NodeFolder, Told};
+use terachat_node::{Ask, Bucket, Client, Contact, NodeFolder, Told};
 use terachat_shard::NodeId;
 use tokio::runtime::{Builder, Runtime};
 
@@ -27,17 +27,20 @@ pub(super) fn run(args: NodeArgs, global: &Global, printer: &Printer) -> Result<
         .ok_or_else(|| Failure::new("no folder is named for the node", "name one with --folder DIR"))?;
     let home = Home::new(folder, global)?;
     match command {
-        NodeCommand::Init(plan) => {
+        NodeCommand::Init(args) => {
+            let plan = args.plan(bucket(&args.shards)?);
             let made = home.make("node", |keys, path, entropy| {
-                NodeFolder::found(path, keys, &plan.plan(), entropy).map_err(failed)
+                NodeFolder::found(path, keys, &plan, entropy).map_err(failed)
             })?;
             told(&made, printer, "Run it: terachat node run. It founds the cluster, and then can invite.")
         }
-        NodeCommand::Join { ticket, plan } => {
+        NodeCommand::Join { ticket, plan: args } => {
             let ticket = ticket.parse().map_err(Failure::from_text)?;
+            // Before the ticket is used up.
+            let plan = args.plan(bucket(&args.shards)?);
             let runtime = runtime()?;
             let made = home.make("node", |keys, path, entropy| {
-                runtime.block_on(NodeFolder::join(path, keys, &plan.plan(), &ticket, entropy)).map_err(failed)
+                runtime.block_on(NodeFolder::join(path, keys, &plan, &ticket, entropy)).map_err(failed)
             })?;
             told(&made, printer, "It is a member now. Run it: terachat node run")
         }
@@ -74,6 +77,16 @@ pub(super) fn run(args: NodeArgs, global: &Global, printer: &Printer) -> Result<
         }
         NodeCommand::Status { watch } => super::cluster::node_status(&home, watch, printer),
     }
+}
+
+/// The bucket that new nodes are to use, if one is named; it has been tried out.
+pub(super) fn bucket(args: &ShardsArgs) -> Result<Option<Bucket>> {
+    let named = args.bucket();
+    let bucket = named.map_err(|why| Failure::new(why, "name the file of credentials otherwise"))?;
+    if let Some(bucket) = &bucket {
+        bucket.try_out().map_err(failed)?;
+    }
+    Ok(bucket)
 }
 
 fn told(made: &NodeFolder, printer: &Printer, next: &str) -> Result<()> {

@@ -70,7 +70,7 @@ pub(crate) fn members(members: &[MemberStatus], look: &Look) -> String {
 }
 
 /// A size in the unit that suits it: `812 B`, `1.4 MiB`.
-pub(super) fn bytes(len: u64) -> String {
+pub(crate) fn bytes(len: u64) -> String {
     const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
     if len < 1024 {
         return format!("{len} B");

@@ -1,4 +1,6 @@
 //! The cluster as real processes on loopback: killed, brought back, grown, copied, and asked by strangers.
+mod bucket;
+
 use crate::support::{Ended, Running, program};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -7,7 +9,7 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-use terachat_cluster::{Options, ShardStore};
+use terachat_cluster::{Options, SegmentStore};
 use terachat_host::Disk;
 
 /// What any single wait may take on a busy machine; nothing comes near.
@@ -127,7 +129,7 @@ fn kill(process: &Value) {
 fn most_of_a_stripe(folder: &Path, nodes: u64) -> Vec<usize> {
     let most = |node: u64| {
         let disk = Disk::open(&folder.join(format!("node-{node}")).join("shards")).unwrap();
-        let (store, _) = ShardStore::open(Box::new(disk), Options::default()).unwrap();
+        let (store, _) = SegmentStore::open(Box::new(disk), Options::default()).unwrap();
         let mut stripes: BTreeMap<_, usize> = BTreeMap::new();
         store.held().for_each(|held| *stripes.entry(held.stripe).or_default() += 1);
         stripes.into_values().max().unwrap_or(0)
@@ -220,6 +222,31 @@ fn a_node_is_emptied_and_leaves() {
     place.gives("c", &reference, &file);
     assert_eq!(place.json("c", &["audit"])["sound"], true);
     assert_eq!(up.interrupt(), 0);
+}
+
+/// One node has nobody to make anew from, so what has rotted stays so.
+#[cfg(unix)]
+#[test]
+fn rot_is_found_when_everything_is_read_again() {
+    let place = Place::new();
+    let up = place.up("c", 1);
+    let file = place.file("file", 3 << 20);
+    place.put("c", &file);
+    let scrubbed = place.json("c", &["scrub"]);
+    assert_eq!((&scrubbed["sound"], &scrubbed["nodes"][0]["rotten"]), (&true.into(), &0.into()));
+    assert!(scrubbed["nodes"][0]["bytes"].as_u64().unwrap() > 3 << 20, "{scrubbed}");
+    assert!(place.ok("c", &["scrub"]).ends_with("Everything is sound."));
+    let segment = place.path("c").join("node-1/shards/shard-00000000");
+    let bytes = std::fs::read(&segment).unwrap();
+    let middle = bytes.len() / 2;
+    let written = std::fs::OpenOptions::new().write(true).open(&segment).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&written, &[bytes[middle] ^ 1], middle as u64).unwrap();
+    let ended = place.run("c", &["scrub"]);
+    assert_eq!(ended.code, 1, "{ended:?}");
+    assert!(ended.stdout.contains("1 of") && ended.stdout.contains("rotten"), "{ended:?}");
+    // Stopped nodes are no sound ones.
+    assert_eq!(up.interrupt(), 0);
+    assert_ne!(place.run("c", &["scrub"]).code, 0);
 }
 
 #[cfg(unix)]

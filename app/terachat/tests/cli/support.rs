@@ -76,6 +76,9 @@ pub(crate) fn program() -> Command {
         "FLUSH_INTERVAL",
         "TERACHAT_CLUSTER",
         "TERACHAT_NODE",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
         "RUST_LOG",
     ] {
         command.env_remove(name);

@@ -1,10 +1,10 @@
 //! What a node asks of its disk, and the one way to do it.
 use super::event::Call;
-use crate::{Error, Held, ShardStore, Sound, Usage};
+use crate::{Error, Held, Scrubbed, ShardStore, Sound, Usage};
 use terachat_shard::{Shard, ShardHash, StripeId};
 use terachat_vault::Entropy;
 
-/// A segment of which at most so much counts is compacted, so many bytes at once.
+/// A segment or an object of which at most so much counts is compacted, so many bytes at once.
 const LIVE_PERCENT: u8 = 60;
 const COMPACT_LEN: u64 = 8 << 20;
 
@@ -36,6 +36,13 @@ pub enum DiskWork {
     Count(StripeId, StripeId),
     /// Read some bytes again, in the order in which they lie, to find what has rotted.
     Scrub(u64),
+    /// The same for somebody who waits for it; or from the beginning on.
+    Reread {
+        /// Bytes.
+        budget: u64,
+        /// From the beginning on.
+        anew: bool,
+    },
     /// Have back the space of shards that were given up.
     Compact,
 }
@@ -49,61 +56,92 @@ pub enum DiskDone {
     Fetched(Option<Vec<u8>>),
     /// These are what there is.
     Counted(Vec<Counted>),
+    /// This was read again, and so much is there now.
+    Reread(Scrubbed, Usage),
     /// It is done.
     Done(Usage),
     /// It is not. Nothing was acknowledged.
     Failed(Error),
 }
 
-/// Does all of it. All shards to be kept share a sync.
+/// Does all of it, in its order but for the shards that are to be kept: these come last, and become durable together. Shards that are
+/// to be read one after the other are read together.
 pub fn perform(
-    store: &mut ShardStore,
+    store: &mut dyn ShardStore,
     work: Vec<(Call, DiskWork)>,
     entropy: &mut dyn Entropy,
 ) -> Vec<(Call, DiskDone)> {
     let mut done = Vec::with_capacity(work.len());
     let mut keep: Vec<(Call, Vec<u8>)> = Vec::new();
+    let mut reads: Vec<(Call, (StripeId, u8))> = Vec::new();
     for (call, work) in work {
         let result = match work {
             DiskWork::Keep(bytes) => {
                 keep.push((call, bytes));
                 continue;
             }
-            DiskWork::KeepAlone(bytes) => match another(store, &bytes) {
+            DiskWork::KeepAlone(bytes) => match another(store, &keep, &bytes) {
                 None => {
                     keep.push((call, bytes));
                     continue;
                 }
                 Some((stripe, index)) => Err(Error::HasAnother { stripe, index }),
             },
-            DiskWork::Fetch(stripe, index) => fetch(store, stripe, index),
-            DiskWork::Drop(shards) => store.give_up(&shards, entropy).map(|_| DiskDone::Done(store.usage())),
+            DiskWork::Fetch(stripe, index) => {
+                reads.push((call, (stripe, index)));
+                continue;
+            }
+            DiskWork::Drop(shards) => {
+                // Whoever asked before still finds them.
+                done.extend(fetch_all(store, &mut reads));
+                store.give_up(&shards, entropy).map(|_| DiskDone::Done(store.usage()))
+            }
             DiskWork::Count(first, last) => {
                 store.count(first, last).map(|held| DiskDone::Counted(counted(held)))
             }
             DiskWork::Scrub(budget) => store.scrub(budget).map(|_| DiskDone::Done(store.usage())),
+            DiskWork::Reread { budget, anew } => {
+                if anew {
+                    store.rewind();
+                }
+                store.scrub(budget).map(|step| DiskDone::Reread(step, store.usage()))
+            }
             DiskWork::Compact => {
                 store.compact(LIVE_PERCENT, COMPACT_LEN, entropy).map(|_| DiskDone::Done(store.usage()))
             }
         };
         done.push((call, result.unwrap_or_else(DiskDone::Failed)));
     }
+    done.extend(fetch_all(store, &mut reads));
     done.extend(keep_all(store, &keep, entropy));
     done
 }
 
-/// Another shard of the stripe of this one, if one is kept.
-fn another(store: &ShardStore, bytes: &[u8]) -> Option<(StripeId, u8)> {
-    let (stripe, place, _) = Shard::peek(bytes.first_chunk()?);
-    store.places(stripe).find(|index| *index != place).map(|index| (stripe, index))
+/// Another shard of the stripe of this one, if one is kept or about to be.
+fn another(store: &dyn ShardStore, keep: &[(Call, Vec<u8>)], bytes: &[u8]) -> Option<(StripeId, u8)> {
+    let peek =
+        |bytes: &[u8]| Some(Shard::peek(bytes.first_chunk()?)).map(|(stripe, index, _)| (stripe, index));
+    let (stripe, place) = peek(bytes)?;
+    let waiting = keep.iter().filter_map(|(_, bytes)| peek(bytes));
+    let waiting = waiting.filter(|(other, _)| *other == stripe).map(|(_, index)| index);
+    let index = store.places(stripe).into_iter().chain(waiting).find(|index| *index != place)?;
+    Some((stripe, index))
 }
 
-fn fetch(store: &mut ShardStore, stripe: StripeId, index: u8) -> Result<DiskDone, Error> {
-    let read = store.get(stripe, index);
-    if matches!(read, Err(Error::Rotten { .. })) {
-        store.condemn(stripe, index);
+/// Reads what waits to be read, and notes what is rotten.
+fn fetch_all(store: &mut dyn ShardStore, reads: &mut Vec<(Call, (StripeId, u8))>) -> Vec<(Call, DiskDone)> {
+    if reads.is_empty() {
+        return Vec::new();
     }
-    read.map(DiskDone::Fetched)
+    let (calls, names): (Vec<Call>, Vec<(StripeId, u8)>) = std::mem::take(reads).into_iter().unzip();
+    let fetched = store.get_all(&names);
+    for (read, (stripe, index)) in fetched.iter().zip(&names) {
+        if matches!(read, Err(Error::Rotten { .. })) {
+            store.condemn(*stripe, *index);
+        }
+    }
+    let done = fetched.into_iter().map(|read| read.map_or_else(DiskDone::Failed, DiskDone::Fetched));
+    calls.into_iter().zip(done).collect()
 }
 
 fn counted(held: Vec<Held>) -> Vec<Counted> {
@@ -118,7 +156,7 @@ fn counted(held: Vec<Held>) -> Vec<Counted> {
 
 /// Keeps all at once; if that fails, for instance because one is not sound, each by itself.
 fn keep_all(
-    store: &mut ShardStore,
+    store: &mut dyn ShardStore,
     keep: &[(Call, Vec<u8>)],
     entropy: &mut dyn Entropy,
 ) -> Vec<(Call, DiskDone)> {

@@ -177,7 +177,7 @@ fn a_refusal_is_told() {
 #[test]
 fn a_node_has_one_shard_of_a_stripe() {
     let storage = Box::new(terachat_storage::MemoryStorage::default());
-    let (mut store, _) = crate::ShardStore::open(storage, crate::Options::default()).unwrap();
+    let (mut store, _) = crate::SegmentStore::open(storage, crate::Options::default()).unwrap();
     let counts = Profile::new(4).unwrap().counts();
     let shard = |index: u8| Shard::new(STRIPE, counts, index, &payload(index)).unwrap().encode();
     let mut work = |work: DiskWork| perform(&mut store, vec![(Call(1), work)], &mut Dice(1)).remove(0).1;
@@ -193,6 +193,36 @@ fn a_node_has_one_shard_of_a_stripe() {
         matches!(work(DiskWork::KeepAlone(shard(1))), DiskDone::Kept(STRIPE, 1, _)),
         "a rotten one is in nobody's way"
     );
+    // Nor two of them that come together.
+    let pair = [2, 3].map(|index| {
+        let shard = Shard::new(StripeId([9; 16]), counts, index, &payload(index)).unwrap().encode();
+        (Call(u64::from(index)), DiskWork::KeepAlone(shard))
+    });
+    let done = perform(&mut store, pair.into(), &mut Dice(1));
+    let kept = done.iter().filter(|(_, done)| matches!(done, DiskDone::Kept(..))).count();
+    assert_eq!((kept, done.len()), (1, 2), "{done:?}");
+}
+
+/// What is asked for before a shard is given up finds it, what is asked for afterwards does not.
+#[test]
+fn reads_and_drops_keep_their_order() {
+    let storage = Box::new(terachat_storage::MemoryStorage::default());
+    let (mut store, _) = crate::SegmentStore::open(storage, crate::Options::default()).unwrap();
+    let counts = Profile::new(4).unwrap().counts();
+    let shard = Shard::new(STRIPE, counts, 1, &payload(1)).unwrap().encode();
+    let work = [
+        DiskWork::Fetch(STRIPE, 1),
+        DiskWork::Drop(vec![(STRIPE, 1)]),
+        DiskWork::Fetch(STRIPE, 1),
+        DiskWork::Keep(shard.clone()),
+    ];
+    let calls = |work: &[DiskWork]| (1..).map(Call).zip(work.iter().cloned()).collect::<Vec<_>>();
+    perform(&mut store, calls(&work[3..]), &mut Dice(1));
+    let done: BTreeMap<Call, DiskDone> =
+        perform(&mut store, calls(&work), &mut Dice(1)).into_iter().collect();
+    assert_eq!(done[&Call(1)], DiskDone::Fetched(Some(shard)));
+    assert_eq!(done[&Call(3)], DiskDone::Fetched(None));
+    assert!(matches!(done[&Call(4)], DiskDone::Kept(STRIPE, 1, _)));
 }
 
 /// Bytes go over the wire as a derived sequence of bytes would: the format does not depend on how they are written.

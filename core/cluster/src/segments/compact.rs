@@ -1,25 +1,15 @@
 //! Having the space back of what was given up.
+use super::SegmentStore;
 use super::frame::Kind;
 use super::manifest::file;
 use super::segment::Entry;
-use super::{Key, ShardStore, Sound};
-use crate::Error;
+use crate::shards::Key;
+use crate::{Compacted, Error, Sound};
 use std::collections::BTreeMap;
 use terachat_shard::Shard;
 use terachat_vault::Entropy;
 
-/// What a step of a compaction did. All zero and empty: there is nothing to do.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Compacted {
-    /// Bytes of shards that were copied to the open segment.
-    pub copied: u64,
-    /// Bytes of the segment that was removed.
-    pub freed: u64,
-    /// Shards that were found rotten on the way: stripe and index. Their segment stays until sound ones are put, or they are given up.
-    pub rotten: Vec<Key>,
-}
-
-impl ShardStore {
+impl SegmentStore {
     /// One step: of the closed segment with the smallest share of shards that count, if that is at most `live_percent` and something
     /// in it does not, copies shards until `budget` bytes are read, and removes it once none is left in it.
     ///

@@ -3,8 +3,8 @@ use super::frame::{FrameKey, Kind, Salt, TRAILER_LEN};
 use super::manifest::{Manifest, file, number};
 use super::scan::{frame, scan};
 use super::segment::{Entry, Segment};
-use super::{Options, ShardStore, Sound, index};
-use crate::Error;
+use super::{Options, SegmentStore, index};
+use crate::{Error, Sound};
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use terachat_storage::Storage;
@@ -28,7 +28,7 @@ pub struct Opened {
     pub rebuilt: bool,
 }
 
-impl ShardStore {
+impl SegmentStore {
     /// Opens what is there, or begins. Removes files of segments that the manifest does not name, and cuts off what a power cut left
     /// of writes that were never acknowledged.
     ///

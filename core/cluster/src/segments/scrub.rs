@@ -1,21 +1,11 @@
 //! Reading everything again, a little at a time, to find what has rotted.
 use super::segment::Entry;
-use super::{Copies, Held, Key, Live, ShardStore, Sound};
-use crate::Error;
+use super::{Copies, Live, SegmentStore};
+use crate::shards::Key;
+use crate::{Error, Held, Scrubbed, Sound};
 use terachat_shard::StripeId;
 
-/// What a step of a scrub found.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Scrubbed {
-    /// Bytes of shards that were read.
-    pub bytes: u64,
-    /// Shards that are not what was written: stripe and index.
-    pub rotten: Vec<Key>,
-    /// The step came to the end; the next one begins anew.
-    pub through: bool,
-}
-
-impl ShardStore {
+impl SegmentStore {
     /// Reads the next shards, as they stand on the disk, until `budget` bytes are read or all were. Each is then known to be sound or
     /// rotten. Begins where the step before ended; a store that is opened begins anew.
     ///

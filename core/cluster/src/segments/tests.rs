@@ -3,11 +3,13 @@ mod damage;
 mod model;
 mod power_cuts;
 
-use super::{Key, Options, ShardStore};
+use super::{Key, Options, SegmentStore};
+use crate::ShardStore;
+use crate::shards::suite::{Place, conforms};
 pub(super) use crate::testing::Dice;
 use std::collections::BTreeMap;
 use terachat_shard::{Counts, Shard, StripeId};
-use terachat_storage::Storage;
+use terachat_storage::{CrashStorage, Storage};
 
 /// A shard as its bytes, of this stripe and with this much of a payload that its numbers decide.
 pub(super) fn shard(stripe: u8, index: u8, len: usize) -> Vec<u8> {
@@ -17,24 +19,48 @@ pub(super) fn shard(stripe: u8, index: u8, len: usize) -> Vec<u8> {
     Shard::new(StripeId([stripe; 16]), counts, index, &payload).unwrap().encode()
 }
 
-pub(super) fn open(storage: &(impl Storage + Clone + 'static)) -> ShardStore {
+pub(super) fn open(storage: &(impl Storage + Clone + 'static)) -> SegmentStore {
     open_with(storage, 4 << 10)
 }
 
-pub(super) fn open_with(storage: &(impl Storage + Clone + 'static), segment_len: u32) -> ShardStore {
-    ShardStore::open(Box::new(storage.clone()), Options { segment_len }).unwrap().0
+pub(super) fn open_with(storage: &(impl Storage + Clone + 'static), segment_len: u32) -> SegmentStore {
+    SegmentStore::open(Box::new(storage.clone()), Options { segment_len }).unwrap().0
 }
 
-pub(super) fn put(store: &mut ShardStore, shards: &[&[u8]], dice: &mut Dice) -> Result<(), crate::Error> {
+pub(super) fn put(store: &mut SegmentStore, shards: &[&[u8]], dice: &mut Dice) -> Result<(), crate::Error> {
     let shards: Vec<Shard<'_>> = shards.iter().map(|bytes| Shard::decode(bytes).unwrap()).collect();
     store.put(&shards, dice)
 }
 
 /// That the store has exactly these shards.
-pub(super) fn holds(store: &ShardStore, expected: &BTreeMap<Key, Vec<u8>>) {
+pub(super) fn holds(store: &SegmentStore, expected: &BTreeMap<Key, Vec<u8>>) {
     let held: Vec<Key> = store.held().map(|held| (held.stripe, held.index)).collect();
     assert_eq!(held, expected.keys().copied().collect::<Vec<_>>());
     for (key, bytes) in expected {
         assert_eq!(store.get(key.0, key.1).as_ref(), Ok(&Some(bytes.clone())), "{key:?}");
     }
+}
+
+struct OnADisk(CrashStorage);
+
+impl Place for OnADisk {
+    fn open(&mut self) -> Box<dyn ShardStore> {
+        Box::new(open_with(&self.0, 16 << 10))
+    }
+
+    fn rot(&mut self, bytes: &[u8]) {
+        for file in self.0.list().unwrap() {
+            let len = self.0.size(&file).unwrap().unwrap() as usize;
+            let mut content = self.0.read(&file, 0, len).unwrap();
+            if let Some(at) = content.windows(bytes.len()).position(|window| window == bytes) {
+                content[at + bytes.len() - 1] ^= 1;
+                self.0.replace(&file, &content).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn conforms_as_a_store_in_a_bucket_does() {
+    conforms(&mut || Box::new(OnADisk(CrashStorage::new(1))));
 }

@@ -1,9 +1,11 @@
-//! A whole cluster in one thread: nodes, disks whose power is cut, that are full, slow or rot, clocks that jump, a network that loses, delays, doubles and parts, nodes that lie,
-//! members that come and go, boards whose records are left, renewed and end. One seed is one run. After every run all is mended, and then everything that was
-//! acknowledged is there, everything is whole, and no node has enough of a stripe to read it.
+//! A whole cluster in one thread: nodes, disks whose power is cut, that are full, slow or rot, buckets that fail or answer late, clocks
+//! that jump, a network that loses, delays, doubles and parts, nodes that lie, members that come and go, boards whose records are
+//! left, renewed and end. One seed is one run. After every run all is mended, and then everything that was acknowledged is there,
+//! everything is whole, and no node has enough of a stripe to read it.
 //!
 //! `TERACHAT_CLUSTER_SEEDS=FROM..TO` plays other seeds than the few of each run.
 mod board;
+mod keeping;
 mod world;
 
 use crate::testing::{Dice, deed, founded, joining};

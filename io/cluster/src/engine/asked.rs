@@ -3,8 +3,9 @@ use super::{Engine, Event, Who};
 use crate::control::{Ask, Ends, Hello, Told, Unwelcome, Welcome, decode, encode};
 use crate::deeds::Doer;
 use crate::frame::Kind;
+use crate::report::ScrubReport;
 use std::sync::Arc;
-use terachat_cluster::{JoinConsent, Outcome, TicketFor, What};
+use terachat_cluster::{Call, DiskDone, DiskWork, JoinConsent, Outcome, TicketFor, What};
 use terachat_host::{OsEntropy, clock};
 use terachat_net::PeerKey;
 use terachat_shard::NodeId;
@@ -12,6 +13,8 @@ use terachat_vault::Entropy;
 
 /// Questions of one connection that are under way at once.
 const ASKED_MAX: usize = 4;
+/// Bytes that are read again for one question: nobody's shard waits longer than that takes.
+const SCRUB_LEN: u64 = 8 << 20;
 
 impl Engine {
     pub(super) fn ask(&mut self, peer: PeerKey, number: u64, body: &[u8]) {
@@ -37,6 +40,7 @@ impl Engine {
             (_, Who::Stranger) => self.refuse(peer, number, Unwelcome::Stranger),
             (Ask::Status, _) => self.status(peer, number),
             (Ask::Audit, _) => self.audit(peer, number),
+            (Ask::Scrub { anew }, _) => self.scrub(peer, number, anew),
             (_, Who::Client(_)) => self.refuse(peer, number, Unwelcome::Stranger),
             (Ask::Invite { role, lifetime_ms }, _) => self.invite(peer, number, role, lifetime_ms),
             (Ask::Drain(node), _) => self.act(peer, number, What::Draining(node)),
@@ -44,6 +48,40 @@ impl Engine {
             (Ask::Leave { node, force }, _) => self.leave(peer, number, node, force),
             (Ask::Dismiss(client), _) => self.act(peer, number, What::Dismissed(client)),
         }
+    }
+
+    /// Has the disk read some more again. The answer comes when it has.
+    fn scrub(&mut self, peer: PeerKey, number: u64, anew: bool) {
+        if self.parts.disk.waiting() >= super::DISK_WAITING_MAX {
+            return self.refuse(peer, number, Unwelcome::Busy);
+        }
+        // The node counts its own calls from a random number on that is far below.
+        let call = Call(u64::MAX - self.next_call);
+        self.next_call += 1;
+        self.rereading.insert(call, (peer, number));
+        if let Some(guest) = self.guests.get_mut(&peer) {
+            guest.under_way += 1;
+        }
+        self.parts.disk.ask(call, DiskWork::Reread { budget: SCRUB_LEN, anew });
+    }
+
+    /// The disk has done something; whether that was somebody's here.
+    pub(super) fn reread(&mut self, call: Call, done: &DiskDone) -> bool {
+        let Some((peer, number)) = self.rereading.remove(&call) else { return false };
+        if let Some(guest) = self.guests.get_mut(&peer) {
+            guest.under_way = guest.under_way.saturating_sub(1);
+        }
+        let told = match done {
+            DiskDone::Reread(step, usage) => Told::Scrub(ScrubReport {
+                node: self.own,
+                bytes: step.bytes,
+                through: step.through,
+                disk: (*usage).into(),
+            }),
+            _ => Told::Refused(Unwelcome::Disk),
+        };
+        self.tell(peer, number, &told);
+        true
     }
 
     /// A node that joined a moment ago, and did not hear it.

@@ -86,7 +86,7 @@ fn a_stranger_is_told_so_or_nothing() {
         net.send(peer, frame(Kind::Request, 1, &put(vec![1]).encode())).await.unwrap();
         let response = Response::decode(&next(&mut events, Kind::Response).await.unwrap()).unwrap();
         assert_eq!(response, Response::Refused(Refused::Stranger));
-        let asks = [Ask::Status, Ask::Audit, Ask::Drain(world.contact.node)];
+        let asks = [Ask::Status, Ask::Audit, Ask::Scrub { anew: true }, Ask::Drain(world.contact.node)];
         for body in asks.iter().map(encode).chain([b"\x01\xff".to_vec(), vec![]]) {
             net.send(peer, frame(Kind::Ask, 1, &body)).await.unwrap();
             let told = next(&mut events, Kind::Told).await.unwrap();
@@ -100,6 +100,36 @@ fn a_stranger_is_told_so_or_nothing() {
         client.close().await;
         net.send(peer, b"no frame".to_vec()).await.unwrap();
         assert_eq!(next(&mut events, Kind::Told).await, None, "it is let go");
+        world.end().await;
+    });
+}
+
+/// Whoever asks again and again has everything read once.
+#[test]
+fn a_client_has_everything_read_again() {
+    runtime().block_on(async {
+        let world = World::new().await;
+        let client = world.client.connect().await.unwrap();
+        for seed in 0..6 {
+            let mut item = vec![0; 3 << 20];
+            blake3::Hasher::new().update(&[seed]).finalize_xof().fill(&mut item);
+            assert_eq!(client.request(&put(item)).await.unwrap(), Response::Put(Fate::Added));
+        }
+        let (mut bytes, mut steps) = (0, 0);
+        loop {
+            let ask = Ask::Scrub { anew: steps == 0 };
+            let Told::Scrub(step) = client.ask_node(&world.contact, &ask).await.unwrap() else {
+                panic!("a scrub's report")
+            };
+            (bytes, steps) = (bytes + step.bytes, steps + 1);
+            if step.through {
+                assert_eq!((step.disk.rotten, step.node), (0, world.contact.node));
+                break;
+            }
+        }
+        // The node itself may have read a part of it meanwhile.
+        assert!(steps > 1 && bytes >= 8 << 20, "{bytes} bytes in {steps} steps");
+        client.close().await;
         world.end().await;
     });
 }

@@ -98,7 +98,8 @@ fn part(out: &Path) -> PathBuf {
     out.with_file_name(name)
 }
 
-fn shown(printer: &Printer, len: u64) -> indicatif::ProgressBar {
+/// How far it is, on a terminal.
+pub(super) fn shown(printer: &Printer, len: u64) -> indicatif::ProgressBar {
     let quiet = printer.is_quiet() || printer.is_json() || !std::io::stderr().is_terminal();
     if quiet { indicatif::ProgressBar::hidden() } else { indicatif::ProgressBar::new(len) }
 }

@@ -1,7 +1,7 @@
 //! A whole cluster on this machine: each node a process of its own.
 mod nodes;
 
-use super::{Home, failed, runtime};
+use super::{Home, bucket, failed, runtime};
 use crate::args::{CounterSpec, Global, UpArgs};
 use crate::commands::listen::End;
 use crate::failure::{Failure, Result};
@@ -11,7 +11,7 @@ use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use terachat_cluster::TicketFor;
-use terachat_node::{Client, ClientFolder, NodeFolder, Plan};
+use terachat_node::{Bucket, Client, ClientFolder, NodeFolder, Plan};
 use terachat_shard::{Domain, Profile};
 
 /// Between two looks at whether all are there.
@@ -62,6 +62,8 @@ pub(super) fn run(folder: &Path, args: &UpArgs, global: &Global, printer: &Print
     let layout = Layout { folder, global };
     let made = layout.made();
     let count = args.nodes.unwrap_or(if made == 0 { NODES } else { made }).max(made);
+    // Before anything is made.
+    let bucket = if count > made { bucket(&args.shards)? } else { None };
     make_folder(&folder.join("keys"))?;
     let runtime = runtime()?;
     runtime.block_on(async {
@@ -69,7 +71,7 @@ pub(super) fn run(folder: &Path, args: &UpArgs, global: &Global, printer: &Print
         let mut nodes = Nodes::new(&layout)?;
         let outcome = tokio::select! {
             () = end.wait() => Ok(()),
-            outcome = bring_up(&layout, &mut nodes, (made, count), args, printer) => match outcome {
+            outcome = bring_up(&layout, &mut nodes, (made, count), (args, bucket), printer) => match outcome {
                 Ok(()) => tokio::select! {
                     () = end.wait() => Ok(()),
                     () = watch_over(&mut nodes, printer) => Ok(()),
@@ -87,14 +89,14 @@ async fn bring_up(
     layout: &Layout<'_>,
     nodes: &mut Nodes,
     (made, count): (u8, u8),
-    args: &UpArgs,
+    (args, bucket): (&UpArgs, Option<Bucket>),
     printer: &Printer,
 ) -> Result<()> {
     let until = Instant::now() + args.patience;
     if made == 0 {
         let home = layout.home(1)?;
         home.make("node", |keys, path, entropy| {
-            NodeFolder::found(path, keys, &plan(1), entropy).map_err(failed)
+            NodeFolder::found(path, keys, &plan(1, bucket.clone()), entropy).map_err(failed)
         })?;
     }
     for number in 1..=made.max(1) {
@@ -102,7 +104,7 @@ async fn bring_up(
     }
     nodes.wait_ready(until).await?;
     for number in made.max(1) + 1..=count {
-        add(layout, number).await?;
+        add(layout, number, bucket.clone()).await?;
         nodes.start(layout, number, printer)?;
     }
     nodes.wait_ready(until).await?;
@@ -112,22 +114,23 @@ async fn bring_up(
 }
 
 /// All on loopback, each on a host of its own as far as placement is concerned.
-fn plan(number: u8) -> Plan {
+fn plan(number: u8, bucket: Option<Bucket>) -> Plan {
     Plan {
         listen: "127.0.0.1:0".to_owned(),
         address: None,
         domain: Domain { site: 0, rack: 0, host: u32::from(number) },
         weight: std::num::NonZeroU32::MIN,
+        bucket,
     }
 }
 
-async fn add(layout: &Layout<'_>, number: u8) -> Result<()> {
+async fn add(layout: &Layout<'_>, number: u8, bucket: Option<Bucket>) -> Result<()> {
     let ticket = operator(layout, async |operator| operator.invite(TicketFor::Node, TICKET_MS).await).await?;
     let home = layout.home(number)?;
     let runtime = tokio::runtime::Handle::current();
     home.make("node", |keys, path, entropy| {
         let joined = tokio::task::block_in_place(|| {
-            runtime.block_on(NodeFolder::join(path, keys, &plan(number), &ticket, entropy))
+            runtime.block_on(NodeFolder::join(path, keys, &plan(number, bucket), &ticket, entropy))
         });
         joined.map_err(failed)
     })?;

@@ -65,7 +65,7 @@ impl Storage for Shared {
 
 /// Shards that are whole in a store over these files, and those it knows to be rotten. What it gives out is what was put.
 fn survivors(disk: &MemoryStorage, all: &BTreeMap<Key, Vec<u8>>) -> (usize, usize) {
-    let mut store = ShardStore::open(Box::new(disk.clone()), Options { segment_len: 4 << 10 }).unwrap().0;
+    let mut store = SegmentStore::open(Box::new(disk.clone()), Options { segment_len: 4 << 10 }).unwrap().0;
     while !store.scrub(1 << 20).unwrap().through {}
     let mut whole = 0;
     for held in store.held().collect::<Vec<_>>() {
@@ -142,7 +142,7 @@ fn without_a_manifest_everything_that_was_kept_is_found() {
     let (disk, kept) = filled();
     let mut lost = disk.clone();
     lost.remove("shards").unwrap();
-    let (store, opened) = ShardStore::open(Box::new(lost), Options { segment_len: 4 << 10 }).unwrap();
+    let (store, opened) = SegmentStore::open(Box::new(lost), Options { segment_len: 4 << 10 }).unwrap();
     assert!(opened.rebuilt);
     for (key, bytes) in &kept {
         assert_eq!(store.get(key.0, key.1), Ok(Some(bytes.clone())));
@@ -155,7 +155,7 @@ fn a_segment_that_is_gone_costs_its_shards() {
     for file in disk.list().unwrap().into_iter().filter(|file| file.starts_with("shard-")) {
         let mut lost = disk.clone();
         lost.remove(&file).unwrap();
-        let (store, opened) = ShardStore::open(Box::new(lost), Options { segment_len: 4 << 10 }).unwrap();
+        let (store, opened) = SegmentStore::open(Box::new(lost), Options { segment_len: 4 << 10 }).unwrap();
         assert_eq!(opened.missing, 1);
         assert!(store.held().count() < kept.len() + 3);
     }
@@ -217,7 +217,7 @@ fn a_copy_in_part_does_not_take_the_place_of_the_whole() {
     bytes[open_len + 500] ^= 1;
     let mut cut = before;
     cut.replace(file, &bytes).unwrap();
-    let (store, _) = ShardStore::open(Box::new(cut), Options { segment_len: 4 << 10 }).unwrap();
+    let (store, _) = SegmentStore::open(Box::new(cut), Options { segment_len: 4 << 10 }).unwrap();
     for (stripe, bytes) in (0..).zip(&all).skip(1) {
         assert_eq!(store.get(StripeId([stripe; 16]), 0), Ok(Some(bytes.clone())), "{stripe}");
     }
@@ -232,7 +232,7 @@ proptest! {
         for (file, bytes) in &files {
             disk.replace(file, bytes).unwrap();
         }
-        if let Ok((mut store, _)) = ShardStore::open(Box::new(disk), Options { segment_len: 4 << 10 }) {
+        if let Ok((mut store, _)) = SegmentStore::open(Box::new(disk), Options { segment_len: 4 << 10 }) {
             put(&mut store, &[&shard(1, 1, 100)], &mut Dice(1)).unwrap();
             prop_assert_eq!(store.get(StripeId([1; 16]), 1).unwrap(), Some(shard(1, 1, 100)));
         }

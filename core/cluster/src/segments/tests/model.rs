@@ -93,7 +93,7 @@ fn closed_segments_are_not_read_when_the_store_is_opened() {
     }
     assert!(store.usage().segments > 10);
     let (store, opened) =
-        ShardStore::open(Box::new(disk.clone()), Options { segment_len: 64 << 10 }).unwrap();
+        SegmentStore::open(Box::new(disk.clone()), Options { segment_len: 64 << 10 }).unwrap();
     assert!(opened.scanned <= 64 << 10, "{opened:?}");
     assert_eq!((opened.cut, opened.unreadable, opened.without_index), (0, 0, 0));
     assert_eq!(store.usage().shards, 100);

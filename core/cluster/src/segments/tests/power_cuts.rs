@@ -17,7 +17,7 @@ fn seeds() -> Range<u64> {
 struct Story {
     dice: Dice,
     disk: CrashStorage,
-    store: ShardStore,
+    store: SegmentStore,
     /// What was acknowledged.
     kept: BTreeMap<Key, Vec<u8>>,
     next: u64,

@@ -2,14 +2,14 @@
 //!
 //! The ledger here is what [`crate::State`] needs of one and no more: one order, into which an entry of a node that reaches a
 //! majority comes, with or without an answer. That the real ones keep that is tested where they are.
+use super::keeping::Keeping;
 use crate::testing::{CLUSTER, Dice, key, node};
 use crate::{
-    Call, DiskDone, DiskWork, Input, Message, Moment, Node, NodeOptions, Options, Outcome, Output, Request,
-    Response, ShardStore, State, Unproposed, perform,
+    Call, DiskDone, DiskWork, Input, Message, Moment, Node, NodeOptions, Outcome, Output, Request, Response,
+    ShardStore, State, Unproposed, perform,
 };
 use std::collections::{BTreeMap, BTreeSet};
-use terachat_shard::NodeId;
-use terachat_storage::CrashStorage;
+use terachat_shard::{NodeId, StripeId};
 
 const TICK: u64 = 10_000;
 /// When a run begins.
@@ -31,7 +31,7 @@ enum Event {
 
 /// A machine: a disk, and a node while it runs.
 pub(super) struct Machine {
-    pub(super) disk: CrashStorage,
+    pub(super) disk: Keeping,
     running: Option<Running>,
     /// Counts starts: what was meant for an earlier one is lost.
     start: u64,
@@ -48,12 +48,13 @@ pub(super) struct Machine {
 struct Running {
     node: Node,
     state: State,
-    store: ShardStore,
+    store: Box<dyn ShardStore>,
     work: Vec<(Call, DiskWork)>,
     leading: bool,
 }
 
 pub(super) struct World {
+    seed: u64,
     pub(super) dice: Dice,
     pub(super) now: u64,
     machines: BTreeMap<NodeId, Machine>,
@@ -96,6 +97,7 @@ impl World {
         let mut replay = State::default();
         let outcomes = (1..).zip(&log).map(|(index, entry)| replay.apply(index, entry).outcome).collect();
         let mut world = Self {
+            seed,
             dice: Dice(seed),
             now: 0,
             machines: BTreeMap::new(),
@@ -123,7 +125,7 @@ impl World {
     }
 
     pub(super) fn add(&mut self, id: NodeId) {
-        let disk = CrashStorage::new(self.dice.next());
+        let disk = self.keeping(id);
         self.machines.insert(
             id,
             Machine { disk, running: None, start: 0, lies: false, slow: 1, clock: 0, wall_ms: 0 },
@@ -146,8 +148,7 @@ impl World {
         let entropy = Box::new(Dice(self.dice.next()));
         let machine = self.machines.get_mut(&id).unwrap();
         machine.start += 1;
-        let (store, _) =
-            ShardStore::open(Box::new(machine.disk.clone()), Options { segment_len: 64 << 10 }).unwrap();
+        let store = machine.disk.open();
         let node = Node::new(CLUSTER, id, key(id.0.get() as u8), options(), entropy);
         machine.running =
             Some(Running { node, state: State::default(), store, work: Vec::new(), leading: false });
@@ -172,8 +173,17 @@ impl World {
     /// The disk is replaced by an empty one.
     pub(super) fn wipe(&mut self, id: NodeId) {
         self.crash(id);
-        let disk = CrashStorage::new(self.dice.next());
+        let disk = self.keeping(id);
         self.machine(id).disk = disk;
+    }
+
+    /// An empty place for a node's shards: a disk, or for one node in four a bucket.
+    fn keeping(&mut self, id: NodeId) -> Keeping {
+        let seed = self.dice.next();
+        match (self.seed + u64::from(id.0.get())) % 4 {
+            0 => Keeping::bucket(),
+            _ => Keeping::disk(seed),
+        }
     }
 
     pub(super) fn cut(&mut self, from: NodeId, to: NodeId) {
@@ -365,7 +375,7 @@ impl World {
                 }
             }
         }
-        done.extend(perform(&mut running.store, work, &mut entropy));
+        done.extend(perform(running.store.as_mut(), work, &mut entropy));
         for (call, done) in done {
             self.feed(id, Input::Disk(call, done));
         }
@@ -453,31 +463,18 @@ impl World {
 
     /// How many shards of each stripe each node has.
     pub(super) fn shards_on(&mut self, id: NodeId) -> BTreeMap<terachat_shard::StripeId, usize> {
-        let running = self.machine(id).running.as_ref().unwrap();
+        let running = self.machine(id).running.as_mut().unwrap();
         let mut shards = BTreeMap::new();
-        for held in running.store.held() {
+        for held in running.store.count(StripeId([0; 16]), StripeId([u8::MAX; 16])).unwrap() {
             *shards.entry(held.stripe).or_insert(0) += 1;
         }
         shards
     }
 
-    /// Flips a bit of a random file of a node's disk.
+    /// Flips a bit of whatever a node keeps.
     pub(super) fn rot(&mut self, id: NodeId) {
-        use terachat_storage::Storage;
-        let mut disk = self.machine(id).disk.clone();
-        let files: Vec<String> = disk.list().unwrap().into_iter().filter(|file| file != "manifest").collect();
-        if files.is_empty() {
-            return;
-        }
-        let file = &files[self.dice.below(files.len() as u64) as usize];
-        let len = disk.size(file).unwrap().unwrap_or(0);
-        if len > 0 {
-            let mut bytes = disk.read(file, 0, len as usize).unwrap();
-            let at = self.dice.below(len) as usize;
-            bytes[at] ^= 1 << self.dice.below(8);
-            // A fault that was meant for the node may hit this instead.
-            let _ = disk.replace(file, &bytes);
-        }
+        let disk = self.machine(id).disk.clone();
+        disk.rot(&mut self.dice);
     }
 }
 
