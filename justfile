@@ -48,6 +48,10 @@ api *ARGS:
 mls:
     scripts/mls-peer
 
+# The device of a browser's tab among native ones, in Node and headless Chromium.
+tab *ARGS:
+    scripts/wasm-peer {{ARGS}}
+
 # Fuzz one target, or each in turn, for SECONDS (needs cargo-fuzz and the nightly toolchain).
 fuzz TARGET="all" SECONDS="60":
     scripts/fuzz {{TARGET}} {{SECONDS}}

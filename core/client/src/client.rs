@@ -131,6 +131,11 @@ impl Client {
         self.identity.network_seed()
     }
 
+    /// The device's id: its Ed25519 public key, by which peers know it.
+    pub fn device_id(&self) -> [u8; 32] {
+        self.identity.device_id().0
+    }
+
     /// Carries out one request. What it changed is durable when this returns.
     ///
     /// # Errors
