@@ -31,7 +31,7 @@ impl Target {
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
         let fail = || Error::Address { text: text.to_owned() };
         if let Ok(socket) = text.parse::<SocketAddr>() {
-            return Ok(Self { place: Place::from(socket), peer: None });
+            return Ok(Self { place: Place::Addr(multiaddr(socket)), peer: None });
         }
         if let Some((host, port)) = text.rsplit_once(':')
             && !text.starts_with('/')
@@ -63,10 +63,8 @@ impl Target {
     }
 }
 
-impl From<SocketAddr> for Place {
-    fn from(socket: SocketAddr) -> Self {
-        Self::Addr(Multiaddr::from(socket.ip()).with(Protocol::Tcp(socket.port())))
-    }
+fn multiaddr(socket: SocketAddr) -> Multiaddr {
+    Multiaddr::from(socket.ip()).with(Protocol::Tcp(socket.port()))
 }
 
 impl Place {
@@ -91,14 +89,9 @@ impl Place {
             Self::Addr(addr) => return Ok(vec![addr]),
             Self::Host(name, port) => (name, port),
         };
-        let found = tokio::net::lookup_host((name.as_str(), port)).await;
+        let found = tokio::net::lookup_host((name.as_str(), port)).await.map(Iterator::collect::<Vec<_>>);
         let addrs: Vec<Multiaddr> = match found {
-            Ok(found) => found
-                .filter_map(|socket| match Self::from(socket) {
-                    Self::Addr(addr) => Some(addr),
-                    Self::Host(..) => None,
-                })
-                .collect(),
+            Ok(found) => found.into_iter().map(multiaddr).collect(),
             Err(error) => return Err(Error::Host { name, reason: error.to_string() }),
         };
         if addrs.is_empty() {

@@ -108,7 +108,7 @@ fn a_stranger_is_told_so_or_nothing() {
 #[test]
 fn a_client_has_everything_read_again() {
     runtime().block_on(async {
-        let world = World::new().await;
+        let world = World::new(RunOptions::default()).await;
         let client = world.client.connect().await.unwrap();
         for seed in 0..6 {
             let mut item = vec![0; 3 << 20];
