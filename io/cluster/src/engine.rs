@@ -264,8 +264,10 @@ impl Engine {
             Event::Report(told) => {
                 let report = self.report();
                 tokio::spawn(async move {
-                    // Who asked may have gone.
-                    let _ = report.await.map(|report| told.send(report));
+                    if let Ok(report) = report.await {
+                        // Who asked may have gone.
+                        let _ = told.send(report);
+                    }
                 });
             }
             Event::Failed(_) => unreachable!("the loop has ended by it"),

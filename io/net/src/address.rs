@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn names_are_read_and_looked_up_later() {
-        let key = PeerKey([7; 32]).to_peer_id().unwrap();
+        let key = libp2p_identity::Keypair::ed25519_from_bytes([7; 32]).unwrap().public().to_peer_id();
         let host = |name: &str| Place::Host(name.to_owned(), 4001);
         for (text, name, named) in [
             ("localhost:4001", "localhost", false),

@@ -528,7 +528,7 @@ fn no_version_is_given_twice_whoever_writes_at_once() {
                 for round in 0..12 {
                     // Large batches, which helpers share, and small ones.
                     let ids: Vec<usize> =
-                        if (thread + round) % 2 == 0 { (0..60).collect() } else { vec![thread, 30] };
+                        if (thread + round).is_multiple_of(2) { (0..60).collect() } else { vec![thread, 30] };
                     let put = |id: &usize| Operation::Put {
                         id: id.to_string(),
                         content: secret(&[thread as u8, round as u8]),
