@@ -79,7 +79,14 @@ fn health_of(report: &Report) -> String {
         grouped(health.in_place),
         grouped(health.shards)
     );
-    let Some(detail) = health.detail else { return out + "<p class=\"soft\">The leader knows why.</p>" };
+    let Some(detail) = health.detail else {
+        let why = if health.in_place < health.shards {
+            "<p class=\"soft\">The leader knows why not all.</p>"
+        } else {
+            ""
+        };
+        return out + why;
+    };
     let reasons = [
         (detail.unreadable, "stripes cannot be read now: bring nodes back"),
         (detail.at_the_limit, "stripes bear no further loss"),
@@ -217,7 +224,7 @@ mod tests {
     use super::*;
     use crate::readiness::tests::{member, report};
     use std::time::Duration;
-    use terachat_node::Verb;
+    use terachat_node::{HealthCount, Verb};
 
     #[test]
     fn the_page_says_how_whole_all_is_and_why_not() {
@@ -228,6 +235,10 @@ mod tests {
         {
             assert!(page.contains(says), "{says}");
         }
+        report.health = report.health.map(|health| HealthCount { detail: None, ..health });
+        assert!(render(&report, &[]).contains("The leader knows why"));
+        report.health = report.health.map(|health| HealthCount { in_place: health.shards, ..health });
+        assert!(!render(&report, &[]).contains("The leader knows why"));
         report.health = None;
         report.leader = None;
         let page = render(&report, &[]);
