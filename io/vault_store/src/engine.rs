@@ -239,17 +239,19 @@ impl Engine {
                 None => batch.remove(self.space(space), key),
             }
         }
-        let written = batch.durability(Some(mode)).commit();
-        self.recent.note(changed.iter().map(|(key, _)| key));
-        // After an error it is not known what the disk has.
-        let known = written.is_ok();
-        for (key, row) in changed {
-            match row.filter(|_| known) {
-                Some(row) if !asked_for => self.newest.follow(&key, row),
-                row => self.newest.change(&key, row),
+        let keys: Vec<[u8; 32]> = changed.iter().map(|(key, _)| *key).collect();
+        self.recent.during(&keys, || {
+            let written = batch.durability(Some(mode)).commit();
+            // After an error it is not known what the disk has.
+            let known = written.is_ok();
+            for (key, row) in changed {
+                match row.filter(|_| known) {
+                    Some(row) if !asked_for => self.newest.follow(&key, row),
+                    row => self.newest.change(&key, row),
+                }
             }
-        }
-        written
+            written
+        })
     }
 
     /// Rows from `from` on (included) whose keys begin with `prefix`.

@@ -29,12 +29,14 @@ impl Recent {
         self.number.load(Ordering::Acquire)
     }
 
-    /// Notes a write's rows. Before the next one begins, and after all of it can be read.
-    pub(crate) fn note<'a>(&self, keys: impl Iterator<Item = &'a [u8; 32]>) {
-        let mut rows: Vec<u64> = keys.map(mark).collect();
-        if rows.is_empty() {
-            return;
+    /// Does a write that changes these rows, with all by which it is read, and notes it then: who noted [`Recent::now`] in between and
+    /// read what was there before is told that it may have changed. One write at a time.
+    pub(crate) fn during<T>(&self, keys: &[[u8; 32]], write: impl FnOnce() -> T) -> T {
+        let written = write();
+        if keys.is_empty() {
+            return written;
         }
+        let mut rows: Vec<u64> = keys.iter().map(mark).collect();
         rows.sort_unstable();
         let mut writes = self.writes.lock().unwrap_or_else(PoisonError::into_inner);
         writes.count += rows.len();
@@ -43,6 +45,7 @@ impl Recent {
             writes.count -= writes.rows.pop_front().map_or(0, |rows| rows.len());
         }
         self.number.fetch_add(1, Ordering::Release);
+        written
     }
 
     /// Whether one of the writes after the first `since` may have changed this row.
@@ -79,24 +82,32 @@ mod tests {
         let recent = Recent::default();
         let before = recent.now();
         assert!(!recent.changed(before, &key(1)));
-        recent.note([key(2), key(1)].iter());
+        recent.during(&[key(2), key(1)], || ());
         let between = recent.now();
-        recent.note([key(3)].iter());
+        recent.during(&[key(3)], || ());
         assert!(recent.changed(before, &key(1)) && recent.changed(before, &key(3)));
         assert!(!recent.changed(between, &key(1)) && recent.changed(between, &key(3)));
         assert!(!recent.changed(before, &key(4)));
+    }
+
+    /// Until the last of what a write does somebody may still find the old row: in the engine, or in the row cache.
+    #[test]
+    fn what_is_read_while_a_write_goes_on_is_taken_for_changed() {
+        let recent = Recent::default();
+        let since = recent.during(&[key(1)], || recent.now());
+        assert!(recent.changed(since, &key(1)) && !recent.changed(since, &key(2)));
     }
 
     #[test]
     fn what_is_too_long_ago_is_taken_for_changed() {
         let recent = Recent::default();
         let before = recent.now();
-        recent.note((0..10).map(key).collect::<Vec<_>>().iter());
+        recent.during(&(0..10).map(key).collect::<Vec<_>>(), || ());
         assert!(!recent.changed(before, &key(ROWS_MAX as u64 * 2)));
-        recent.note((0..ROWS_MAX as u64).map(key).collect::<Vec<_>>().iter());
+        recent.during(&(0..ROWS_MAX as u64).map(key).collect::<Vec<_>>(), || ());
         assert!(recent.changed(before, &key(ROWS_MAX as u64 * 2)), "the first write's rows are forgotten");
         let after = recent.now();
-        recent.note((0..2 * ROWS_MAX as u64).map(key).collect::<Vec<_>>().iter());
+        recent.during(&(0..2 * ROWS_MAX as u64).map(key).collect::<Vec<_>>(), || ());
         assert!(
             !recent.changed(after, &key(ROWS_MAX as u64 * 2)),
             "the newest write's are known, however many"
