@@ -1,13 +1,23 @@
 //! What tests draw and name, and the simulation of whole clusters.
 mod simulation;
+pub(crate) mod steps;
 
 use crate::{
     ClusterId, Deed, Entry, JoinConsent, NodeKey, NodeProfile, Outcome, SignedDeed, State, TicketFor, What,
 };
 use std::num::NonZeroU32;
+use std::ops::Range;
 use terachat_event::DeviceKey;
 use terachat_shard::{Domain, NodeId};
 use terachat_vault::{Entropy, Secret};
+
+/// The seeds that a test plays: `few` of them, or those that this variable of the environment names, as FROM..TO.
+pub(crate) fn seeds(variable: &str, few: Range<u64>) -> Range<u64> {
+    let Ok(asked) = std::env::var(variable) else { return few };
+    let wrong = || panic!("{variable}=FROM..TO, not {asked}");
+    let Some((from, to)) = asked.split_once("..") else { wrong() };
+    from.parse().unwrap_or_else(|_| wrong())..to.parse().unwrap_or_else(|_| wrong())
+}
 
 /// SplitMix64: what a test draws, and the randomness of what is under test.
 pub(crate) struct Dice(pub(crate) u64);

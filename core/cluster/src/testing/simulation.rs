@@ -311,16 +311,10 @@ fn mend_everything(world: &mut World, clients: &mut Clients) {
     assert_eq!(restored, world.truth);
 }
 
-fn seeds() -> std::ops::Range<u64> {
-    let Ok(text) = std::env::var("TERACHAT_CLUSTER_SEEDS") else { return 0..60 };
-    let (from, to) = text.split_once("..").expect("FROM..TO");
-    from.parse().unwrap()..to.parse().unwrap()
-}
-
 #[test]
 fn nothing_acknowledged_is_lost_and_all_becomes_whole() {
     let mut all = Played::default();
-    let seeds = seeds();
+    let seeds = crate::testing::seeds("TERACHAT_CLUSTER_SEEDS", 0..60);
     for seed in seeds.clone() {
         let played = std::panic::catch_unwind(|| play(seed)).unwrap_or_else(|_| panic!("seed {seed}"));
         all.acknowledged += played.acknowledged;

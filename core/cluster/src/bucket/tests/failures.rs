@@ -2,17 +2,10 @@
 //! acknowledged is there, what was given up stays away.
 use super::super::ObjectsFault as Fault;
 use super::*;
-use std::ops::Range;
 
-const SEEDS: Range<u64> = 0..100;
+const SEEDS: std::ops::Range<u64> = 0..100;
 const STEPS: u64 = 40;
 const LIVES: u64 = 4;
-
-fn seeds() -> Range<u64> {
-    let Ok(asked) = std::env::var("TERACHAT_BUCKET_SEEDS") else { return SEEDS };
-    let (from, to) = asked.split_once("..").expect("TERACHAT_BUCKET_SEEDS=FROM..TO");
-    from.parse().expect("a number")..to.parse().expect("a number")
-}
 
 struct Story {
     dice: Dice,
@@ -142,7 +135,7 @@ impl Story {
 #[test]
 fn what_was_acknowledged_survives_the_end_of_the_process_at_any_call() {
     let mut done = [0; 4];
-    for seed in seeds() {
+    for seed in crate::testing::seeds("TERACHAT_BUCKET_SEEDS", SEEDS) {
         let mut story = Story::new(seed);
         for _ in 0..LIVES {
             let at = story.objects.calls() + story.dice.below(STEPS * 2);
@@ -162,7 +155,7 @@ fn what_was_acknowledged_survives_the_end_of_the_process_at_any_call() {
 
 #[test]
 fn a_service_that_fails_for_a_moment_costs_nothing_that_was_acknowledged() {
-    for seed in seeds() {
+    for seed in crate::testing::seeds("TERACHAT_BUCKET_SEEDS", SEEDS) {
         let mut story = Story::new(seed);
         for _ in 0..LIVES {
             for _ in 0..3 {

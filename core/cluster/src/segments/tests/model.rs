@@ -1,29 +1,9 @@
 //! Whatever is done, in any order and with the store opened anew at any time: it holds what a map would.
 use super::*;
+use crate::testing::steps::{Step, steps};
 use crate::{Error, Sound};
 use proptest::prelude::*;
 use terachat_storage::CrashStorage;
-
-#[derive(Debug, Clone)]
-enum Step {
-    Put(Vec<(u8, u8, usize)>),
-    GiveUp(Vec<(u8, u8)>),
-    Compact(u8, u64),
-    Scrub(u64),
-    Reopen,
-}
-
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let name = || (0..6u8, 0..3u8);
-    let step = prop_oneof![
-        4 => prop::collection::vec((name(), 1..3000usize).prop_map(|((s, i), len)| (s, i, len)), 1..6).prop_map(Step::Put),
-        3 => prop::collection::vec(name(), 1..4).prop_map(Step::GiveUp),
-        3 => (0..=100u8, 0..6000u64).prop_map(|(percent, budget)| Step::Compact(percent, budget)),
-        1 => (1..6000u64).prop_map(Step::Scrub),
-        1 => Just(Step::Reopen),
-    ];
-    prop::collection::vec(step, 1..60)
-}
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]

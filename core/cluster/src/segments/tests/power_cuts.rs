@@ -1,18 +1,11 @@
 //! The power goes at any operation of whatever is done, on a disk that loses and mixes what was not synced; or the disk is full, or
 //! fails. What was acknowledged is there, what was given up stays away.
 use super::*;
-use std::ops::Range;
 use terachat_storage::{CrashStorage, Fault};
 
-const SEEDS: Range<u64> = 0..300;
+const SEEDS: std::ops::Range<u64> = 0..300;
 const STEPS: u64 = 40;
 const CUTS: u64 = 4;
-
-fn seeds() -> Range<u64> {
-    let Ok(asked) = std::env::var("TERACHAT_SEGMENT_SEEDS") else { return SEEDS };
-    let (from, to) = asked.split_once("..").expect("TERACHAT_SEGMENT_SEEDS=FROM..TO");
-    from.parse().expect("a number")..to.parse().expect("a number")
-}
 
 struct Story {
     dice: Dice,
@@ -122,7 +115,7 @@ impl Story {
 #[test]
 fn what_was_acknowledged_survives_a_power_cut_at_any_operation() {
     let mut done = [0; 4];
-    for seed in seeds() {
+    for seed in crate::testing::seeds("TERACHAT_SEGMENT_SEEDS", SEEDS) {
         let mut story = Story::new(seed);
         for _ in 0..CUTS {
             let at = story.disk.operations() + story.dice.below(STEPS * 3);
@@ -138,7 +131,7 @@ fn what_was_acknowledged_survives_a_power_cut_at_any_operation() {
 /// The disk is full or fails for a moment: a typed error, and the same store goes on, before and after it is opened anew.
 #[test]
 fn a_disk_that_fails_for_a_moment_costs_nothing_that_was_acknowledged() {
-    for seed in seeds() {
+    for seed in crate::testing::seeds("TERACHAT_SEGMENT_SEEDS", SEEDS) {
         let mut story = Story::new(seed);
         for _ in 0..CUTS {
             let fault = if story.dice.below(2) == 0 { Fault::Full } else { Fault::Io };
