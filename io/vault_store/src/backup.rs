@@ -244,10 +244,12 @@ fn fill(engine: &Engine, stream: StreamReader<'_>) -> Result<Trailer, Error> {
         if len > BATCH_BYTES {
             len = 0;
             std::mem::replace(&mut batch, engine.db.batch()).commit().map_err(&failed)?;
+            engine.make_room();
         }
         Ok(())
     })?;
     batch.commit().map_err(&failed)?;
+    engine.make_room();
     Ok(trailer)
 }
 

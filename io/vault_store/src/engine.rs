@@ -3,7 +3,8 @@ use crate::newest::Newest;
 use crate::recent::Recent;
 use crate::{Config, Error, journal, order};
 use fjall::{
-    Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable, Slice, Snapshot,
+    AbstractTree as _, Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable,
+    Slice, Snapshot,
 };
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -75,6 +76,7 @@ pub(crate) struct Engine {
     spaces: [Keyspace; 4],
     newest: Newest,
     recent: Recent,
+    table_size: u64,
 }
 
 impl Engine {
@@ -106,12 +108,16 @@ impl Engine {
                 // Blinded keys have no order, so every look-up asks every level: their filters, 10 bits a record, stay in
                 // memory. (Of the levels from the third on, where filters are cut up, only the tables of contents do.)
                 .filter_block_pinning_policy(fjall::config::PinningPolicy::all(true))
-                .max_memtable_size(TABLE_SIZE)
+                // Full tables are seen to here (`make_room`). The engine asks its worker to at every write to a full one, by the
+                // queue through which the worker tells itself what to do next: once a thousand such requests have come while it
+                // was busy it waits for itself, and every writer and the closing for it, for ever (fjall 3.1, pull request 323).
+                .max_memtable_size(u64::MAX)
         };
         let space = |space: Space| db.keyspace(space.name(), options).map_err(&failed);
         let spaces =
             [space(Space::Records)?, space(Space::Versions)?, space(Space::Index)?, space(Space::Audit)?];
-        let engine = Self { db, spaces, newest: Newest::new(newest_size), recent: Recent::default() };
+        let (newest, recent) = (Newest::new(newest_size), Recent::default());
+        let engine = Self { db, spaces, newest, recent, table_size: TABLE_SIZE };
         for space in Space::ALL {
             let Some(before) = space.before().filter(|name| engine.db.keyspace_exists(name)) else {
                 continue;
@@ -134,9 +140,11 @@ impl Engine {
             if len > REORDER_BYTES {
                 len = 0;
                 std::mem::replace(&mut batch, self.db.batch()).commit()?;
+                self.make_room();
             }
         }
         batch.commit()?;
+        self.make_room();
         self.db.persist(PersistMode::SyncAll)?;
         self.db.delete_keyspace(before)
     }
@@ -207,6 +215,17 @@ impl Engine {
         Ok(())
     }
 
+    /// After a write, by whoever made it: has tables in memory that are full written out in the background.
+    pub(crate) fn make_room(&self) {
+        for space in &self.spaces {
+            if space.tree.active_memtable().size() > self.table_size
+                && let Err(error) = space.rotate_memtable()
+            {
+                tracing::warn!(%error, "a full table stays in memory until the next write");
+            }
+        }
+    }
+
     /// An empty batch with room for so many rows.
     pub(crate) fn batch(&self, rows: usize) -> OwnedWriteBatch {
         OwnedWriteBatch::with_capacity(self.db.clone(), rows)
@@ -240,7 +259,7 @@ impl Engine {
             }
         }
         let keys: Vec<[u8; 32]> = changed.iter().map(|(key, _)| *key).collect();
-        self.recent.during(&keys, || {
+        let written = self.recent.during(&keys, || {
             let written = batch.durability(Some(mode)).commit();
             // After an error it is not known what the disk has.
             let known = written.is_ok();
@@ -251,7 +270,9 @@ impl Engine {
                 }
             }
             written
-        })
+        });
+        self.make_room();
+        written
     }
 
     /// Rows from `from` on (included) whose keys begin with `prefix`.
@@ -405,6 +426,33 @@ pub(crate) mod key {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Tables fill faster than they are written out. When the engine itself asked for that, the vault hung, sooner or later.
+    #[test]
+    fn full_tables_are_written_out_and_nobody_waits_for_ever() {
+        let folder = tempfile::tempdir().unwrap();
+        let vault = folder.path().to_owned();
+        let (done, is_done) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let mut engine = Engine::open(&Config::new(&vault), &vault).unwrap();
+            engine.table_size = 64 << 10;
+            for number in 0..6_000_u32 {
+                let record = u128::from(number).to_be_bytes();
+                let key = stored_record(&[1; 16], &record);
+                let row = (Space::Records, Slice::from(key), Some(Slice::from([7; 1_000])));
+                engine.write(engine.batch(1), vec![row], PersistMode::Buffer, false).unwrap();
+            }
+            let in_memory = engine.space(Space::Records).tree.active_memtable().size();
+            engine.write_out().unwrap();
+            let rows = engine.rows(Space::Records, &[1; 16], &[1; 16]).count();
+            drop(engine);
+            done.send((in_memory, rows)).unwrap();
+        });
+        let minutes = Duration::from_secs(300);
+        let (in_memory, rows) = is_done.recv_timeout(minutes).expect("the engine hangs");
+        assert!(in_memory < 80 << 10, "{in_memory} bytes");
+        assert_eq!(rows, 6_000);
+    }
 
     #[test]
     fn the_end_of_a_prefix_is_just_behind_it() {
