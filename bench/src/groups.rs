@@ -8,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 use bare::Bare;
 use clap::Args;
 use own::Own;
+use terachat_group::CipherSuite;
 
 const NAME: &str = "groups";
 const SIZES: [usize; 4] = [10, 100, 1_000, 10_000];
@@ -15,6 +16,8 @@ const SIZES: [usize; 4] = [10, 100, 1_000, 10_000];
 const OVERHEAD: f64 = 1.15;
 /// Bytes of a welcome for one newcomer.
 const WELCOME: f64 = 1_024.0;
+/// The largest group in which X-Wing is measured: a commit in one that was made at once has 1.2 kB for each member.
+const QUANTUM_MOST: usize = 1_000;
 /// How many members, spread over the tree, renew their keys after a bulk add.
 const UPDATES: usize = 64;
 /// The size at which they do.
@@ -36,6 +39,9 @@ pub(crate) fn run(runs: usize, options: Options) -> Result<Vec<Figure>> {
     for size in SIZES.into_iter().filter(|size| *size <= options.most) {
         eprintln!("a group of {size}");
         figures.extend(at(size, runs)?);
+        if size <= QUANTUM_MOST {
+            figures.extend(quantum(size, runs)?);
+        }
     }
     if options.most >= UPDATED {
         figures.extend(narrowing()?);
@@ -45,7 +51,7 @@ pub(crate) fn run(runs: usize, options: Options) -> Result<Vec<Figure>> {
 
 /// Commits, their processing and joining in a group of `size`.
 fn at(size: usize, runs: usize) -> Result<Vec<Figure>> {
-    let ((mut alice, mut bob), own_bulk) = time(|| Own::pair(size));
+    let ((mut alice, mut bob), own_bulk) = time(|| Own::pair(CipherSuite::X25519, size));
     let ((mut bare_alice, mut bare_bob), bare_bulk) = {
         let (pair, took) = time(|| Bare::pair(size));
         (pair?, took)
@@ -81,7 +87,7 @@ fn at(size: usize, runs: usize) -> Result<Vec<Figure>> {
         done?;
         tell(4, took);
 
-        let mut carol = own::Newcomer::new();
+        let mut carol = own::Newcomer::new(CipherSuite::X25519);
         let invited = alice.invite(&carol);
         welcome_len = invited.welcome.len();
         let ((), took) = time(|| carol.join(&invited));
@@ -118,9 +124,43 @@ fn at(size: usize, runs: usize) -> Result<Vec<Figure>> {
     ])
 }
 
+/// The same verbs with X-Wing, beside themselves with X25519.
+fn quantum(size: usize, runs: usize) -> Result<Vec<Figure>> {
+    // Commit, process, join; then the lengths of a commit, a welcome and the state.
+    let mut costs: [[Vec<f64>; 6]; 2] = Default::default();
+    for (suite, costs) in CipherSuite::ALL.into_iter().zip(&mut costs) {
+        let (mut alice, mut bob) = Own::pair(suite, size);
+        for round in 0..=runs {
+            let (update, commit) = time(|| alice.update());
+            let (stored, process) = time(|| bob.process(&update));
+            let mut carol = own::Newcomer::new(suite);
+            let invited = alice.invite(&carol);
+            let ((), join) = time(|| carol.join(&invited));
+            bob.process(&invited.message);
+            ensure!(alice.agrees(&bob) && alice.agrees_with(&carol), "members do not agree");
+            let gone = alice.remove(&carol);
+            bob.process(&gone);
+            let lengths = [update.len(), invited.welcome.len(), stored].map(|len| len as f64);
+            let seen = [commit, process, join].map(|took| took.cpu * 1e3).into_iter().chain(lengths);
+            // The first round warms up.
+            if round > 0 {
+                costs.iter_mut().zip(seen).for_each(|(to, value)| to.push(value));
+            }
+        }
+    }
+    let [classic, quantum] = costs;
+    let names = ["commit", "process", "join", "commit's length", "welcome's length", "state kept of an epoch"];
+    let figures = names.into_iter().zip(classic).zip(quantum).map(|((name, classic), quantum)| {
+        let unit = if name.contains("length") || name.contains("state") { "bytes" } else { "ms CPU" };
+        Figure::new(NAME, format!("{name} with X-Wing at {size}"), unit, Spread::of(quantum))
+            .beside("X25519", Spread::of(classic).median)
+    });
+    Ok(figures.collect())
+}
+
 /// How the commits after a bulk add shrink as members renew their keys.
 fn narrowing() -> Result<Vec<Figure>> {
-    let mut group = own::Crowd::new(UPDATED, UPDATES);
+    let mut group = own::Crowd::new(CipherSuite::X25519, UPDATED, UPDATES);
     let mut figures = Vec::new();
     for updated in 0..=UPDATES {
         if updated == 0 || updated.is_power_of_two() {

@@ -157,13 +157,13 @@ pub fn pair() -> Pair {
         client.expect("an empty folder takes a profile")
     };
     let (mut ann, mut bob) = (make("Ann", 1), make("Bob", 2));
-    let id = |client: &mut Client| match client.execute(Request::WhoAmI, 1) {
+    let id = |client: &mut Client| match client.execute(Request::WhoAmI { post_quantum: false }, 1) {
         Ok(Answer::Card { device, card, .. }) => (device.parse::<DeviceId>().expect("its own id").0, card),
         other => panic!("{other:?}"),
     };
     let (ann_id, _) = id(&mut ann);
     let (bob_id, card) = id(&mut bob);
-    ann.execute(Request::SpaceCreate { name: "crew".to_owned() }, 2).expect("a space");
+    ann.execute(Request::SpaceCreate { name: "crew".to_owned(), post_quantum: false }, 2).expect("a space");
     ann.execute(
         Request::ChannelCreate { space: None, name: "general".to_owned(), forum: false, since_join: false },
         3,

@@ -7,7 +7,7 @@
 //! import init, { Device } from "./terachat_browser.js";
 //! await init();
 //! const device = Device.create("ada", Date.now());
-//! device.request("SpaceCreate", { name: "club" }, Date.now());
+//! device.request("SpaceCreate", { name: "club", post_quantum: false }, Date.now());
 //! device.request("ChannelCreate", { space: null, name: "general", forum: false, since_join: false }, Date.now());
 //! device.connected(peer); // 32 bytes: whoever carries the frames has made sure that it is that device
 //! device.receive(peer, frame, Date.now());

@@ -133,8 +133,10 @@ mod tests {
     #[test]
     fn verbs_are_requests_and_answers_their_content() {
         let mut tab = tab();
-        let space: Value =
-            serde_json::from_str(&tab.request("SpaceCreate", r#"{"name":"club"}"#, 2).unwrap()).unwrap();
+        let space: Value = serde_json::from_str(
+            &tab.request("SpaceCreate", r#"{"name":"club","post_quantum":false}"#, 2).unwrap(),
+        )
+        .unwrap();
         assert_eq!(space["name"], "club");
         assert_eq!(tab.request("Renew", r#"{"space":null}"#, 3).unwrap(), "null");
         let status: Value = serde_json::from_str(&tab.request("Status", "null", 4).unwrap()).unwrap();
@@ -149,7 +151,7 @@ mod tests {
         refused("SpaceCreate", "null", Code::Input);
         refused("SpaceCreate", r#"{"nom":"club"}"#, Code::Input);
         refused("SpaceCreate", "{", Code::Input);
-        refused("SpaceCreate", r#"{"name":""}"#, Code::Input);
+        refused("SpaceCreate", r#"{"name":"","post_quantum":false}"#, Code::Input);
         refused("Join", r#"{"invitation":"terachat-invitation:x"}"#, Code::Input);
         refused("Send", r#"{"place":{"space":"x","channel":"y"},"body":"z","reply_to":null}"#, Code::Unknown);
     }

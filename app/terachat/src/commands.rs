@@ -3,6 +3,7 @@ mod ask;
 mod audit;
 mod board;
 mod bundle;
+mod cards;
 mod cluster;
 mod file;
 mod import;
@@ -89,9 +90,11 @@ fn on_home(home: &Home, global: &Global, command: Command, printer: &Printer) ->
         Command::Board(command) => return board::run(home, &command, printer),
         Command::Bundle(command) => return bundle::run(home, space, command, printer),
         Command::Member(MemberCommand::List) => return ask::members(home, space, printer),
-        Command::Whoami => Request::WhoAmI,
+        Command::Whoami { post_quantum } => Request::WhoAmI { post_quantum },
         Command::Status => Request::Status,
-        Command::Space(SpaceCommand::Create { name }) => Request::SpaceCreate { name },
+        Command::Space(SpaceCommand::Create { name, post_quantum }) => {
+            Request::SpaceCreate { name, post_quantum }
+        }
         Command::Space(SpaceCommand::Rename { name }) => {
             Request::Arrange { space, change: Arrangement::RenameSpace { name } }
         }
@@ -105,7 +108,10 @@ fn on_home(home: &Home, global: &Global, command: Command, printer: &Printer) ->
         Command::Category(CategoryCommand::Rename { category, name }) => {
             Request::Arrange { space, change: Arrangement::RenameCategory { category, name } }
         }
-        Command::Invite { card, rank } => Request::Invite { space, card, rank },
+        Command::Invite { card: Some(card), rank, .. } => Request::Invite { space, card, rank },
+        Command::Invite { card: None, cards, rank } => {
+            Request::InviteAll { space, cards: cards::read(cards.as_deref())?, rank }
+        }
         Command::Join { invitation } => Request::Join { invitation },
         Command::Member(MemberCommand::Remove { member }) => Request::MemberRemove { space, member },
         Command::Device(DeviceCommand::List { member }) => Request::DeviceList { space, member },

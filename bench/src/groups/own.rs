@@ -1,6 +1,6 @@
 //! Our groups: every verb is followed by what keeps its result, the state's bytes.
 use anyhow::{Result, ensure};
-use terachat_group::{Change, DeviceSigner, Group, KeyPackage, new_key_package};
+use terachat_group::{Change, CipherSuite, DeviceSigner, Group, KeyPackage, new_key_package};
 use terachat_vault::{Entropy, Secret, SecretBytes};
 
 const ROOT: [u8; 32] = [7; 32];
@@ -43,14 +43,14 @@ pub(crate) struct Newcomer {
 }
 
 impl Newcomer {
-    pub(crate) fn new() -> Self {
-        Self::numbered(u64::MAX)
+    pub(crate) fn new(suite: CipherSuite) -> Self {
+        Self::numbered(suite, u64::MAX)
     }
 
-    fn numbered(number: u64) -> Self {
+    fn numbered(suite: CipherSuite, number: u64) -> Self {
         let mut entropy = Seeded::new(number);
         let signer = DeviceSigner::new(&Secret::generate(|out| entropy.fill(out)));
-        let (public, private) = new_key_package(&signer, &mut entropy).expect("a key package is made");
+        let (public, private) = new_key_package(suite, &signer, &mut entropy).expect("a key package is made");
         let public = KeyPackage::parse(&public).expect("it is a key package");
         Self { signer, public, private, group: None }
     }
@@ -69,17 +69,18 @@ impl Newcomer {
 }
 
 impl Own {
-    fn founder() -> Self {
+    fn founder(suite: CipherSuite) -> Self {
         let mut entropy = Seeded::new(0);
         let signer = DeviceSigner::new(&Secret::generate(|out| entropy.fill(out)));
-        let group = Group::create(&signer, b"bench", ROOT, &mut entropy).expect("a group is made");
+        let group = Group::create(suite, &signer, b"bench", ROOT, &mut entropy).expect("a group is made");
         Self { signer, entropy, group }
     }
 
     /// Two members of a group of `size`, the rest of which was added with the second in one commit.
-    pub(crate) fn pair(size: usize) -> (Self, Self) {
-        let mut alice = Self::founder();
-        let mut others: Vec<_> = (1..size as u64).map(Newcomer::numbered).collect();
+    pub(crate) fn pair(suite: CipherSuite, size: usize) -> (Self, Self) {
+        let mut alice = Self::founder(suite);
+        let mut others: Vec<_> =
+            (1..size as u64).map(|number| Newcomer::numbered(suite, number)).collect();
         let invited = alice.invite_all(&others);
         others[0].join(&invited);
         (alice, others.swap_remove(0).into_member(1))
@@ -137,9 +138,9 @@ pub(crate) struct Crowd {
 }
 
 impl Crowd {
-    pub(crate) fn new(size: usize, members: usize) -> Self {
-        let mut founder = Own::founder();
-        let all: Vec<_> = (1..size as u64).map(Newcomer::numbered).collect();
+    pub(crate) fn new(suite: CipherSuite, size: usize, members: usize) -> Self {
+        let mut founder = Own::founder(suite);
+        let all: Vec<_> = (1..size as u64).map(|number| Newcomer::numbered(suite, number)).collect();
         let invited = founder.invite_all(&all);
         let apart = all.len() / members;
         let some = all.into_iter().enumerate().filter(|(at, _)| at % apart == 0).take(members);

@@ -6,6 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use terachat_core_store::model::Card;
 use terachat_event::{DeviceId, SpaceId};
+use terachat_group::{CipherSuite, KeyPackage};
 
 const TEXT_LEN_MAX: usize = 64 * 1024;
 
@@ -13,7 +14,33 @@ const TEXT_LEN_MAX: usize = 64 * 1024;
 #[derive(Serialize, Deserialize)]
 pub(crate) struct InvitableCard {
     pub(crate) card: Card,
-    pub(crate) key_package: Vec<u8>,
+    /// One for each suite of the groups that it may be let into.
+    pub(crate) key_packages: Vec<Vec<u8>>,
+}
+
+impl InvitableCard {
+    /// The key package for a group of this suite.
+    ///
+    /// # Errors
+    /// [`Error::Group`] for one that is not sound; [`Error::Input`] where the card has none, or another device's.
+    pub(crate) fn key_package(&self, suite: CipherSuite) -> Result<KeyPackage, Error> {
+        // Two are made; who puts more on it has nothing to gain.
+        for bytes in self.key_packages.iter().take(CipherSuite::ALL.len()) {
+            let key_package = KeyPackage::parse(bytes)?;
+            if key_package.device() != self.card.device.0 {
+                return Err(Error::Input("the card's key package is another device's; ask for a fresh one"));
+            }
+            if key_package.suite() == suite {
+                return Ok(key_package);
+            }
+        }
+        Err(Error::Input(match suite {
+            CipherSuite::XWing => {
+                "the space is a post-quantum one, and the card is not for such; ask for one from `terachat whoami --post-quantum`"
+            }
+            CipherSuite::X25519 => "the card is for post-quantum spaces alone; ask for a fresh one",
+        }))
+    }
 }
 
 /// What the newcomer gets back.

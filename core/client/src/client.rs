@@ -144,8 +144,8 @@ impl Client {
         self.now_ms = now_ms;
         self.resume();
         match request {
-            Request::WhoAmI => self.who_am_i(),
-            Request::SpaceCreate { name } => self.space_create(&name),
+            Request::WhoAmI { post_quantum } => self.who_am_i(post_quantum),
+            Request::SpaceCreate { name, post_quantum } => self.space_create(&name, post_quantum),
             Request::ChannelCreate { space, name, forum, since_join } => {
                 self.channel_create(space.as_deref(), &name, forum, since_join)
             }
@@ -162,6 +162,7 @@ impl Client {
             }
             Request::Status => self.status(),
             Request::Invite { space, card, rank } => self.invite(space.as_deref(), &card, rank),
+            Request::InviteAll { space, cards, rank } => self.invite_all(space.as_deref(), &cards, rank),
             Request::Join { invitation } => self.join(&invitation),
             Request::MemberRemove { space, member } => self.member_remove(space.as_deref(), &member),
             Request::Renew { space } => self.renew(space.as_deref()),

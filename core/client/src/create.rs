@@ -9,18 +9,24 @@ use terachat_core_store::model::{ControlOp, ControlTransaction, Permission, Rank
 use terachat_core_store::store::Write;
 use terachat_core_store::sync::Draft;
 use terachat_event::{EventHash, EventRef, LogId, SpaceId};
-use terachat_group::{Group, new_key_package};
+use terachat_group::{CipherSuite, Group, new_key_package};
 
 /// Key packages whose private parts are kept, newest last.
 const KEY_PACKAGES_MAX: usize = 16;
 
 impl Client {
-    pub(crate) fn who_am_i(&mut self) -> Result<Answer, Error> {
-        let (key_package, private) = new_key_package(&self.identity.signer, self.store.entropy())?;
-        let mut writes = self.old_key_packages();
-        writes.push((membership::key_package_name(self.now_ms, &key_package), Some(private)));
+    /// A card; for post-quantum spaces too it is some 3,600 characters longer.
+    pub(crate) fn who_am_i(&mut self, post_quantum: bool) -> Result<Answer, Error> {
+        let suites: &[_] = if post_quantum { &CipherSuite::ALL } else { &[CipherSuite::X25519] };
+        let mut writes = self.old_key_packages(suites.len());
+        let mut key_packages = Vec::new();
+        for suite in suites {
+            let (public, private) = new_key_package(*suite, &self.identity.signer, self.store.entropy())?;
+            writes.push((membership::key_package_name(self.now_ms, &public), Some(private)));
+            key_packages.push(public);
+        }
         self.store.write_records(writes)?;
-        let card = InvitableCard { card: self.identity.card(), key_package };
+        let card = InvitableCard { card: self.identity.card(), key_packages };
         Ok(Answer::Card {
             name: self.identity.name.clone(),
             user: self.identity.user_id().to_string(),
@@ -29,16 +35,18 @@ impl Client {
         })
     }
 
-    /// Deletes of private parts beyond those that are kept: of cards by which nobody let this device in so far.
-    fn old_key_packages(&self) -> Vec<Write> {
+    /// Deletes of private parts beyond those that are kept beside `new` ones: of cards by which nobody let this device in so
+    /// far.
+    fn old_key_packages(&self, new: usize) -> Vec<Write> {
         let names = self.store.records(membership::KEY_PACKAGES).map(|(name, _)| name.to_vec());
         let names: Vec<_> = names.filter(|name| !self.joined_by(name)).collect();
-        let old = (names.len() + 1).saturating_sub(KEY_PACKAGES_MAX);
+        let old = (names.len() + new).saturating_sub(KEY_PACKAGES_MAX);
         names.into_iter().take(old).map(|name| (name, None)).collect()
     }
 
-    pub(crate) fn space_create(&mut self, name: &str) -> Result<Answer, Error> {
+    pub(crate) fn space_create(&mut self, name: &str, post_quantum: bool) -> Result<Answer, Error> {
         check_name(name)?;
+        let suite = if post_quantum { CipherSuite::XWing } else { CipherSuite::X25519 };
         self.before_signing()?;
         let mut salt = [0; 16];
         self.store.entropy().fill(&mut salt);
@@ -48,7 +56,7 @@ impl Client {
         let mut entropy = membership::Seeded::new(&mut seed);
         let signer = &self.identity.signer;
         let space = self.store.found_space(&self.identity.device, genesis, self.now_ms, |space| {
-            let mut group = Group::create(signer, &space.0, [0; 32], &mut entropy)
+            let mut group = Group::create(suite, signer, &space.0, [0; 32], &mut entropy)
                 .map_err(|_| terachat_core_store::Error::Payload("the group could not be created"))?;
             let commit = EventHash(space.0);
             let mut writes = message_records(&space, &commit, &mut group);

@@ -30,6 +30,7 @@ mod guard;
 mod heads;
 mod identity;
 mod import;
+mod invite;
 mod keep;
 mod live;
 mod log_view;

@@ -8,7 +8,7 @@ use terachat_core_store::model::{ControlOp, EpochLink, GroupCommit};
 use terachat_core_store::store::Write;
 use terachat_core_store::sync::KeyId;
 use terachat_event::{EventHash, SpaceId};
-use terachat_group::Group;
+use terachat_group::{CipherSuite, Group};
 use terachat_vault::{Algorithm, Entropy, NONCE_LEN, SealKey, Secret, SecretBytes, derive_key};
 
 /// What the exporter of an epoch is asked for (RFC 9420, section 8.5).
@@ -130,6 +130,18 @@ impl Client {
             marked(BROKEN).into_iter().filter(|hash| !on_fork(hash)).collect();
         broken.extend(marked(BROKEN_ON_FORK).into_iter().filter(on_fork));
         Ok(control.epochs(&broken))
+    }
+
+    /// The group in the epoch to seal under.
+    pub(crate) fn current_group(&self, space: &SpaceId) -> Result<Group, Error> {
+        let commit = self.epoch(space)?.commit;
+        self.group(space, &commit)?.ok_or_else(|| Error::NotInGroup(self.space_name(space)))
+    }
+
+    /// The suite of the space's group, while this device is in it.
+    pub(crate) fn suite(&self, space: &SpaceId) -> Option<CipherSuite> {
+        let current = self.memberships.get(space)?.current?;
+        Group::suite_of(self.store.record(&group_name(space, &current.commit))?)
     }
 
     /// The group as of the epoch that `commit` made.

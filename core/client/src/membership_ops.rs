@@ -1,16 +1,16 @@
-//! Who belongs: inviting, joining, removing. A change of membership and its MLS commit are one control event.
+//! Who belongs: joining, removing. A change of membership and its MLS commit are one control event.
 use crate::api::{Answer, Notice};
-use crate::card::{InvitableCard, Invitation, Text};
+use crate::card::{Invitation, Text};
 use crate::membership::{EPOCH_LABEL, group_record, seal_link};
 use crate::message_keys::message_records;
 use crate::renewal::renewed_record;
 use crate::{Client, Error};
 use std::collections::{BTreeMap, BTreeSet};
 use terachat_core_store::LocalStore;
-use terachat_core_store::model::{ControlOp, GroupCommit, Permission, Pin, Rank, Verdict};
+use terachat_core_store::model::{ControlOp, GroupCommit, Pin, Rank, Verdict};
 use terachat_core_store::store::Write;
 use terachat_event::{DeviceId, EventHash, LogId, SpaceId, UserId};
-use terachat_group::{Change, Group, KeyPackage};
+use terachat_group::{Change, CipherSuite, Group, KeyPackage};
 use terachat_vault::{Secret, SecretBytes};
 
 const INVITATIONS: &[u8] = b"invitation/";
@@ -22,56 +22,6 @@ pub(crate) struct Prepared {
 }
 
 impl Client {
-    pub(crate) fn invite(
-        &mut self,
-        space: Option<&str>,
-        card: &str,
-        rank: Option<u8>,
-    ) -> Result<Answer, Error> {
-        let space = self.space(space)?;
-        let invitable = InvitableCard::from_text(card)?;
-        let rank = Rank::new(rank.unwrap_or(Rank::MEMBER.get())).ok_or(Error::Input("a rank is 0 to 100"))?;
-        if !invitable.card.is_genuine() {
-            return Err(Error::Input("the card's user did not vouch for its device; ask for a fresh one"));
-        }
-        let own = invitable.card.user == self.identity.user_id();
-        if !own {
-            self.require(&space, Permission::Invite)?;
-        }
-        if self.identity_log(&invitable.card.user).revokes(&invitable.card.device) {
-            return Err(Error::NotAllowed(
-                "its user revoked that device; a new profile has a key of its own, whose card may be admitted",
-            ));
-        }
-        let key_package = KeyPackage::parse(&invitable.key_package)?;
-        if key_package.device() != invitable.card.device.0 {
-            return Err(Error::Input("the card's key package is another device's; ask for a fresh one"));
-        }
-        let invited = invitable.card.device;
-        let name = invitable.card.name.clone();
-        let state = self.store.space(&space).ok_or(Error::Unknown { what: "space", name: space.short() })?;
-        let user = state.member_of(&invited).map(|(user, _)| *user);
-        let inviter = self.identity.device_id();
-        if user == Some(invitable.card.user) && invited != inviter {
-            // Admitted already, and the invitation was lost on the way: it says nothing that does not follow from that.
-            return self.invitation(space, invited);
-        }
-        let admit = ControlOp::Admit { card: invitable.card, rank, key_package: invitable.key_package };
-        self.permitted(&space, &admit)?;
-        let prepared = self.prepare(space, &[key_package], &[])?;
-        self.publish(space, vec![admit], prepared)?;
-        self.notices
-            .push_back(Notice::Space { space: space.to_string(), what: format!("{name} was invited") });
-        self.invitation(space, invited)
-    }
-
-    fn invitation(&mut self, space: SpaceId, invited: DeviceId) -> Result<Answer, Error> {
-        let ticket = *self.give_ticket(&space, &invited)?.expose_secret();
-        let (name, inviter) = (self.space_name(&space), self.identity.device_id());
-        let invitation = Invitation { space, name, inviter, invited, ticket };
-        Ok(Answer::Invitation { invitation: invitation.to_text() })
-    }
-
     pub(crate) fn join(&mut self, invitation: &str) -> Result<Answer, Error> {
         let mut invitation = Invitation::from_text(invitation)?;
         if invitation.invited != self.identity.device_id() {
@@ -105,9 +55,7 @@ impl Client {
         self.keeps_an_owner(&space, &user)?;
         let devices: Vec<[u8; 32]> =
             self.devices_of(&space, &user).into_iter().map(|device| device.0).collect();
-        let epoch = self.epoch(&space)?;
-        let group =
-            self.group(&space, &epoch.commit)?.ok_or_else(|| Error::NotInGroup(self.space_name(&space)))?;
+        let group = self.current_group(&space)?;
         let inside: Vec<[u8; 32]> =
             group.members().into_iter().filter(|device| devices.contains(device)).collect();
         if user == self.identity.user_id() {
@@ -150,7 +98,7 @@ impl Client {
             leads_back = leads_back || self.leads_back_to(&space, commit)?;
         }
         let follows = missing.is_empty() && extra.is_empty();
-        let packages: Vec<KeyPackage> = self.key_packages(&space, &missing)?;
+        let packages: Vec<KeyPackage> = self.key_packages(&space, &missing, group.suite())?;
         let repairs =
             !(packages.is_empty() && extra.is_empty()) && self.is_responsible(&space, &missing, &extra)?;
         // After a lost race messages may be sealed where newcomers cannot look: the next commit leads back there.
@@ -268,7 +216,12 @@ impl Client {
 
     /// One key package for each of these devices: that of the first admission that counts, as for the members. A device
     /// may have been admitted more than once, by members who did not know of each other or before an admission became void.
-    fn key_packages(&self, space: &SpaceId, devices: &[DeviceId]) -> Result<Vec<KeyPackage>, Error> {
+    fn key_packages(
+        &self,
+        space: &SpaceId,
+        devices: &[DeviceId],
+        suite: CipherSuite,
+    ) -> Result<Vec<KeyPackage>, Error> {
         let Some(control) = self.store.control(space)? else { return Ok(Vec::new()) };
         let counting = control.events().filter(|(_, verdict)| *verdict == Verdict::Counts);
         let mut packages: BTreeMap<DeviceId, KeyPackage> = BTreeMap::new();
@@ -276,8 +229,9 @@ impl Client {
             if let ControlOp::Admit { card, key_package, .. } = op
                 && devices.contains(&card.device)
                 && let Ok(package) = KeyPackage::parse(key_package)
-                // Of another device's the group would make nothing but an error.
+                // Of another device's or suite's the group would make nothing but an error.
                 && package.device() == card.device.0
+                && package.suite() == suite
             {
                 packages.entry(card.device).or_insert(package);
             }
@@ -318,7 +272,12 @@ impl Client {
     }
 
     /// Makes one event of `ops` and the commit, with the next group durable beside it, and moves on to it.
-    fn publish(&mut self, space: SpaceId, ops: Vec<ControlOp>, prepared: Prepared) -> Result<(), Error> {
+    pub(crate) fn publish(
+        &mut self,
+        space: SpaceId,
+        ops: Vec<ControlOp>,
+        prepared: Prepared,
+    ) -> Result<(), Error> {
         self.publish_only(space, ops, prepared)?;
         self.follow_up(space);
         Ok(())

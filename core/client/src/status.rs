@@ -2,6 +2,7 @@ use crate::api::{Answer, ChannelStatus, MemberStatus, SpaceStatus, Status};
 use crate::{Client, Error};
 use terachat_core_store::model::{CategoryId, ChannelKind, History};
 use terachat_event::{LogId, SpaceId};
+use terachat_group::CipherSuite;
 
 impl Client {
     pub(crate) fn status(&self) -> Result<Answer, Error> {
@@ -67,6 +68,7 @@ impl Client {
             id: space.to_string(),
             name: state.name.clone(),
             epoch: membership.and_then(|membership| membership.current).map(|key| key.epoch),
+            post_quantum: self.suite(&space).map(|suite| suite == CipherSuite::XWing),
             rank: state.rank_of(&self.identity.device_id()).map(terachat_core_store::model::Rank::get),
             state_hash: hex(&self
                 .store

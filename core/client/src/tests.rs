@@ -7,6 +7,7 @@ mod erasure;
 mod filters;
 mod guard;
 mod heads;
+mod invite;
 mod keep;
 mod past;
 mod posts;
@@ -139,7 +140,7 @@ impl World {
 
     #[track_caller]
     fn card(&mut self, name: &str) -> String {
-        match self.ask(name, Request::WhoAmI) {
+        match self.ask(name, Request::WhoAmI { post_quantum: false }) {
             Answer::Card { card, .. } => card,
             other => panic!("{other:?}"),
         }
@@ -223,7 +224,7 @@ fn place() -> Place {
 /// Ada founds a space with a channel; the others are connected to her and invited.
 fn club(names: &[&'static str]) -> World {
     let mut world = World::new(names);
-    world.ask(names[0], Request::SpaceCreate { name: "club".into() });
+    world.ask(names[0], Request::SpaceCreate { name: "club".into(), post_quantum: false });
     world.ask(
         names[0],
         Request::ChannelCreate { space: None, name: "general".into(), forum: false, since_join: false },
@@ -399,7 +400,7 @@ fn who_speaks_first_sees_out_a_member_that_left() {
 fn a_join_that_a_full_disk_interrupts_is_taken_up_again() {
     for operation in 0..10 {
         let mut world = World::new(&["ada", "bob"]);
-        world.ask("ada", Request::SpaceCreate { name: "club".into() });
+        world.ask("ada", Request::SpaceCreate { name: "club".into(), post_quantum: false });
         world.ask(
             "ada",
             Request::ChannelCreate { space: None, name: "general".into(), forum: false, since_join: false },
@@ -530,7 +531,7 @@ fn the_passphrase_is_changed_without_touching_the_conversation() {
 #[test]
 fn a_space_travels_in_a_file() {
     let mut world = World::new(&["ada", "bob"]);
-    world.ask("ada", Request::SpaceCreate { name: "island".into() });
+    world.ask("ada", Request::SpaceCreate { name: "island".into(), post_quantum: false });
     world.ask(
         "ada",
         Request::ChannelCreate { space: None, name: "general".into(), forum: false, since_join: false },
@@ -608,7 +609,8 @@ fn what_the_group_refuses_is_no_fault_of_the_peer_that_brought_it() {
     let space = world.of("ada").store.spaces().next().unwrap();
     let of = |world: &mut World, name| InvitableCard::from_text(&world.card(name)).unwrap();
     let (zed, bob) = (of(&mut world, "zed"), of(&mut world, "bob"));
-    let admit = ControlOp::Admit { card: zed.card, rank: Rank::MEMBER, key_package: bob.key_package };
+    let [key_package] = bob.key_packages.try_into().unwrap();
+    let admit = ControlOp::Admit { card: zed.card, rank: Rank::MEMBER, key_package };
     world.of("eve").control(space, vec![admit], |_| Vec::new()).unwrap();
     world.of("eve").push(LogId::control(space)).unwrap();
     world.settle();

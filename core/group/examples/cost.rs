@@ -1,7 +1,7 @@
 //! What a group costs: `cargo run --release -p terachat-group --example cost -- [members...]`.
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
 use std::time::{Duration, Instant};
-use terachat_group::{Change, DeviceSigner, Group, KeyPackage, new_key_package};
+use terachat_group::{Change, CipherSuite, DeviceSigner, Group, KeyPackage, new_key_package};
 use terachat_vault::{Entropy, Secret};
 
 const ROOT: [u8; 32] = [0; 32];
@@ -32,11 +32,11 @@ fn measure(members: usize) {
     let (packages, privates): (Vec<_>, Vec<_>) = people[1..]
         .iter()
         .map(|person| {
-            let (public, private) = new_key_package(person, &mut entropy).unwrap();
+            let (public, private) = new_key_package(CipherSuite::X25519, person, &mut entropy).unwrap();
             (KeyPackage::parse(&public).unwrap(), private)
         })
         .unzip();
-    let alone = Group::create(&people[0], b"cost", ROOT, &mut entropy).unwrap();
+    let alone = Group::create(CipherSuite::X25519, &people[0], b"cost", ROOT, &mut entropy).unwrap();
     let bulk = Change { add: &packages, remove: &[], control_root: ROOT };
     let (add_all, (mut first, commit)) = time(|| alone.commit(&people[0], &bulk, &mut entropy).unwrap());
     let (welcome, tree) = (commit.welcome.unwrap(), first.ratchet_tree());

@@ -33,7 +33,7 @@ impl Group {
     /// Makes a commit, and gives back the next epoch as it will be if this commit wins.
     ///
     /// # Errors
-    /// [`Error::OtherDevice`], [`Error::AlreadyMember`], [`Error::NotAMember`], [`Error::RemovesItself`];
+    /// [`Error::OtherDevice`], [`Error::OtherSuite`], [`Error::AlreadyMember`], [`Error::NotAMember`], [`Error::RemovesItself`];
     /// [`Error::Invalid`] when a key package collides with a member's or another's keys.
     pub fn commit(
         &self,
@@ -96,6 +96,9 @@ impl Group {
             leaves.push(members.remove(device).ok_or(Error::NotAMember(*device))?);
         }
         for newcomer in change.add {
+            if newcomer.suite() != self.suite() {
+                return Err(Error::OtherSuite { key_package: newcomer.suite(), group: self.suite() });
+            }
             // The leaf is not known yet and does not matter.
             if members.insert(newcomer.device(), LeafNodeIndex::new(0)).is_some() {
                 return Err(Error::AlreadyMember(newcomer.device()));

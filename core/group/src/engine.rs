@@ -1,4 +1,4 @@
-//! What the MLS library stands on: cryptography for the one ciphersuite, randomness from one seed, storage in
+//! What the MLS library stands on: cryptography for the ciphersuites, randomness from one seed, storage in
 //! memory.
 mod codec;
 mod crypto;

@@ -1,4 +1,4 @@
-use crate::DeviceId;
+use crate::{CipherSuite, DeviceId};
 
 /// What went wrong. No variant changed any state: the [`Group`](crate::Group) it was asked of is as it was, and
 /// no secret is in the text.
@@ -104,6 +104,16 @@ pub enum Error {
     /// The device to add is a member already, or is added twice. Nothing changed.
     #[error("device {} is a member already; remove it in the same commit to add it anew", hex(.0))]
     AlreadyMember(DeviceId),
+    /// The key package is of another suite than the group. Nothing changed.
+    #[error(
+        "the key package is for groups of suite {key_package}, this one is of {group}; ask for one of that suite"
+    )]
+    OtherSuite {
+        /// The key package's.
+        key_package: CipherSuite,
+        /// The group's.
+        group: CipherSuite,
+    },
     /// The device to remove is no member. Nothing changed.
     #[error("device {} is not a member; look at the members again", hex(.0))]
     NotAMember(DeviceId),
@@ -150,6 +160,7 @@ impl Error {
     pub fn fault(&self) -> Fault {
         match self {
             Self::AlreadyMember(_)
+            | Self::OtherSuite { .. }
             | Self::NotAMember(_)
             | Self::RemovesItself
             | Self::OtherDevice

@@ -1,5 +1,5 @@
 use crate::{
-    DeviceId, DeviceSigner, Error,
+    CipherSuite, DeviceId, DeviceSigner, Error,
     engine::{Cells, Crypto, Engine, MessageRoot, Seed, StateKind},
     policy,
 };
@@ -17,16 +17,18 @@ pub struct Group {
     pub(crate) root: Option<MessageRoot>,
     control_root: [u8; 32],
     device: DeviceId,
+    suite: CipherSuite,
 }
 
 impl Group {
-    /// A new group of one member, in epoch 0.
+    /// A new group of one member, in epoch 0. All that ever enter it need key packages of its suite.
     ///
     /// `group_id` has 1 to 255 bytes and must be unique among all groups its members will ever be in.
     ///
     /// # Errors
     /// [`Error::GroupId`]; otherwise [`Error::Bug`] only.
     pub fn create(
+        suite: CipherSuite,
         signer: &DeviceSigner,
         group_id: &[u8],
         control_root: [u8; 32],
@@ -39,13 +41,13 @@ impl Group {
         let config = policy::join_config();
         let mls = MlsGroup::builder()
             .with_group_id(GroupId::from_slice(group_id))
-            .ciphersuite(policy::SUITE)
+            .ciphersuite(suite.engine())
             .with_wire_format_policy(config.wire_format_policy())
             .use_ratchet_tree_extension(false)
             .max_past_epochs(0)
             .number_of_resumption_psks(0)
             .lifetime(policy::for_ever())
-            .with_capabilities(policy::capabilities())
+            .with_capabilities(policy::capabilities(suite))
             .with_group_context_extensions(policy::context_extensions(control_root))
             .build(&engine, &signer.engine(), signer.credential())
             .map_err(|error| Error::bug("creating a group", error))?;
@@ -57,21 +59,32 @@ impl Group {
     /// # Errors
     /// [`Error::Damaged`] for anything else; it never panics.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
-        let mut cells = Cells::from_bytes(StateKind::Group, bytes)?;
+        // Bytes of no group fail as one of the usual suite does.
+        let suite = Self::suite_of(bytes).unwrap_or_default();
+        let mut cells = Cells::from_bytes(StateKind::group(suite), bytes)?;
         let id = cells.remove(ID_CELL).ok_or(Error::Damaged("it names no group"))?;
         let (mls, cells) =
             load(cells, id.expose_secret()).map_err(|_| Error::Damaged("its parts do not fit"))?;
+        if CipherSuite::of(mls.ciphersuite()) != Some(suite) {
+            return Err(Error::Damaged("its parts do not fit"));
+        }
         if !mls.is_active() || mls.group_id().as_slice() != id.expose_secret() {
             return Err(Error::Damaged("its parts do not fit"));
         }
         Self::new(mls, cells).map_err(|_| Error::Damaged("its parts do not fit"))
     }
 
+    /// The suite of the group in these bytes of [`Group::to_bytes`], read off the first of them; `None` for other bytes.
+    pub fn suite_of(bytes: &[u8]) -> Option<CipherSuite> {
+        let kind = *bytes.first()?;
+        CipherSuite::ALL.into_iter().find(|suite| StateKind::group(*suite) as u8 == kind)
+    }
+
     /// The whole state but for what [`Group::take_messages`] gives, secrets included: store it sealed, replace it at every epoch, and destroy the former.
     pub fn to_bytes(&self) -> SecretBytes {
         let mut cells = self.cells.clone();
         cells.insert(ID_CELL.to_vec(), std::sync::Arc::new(SecretBytes::take(self.group_id().to_vec())));
-        cells.to_bytes(StateKind::Group)
+        cells.to_bytes(StateKind::group(self.suite))
     }
 
     /// The group's id, as it was given when the group was created.
@@ -82,6 +95,11 @@ impl Group {
     /// The epoch: the number of commits since the group was created.
     pub fn epoch(&self) -> u64 {
         self.mls.epoch().as_u64()
+    }
+
+    /// The suite, since the group was created.
+    pub fn suite(&self) -> CipherSuite {
+        self.suite
     }
 
     /// The device this state belongs to.
@@ -111,7 +129,7 @@ impl Group {
         let mut secret = self
             .mls
             .export_secret(&Crypto::new(None), label, &[], 32)
-            .expect("a member's group of the one suite exports 32 bytes");
+            .expect("a member's group of either suite exports 32 bytes");
         let out = Secret::generate(|out| out.copy_from_slice(&secret));
         secret.zeroize();
         out
@@ -131,8 +149,9 @@ impl Group {
         let control_root = policy::control_root(mls.extensions())?;
         let own = mls.own_leaf_node().ok_or_else(|| Error::bug("reading a group", "it has no own leaf"))?;
         let device = policy::device(own.credential(), own.signature_key().as_slice())?;
+        let suite = CipherSuite::of(mls.ciphersuite()).ok_or(Error::Unsupported("another ciphersuite"))?;
         let root = cells.take_message_root();
-        Ok(Self { mls, cells, root, control_root, device })
+        Ok(Self { mls, cells, root, control_root, device, suite })
     }
 
     /// A second copy of the state, to be changed in place by the library.

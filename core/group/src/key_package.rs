@@ -1,5 +1,5 @@
 use crate::{
-    DeviceId, DeviceSigner, Error, MESSAGE_BYTES_MAX,
+    CipherSuite, DeviceId, DeviceSigner, Error, MESSAGE_BYTES_MAX,
     engine::{Cells, Crypto, Engine, Seed, StateKind},
     policy,
 };
@@ -9,26 +9,24 @@ use openmls::prelude::{
 };
 use terachat_vault::{Entropy, SecretBytes};
 
-/// A new key package of this device: what to publish (an MLSMessage, RFC 9420, section 6), and the private part,
+/// A new key package of this device for groups of one suite: what to publish (an MLSMessage, RFC 9420, section 6), and the private part,
 /// which opens the one welcome that answers it. The caller keeps the private part sealed until then, and destroys
 /// it after [`Group::join`](crate::Group::join): it would open that welcome again.
 ///
 /// # Errors
 /// [`Error::Bug`] only.
 pub fn new_key_package(
+    suite: CipherSuite,
     signer: &DeviceSigner,
     entropy: &mut dyn Entropy,
 ) -> Result<(Vec<u8>, SecretBytes), Error> {
     let engine = Engine::new(Cells::default(), Seed::draw(entropy));
     let bundle = EngineKeyPackage::builder()
         .key_package_lifetime(policy::for_ever())
-        .leaf_node_capabilities(policy::capabilities())
-        .build(policy::SUITE, &engine, &signer.engine(), signer.credential())
+        .leaf_node_capabilities(policy::capabilities(suite))
+        .build(suite.engine(), &engine, &signer.engine(), signer.credential())
         .map_err(|error| Error::bug("making a key package", error))?;
-    let public = MlsMessageOut::from(bundle.into_key_package())
-        .to_bytes()
-        .map_err(|error| Error::bug("encoding a key package", error))?;
-    Ok((public, engine.into_cells().to_bytes(StateKind::KeyPackage)))
+    Ok((encode(bundle.into_key_package())?, engine.into_cells().to_bytes(StateKind::KeyPackage)))
 }
 
 /// A device's published key package, checked: its signatures hold, its credential is its device key, and it fits
@@ -37,6 +35,7 @@ pub fn new_key_package(
 pub struct KeyPackage {
     inner: EngineKeyPackage,
     device: DeviceId,
+    suite: CipherSuite,
 }
 
 impl KeyPackage {
@@ -64,11 +63,9 @@ impl KeyPackage {
                 }
                 other => Error::invalid("key package", other),
             })?;
-        if inner.ciphersuite() != policy::SUITE {
-            return Err(Error::Unsupported("another ciphersuite"));
-        }
+        let suite = CipherSuite::of(inner.ciphersuite()).ok_or(Error::Unsupported("another ciphersuite"))?;
         let device = policy::newcomer(&inner)?;
-        Ok(Self { inner, device })
+        Ok(Self { inner, device, suite })
     }
 
     /// The device that published it.
@@ -76,9 +73,26 @@ impl KeyPackage {
         self.device
     }
 
+    /// The suite of the groups that it can be added to.
+    pub fn suite(&self) -> CipherSuite {
+        self.suite
+    }
+
+    /// The bytes that [`KeyPackage::parse`] reads.
+    ///
+    /// # Errors
+    /// [`Error::Bug`] only.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, Error> {
+        encode(self.inner.clone())
+    }
+
     pub(crate) fn engine(&self) -> EngineKeyPackage {
         self.inner.clone()
     }
+}
+
+fn encode(key_package: EngineKeyPackage) -> Result<Vec<u8>, Error> {
+    MlsMessageOut::from(key_package).to_bytes().map_err(|error| Error::bug("encoding a key package", error))
 }
 
 impl std::fmt::Debug for KeyPackage {

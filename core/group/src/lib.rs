@@ -5,7 +5,7 @@
 //! commit of the same epoch wins, and an error cannot have changed anything.
 //!
 //! ```
-//! # use terachat_group::{Change, DeviceSigner, Group, KeyPackage, new_key_package};
+//! # use terachat_group::{Change, CipherSuite, DeviceSigner, Group, KeyPackage, new_key_package};
 //! # use terachat_vault::{Entropy, Secret};
 //! # struct Counting(u8);
 //! # impl Entropy for Counting {
@@ -14,9 +14,9 @@
 //! # let mut entropy = Counting(0);
 //! let alice = DeviceSigner::new(&Secret::take(&mut [1; 32]));
 //! let bob = DeviceSigner::new(&Secret::take(&mut [2; 32]));
-//! let (public, private) = new_key_package(&bob, &mut entropy)?; // Bob publishes the one and keeps the other
+//! let (public, private) = new_key_package(CipherSuite::X25519, &bob, &mut entropy)?; // Bob publishes the one and keeps the other
 //!
-//! let group = Group::create(&alice, b"channel", [7; 32], &mut entropy)?;
+//! let group = Group::create(CipherSuite::X25519, &alice, b"channel", [7; 32], &mut entropy)?;
 //! let add = [KeyPackage::parse(&public)?];
 //! let change = Change { add: &add, remove: &[], control_root: [7; 32] };
 //! let (group, commit) = group.commit(&alice, &change, &mut entropy)?;
@@ -28,7 +28,7 @@
 //! ```
 //!
 //! # What is fixed
-//! * Ciphersuite 0x0003, MLS_128_DHKEMX25519_CHACHA20POLY1305_SHA256_Ed25519.
+//! * The ciphersuite is one of two ([`CipherSuite`]), the group's from its first epoch on.
 //! * Handshakes travel as PublicMessage (RFC 9420, section 6.2) inside the caller's own signed events. Proposals
 //!   travel inside their commit only: Add, Remove and GroupContextExtensions; anything else is refused. A device
 //!   that lost its state rejoins by an external commit ([`Group::rejoin`]), which changes nothing but its own leaf.
@@ -72,6 +72,7 @@ mod policy;
 mod process;
 mod rejoin;
 mod signer;
+mod suite;
 
 pub use change::{Change, Commit};
 pub use error::{Error, Fault};
@@ -81,6 +82,7 @@ pub use messages::{GENERATIONS_MAX, Messages, Opened, Part, Reserve, SEALED_LEN_
 pub use policy::CONTROL_ROOT_EXTENSION;
 pub use process::Summary;
 pub use signer::DeviceSigner;
+pub use suite::CipherSuite;
 
 /// A device: its Ed25519 public key, which is also its MLS signature key and its credential's identity.
 pub type DeviceId = [u8; 32];

@@ -1,16 +1,14 @@
 //! The rules of these groups beyond RFC 9420's: which leaves, which context, which settings.
-use crate::{DeviceId, Error};
+use crate::{CipherSuite, DeviceId, Error};
 use openmls::prelude::{
-    BasicCredential, Capabilities, Ciphersuite, Credential, CredentialType, Extension, ExtensionType,
-    Extensions, GroupContext, KeyPackage, Lifetime, MlsGroupJoinConfig, PURE_PLAINTEXT_WIRE_FORMAT_POLICY,
+    BasicCredential, Capabilities, Credential, CredentialType, Extension, ExtensionType, Extensions,
+    GroupContext, KeyPackage, Lifetime, MlsGroupJoinConfig, PURE_PLAINTEXT_WIRE_FORMAT_POLICY,
     ProtocolVersion, RequiredCapabilitiesExtension, UnknownExtension,
 };
 
 /// The GroupContext extension that carries the control log's root: 32 bytes under a number of RFC 9420's
 /// private-use range (section 17.3).
 pub const CONTROL_ROOT_EXTENSION: u16 = 0xF0C1;
-
-pub(crate) const SUITE: Ciphersuite = Ciphersuite::MLS_128_DHKEMX25519_CHACHA20POLY1305_SHA256_Ed25519;
 
 /// The one lifetime a key package may have: no clock can find fault with it.
 pub(crate) fn for_ever() -> Lifetime {
@@ -26,10 +24,11 @@ pub(crate) fn join_config() -> MlsGroupJoinConfig {
         .build()
 }
 
-pub(crate) fn capabilities() -> Capabilities {
+/// A leaf's: the suite of its group and no other, for a key package has keys of one.
+pub(crate) fn capabilities(suite: CipherSuite) -> Capabilities {
     Capabilities::new(
         Some(&[ProtocolVersion::Mls10]),
-        Some(&[SUITE]),
+        Some(&[suite.engine()]),
         Some(&[ExtensionType::Unknown(CONTROL_ROOT_EXTENSION)]),
         Some(&[]),
         Some(&[CredentialType::Basic]),

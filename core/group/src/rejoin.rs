@@ -1,7 +1,7 @@
 //! Rejoining by an external commit (RFC 9420, section 12.4.3.2): for a device that belongs to the group and has lost its
 //! state of it. Why and who may: `docs/adr/0029-rejoining.md`.
 use crate::{
-    DeviceId, DeviceSigner, Error, Group, MESSAGE_BYTES_MAX, Summary,
+    CipherSuite, DeviceId, DeviceSigner, Error, Group, MESSAGE_BYTES_MAX, Summary,
     engine::{Cells, Crypto, Engine, Seed},
     join, policy,
 };
@@ -56,9 +56,10 @@ impl Group {
         if info.extensions().ratchet_tree().is_some() {
             return Err(Error::Unsupported("a ratchet tree inside of a group info"));
         }
+        let suite = CipherSuite::of(info.ciphersuite()).ok_or(Error::Unsupported("another ciphersuite"))?;
         let tree = join::parse_tree(ratchet_tree)?;
         let engine = Engine::new(Cells::default(), Seed::draw(entropy));
-        let leaf = LeafNodeParameters::builder().with_capabilities(policy::capabilities()).build();
+        let leaf = LeafNodeParameters::builder().with_capabilities(policy::capabilities(suite)).build();
         let (mls, bundle) = MlsGroup::external_commit_builder()
             .with_ratchet_tree(tree)
             .with_config(policy::join_config())

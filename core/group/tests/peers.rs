@@ -11,7 +11,7 @@ use world::{Person, ROOT, group_of, process, same_epoch};
 fn messages_for_other_groups_and_epochs() {
     let (mut people, groups) = group_of(3);
     let bob = &mut people[1];
-    let other = Group::create(&bob.signer, b"another", ROOT, &mut bob.entropy).unwrap();
+    let other = Group::create(bob.suite, &bob.signer, b"another", ROOT, &mut bob.entropy).unwrap();
     let (_, foreign) = people[1].commit(&other, &[], &[]);
     let (bobs, first) = people[1].commit(&groups[1], &[], &[]);
     let (_, second) = people[1].commit(&bobs, &[], &[]);
@@ -51,7 +51,8 @@ struct Sent {
 static SENT: LazyLock<Sent> = LazyLock::new(|| {
     let (mut people, groups) = group_of(3);
     let mut dave = Person::new(4);
-    let (key_package, private) = terachat_group::new_key_package(&dave.signer, &mut dave.entropy).unwrap();
+    let (key_package, private) =
+        terachat_group::new_key_package(dave.suite, &dave.signer, &mut dave.entropy).unwrap();
     let carol = people[2].device();
     let change = terachat_group::Change {
         add: &[KeyPackage::parse(&key_package).unwrap()],

@@ -152,7 +152,7 @@ fn callers_errors_name_the_fault() {
 
     let alice = &mut people[0];
     for id in [&[][..], &[0; 256]] {
-        let error = Group::create(&alice.signer, id, ROOT, &mut alice.entropy).unwrap_err();
+        let error = Group::create(alice.suite, &alice.signer, id, ROOT, &mut alice.entropy).unwrap_err();
         assert_eq!(error, Error::GroupId(id.len()));
     }
 }
@@ -186,7 +186,8 @@ fn a_welcome_is_for_one_key_package_of_one_device() {
 #[test]
 fn sizes_stay_what_they_were_measured_to_be() {
     let (mut people, groups) = group_of(3);
-    let (public, private) = new_key_package(&people[0].signer, &mut world::Seeded::new(1)).unwrap();
+    let (public, private) =
+        new_key_package(people[0].suite, &people[0].signer, &mut world::Seeded::new(1)).unwrap();
     assert!(public.len() < 330, "{}", public.len());
     assert!(private.expose_secret().len() < 500, "{}", private.expose_secret().len());
     let (dave, _) = Person::new(4).key_package();

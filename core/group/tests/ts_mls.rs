@@ -107,7 +107,8 @@ fn bytes(hex: &Value) -> Vec<u8> {
 
 /// What our side publishes of a new key package, and keeps of it.
 fn published(person: &mut Person) -> (String, terachat_vault::SecretBytes) {
-    let (public, private) = terachat_group::new_key_package(&person.signer, &mut person.entropy).unwrap();
+    let (public, private) =
+        terachat_group::new_key_package(person.suite, &person.signer, &mut person.entropy).unwrap();
     (hex(&public), private)
 }
 

@@ -15,8 +15,8 @@ pub(crate) use long::Long;
 pub use raw::Pinned;
 pub(crate) use raw::{Mapping, wipe};
 pub use stack::{
-    AEAD_DEPTH, AEAD_KEY_DEPTH, AGREEMENT_DEPTH, HASH_CHUNK_DEPTH, HASH_DEPTH, PASSPHRASE_DEPTH, SIGN_DEPTH,
-    burn_after,
+    AEAD_DEPTH, AEAD_KEY_DEPTH, AGREEMENT_DEPTH, ENCAPSULATION_DEPTH, HASH_CHUNK_DEPTH, HASH_DEPTH,
+    PASSPHRASE_DEPTH, SIGN_DEPTH, burn_after,
 };
 
 use std::ops::Range;

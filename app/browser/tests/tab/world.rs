@@ -68,7 +68,7 @@ impl World {
     /// A space with a channel of either history.
     #[track_caller]
     pub(crate) fn found(&mut self, founder: &str, space: &str) {
-        self.ask(founder, "SpaceCreate", json!({ "name": space }));
+        self.ask(founder, "SpaceCreate", json!({ "name": space, "post_quantum": true }));
         for (channel, since_join) in [("shared", false), ("since", true)] {
             let create = json!({ "space": space, "name": channel, "forum": false, "since_join": since_join });
             self.ask(founder, "ChannelCreate", create);
@@ -77,7 +77,7 @@ impl World {
 
     #[track_caller]
     pub(crate) fn invite(&mut self, host: &str, guest: &str, space: &str) {
-        let card = self.ask(guest, "WhoAmI", Value::Null)["card"].take();
+        let card = self.ask(guest, "WhoAmI", json!({ "post_quantum": true }))["card"].take();
         let invite = json!({ "space": space, "card": card, "rank": 50 });
         let invitation = self.ask(host, "Invite", invite)["invitation"].take();
         self.ask(guest, "Join", json!({ "invitation": invitation }));

@@ -11,7 +11,11 @@ pub(crate) enum Command {
         name: String,
     },
     /// Show this device's card, to be handed to whoever invites you
-    Whoami,
+    Whoami {
+        /// Also for post-quantum spaces; the card is some 3,600 characters longer then
+        #[arg(long)]
+        post_quantum: bool,
+    },
     /// Create spaces
     #[command(subcommand)]
     Space(SpaceCommand),
@@ -21,10 +25,15 @@ pub(crate) enum Command {
     /// Create and rename the categories that channels stand in
     #[command(subcommand)]
     Category(CategoryCommand),
-    /// Admit the owner of a card to a space; prints the invitation to hand back
+    /// Admit the owner of a card to a space, or of many cards at once; prints the invitations to hand back
     Invite {
         /// What `terachat whoami` showed to the newcomer
-        card: String,
+        #[arg(required_unless_present = "cards")]
+        card: Option<String>,
+        /// A file with cards, one a line; `-` takes them from standard input. All are looked at before anybody is admitted,
+        /// and hundreds are by one commit. The invitations come in the same order
+        #[arg(long, value_name = "FILE", conflicts_with = "card")]
+        cards: Option<PathBuf>,
         /// Rank 0 (may read) to 100 (owner), below your own; 10 (member) by default
         #[arg(long, value_parser = value_parser!(u8).range(0..=100))]
         rank: Option<u8>,
@@ -194,6 +203,10 @@ pub(crate) enum SpaceCommand {
     Create {
         /// 1 to 100 characters
         name: String,
+        /// Agree on keys by X-Wing (X25519 and ML-KEM-768), so that what is recorded today stays closed to the quantum
+        /// computers of later. Commits are some ten times as long, messages as short as ever. It stays so
+        #[arg(long)]
+        post_quantum: bool,
     },
     /// Give the space another name
     Rename {

@@ -7,7 +7,10 @@ use terachat_host::clock;
 /// Makes a profile and shows its card.
 pub(super) fn run(home: &Home, name: &str, printer: &Printer) -> Result<()> {
     let mut profile = home.create(name)?;
-    let answer = profile.client.execute(Request::WhoAmI, clock::now_ms()).map_err(Failure::from_text)?;
+    let answer = profile
+        .client
+        .execute(Request::WhoAmI { post_quantum: false }, clock::now_ms())
+        .map_err(Failure::from_text)?;
     profile.close();
     printer.talk(&format!("The profile is in {}.", home.folder().display()));
     printer.answer(&answer)

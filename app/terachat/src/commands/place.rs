@@ -61,6 +61,7 @@ mod tests {
             id: id.into(),
             name: name.into(),
             epoch: None,
+            post_quantum: Some(false),
             rank: None,
             state_hash: String::new(),
             channels,

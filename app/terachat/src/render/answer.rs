@@ -109,7 +109,7 @@ pub(crate) fn hint(answer: &Answer) -> Option<String> {
             "This device is in no space.".to_owned()
         }
         Answer::Invitations { .. } => {
-            "Hand these to the new device, for `terachat join`, one after the other.".to_owned()
+            "Hand each to whom it is for, for `terachat join`.".to_owned()
         }
         Answer::Revoked { spaces } => format!(
             "The device was revoked in {spaces} spaces; others follow when a member there hears of it."

@@ -17,8 +17,9 @@ fn space(space: &SpaceStatus, look: &Look) -> String {
         None => "not a member".to_owned(),
     };
     let epoch = space.epoch.map_or_else(String::new, |epoch| format!(", epoch {epoch}"));
+    let suite = if space.post_quantum == Some(true) { ", post-quantum" } else { "" };
     let mut out = format!(
-        "\n{}  {}  {rank}{epoch}, state {}\n",
+        "\n{}  {}  {rank}{epoch}{suite}, state {}\n",
         look.paint.strong(&one_line(&space.name)),
         look.paint.dim(short(&space.id)),
         short(&space.state_hash)
@@ -104,6 +105,7 @@ mod tests {
             id: "0123456789abcdef".into(),
             name: "crew".into(),
             epoch: None,
+            post_quantum: Some(false),
             rank: None,
             state_hash: "ff".into(),
             categories: vec![],

@@ -43,7 +43,7 @@ pub enum Answer {
         /// For [`Request::Join`].
         invitation: String,
     },
-    /// An invitation to each space for a further device: one line of text each.
+    /// An invitation for each card, or to each space for a further device: one line of text each.
     Invitations {
         /// For [`Request::Join`] there.
         invitations: Vec<String>,

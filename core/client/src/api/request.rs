@@ -8,11 +8,16 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
     /// This device's card, to be handed to whoever invites it. Answer: [`Answer::Card`].
-    WhoAmI,
+    WhoAmI {
+        /// Whether it is for post-quantum spaces too, and some 3,600 characters longer.
+        post_quantum: bool,
+    },
     /// Creates a space owned by this user. Answer: [`Answer::Space`].
     SpaceCreate {
         /// 1 to 100 characters.
         name: String,
+        /// Whether its keys are agreed on by X-Wing (X25519 and ML-KEM-768), instead of X25519 alone. It stays so.
+        post_quantum: bool,
     },
     /// Creates a channel. Answer: [`Answer::Channel`].
     ChannelCreate {
@@ -59,6 +64,16 @@ pub enum Request {
         /// What [`Request::WhoAmI`] gave the newcomer.
         card: String,
         /// Rank 0 to 100, below the caller's own; 10 (member) when absent.
+        rank: Option<u8>,
+    },
+    /// Admits the users of many cards, hundreds by one commit. All cards are looked at before anybody is admitted. Answer:
+    /// [`Answer::Invitations`], in the order of the cards.
+    InviteAll {
+        /// The space, as in [`Place`].
+        space: Option<String>,
+        /// What [`Request::WhoAmI`] gave each newcomer; at most 10,000.
+        cards: Vec<String>,
+        /// As in [`Request::Invite`].
         rank: Option<u8>,
     },
     /// Accepts an invitation; the space fills at the next sync with a member. Answer: [`Answer::Joined`].

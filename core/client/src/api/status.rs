@@ -21,6 +21,8 @@ pub struct SpaceStatus {
     pub name: String,
     /// MLS epoch this device is in, if it is a member.
     pub epoch: Option<u64>,
+    /// Whether its keys are agreed on by X-Wing, if this device is a member.
+    pub post_quantum: Option<bool>,
     /// This user's rank; absent after removal.
     pub rank: Option<u8>,
     /// Hash over the state of members, roles and the channels that this device keeps: equal on all devices that keep the same

@@ -2,6 +2,7 @@
 use super::bucket;
 use super::root::Root;
 use crate::{Client, Error};
+use std::collections::{BTreeMap, BTreeSet};
 use terachat_core_store::store::Write;
 use terachat_event::{DeviceId, SpaceId};
 use terachat_vault::{Secret, SecretBytes};
@@ -14,21 +15,30 @@ const HELD: &[u8] = b"ticket-held/";
 const BUCKETS_MAX: u64 = 3;
 
 impl Client {
-    /// The ticket for a newcomer; the same one for as long as it is needed.
-    pub(crate) fn give_ticket(&mut self, space: &SpaceId, invited: &DeviceId) -> Result<Secret<32>, Error> {
-        let name = [GIVEN, &space.0, &invited.0].concat();
-        let known = self.store.record(&name).and_then(|bytes| bytes.get(8..)?.try_into().ok());
-        let secret = match known {
-            Some(mut secret) => Secret::take(&mut secret),
-            None => Secret::generate(|out| self.store.entropy().fill(out)),
-        };
-        let value = SecretBytes::generate(40, |out| {
-            let (at, rest) = out.split_at_mut(8);
-            at.copy_from_slice(&bucket(self.now_ms).to_le_bytes());
-            rest.copy_from_slice(secret.expose_secret());
-        });
-        self.store.write_records(vec![(name, Some(value))])?;
-        Ok(secret)
+    /// A ticket for each newcomer; the same one for as long as it is needed.
+    pub(crate) fn give_tickets(
+        &mut self,
+        space: &SpaceId,
+        invited: BTreeSet<DeviceId>,
+    ) -> Result<BTreeMap<DeviceId, Secret<32>>, Error> {
+        let (mut tickets, mut writes) = (BTreeMap::new(), Vec::new());
+        for device in invited {
+            let name = [GIVEN, &space.0, &device.0].concat();
+            let known = self.store.record(&name).and_then(|bytes| bytes.get(8..)?.try_into().ok());
+            let secret = match known {
+                Some(mut secret) => Secret::take(&mut secret),
+                None => Secret::generate(|out| self.store.entropy().fill(out)),
+            };
+            let value = SecretBytes::generate(40, |out| {
+                let (at, rest) = out.split_at_mut(8);
+                at.copy_from_slice(&bucket(self.now_ms).to_le_bytes());
+                rest.copy_from_slice(secret.expose_secret());
+            });
+            writes.push((name, Some(value)));
+            tickets.insert(device, secret);
+        }
+        self.store.write_records(writes)?;
+        Ok(tickets)
     }
 
     /// Tickets of a space that somebody may still need. Whoever has spoken, was removed, or did not come for long needs none.

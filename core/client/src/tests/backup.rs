@@ -38,7 +38,7 @@ fn it_opens_as_the_same_history_on_a_device_of_its_own() {
         "the same events"
     );
     world.sound("bob2");
-    let who = |world: &mut World, name: &str| match world.ask(name, Request::WhoAmI) {
+    let who = |world: &mut World, name: &str| match world.ask(name, Request::WhoAmI { post_quantum: false }) {
         Answer::Card { user, device, .. } => (user, device),
         other => panic!("{other:?}"),
     };

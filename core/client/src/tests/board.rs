@@ -82,7 +82,7 @@ impl World {
 /// Ada founds a space with a channel; the others are invited and join by the board.
 fn apart(names: &[&'static str], board: &mut dyn Board) -> World {
     let mut world = World::new(names);
-    world.ask(names[0], Request::SpaceCreate { name: "club".into() });
+    world.ask(names[0], Request::SpaceCreate { name: "club".into(), post_quantum: false });
     world.ask(
         names[0],
         Request::ChannelCreate { space: None, name: "general".into(), forum: false, since_join: false },

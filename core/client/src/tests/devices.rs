@@ -82,7 +82,8 @@ fn a_revoked_device_is_out_of_space_and_group_and_its_user_stays() {
 #[test]
 fn it_is_out_of_every_space_in_which_somebody_hears_of_it() {
     let mut world = club_with_second_device(&["ada", "bob"]);
-    let Answer::Space { id: guild, .. } = world.ask("ada", Request::SpaceCreate { name: "guild".into() })
+    let Answer::Space { id: guild, .. } =
+        world.ask("ada", Request::SpaceCreate { name: "guild".into(), post_quantum: false })
     else {
         panic!()
     };

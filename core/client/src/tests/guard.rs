@@ -50,7 +50,7 @@ fn say(client: &mut Client, body: &str) -> Result<Answer, Error> {
 }
 
 fn found(client: &mut Client) {
-    client.execute(Request::SpaceCreate { name: "crew".into() }, 5).unwrap();
+    client.execute(Request::SpaceCreate { name: "crew".into(), post_quantum: false }, 5).unwrap();
     client
         .execute(
             Request::ChannelCreate { space: None, name: "general".into(), forum: false, since_join: false },

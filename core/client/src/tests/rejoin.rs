@@ -5,7 +5,7 @@ use crate::{Client, Error};
 use terachat_core_store::LocalStore;
 use terachat_core_store::model::{ControlOp, GroupCommit};
 use terachat_event::SpaceId;
-use terachat_group::Group;
+use terachat_group::{CipherSuite, Group};
 use terachat_vault::Secret;
 
 const REJOIN: Request = Request::Rejoin { space: None };
@@ -254,9 +254,10 @@ fn a_made_up_group_is_not_entered() {
     let made_up = |client: &mut Client, id: &[u8], add: Option<[u8; 32]>| {
         let signer = &client.identity.signer;
         let mut entropy = super::Counter(5);
-        let mut group = Group::create(signer, id, [0; 32], &mut entropy).unwrap();
+        let mut group = Group::create(CipherSuite::X25519, signer, id, [0; 32], &mut entropy).unwrap();
         let outsider = terachat_group::DeviceSigner::new(&Secret::take(&mut add.unwrap_or([1; 32])));
-        let (public, _) = terachat_group::new_key_package(&outsider, &mut entropy).unwrap();
+        let (public, _) =
+            terachat_group::new_key_package(CipherSuite::X25519, &outsider, &mut entropy).unwrap();
         let package = [terachat_group::KeyPackage::parse(&public).unwrap()];
         let add = if add.is_some() { &package[..] } else { &[] };
         let change = terachat_group::Change { add, remove: &[], control_root: [0; 32] };

@@ -2,7 +2,7 @@
 //!
 //! | bytes | what |
 //! | --- | --- |
-//! | 1 | kind and version: 0x01 a group, 0x81 a key package's private part |
+//! | 1 | kind and version: 0x01 a group of suite X25519, 0x02 one of X-Wing, 0x81 a key package's private part |
 //! | 32 | BLAKE3 of all that follows, under a context of its own |
 //! | 4 | number of cells |
 //! | per cell: 2, n, 4, m | length of the key, the key, length of the value, the value |
@@ -10,7 +10,7 @@
 //! Keys ascend strictly, so one state has one encoding. The hash is against damage, not against forgers: who can
 //! write here already has the secrets.
 use super::Cells;
-use crate::Error;
+use crate::{CipherSuite, Error};
 use postcard::ser_flavors::Flavor;
 use serde::{Serialize, de::DeserializeOwned};
 use std::sync::Arc;
@@ -24,10 +24,21 @@ const HEADER_LEN: usize = 1 + HASH_LEN + 4;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum StateKind {
-    /// A group, version 1.
+    /// A group of suite X25519, version 1.
     Group = 0x01,
+    /// A group of suite X-Wing, version 1.
+    XWingGroup = 0x02,
     /// A key package's private part, version 1.
     KeyPackage = 0x81,
+}
+
+impl StateKind {
+    pub(crate) fn group(suite: CipherSuite) -> Self {
+        match suite {
+            CipherSuite::X25519 => Self::Group,
+            CipherSuite::XWing => Self::XWingGroup,
+        }
+    }
 }
 
 impl Cells {

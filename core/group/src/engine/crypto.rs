@@ -1,34 +1,26 @@
+mod agreement;
+
 use super::Seed;
-use crate::policy::SUITE;
+use crate::CipherSuite;
+use agreement::Agreement;
 use ed25519_zebra::{Signature, VerificationKey};
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
-use hpke::{
-    Deserializable, Kem, OpModeR, OpModeS, Serializable, aead::ChaCha20Poly1305, kdf::HkdfSha256,
-    kem::X25519HkdfSha256, setup_receiver, setup_sender_with_rng,
-};
+
 use openmls::prelude::tls_codec::SecretVLBytes;
 use openmls_traits::{
     crypto::OpenMlsCrypto,
     random::OpenMlsRand,
     types::{
-        AeadType, Ciphersuite, CryptoError, ExporterSecret, HashType, HpkeAeadType, HpkeCiphertext,
-        HpkeConfig, HpkeKdfType, HpkeKemType, HpkeKeyPair, KemOutput, SignatureScheme,
+        AeadType, Ciphersuite, CryptoError, ExporterSecret, HashType, HpkeCiphertext, HpkeConfig,
+        HpkeKeyPair, KemOutput, SignatureScheme,
     },
 };
 use sha2::{Digest, Sha256};
-use terachat_vault::memory::{AGREEMENT_DEPTH, HASH_DEPTH, burn_after};
+use terachat_vault::memory::{HASH_DEPTH, burn_after};
 use terachat_vault::{Algorithm, Secret, open_once, seal_once};
 
-/// The HPKE crate panics on 65,531 bytes of `info` and more (RFC 9180 leaves the limit to the KDF, section 7.2.1).
-/// Here it is a group context or an encrypted group info, both a few hundred bytes in our groups.
-const HPKE_INFO_MAX: usize = 60_000;
-
-type PublicKey = <X25519HkdfSha256 as Kem>::PublicKey;
-type PrivateKey = <X25519HkdfSha256 as Kem>::PrivateKey;
-type Encapped = <X25519HkdfSha256 as Kem>::EncappedKey;
-
-/// The one ciphersuite's cryptography, without a random source of its own.
+/// The ciphersuites' cryptography, without a random source of its own.
 pub(crate) struct Crypto {
     seed: Option<Seed>,
 }
@@ -61,11 +53,11 @@ impl OpenMlsRand for Crypto {
 
 impl OpenMlsCrypto for Crypto {
     fn supports(&self, suite: Ciphersuite) -> Result<(), CryptoError> {
-        if suite == SUITE { Ok(()) } else { Err(CryptoError::UnsupportedCiphersuite) }
+        CipherSuite::of(suite).map(|_| ()).ok_or(CryptoError::UnsupportedCiphersuite)
     }
 
     fn supported_ciphersuites(&self) -> Vec<Ciphersuite> {
-        vec![SUITE]
+        CipherSuite::ALL.map(CipherSuite::engine).to_vec()
     }
 
     fn hkdf_extract(&self, hash: HashType, salt: &[u8], ikm: &[u8]) -> Result<SecretVLBytes, CryptoError> {
@@ -171,21 +163,8 @@ impl OpenMlsCrypto for Crypto {
         aad: &[u8],
         plain: &[u8],
     ) -> Result<HpkeCiphertext, CryptoError> {
-        burn_after::<AGREEMENT_DEPTH, _>(|| {
-            let key = recipient(&config, key, info)?;
-            let mut rng = self.seed()?.ephemeral(&[&key.to_bytes(), info, aad, plain]);
-            let (kem_output, mut context) = setup_sender_with_rng::<
-                ChaCha20Poly1305,
-                HkdfSha256,
-                X25519HkdfSha256,
-            >(&OpModeS::Base, &key, info, &mut rng)
-            .map_err(|_| CryptoError::SenderSetupError)?;
-            let ciphertext = context.seal(plain, aad).map_err(|_| CryptoError::HpkeEncryptionError)?;
-            Ok(HpkeCiphertext {
-                kem_output: kem_output.to_bytes().to_vec().into(),
-                ciphertext: ciphertext.into(),
-            })
-        })
+        let rng = self.seed()?.ephemeral(&[key, info, aad, plain]);
+        Agreement::of(&config)?.seal(key, info, aad, plain, rng)
     }
 
     fn hpke_open(
@@ -196,12 +175,7 @@ impl OpenMlsCrypto for Crypto {
         info: &[u8],
         aad: &[u8],
     ) -> Result<Vec<u8>, CryptoError> {
-        burn_after::<AGREEMENT_DEPTH, _>(|| {
-            let (key, enc) = receiver(&config, key, input.kem_output.as_slice(), info)?;
-            setup_receiver::<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256>(&OpModeR::Base, &key, &enc, info)
-                .and_then(|mut context| context.open(input.ciphertext.as_slice(), aad))
-                .map_err(|_| CryptoError::HpkeDecryptionError)
-        })
+        Agreement::of(&config)?.open(input, key, info, aad)
     }
 
     fn hpke_setup_sender_and_export(
@@ -212,21 +186,8 @@ impl OpenMlsCrypto for Crypto {
         exporter_context: &[u8],
         len: usize,
     ) -> Result<(KemOutput, ExporterSecret), CryptoError> {
-        burn_after::<AGREEMENT_DEPTH, _>(|| {
-            let key = recipient(&config, key, info)?;
-            let mut rng = self.seed()?.ephemeral(&[&key.to_bytes(), info, exporter_context]);
-            let (kem_output, context) =
-                setup_sender_with_rng::<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256>(
-                    &OpModeS::Base,
-                    &key,
-                    info,
-                    &mut rng,
-                )
-                .map_err(|_| CryptoError::SenderSetupError)?;
-            let mut secret = vec![0; len];
-            context.export(exporter_context, &mut secret).map_err(|_| CryptoError::ExporterError)?;
-            Ok((kem_output.to_bytes().to_vec(), secret.into()))
-        })
+        let rng = self.seed()?.ephemeral(&[key, info, exporter_context]);
+        Agreement::of(&config)?.send(key, info, exporter_context, len, rng)
     }
 
     fn hpke_setup_receiver_and_export(
@@ -238,68 +199,16 @@ impl OpenMlsCrypto for Crypto {
         exporter_context: &[u8],
         len: usize,
     ) -> Result<ExporterSecret, CryptoError> {
-        burn_after::<AGREEMENT_DEPTH, _>(|| {
-            let (key, enc) = receiver(&config, key, enc, info)?;
-            let mut secret = vec![0; len];
-            setup_receiver::<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256>(
-                &OpModeR::Base,
-                &key,
-                &enc,
-                info,
-            )
-            .map_err(|_| CryptoError::ReceiverSetupError)?
-            .export(exporter_context, &mut secret)
-            .map_err(|_| CryptoError::ExporterError)?;
-            Ok(secret.into())
-        })
+        Agreement::of(&config)?.receive(enc, key, info, exporter_context, len)
     }
 
     fn derive_hpke_keypair(&self, config: HpkeConfig, ikm: &[u8]) -> Result<HpkeKeyPair, CryptoError> {
-        burn_after::<AGREEMENT_DEPTH, _>(|| {
-            x25519_only(&config)?;
-            let (private, public) = X25519HkdfSha256::derive_keypair(ikm);
-            Ok(HpkeKeyPair {
-                private: private.to_bytes().as_slice().into(),
-                public: public.to_bytes().to_vec(),
-            })
-        })
+        Ok(Agreement::of(&config)?.key_pair(ikm))
     }
 }
 
 fn sha256_only(hash: HashType) -> Result<(), CryptoError> {
     if hash == HashType::Sha2_256 { Ok(()) } else { Err(CryptoError::UnsupportedHashAlgorithm) }
-}
-
-fn x25519_only(config: &HpkeConfig) -> Result<(), CryptoError> {
-    match config {
-        HpkeConfig(HpkeKemType::DhKem25519, HpkeKdfType::HkdfSha256, HpkeAeadType::ChaCha20Poly1305) => {
-            Ok(())
-        }
-        _ => Err(CryptoError::UnsupportedCiphersuite),
-    }
-}
-
-fn recipient(config: &HpkeConfig, key: &[u8], info: &[u8]) -> Result<PublicKey, CryptoError> {
-    x25519_only(config)?;
-    if info.len() > HPKE_INFO_MAX {
-        return Err(CryptoError::TooMuchData);
-    }
-    PublicKey::from_bytes(key).map_err(|_| CryptoError::InvalidPublicKey)
-}
-
-fn receiver(
-    config: &HpkeConfig,
-    key: &[u8],
-    enc: &[u8],
-    info: &[u8],
-) -> Result<(PrivateKey, Encapped), CryptoError> {
-    x25519_only(config)?;
-    if info.len() > HPKE_INFO_MAX {
-        return Err(CryptoError::TooMuchData);
-    }
-    let key = PrivateKey::from_bytes(key).map_err(|_| CryptoError::InvalidLength)?;
-    let enc = Encapped::from_bytes(enc).map_err(|_| CryptoError::HpkeDecryptionError)?;
-    Ok((key, enc))
 }
 
 fn aead(alg: AeadType, key: &[u8], nonce: &[u8]) -> Result<(Algorithm, Secret<32>, [u8; 12]), CryptoError> {
@@ -315,6 +224,7 @@ fn aead(alg: AeadType, key: &[u8], nonce: &[u8]) -> Result<(Algorithm, Secret<32
 
 #[cfg(test)]
 mod tests {
+    mod peer;
     mod vectors;
 
     use super::*;
@@ -327,53 +237,79 @@ mod tests {
         }
     }
 
-    const CONFIG: fn() -> HpkeConfig =
-        || HpkeConfig(HpkeKemType::DhKem25519, HpkeKdfType::HkdfSha256, HpkeAeadType::ChaCha20Poly1305);
-
     fn writing(seed: u8) -> Crypto {
         Crypto::new(Some(Seed::draw(&mut Fixed(seed))))
+    }
+
+    fn configs() -> [fn() -> HpkeConfig; 2] {
+        [|| CipherSuite::X25519.engine().hpke_config(), || CipherSuite::XWing.engine().hpke_config()]
     }
 
     #[test]
     fn reading_has_no_randomness_to_draw() {
         let reading = Crypto::new(None);
-        let public = reading.derive_hpke_keypair(CONFIG(), &[1; 32]).unwrap().public;
         assert_eq!(reading.random_array::<4>(), Err(CryptoError::InsufficientRandomness));
-        assert_eq!(
-            reading.hpke_seal(CONFIG(), &public, b"", b"", b"").unwrap_err(),
-            CryptoError::InsufficientRandomness
-        );
+        for config in configs() {
+            let public = reading.derive_hpke_keypair(config(), &[1; 32]).unwrap().public;
+            let refused = reading.hpke_seal(config(), &public, b"", b"", b"").unwrap_err();
+            assert_eq!(refused, CryptoError::InsufficientRandomness);
+        }
     }
 
     #[test]
     fn an_ephemeral_key_is_never_used_for_two_plaintexts() {
-        let crypto = writing(1);
-        let pair = crypto.derive_hpke_keypair(CONFIG(), &[1; 32]).unwrap();
-        let seal = |crypto: &Crypto, info: &[u8], aad: &[u8], plain: &[u8]| {
-            let sealed = crypto.hpke_seal(CONFIG(), &pair.public, info, aad, plain).unwrap();
-            let opened = crypto.hpke_open(CONFIG(), &sealed, pair.private.as_ref(), info, aad).unwrap();
-            assert_eq!(opened, plain);
-            sealed.kem_output.as_slice().to_vec()
-        };
-        let first = seal(&crypto, b"ab", b"", b"x");
-        assert_eq!(first, seal(&crypto, b"ab", b"", b"x"), "whatever the order of the threads");
-        assert_ne!(first, seal(&crypto, b"ab", b"", b"y"));
-        assert_ne!(first, seal(&crypto, b"a", b"b", b"x"));
-        assert_ne!(first, seal(&writing(2), b"ab", b"", b"x"));
-        assert_ne!(crypto.random_array::<8>(), crypto.random_array::<8>());
+        for config in configs() {
+            let crypto = writing(1);
+            let pair = crypto.derive_hpke_keypair(config(), &[1; 32]).unwrap();
+            let seal = |crypto: &Crypto, info: &[u8], aad: &[u8], plain: &[u8]| {
+                let sealed = crypto.hpke_seal(config(), &pair.public, info, aad, plain).unwrap();
+                let opened = crypto.hpke_open(config(), &sealed, pair.private.as_ref(), info, aad).unwrap();
+                assert_eq!(opened, plain);
+                sealed.kem_output.as_slice().to_vec()
+            };
+            let first = seal(&crypto, b"ab", b"", b"x");
+            assert_eq!(first, seal(&crypto, b"ab", b"", b"x"), "whatever the order of the threads");
+            assert_ne!(first, seal(&crypto, b"ab", b"", b"y"));
+            assert_ne!(first, seal(&crypto, b"a", b"b", b"x"));
+            assert_ne!(first, seal(&writing(2), b"ab", b"", b"x"));
+            assert_ne!(crypto.random_array::<8>(), crypto.random_array::<8>());
+        }
     }
 
     #[test]
     fn what_the_hpke_crate_panics_on_is_an_error() {
-        let crypto = writing(1);
-        let pair = crypto.derive_hpke_keypair(CONFIG(), &[1; 32]).unwrap();
-        let sealed = crypto.hpke_seal(CONFIG(), &pair.public, b"", b"", b"x").unwrap();
-        for len in [HPKE_INFO_MAX + 1, 1 << 16, 1 << 20] {
-            let info = vec![0; len];
-            assert!(crypto.hpke_seal(CONFIG(), &pair.public, &info, b"", b"x").is_err());
-            assert!(crypto.hpke_open(CONFIG(), &sealed, pair.private.as_ref(), &info, b"").is_err());
+        for config in configs() {
+            let crypto = writing(1);
+            let pair = crypto.derive_hpke_keypair(config(), &[1; 32]).unwrap();
+            let sealed = crypto.hpke_seal(config(), &pair.public, b"", b"", b"x").unwrap();
+            for len in [agreement::INFO_MAX + 1, 1 << 16, 1 << 20] {
+                let info = vec![0; len];
+                assert!(crypto.hpke_seal(config(), &pair.public, &info, b"", b"x").is_err());
+                assert!(crypto.hpke_open(config(), &sealed, pair.private.as_ref(), &info, b"").is_err());
+            }
+            assert!(crypto.hpke_seal(config(), &pair.public, &[0; agreement::INFO_MAX], b"", b"x").is_ok());
         }
-        assert!(crypto.hpke_seal(CONFIG(), &pair.public, &[0; HPKE_INFO_MAX], b"", b"x").is_ok());
-        assert!(crypto.hpke_seal(CONFIG(), &[0; 32], b"", b"", b"x").is_err(), "the zero point");
+    }
+
+    #[test]
+    fn a_key_of_another_length_or_value_is_refused() {
+        let crypto = writing(1);
+        for config in configs() {
+            let pair = crypto.derive_hpke_keypair(config(), &[1; 32]).unwrap();
+            let sealed = crypto.hpke_seal(config(), &pair.public, b"", b"", b"x").unwrap();
+            let short = &pair.public[1..];
+            assert!(crypto.hpke_seal(config(), short, b"", b"", b"x").is_err());
+            assert!(crypto.hpke_open(config(), &sealed, &pair.private.as_ref()[1..], b"", b"").is_err());
+            for kem_output in [&[][..], &sealed.kem_output.as_slice()[1..], &[0; 2000]] {
+                let cut = HpkeCiphertext {
+                    kem_output: kem_output.to_vec().into(),
+                    ciphertext: sealed.ciphertext.clone(),
+                };
+                assert!(crypto.hpke_open(config(), &cut, pair.private.as_ref(), b"", b"").is_err());
+            }
+        }
+        assert!(crypto.hpke_seal(configs()[0](), &[0; 32], b"", b"", b"x").is_err(), "the zero point");
+        // A coefficient of 4095 is none of the field of 3329 (FIPS 203, section 7.2).
+        assert!(crypto.hpke_seal(configs()[1](), &[0xFF; 1216], b"", b"", b"x").is_err());
     }
 }

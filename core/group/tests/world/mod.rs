@@ -1,7 +1,9 @@
 //! A few devices, without network or clock.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "test code, outside of test functions")]
-use terachat_group::{Change, Commit, DeviceId, DeviceSigner, Group, KeyPackage, Summary, new_key_package};
+use terachat_group::{
+    Change, CipherSuite, Commit, DeviceId, DeviceSigner, Group, KeyPackage, Summary, new_key_package,
+};
 use terachat_vault::{Entropy, Secret, SecretBytes};
 
 pub(crate) const ROOT: [u8; 32] = [7; 32];
@@ -25,12 +27,18 @@ impl Entropy for Seeded {
 pub(crate) struct Person {
     pub(crate) signer: DeviceSigner,
     pub(crate) entropy: Seeded,
+    /// Of the groups it is in.
+    pub(crate) suite: CipherSuite,
 }
 
 impl Person {
     pub(crate) fn new(number: u64) -> Self {
+        Self::of(CipherSuite::X25519, number)
+    }
+
+    pub(crate) fn of(suite: CipherSuite, number: u64) -> Self {
         let mut entropy = Seeded::new(number);
-        Self { signer: DeviceSigner::new(&Secret::generate(|out| entropy.fill(out))), entropy }
+        Self { signer: DeviceSigner::new(&Secret::generate(|out| entropy.fill(out))), entropy, suite }
     }
 
     pub(crate) fn device(&self) -> DeviceId {
@@ -38,14 +46,14 @@ impl Person {
     }
 
     pub(crate) fn key_package(&mut self) -> (KeyPackage, SecretBytes) {
-        let (public, private) = new_key_package(&self.signer, &mut self.entropy).unwrap();
+        let (public, private) = new_key_package(self.suite, &self.signer, &mut self.entropy).unwrap();
         let parsed = KeyPackage::parse(&public).unwrap();
         assert_eq!(parsed.device(), self.device());
         (parsed, private)
     }
 
     pub(crate) fn create(&mut self) -> Group {
-        Group::create(&self.signer, b"channel", ROOT, &mut self.entropy).unwrap()
+        Group::create(self.suite, &self.signer, b"channel", ROOT, &mut self.entropy).unwrap()
     }
 
     pub(crate) fn commit(
@@ -61,7 +69,11 @@ impl Person {
 
 /// A group of the first `n` persons, each with its own view of it.
 pub(crate) fn group_of(n: usize) -> (Vec<Person>, Vec<Group>) {
-    let mut people: Vec<_> = (1..=n as u64).map(Person::new).collect();
+    group_in(CipherSuite::X25519, n)
+}
+
+pub(crate) fn group_in(suite: CipherSuite, n: usize) -> (Vec<Person>, Vec<Group>) {
+    let mut people: Vec<_> = (1..=n as u64).map(|number| Person::of(suite, number)).collect();
     let first = people[0].create();
     if n == 1 {
         return (people, vec![first]);

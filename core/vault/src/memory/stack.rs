@@ -10,6 +10,8 @@ pub const HASH_DEPTH: usize = 8 * 1024;
 pub const SIGN_DEPTH: usize = 8 * 1024;
 /// How deep X25519 with HKDF and the AEAD (HPKE) goes; not measured, and little beside its 100 µs.
 pub const AGREEMENT_DEPTH: usize = 32 * 1024;
+/// How deep X-Wing with HKDF and the AEAD (HPKE) goes; ML-KEM's matrices stand on the stack.
+pub const ENCAPSULATION_DEPTH: usize = 128 * 1024;
 /// How deep Argon2id goes beside its big memory. Measured: 12.5 KiB.
 pub const PASSPHRASE_DEPTH: usize = 32 * 1024;
 

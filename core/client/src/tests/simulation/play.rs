@@ -10,7 +10,7 @@ const CHANNELS_MAX: usize = 4;
 impl World {
     /// The first device founds a space with two channels and invites most of the others.
     pub(super) fn found(&mut self) {
-        self.ask(0, Request::SpaceCreate { name: "club".into() }).unwrap();
+        self.ask(0, Request::SpaceCreate { name: "club".into(), post_quantum: false }).unwrap();
         for name in ["general", "noise"] {
             self.ask(
                 0,
@@ -224,7 +224,9 @@ impl World {
         if host == guest || self.devices[guest].joined {
             return;
         }
-        let Ok(Answer::Card { card, .. }) = self.ask(guest, Request::WhoAmI) else { return };
+        let Ok(Answer::Card { card, .. }) = self.ask(guest, Request::WhoAmI { post_quantum: false }) else {
+            return;
+        };
         let rank = self.random.pick(&[10, 10, 50, 80]);
         if let Ok(Answer::Invitation { invitation }) =
             self.ask(host, Request::Invite { space: None, card, rank })

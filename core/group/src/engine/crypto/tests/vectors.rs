@@ -1,4 +1,4 @@
-//! The MLS working group's test vectors (mlswg/mls-implementations, `test-vectors.md` there) for the one ciphersuite, through
+//! The MLS working group's test vectors (mlswg/mls-implementations, `test-vectors.md` there) for ciphersuite 0x0003, through
 //! this crate's cryptography. The library's own tests read more of them, through its own.
 //!
 //! `scripts/mls-vectors` brings them and runs this; without it the tests say that they were skipped.
@@ -9,6 +9,8 @@ use openmls_traits::signatures::Signer as _;
 use serde_json::Value;
 use std::path::PathBuf;
 
+/// There are none of the other suite.
+const SUITE: Ciphersuite = Ciphersuite::MLS_128_DHKEMX25519_CHACHA20POLY1305_SHA256_Ed25519;
 /// The folder with the vectors' files.
 const FOLDER: &str = "TERACHAT_MLS_VECTORS";
 const CHACHA: AeadType = AeadType::ChaCha20Poly1305;
