@@ -51,6 +51,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 mod watch;
+mod way;
 mod why;
 
 pub use backup::{BackupKeys, Exported, backup_vault, fuzz_backup};

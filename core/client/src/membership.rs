@@ -1,6 +1,7 @@
 //! The MLS group follows the control log: which commits count is the log's to say, and this processes them.
 use crate::api::Notice;
 use crate::message_keys::message_records;
+use crate::way::Way;
 use crate::{Client, Error};
 use std::collections::{BTreeMap, BTreeSet};
 use terachat_core_store::LocalStore;
@@ -23,7 +24,9 @@ const TREES: &[u8] = b"tree/";
 /// Records of key packages that were used to join, with the commit that did.
 const JOINED: &[u8] = b"joined/";
 /// Epochs whose group states are kept, in case a commit of them turns out to have lost.
-const EPOCHS_KEPT: usize = 8;
+pub(crate) const EPOCHS_KEPT: usize = 8;
+/// Commits that are processed before what they led to is made durable.
+const COMMITS_TOGETHER: usize = 64;
 /// Ratchet trees kept for newcomers.
 const TREES_KEPT: usize = 8;
 
@@ -158,43 +161,60 @@ impl Client {
     }
 
     /// Processes every commit whose predecessor's group is here: winners and losers alike, since somebody may have
-    /// sealed messages in a losing epoch before learning that it lost.
+    /// sealed messages in a losing epoch before learning that it lost. Whoever was away for long does not keep each epoch's
+    /// state on the way: what is made durable is what somebody may still come back to.
     fn process_commits(&mut self, space: SpaceId) -> Result<bool, Error> {
-        let mut opened = false;
         let Some(control) = self.store.control(&space)? else { return Ok(false) };
-        let commits: Vec<(EventHash, GroupCommit)> =
-            control.commits().map(|(hash, commit)| (hash, commit.clone())).collect();
-        for (hash, commit) in commits {
+        let commits: Vec<(EventHash, EventHash)> =
+            control.commits().map(|(hash, commit)| (hash, commit.previous)).collect();
+        let mut unknown = Vec::new();
+        for (hash, previous) in commits {
             let broken = self.broken_name(&space, &hash)?;
-            if self.store.epoch_secret(&space, &hash).is_some() || self.store.record(&broken).is_some() {
-                continue;
+            if self.store.epoch_secret(&space, &hash).is_none() && self.store.record(&broken).is_none() {
+                unknown.push((hash, previous, broken));
             }
-            let Some(group) = self.group(&space, &commit.previous)? else { continue };
-            match self.process_one(space, &group, &hash, &commit) {
+        }
+        let mut way = Way::new(unknown.iter().map(|(_, previous, _)| *previous));
+        let (mut opened, mut writes) = (false, Vec::new());
+        for (nth, (hash, previous, broken)) in unknown.into_iter().enumerate() {
+            let stored = if way.group(&previous).is_none() { self.group(&space, &previous)? } else { None };
+            let Some(group) = way.group(&previous).or(stored.as_ref()) else { continue };
+            let control = self.store.control(&space)?;
+            let Some(commit) = control.and_then(|control| control.event(&hash)).and_then(commit_of).cloned()
+            else {
+                continue;
+            };
+            match self.process_one(space, group, &hash, &commit) {
                 Ok(Some(mut next)) => {
-                    let mut writes = vec![
-                        group_record(&space, &hash, &next),
-                        LocalStore::epoch_secret_record(&space, &hash, &next.epoch_secret(EPOCH_LABEL)),
-                    ];
+                    writes.push(LocalStore::epoch_secret_record(
+                        &space,
+                        &hash,
+                        &next.epoch_secret(EPOCH_LABEL),
+                    ));
                     if !self.has_message_keys(&space, &hash) {
                         writes.extend(message_records(&space, &hash, &mut next));
                     }
                     if !commit.welcome.is_empty() {
                         writes.extend(self.tree_records(&space, &next));
                     }
-                    self.store.write_records(writes)?;
+                    way.reached(hash, next);
                     opened = true;
                 }
                 // This device was removed by it.
                 Ok(None) => {}
                 // Of the state in which this device made it there is nothing left; to the others it is a commit as any.
                 Err(Error::Group(terachat_group::Error::OwnCommit)) => {}
-                Err(why) => {
-                    let why = SecretBytes::take(why.to_string().into_bytes());
-                    self.store.write_records(vec![(broken, Some(why))])?;
-                }
+                Err(why) => writes.push((broken, Some(SecretBytes::take(why.to_string().into_bytes())))),
+            }
+            writes.extend(way.left(&previous).map(|commit| (group_name(&space, &commit), None)));
+            // Trees are counted in the store.
+            if (nth + 1) % COMMITS_TOGETHER == 0 || !commit.welcome.is_empty() {
+                writes.extend(way.unsaved(|commit, group| group_record(&space, commit, group)));
+                self.store.write_records(std::mem::take(&mut writes))?;
             }
         }
+        writes.extend(way.unsaved(|commit, group| group_record(&space, commit, group)));
+        self.store.write_records(writes)?;
         Ok(opened)
     }
 
@@ -370,11 +390,12 @@ impl Client {
             .filter_map(|hash| commit_of(control.event(hash)?))
             .flat_map(|commit| commit.links.iter().map(|link| link.commit))
             .collect();
+        let won: BTreeSet<&EventHash> = chain.iter().collect();
         let lost = control
             .events()
             .filter(|(event, _)| commit_of(event).is_some())
             .map(|(event, _)| event.hash)
-            .filter(|hash| !chain.contains(hash) && !linked.contains(hash));
+            .filter(|hash| !won.contains(hash) && !linked.contains(hash));
         let mut unlinked: Vec<EventHash> =
             lost.filter(|hash| self.store.epoch_secret(space, hash).is_some()).collect();
         unlinked.extend(self.gaps(space, chain)?);

@@ -71,3 +71,25 @@ fn a_renewal_that_lost_its_race_is_made_up_for() {
     assert_eq!(world.bodies("eve").len(), 4);
     world.sound("eve");
 }
+
+/// Of the thousand epochs on the way no state is left behind, and what was said in them can be read.
+#[test]
+fn whoever_was_away_for_a_thousand_epochs_catches_up() {
+    let mut world = club(&["ada", "bob", "eve"]);
+    world.cut("ada", "eve");
+    for turn in 0..1_000 {
+        let name = if turn % 3 == 0 { "bob" } else { "ada" };
+        world.ask(name, Request::Renew { space: None });
+        if turn % 250 == 0 {
+            world.say(name, &format!("epoch {turn}"));
+        }
+    }
+    world.connect("ada", "eve");
+    world.same(&["ada", "bob", "eve"]);
+    assert_eq!(world.bodies("eve"), ["epoch 0", "epoch 250", "epoch 500", "epoch 750"]);
+    let states = world.of("eve").store.records(b"group/").count();
+    assert!(states <= 17, "{states} states of the group are kept");
+    world.say("eve", "here again");
+    assert_eq!(world.bodies("bob").last().map(String::as_str), Some("here again"));
+    world.sound("eve");
+}
