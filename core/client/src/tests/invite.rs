@@ -71,8 +71,9 @@ fn of_many_cards_one_that_is_bad_admits_nobody() {
     let mut world = founded(false, &GUESTS[..3]);
     let mut cards: Vec<_> = GUESTS[..3].iter().map(|name| card(&mut world, name, false)).collect();
     let before = world.status("ada").spaces[0].state_hash.clone();
-    for bad in ["terachat-card:nonsense", "", &cards[1][..cards[1].len() - 1].to_owned()] {
-        cards[2] = bad.to_owned();
+    let cut = cards[1][..cards[1].len() - 1].to_owned();
+    for bad in ["terachat-card:nonsense".to_owned(), String::new(), cut] {
+        cards[2] = bad;
         let all = Request::InviteAll { space: None, cards: cards.clone(), rank: None };
         assert!(world.try_ask("ada", all).is_err());
     }
