@@ -1,4 +1,5 @@
 //! MLS groups: what our verbs cost beside the bare library, and what goes over the wire.
+mod away;
 mod bare;
 mod own;
 
@@ -20,6 +21,8 @@ const WELCOME: f64 = 1_024.0;
 const QUANTUM_MOST: usize = 1_000;
 /// How many members, spread over the tree, renew their keys after a bulk add.
 const UPDATES: usize = 64;
+/// Commits that a device missed.
+const EPOCHS: usize = 1_000;
 /// The size at which they do.
 const UPDATED: usize = 1_000;
 
@@ -45,6 +48,8 @@ pub(crate) fn run(runs: usize, options: Options) -> Result<Vec<Figure>> {
     }
     if options.most >= UPDATED {
         figures.extend(narrowing()?);
+        eprintln!("{EPOCHS} epochs to catch up with");
+        figures.extend(away::figures(UPDATED, EPOCHS)?);
     }
     Ok(figures)
 }
@@ -149,7 +154,8 @@ fn quantum(size: usize, runs: usize) -> Result<Vec<Figure>> {
         }
     }
     let [classic, quantum] = costs;
-    let names = ["commit", "process", "join", "commit's length", "welcome's length", "state kept of an epoch"];
+    let names =
+        ["commit", "process", "join", "commit's length", "welcome's length", "state kept of an epoch"];
     let figures = names.into_iter().zip(classic).zip(quantum).map(|((name, classic), quantum)| {
         let unit = if name.contains("length") || name.contains("state") { "bytes" } else { "ms CPU" };
         Figure::new(NAME, format!("{name} with X-Wing at {size}"), unit, Spread::of(quantum))

@@ -79,8 +79,7 @@ impl Own {
     /// Two members of a group of `size`, the rest of which was added with the second in one commit.
     pub(crate) fn pair(suite: CipherSuite, size: usize) -> (Self, Self) {
         let mut alice = Self::founder(suite);
-        let mut others: Vec<_> =
-            (1..size as u64).map(|number| Newcomer::numbered(suite, number)).collect();
+        let mut others: Vec<_> = (1..size as u64).map(|number| Newcomer::numbered(suite, number)).collect();
         let invited = alice.invite_all(&others);
         others[0].join(&invited);
         (alice, others.swap_remove(0).into_member(1))
