@@ -146,6 +146,10 @@ fn operations() -> io::Result<()> {
                 pins: vec![pin],
             },
         ],
+        vec![
+            ControlOp::RequireArchive { device: target.author, required: true },
+            ControlOp::Hold { on: Held::Member(UserId([8; 32])), stands: true },
+        ],
     ];
     for (n, ops) in transactions.into_iter().enumerate() {
         put("control_transaction", &n.to_string(), &ControlTransaction(ops).encode())?;

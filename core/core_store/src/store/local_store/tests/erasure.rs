@@ -108,7 +108,7 @@ fn what_was_deleted_is_gone_from_disk_and_from_what_is_sent() {
     same(&[&a, &b, &c], log);
     assert_eq!(page(&a, log), page(&c, log));
     let before = (a.store.space_hash(&space).unwrap(), page(&a, log), a.store.frontier(&log));
-    assert_eq!(a.store.compact().unwrap(), Erasure { erased: 4, pending: 0 });
+    assert_eq!(a.store.compact().unwrap(), Erasure { erased: 4, pending: 0, held: 0 });
     assert!(!holds(&a, "sesame") && holds(&a, "a word that stays"));
     assert_eq!((a.store.space_hash(&space).unwrap(), page(&a, log), a.store.frontier(&log)), before);
     assert_eq!(a.store.compact().unwrap(), Erasure::default(), "nothing is left to do");
@@ -195,7 +195,7 @@ fn content_that_nobody_deleted_is_missing_until_it_comes() {
     a.post(log, &[own(hello)]).unwrap();
     victim.pull(&mut a).unwrap();
     assert!(holds(&victim, "hello there"));
-    assert_eq!(victim.store.compact().unwrap(), Erasure { erased: 2, pending: 0 });
+    assert_eq!(victim.store.compact().unwrap(), Erasure { erased: 2, pending: 0, held: 0 });
     assert!(!holds(&victim, "hello"));
     same(&[&a, &victim], log);
     sound(&mut victim);
@@ -279,7 +279,7 @@ fn what_was_erased_does_not_come_back_with_an_old_bundle() {
     let old = c.bundles_for(&Device::new(5), log);
     a.post(log, &[own(hello)]).unwrap();
     b.pull(&mut a).unwrap();
-    assert_eq!(b.store.compact().unwrap(), Erasure { erased: 1, pending: 0 });
+    assert_eq!(b.store.compact().unwrap(), Erasure { erased: 1, pending: 0, held: 0 });
     b.take(&old[0]).unwrap();
     assert!(!holds(&b, "sesame"));
     // C has not heard of the deletion: its bundle repeats the text and brings something new, an edit among it.
@@ -329,7 +329,7 @@ fn erased_in_vain(body: &str) -> (Device, Device, LogId, EventRef) {
     let pins = a.pins(log.space, b.id());
     b.post(log, &[moderated(said)]).unwrap();
     c.pull(&mut b).unwrap();
-    assert_eq!(c.store.compact().unwrap(), Erasure { erased: 1, pending: 0 });
+    assert_eq!(c.store.compact().unwrap(), Erasure { erased: 1, pending: 0, held: 0 });
     a.control(log.space, vec![ControlOp::SetRank { user: b.user_id(), rank: Rank::MEMBER, pins }]).unwrap();
     a.pull(&mut b).unwrap();
     c.pull(&mut a).unwrap();
