@@ -24,7 +24,9 @@ pub use log::{CitedHead, DecidingEvent, EventLine, Why};
 pub use message::{AttachedFile, ForumPost, Hit, ImportRecord, Message, MessageFilter, NewPost};
 pub use place::Place;
 pub use request::Request;
-pub use status::{ArchiveStatus, ChannelStatus, DeviceStatus, HoldStatus, MemberStatus, RoleStatus, SpaceStatus, Status};
+pub use status::{
+    ArchiveStatus, ChannelStatus, DeviceStatus, HoldStatus, MemberStatus, RoleStatus, SpaceStatus, Status,
+};
 pub use terachat_core_store::model::Style;
 
 /// What permissions are called, in the order of their numbers.

@@ -173,7 +173,8 @@ impl Client {
         }
         let events = self.store.event_refs(log, new);
         let Some(control) = self.store.control(&log.space)? else { return Ok(()) };
-        let tried = control.events().map(|(event, _)| event).filter(|event| control.takes_archive(&event.hash));
+        let tried =
+            control.events().map(|(event, _)| event).filter(|event| control.takes_archive(&event.hash));
         let new = tried.filter(|event| events.contains(&event.stamp.event()));
         let by: Vec<DeviceId> = new.map(|event| event.stamp.author).collect();
         for author in by {
@@ -238,13 +239,21 @@ impl Client {
         let devices = |archive: &Archive| archive.devices().map(|(device, _)| *device).collect::<Vec<_>>();
         let holds = |archive: &Archive| archive.holds().map(|(on, _)| *on).collect::<Vec<_>>();
         let required = devices(now).into_iter().filter(|device| !before.requires(device));
-        news.extend(required.map(|device| format!("{} is its archive and reads along in all channels", name(&device))));
+        news.extend(
+            required
+                .map(|device| format!("{} is its archive and reads along in all channels", name(&device))),
+        );
         let released = devices(before).into_iter().filter(|device| !now.requires(device));
-        news.extend(released.map(|device| format!("{} is not required as its archive any more", name(&device))));
+        news.extend(
+            released.map(|device| format!("{} is not required as its archive any more", name(&device))),
+        );
         let (then, stand) = (holds(before), holds(now));
         let put = stand.iter().filter(|on| !then.contains(on));
         news.extend(put.map(|on| {
-            format!("a legal hold is on {}: what is deleted there stays with the archive until it ends", held(on))
+            format!(
+                "a legal hold is on {}: what is deleted there stays with the archive until it ends",
+                held(on)
+            )
         }));
         let ended = then.iter().filter(|on| !stand.contains(on));
         news.extend(ended.map(|on| format!("the legal hold on {} has ended", held(on))));

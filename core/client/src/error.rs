@@ -77,7 +77,9 @@ pub enum Error {
         archive: String,
     },
     /// The peer's: a commit to the group that takes a member's device out though nobody removed it. It counts for nothing.
-    #[error("{by} tried to take {whom}, who is a member, out of the group without removing it, which does not count; ask them why")]
+    #[error(
+        "{by} tried to take {whom}, who is a member, out of the group without removing it, which does not count; ask them why"
+    )]
     Evicts {
         /// Whose device made the commit.
         by: String,

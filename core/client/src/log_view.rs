@@ -83,7 +83,8 @@ impl Client {
             ControlOp::Place { channel, .. } => format!("put channel {} elsewhere", channel.short()),
             ControlOp::RequireArchive { device, required } => {
                 let user = state.and_then(|state| state.devices.get(device));
-                let whose = user.map_or_else(|| device.short(), |user| format!("{} of {}", device.short(), name(user)));
+                let whose = user
+                    .map_or_else(|| device.short(), |user| format!("{} of {}", device.short(), name(user)));
                 let verb = if *required { "required" } else { "no longer required" };
                 format!("{verb} device {whose} as an archive")
             }
@@ -91,7 +92,10 @@ impl Client {
                 let what = match on {
                     Held::Channel(id) => {
                         let channel = state.and_then(|state| state.channels.get(id));
-                        format!("channel {}", channel.map_or_else(|| id.short(), |channel| channel.name.clone()))
+                        format!(
+                            "channel {}",
+                            channel.map_or_else(|| id.short(), |channel| channel.name.clone())
+                        )
                     }
                     Held::Member(user) => format!("what {} writes", name(user)),
                 };

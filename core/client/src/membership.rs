@@ -279,7 +279,8 @@ impl Client {
         // Where it takes this device out there is no next group to look into.
         let me = [self.identity.device_id().0];
         let stay = next.as_ref().map_or_else(|| without(group.members(), &me), Group::members);
-        if let Some(out) = without(group.members(), &stay).into_iter().find(|device| present.contains(device)) {
+        if let Some(out) = without(group.members(), &stay).into_iter().find(|device| present.contains(device))
+        {
             let control = LogId::control(space);
             let by = self.name_of(&control, &event.stamp.author);
             return Err(Error::Evicts { by, whom: self.name_of(&control, &DeviceId(out)) });

@@ -64,7 +64,8 @@ fn export(home: &Home, range: &ArchiveRange, out: &Path, printer: &Printer) -> R
     profile.close();
     let events = export.events();
     if printer.is_json() {
-        return printer.data(&render::json_value(&serde_json::json!({ "file": out, "events": events, "len": len })));
+        return printer
+            .data(&render::json_value(&serde_json::json!({ "file": out, "events": events, "len": len })));
     }
     printer.talk(&format!("{events} events, {len} bytes, in {}.", out.display()));
     Ok(())

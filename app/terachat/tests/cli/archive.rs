@@ -35,11 +35,20 @@ fn an_archive_is_seen_by_all_and_exports_what_anybody_can_verify() {
     for name in ["ada", "bo", "vault"] {
         for args in [&["status"][..], &["member", "list"], &["channel", "list"], &["archive", "show"]] {
             let shown = place.ok(name, args);
-            let line = shown.lines().find(|line| line.contains("archive  vault")).unwrap_or_else(|| panic!("{shown}"));
-            assert!(line.contains("reads along in all channels") && line.contains("required by Ada"), "{line}");
+            let line = shown
+                .lines()
+                .find(|line| line.contains("archive  vault"))
+                .unwrap_or_else(|| panic!("{shown}"));
+            assert!(
+                line.contains("reads along in all channels") && line.contains("required by Ada"),
+                "{line}"
+            );
         }
         let shown = place.json(name, &["archive", "show"]);
-        assert_eq!((&shown["archives"][0]["name"], &shown["archives"][0]["reads"]), (&"vault".into(), &true.into()));
+        assert_eq!(
+            (&shown["archives"][0]["name"], &shown["archives"][0]["reads"]),
+            (&"vault".into(), &true.into())
+        );
     }
     assert!(place.ok("bo", &["log"]).contains("as an archive"));
     let refused = place.run("ada", &["member", "remove", "vault"]);
@@ -50,7 +59,13 @@ fn an_archive_is_seen_by_all_and_exports_what_anybody_can_verify() {
 
     let file = place.home("export");
     let path = file.to_str().unwrap();
-    assert!(place.run("bo", &["archive", "export", "--out", path]).pair().0.contains("only a device that the space requires"));
+    assert!(
+        place
+            .run("bo", &["archive", "export", "--out", path])
+            .pair()
+            .0
+            .contains("only a device that the space requires")
+    );
     assert!(!file.exists());
     let told = place.json("vault", &["archive", "export", "--out", path]);
     let text = std::fs::read_to_string(&file).unwrap();
@@ -83,7 +98,12 @@ fn a_hold_keeps_what_was_deleted_with_the_archive_until_it_ends() {
     place.ok("ada", &["delete", sent["id"].as_str().unwrap()]);
     sync(&place);
     let shown = place.ok("bo", &["status"]);
-    assert!(shown.lines().any(|line| line.contains("hold") && line.contains("channel deck") && line.contains("put by Ada")), "{shown}");
+    assert!(
+        shown.lines().any(|line| line.contains("hold")
+            && line.contains("channel deck")
+            && line.contains("put by Ada")),
+        "{shown}"
+    );
     let erased = |name: &str| {
         let told = place.json(name, &["store", "compact"]);
         ["erased", "pending", "held"].map(|what| told[what].as_u64().unwrap())

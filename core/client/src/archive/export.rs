@@ -2,7 +2,8 @@
 //! that no more than a piece is in memory.
 use super::cards::Cards;
 use super::line::{
-    CONTEXT, EventLine, HeadLine, KeyLine, Line, LinkLine, LogLine, Manifest, Opening, Said, VERSION, hex, text,
+    CONTEXT, EventLine, HeadLine, KeyLine, Line, LinkLine, LogLine, Manifest, Opening, Said, VERSION, hex,
+    text,
 };
 use crate::api::ArchiveRange;
 use crate::filters::time_of;
@@ -61,7 +62,11 @@ impl Client {
     /// # Errors
     /// [`Error::NotAllowed`] on a device that the space never required as its archive: members have not been told of it.
     /// [`Error::Input`] for times that are none; [`Error::Unknown`].
-    pub fn begin_archive_export(&mut self, range: &ArchiveRange, now_ms: u64) -> Result<ArchiveExport, Error> {
+    pub fn begin_archive_export(
+        &mut self,
+        range: &ArchiveRange,
+        now_ms: u64,
+    ) -> Result<ArchiveExport, Error> {
         let space = self.space(range.space.as_deref())?;
         let (me, control) = (self.identity.device_id(), LogId::control(space));
         if !self.ever_archived(&space)? {
@@ -77,7 +82,8 @@ impl Client {
         };
         let span = Span { from_ms: time(&range.from)?, to_ms: time(&range.to)? };
         let channels = self.store.logs().into_iter().filter(|log| log.space == space);
-        let wanted = channels.filter(|log| log.channel.is_some() && channel.is_none_or(|id| log.channel == Some(id)));
+        let wanted =
+            channels.filter(|log| log.channel.is_some() && channel.is_none_or(|id| log.channel == Some(id)));
         let opening = Opening {
             version: VERSION,
             space: space.to_string(),
@@ -125,9 +131,7 @@ impl Client {
 
     fn ever_archived(&self, space: &SpaceId) -> Result<bool, Error> {
         let me = self.identity.device_id();
-        let requires = |op: &ControlOp| {
-            matches!(op, ControlOp::RequireArchive { device, required: true } if *device == me)
-        };
+        let requires = |op: &ControlOp| matches!(op, ControlOp::RequireArchive { device, required: true } if *device == me);
         let Some(control) = self.store.control(space)? else { return Ok(false) };
         let mut counting = control.events().filter(|(_, verdict)| *verdict == Verdict::Counts);
         Ok(self.archives(space) || counting.any(|(event, _)| event.transaction.0.iter().any(requires)))
@@ -139,8 +143,7 @@ impl Client {
         let first = self.store.begin_evidence(&log, span)?;
         let line = LogLine { channel: log.channel.map(|id| id.to_string()), name: self.channel_name(&log) };
         export.put(out, &Line::Log(line));
-        export.current =
-            Some(Current { log, span, at: 0, first, begun: BTreeSet::new(), keys: Vec::new() });
+        export.current = Some(Current { log, span, at: 0, first, begun: BTreeSet::new(), keys: Vec::new() });
         Ok(())
     }
 
@@ -168,7 +171,8 @@ impl Client {
         let event = evidence.event;
         if current.first.get(&event.author).is_some_and(|first| event.seq >= *first) {
             let mut hashes = Vec::new();
-            let header = Header::read(&evidence.header, &mut hashes).map_err(terachat_core_store::Error::from)?;
+            let header =
+                Header::read(&evidence.header, &mut hashes).map_err(terachat_core_store::Error::from)?;
             let key = match &evidence.key {
                 Some(id) => Some(self.tell_key(export, &mut current, id, out)?),
                 None => None,

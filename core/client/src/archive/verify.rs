@@ -3,7 +3,8 @@ use super::ArchiveError;
 use super::cards::Cards;
 use super::chain::Chains;
 use super::line::{
-    CONTEXT, EventLine, HeadLine, KeyLine, Line, LinkLine, Manifest, Opening, Said, VERSION, bytes, hex, id, text,
+    CONTEXT, EventLine, HeadLine, KeyLine, Line, LinkLine, Manifest, Opening, Said, VERSION, bytes, hex, id,
+    text,
 };
 use crate::api::ArchiveReport;
 use std::collections::BTreeSet;

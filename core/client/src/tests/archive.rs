@@ -153,7 +153,10 @@ fn whoever_removes_an_archive_is_refused_and_seen() {
     let remove = Request::MemberRemove { space: None, member: "vault".into() };
     for name in ["ada", "bob", "vault"] {
         let refused = world.try_ask(name, remove.clone()).unwrap_err();
-        assert!(matches!(&refused, Error::RequiresArchive { archive } if archive == "vault"), "{name}: {refused}");
+        assert!(
+            matches!(&refused, Error::RequiresArchive { archive } if archive == "vault"),
+            "{name}: {refused}"
+        );
     }
     let (space_id, vault) = (space(&mut world, "bob"), DeviceId(world.id("vault")));
     let bob = world.of("bob");
@@ -163,10 +166,16 @@ fn whoever_removes_an_archive_is_refused_and_seen() {
     bob.follow_up(space_id);
     world.settle();
     for name in ["ada", "vault"] {
-        assert!(alarms(&world, name).iter().any(|what| what.contains("bob tried to remove an archive")), "{name}");
+        assert!(
+            alarms(&world, name).iter().any(|what| what.contains("bob tried to remove an archive")),
+            "{name}"
+        );
     }
     let warnings = world.status("ada").spaces.remove(0).warnings;
-    assert!(matches!(warnings.as_slice(), [one] if one.starts_with("bob tried to remove an archive")), "{warnings:?}");
+    assert!(
+        matches!(warnings.as_slice(), [one] if one.starts_with("bob tried to remove an archive")),
+        "{warnings:?}"
+    );
     world.say("ada", "still heard");
     world.say("bob", "by everybody");
     assert_eq!(world.bodies("vault").len(), 3);
@@ -210,7 +219,9 @@ fn an_archive_whose_admission_lost_its_race_is_let_in_by_whoever_notices() {
     world.cut("ada", "bob");
     world.invite("bob", "vault", 0);
     world.ask("ada", Request::Renew { space: None });
-    let Answer::Bundle { bytes, .. } = world.ask("bob", Request::BundleExport { space: None }) else { panic!() };
+    let Answer::Bundle { bytes, .. } = world.ask("bob", Request::BundleExport { space: None }) else {
+        panic!()
+    };
     world.ask("ada", Request::BundleImport { bytes });
     world.connect("ada", "vault");
     let space_id = space(&mut world, "ada");
@@ -267,7 +278,8 @@ fn a_hold_puts_off_what_the_archive_erases() {
     world.ask("ada", hold(None, Some("bob"), true));
     for name in ["ada", "bob", "vault"] {
         let holds = world.status(name).spaces.remove(0).holds;
-        let seen: Vec<_> = holds.iter().map(|hold| (hold.what.as_str(), hold.name.as_str(), hold.by.as_str())).collect();
+        let seen: Vec<_> =
+            holds.iter().map(|hold| (hold.what.as_str(), hold.name.as_str(), hold.by.as_str())).collect();
         assert_eq!(seen, [("member", "bob", "ada")], "{name}");
     }
     for (place, message) in [place(), quiet, place()].into_iter().zip(&texts) {
@@ -298,7 +310,8 @@ fn a_hold_puts_off_what_the_archive_erases() {
     assert_eq!(world.bodies("cid"), ["before the archive", "", ""]);
     let told = export(&mut world);
     for text in ["the first evidence", "polished", "sealed evidence"] {
-        let line = told.lines().find(|line| line.contains(text)).unwrap_or_else(|| panic!("{text} is exported"));
+        let line =
+            told.lines().find(|line| line.contains(text)).unwrap_or_else(|| panic!("{text} is exported"));
         assert!(line.contains("\"deleted\":true"), "{line}");
     }
     assert!(!told.contains("nobody's business"));
@@ -324,11 +337,18 @@ fn a_hold_is_on_a_channel_or_a_member_that_is_there() {
     assert!(refused(&mut world, "ada", hold(Some("general"), None, true)).to_string().contains("no archive"));
     admit_archive(&mut world);
     assert!(matches!(
-        refused(&mut world, "bob", Request::ArchiveRequire { space: None, device: "vault".into(), required: true }),
+        refused(
+            &mut world,
+            "bob",
+            Request::ArchiveRequire { space: None, device: "vault".into(), required: true }
+        ),
         Error::LacksPermission { .. }
     ));
     require(&mut world, "vault", true);
-    assert!(matches!(refused(&mut world, "bob", hold(Some("general"), None, true)), Error::LacksPermission { .. }));
+    assert!(matches!(
+        refused(&mut world, "bob", hold(Some("general"), None, true)),
+        Error::LacksPermission { .. }
+    ));
     assert!(matches!(refused(&mut world, "ada", hold(None, None, true)), Error::Input(_)));
     assert!(matches!(refused(&mut world, "ada", hold(Some("general"), Some("bob"), true)), Error::Input(_)));
     world.ask("ada", hold(Some("general"), None, true));
@@ -360,7 +380,9 @@ fn an_export_proves_itself() {
     assert!(told.contains("in confidence") && !told.contains("later"));
     verify(told.as_bytes()).unwrap();
     assert!(mark < 86_400_000, "the tests begin in 1970");
-    let at = |ms: u64| Some(format!("1970-01-01T{:02}:{:02}:{:02}", ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60));
+    let at = |ms: u64| {
+        Some(format!("1970-01-01T{:02}:{:02}:{:02}", ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60))
+    };
     let range = ArchiveRange { from: at(0), to: at(mark), ..ArchiveRange::default() };
     let told = String::from_utf8(export_of(&mut world, "vault", &range).unwrap()).unwrap();
     assert!(told.contains("paper") && !told.contains("later") && told.contains("{\"link\":"));
@@ -413,7 +435,8 @@ fn a_changed_export_is_refused() {
 fn an_archive_cannot_change_what_was_said() {
     let mut world = archived();
     world.say("bob", "I owe you 100");
-    let mut lines: Vec<Line> = export(&mut world).lines().map(|line| Line::decode(line.as_bytes()).unwrap()).collect();
+    let mut lines: Vec<Line> =
+        export(&mut world).lines().map(|line| Line::decode(line.as_bytes()).unwrap()).collect();
     let (mut key, mut previous) = (None, BTreeMap::new());
     let (mut forged, mut signed) = (None, false);
     for line in &mut lines {

@@ -54,4 +54,3 @@ impl Archive {
         self.devices.keys().all(|other| other == device)
     }
 }
-

@@ -2,8 +2,8 @@ mod columns;
 
 use super::outline::category_id;
 use super::{
-    Archive, Category, Channel, ChannelKind, ControlOp, Held, History, Named, Outline, Permission, Permissions, Pin, Rank,
-    Refusal, Revocation, Roles,
+    Archive, Category, Channel, ChannelKind, ControlOp, Held, History, Named, Outline, Permission,
+    Permissions, Pin, Rank, Refusal, Revocation, Roles,
 };
 use crate::crdt::Stamp;
 use imbl::OrdMap;
@@ -209,7 +209,8 @@ impl SpaceState {
             }
             ControlOp::Remove { user, .. } => {
                 let target = present(user)?;
-                let archives = self.archive.devices().any(|(device, _)| self.devices.get(device) == Some(user));
+                let archives =
+                    self.archive.devices().any(|(device, _)| self.devices.get(device) == Some(user));
                 if user != actor {
                     takes(Permission::Remove).and(above(target))?;
                 }
@@ -262,12 +263,18 @@ impl SpaceState {
                     let present = self.member_of(device).is_some();
                     sensible(present, "no such device in the space; admit it first, with rank 0")?;
                     let writes = self.permits(device, Permission::Post);
-                    sensible(!writes, "an archive only reads; give its user a role without the permission post")?;
+                    sensible(
+                        !writes,
+                        "an archive only reads; give its user a role without the permission post",
+                    )?;
                     sensible(!archive.requires(device), "the device is required already")
                 } else {
                     sensible(archive.requires(device), "the device is not required")?;
                     let holds = archive.ends_without(device) && archive.holds().next().is_some();
-                    sensible(!holds, "a legal hold stands, and no other archive would keep it; end the hold first")
+                    sensible(
+                        !holds,
+                        "a legal hold stands, and no other archive would keep it; end the hold first",
+                    )
                 }
             }
             ControlOp::Hold { on, stands } => {
@@ -281,7 +288,10 @@ impl SpaceState {
                     let archived = self.archive.devices().next().is_some();
                     sensible(archived, "the space has no archive that could keep it; require one first")?;
                 }
-                sensible(self.archive.holds.contains_key(on) != *stands, "the hold stands, or has ended, already")
+                sensible(
+                    self.archive.holds.contains_key(on) != *stands,
+                    "the hold stands, or has ended, already",
+                )
             }
             // Whether its MLS content fits the members is checked where the group is known.
             ControlOp::Commit(_) => Ok(()),

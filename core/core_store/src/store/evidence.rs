@@ -1,6 +1,6 @@
 //! Events with all that proves them to somebody who has no store: for an archive's export (ADR 0039).
-use crate::model::BodyKey;
 use super::index::LogIndex;
+use crate::model::BodyKey;
 use crate::sync::KeyId;
 use crate::{Error, LocalStore};
 use std::collections::BTreeMap;

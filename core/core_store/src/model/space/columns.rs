@@ -101,7 +101,8 @@ mod tests {
     use super::super::Revoked;
     use super::*;
     use crate::model::{
-        Archive, CategoryId, Channel, ChannelKind, Held, History, Outline, Permission, Permissions, Revocation, Roles,
+        Archive, CategoryId, Channel, ChannelKind, Held, History, Outline, Permission, Permissions,
+        Revocation, Roles,
     };
     use proptest::prelude::*;
     use terachat_event::{ChannelId, DeviceKey};

@@ -35,7 +35,8 @@ impl Story {
         };
         if seed % 5 < 2 {
             // A guest may be an archive, and administrators say so.
-            let guest = ControlOp::Admit { card: people[6].card.clone(), rank: Rank::GUEST, key_package: Vec::new() };
+            let guest =
+                ControlOp::Admit { card: people[6].card.clone(), rank: Rank::GUEST, key_package: Vec::new() };
             base.append(&people[0], vec![change(80), change(60), guest]);
         }
         let known = people.iter().map(|_| base.clone()).collect();
