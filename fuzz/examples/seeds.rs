@@ -5,7 +5,7 @@ use std::path::Path;
 use std::{fs, io};
 use terachat_core_store::model::{
     Attachment, Card, ChannelOp, ControlOp, ControlTransaction, EpochLink, Extras, GroupCommit, Heading,
-    Kept, Mention, Named, Permission, Pin, Post, Rank, Style,
+    Held, Kept, Mention, Named, Permission, Pin, Post, Rank, Style,
 };
 use terachat_core_store::query::search_index::SearchIndex;
 use terachat_core_store::sync::{Bundle, Frontier, Limits, encode_batch};
