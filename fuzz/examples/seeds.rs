@@ -23,6 +23,12 @@ fn main() -> io::Result<()> {
     frames()?;
     templates()?;
     stripes()?;
+    let zeros = "0".repeat(64);
+    let opening = format!(
+        r#"{{"archive":{{"version":1,"space":"{zeros}","name":"x","device":"{zeros}","channel":null,"from_ms":null,"to_ms":1,"exported_ms":2}}}}"#
+    );
+    let log = r#"{"log":{"channel":null,"name":""}}"#;
+    put("archive_export", "opening", format!("{opening}\n{log}").as_bytes())?;
     let cheap = PassphraseCost::INSECURE_FAST;
     let envelope =
         seal_with_passphrase(b"other", cheap, b"seed", &mut Counter::default()).map_err(io::Error::other)?;

@@ -80,14 +80,13 @@ impl Client {
         let Some(state) = self.store.space(space) else {
             return Err(Error::Unknown { what: "space", name: space.short() });
         };
-        let fits = |device: &&DeviceId| {
-            if required { state.member_of(device).is_some() } else { state.archive().requires(device) }
+        let devices: Vec<DeviceId> = match required {
+            true => state.present_devices().copied().collect(),
+            false => state.archive().devices().map(|(device, _)| *device).collect(),
         };
-        let named = state.devices.iter().filter(|(device, _)| fits(device)).map(|(device, user)| {
-            let name = state.members.get(user).map(|member| member.name.clone());
-            (*device, device.to_string(), name.unwrap_or_default())
-        });
-        pick("device", Some(name), named.collect())
+        let log = LogId::control(*space);
+        let named = |device: DeviceId| (device, device.to_string(), self.name_of(&log, &device));
+        pick("device", Some(name), devices.into_iter().map(named).collect())
     }
 
     /// Whether a space requires this device as its archive.

@@ -8,7 +8,8 @@ use terachat_event::{
 /// Where each chain of a log stands.
 pub(super) struct Chains {
     log: LogId,
-    at: BTreeMap<DeviceId, (u64, EventHash)>,
+    /// Number and hash of the last event; none once its signature came.
+    at: BTreeMap<DeviceId, Option<(u64, EventHash)>>,
 }
 
 /// What of a header is told in words.
@@ -45,11 +46,16 @@ impl Chains {
         if read.kind != kind || read.seq != seq {
             return Err(ArchiveError::Chain("a header is another event's"));
         }
-        let founds = self.log.channel.is_none() && seq == 1 && read.parents.is_empty();
+        let is_control = self.log.channel.is_none();
+        let founds = is_control && seq == 1 && read.parents.is_empty();
+        if is_control && self.at.is_empty() && !founds {
+            return Err(ArchiveError::Chain("the control log does not begin with the space's first event"));
+        }
         let previous = match (self.at.get(&device), before) {
-            (Some((last, hash)), None) if last.checked_add(1) == Some(seq) => *hash,
-            (None, Some(before)) if seq > 1 => before,
-            (None, Some(before)) => {
+            (Some(Some((last, hash))), None) if last.checked_add(1) == Some(seq) => *hash,
+            // Of a channel what comes before the first that was asked for is left out; of the control log nothing.
+            (None, Some(before)) if seq > 1 && !is_control => before,
+            (None, Some(before)) if seq == 1 => {
                 let start = if founds { genesis_start(&device) } else { chain_start(&self.log, &device) };
                 if before != start {
                     return Err(ArchiveError::Chain("a chain does not begin where it has to"));
@@ -63,7 +69,7 @@ impl Chains {
         if founds && hash.0 != self.log.space.0 {
             return Err(ArchiveError::Chain("it begins with another space's first event"));
         }
-        self.at.insert(device, (seq, hash));
+        self.at.insert(device, Some((seq, hash)));
         Ok((hash, Times { lamport: read.lamport, wall_ms: read.wall_ms, epoch: read.epoch }))
     }
 
@@ -72,7 +78,8 @@ impl Chains {
     /// # Errors
     /// [`ArchiveError::Chain`] for a signature that is not on the chain's last event.
     pub(super) fn end(&mut self, device: &DeviceId, head: &SignedHead) -> Result<(), ArchiveError> {
-        if self.at.remove(device) != Some((head.seq, head.hash)) {
+        let last = self.at.get_mut(device).and_then(Option::take);
+        if last != Some((head.seq, head.hash)) {
             return Err(ArchiveError::Chain("a signature is not on the last event of its chain"));
         }
         head.verify(&self.log, device).map_err(|_| ArchiveError::Chain("a signature is not its author's"))
@@ -83,6 +90,7 @@ impl Chains {
     /// # Errors
     /// [`ArchiveError::Chain`].
     pub(super) fn ended(&self) -> Result<(), ArchiveError> {
-        self.at.is_empty().then_some(()).ok_or(ArchiveError::Chain("a chain has no signature"))
+        let ended = self.at.values().all(Option::is_none);
+        ended.then_some(()).ok_or(ArchiveError::Chain("a chain has no signature"))
     }
 }

@@ -166,6 +166,9 @@ impl ArchiveCheck {
 
     fn link(&mut self, line: &LinkLine) -> Result<(), ArchiveError> {
         let chains = self.chains.as_mut().ok_or(ArchiveError::Line("it stands in no log"))?;
+        if chains.log().channel.is_none() {
+            return Err(ArchiveError::Line("the control log is told whole"));
+        }
         let hash = id(&line.payload_hash)?;
         let device = DeviceId(id(&line.device)?);
         chains.follow(device, line.seq, None, &bytes(&line.header)?, |_| hash).map(drop)

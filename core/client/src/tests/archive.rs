@@ -484,4 +484,13 @@ fn an_archive_cannot_change_what_was_said() {
     let lines: Vec<Line> = whole.lines().map(|line| Line::decode(line.as_bytes()).unwrap()).collect();
     assert_eq!(sealed(&lines, world.of("vault")), whole.as_bytes());
     assert_eq!(verify(&sealed(&lines, world.of("bob"))), Err(ArchiveError::Signature));
+    // Nor does it leave out what the space decided, from the beginning or in between.
+    let first = lines.iter().position(|line| matches!(line, Line::Event(_))).unwrap();
+    let left_out = |at: usize| [&lines[..at], &lines[at + 1..]].concat();
+    for (at, why) in [
+        (first, "the control log does not begin with the space's first event"),
+        (first + 1, "an event does not follow the one before in its chain"),
+    ] {
+        assert_eq!(verify(&sealed(&left_out(at), world.of("vault"))), Err(ArchiveError::Chain(why)));
+    }
 }
