@@ -5,7 +5,7 @@ use std::path::Path;
 use std::{fs, io};
 use terachat_core_store::model::{
     Attachment, Card, ChannelOp, ControlOp, ControlTransaction, EpochLink, Extras, GroupCommit, Heading,
-    Kept, Mention, Named, Permission, Pin, Post, Rank, Style,
+    Held, Kept, Mention, Named, Permission, Pin, Post, Rank, Style,
 };
 use terachat_core_store::query::search_index::SearchIndex;
 use terachat_core_store::sync::{Bundle, Frontier, Limits, encode_batch};
@@ -23,6 +23,12 @@ fn main() -> io::Result<()> {
     frames()?;
     templates()?;
     stripes()?;
+    let zeros = "0".repeat(64);
+    let opening = format!(
+        r#"{{"archive":{{"version":1,"space":"{zeros}","name":"x","device":"{zeros}","channel":null,"from_ms":null,"to_ms":1,"exported_ms":2}}}}"#
+    );
+    let log = r#"{"log":{"channel":null,"name":""}}"#;
+    put("archive_export", "opening", format!("{opening}\n{log}").as_bytes())?;
     let cheap = PassphraseCost::INSECURE_FAST;
     let envelope =
         seal_with_passphrase(b"other", cheap, b"seed", &mut Counter::default()).map_err(io::Error::other)?;
@@ -145,6 +151,10 @@ fn operations() -> io::Result<()> {
                 take: Permission::Moderate.into(),
                 pins: vec![pin],
             },
+        ],
+        vec![
+            ControlOp::RequireArchive { device: target.author, required: true },
+            ControlOp::Hold { on: Held::Member(UserId([8; 32])), stands: true },
         ],
     ];
     for (n, ops) in transactions.into_iter().enumerate() {

@@ -92,6 +92,12 @@ export interface Space {
   categories: string[];
   channels: Channel[];
   members: { user: string; name: string; rank: number; devices: string[] }[];
+  /** Devices that the space requires as its archive: they read along in every channel. */
+  archives: { device: string; user: string; name: string; reads: boolean; by: string }[];
+  /** Legal holds: what they are on, archives erase only after they have ended. */
+  holds: { what: "channel" | "member"; id: string; name: string; by: string }[];
+  /** What members should know about the archive, in words. */
+  warnings: string[];
   waiting: string[];
 }
 
@@ -127,11 +133,15 @@ export interface Verbs {
   WhoAmI: [null, { name: string; user: string; device: string; card: string }];
   Status: [null, { device: string; spaces: Space[]; disk_len: number }];
   SpaceCreate: [{ name: string }, Named];
-  ChannelCreate: [{ space: string | null; name: string; forum: boolean; since_join: boolean }, Named];
+  /** `archives`: whose devices read along in it as the space's archive. */
+  ChannelCreate: [
+    { space: string | null; name: string; forum: boolean; since_join: boolean },
+    Named & { archives: string[] },
+  ];
   /** `card` is what WhoAmI gave the newcomer; rank 10 when null. */
   Invite: [{ space: string | null; card: string; rank: number | null }, { invitation: string }];
   /** The space fills when a member is connected. */
-  Join: [{ invitation: string }, { space: string; ready: boolean }];
+  Join: [{ invitation: string }, { space: string; ready: boolean; archives: string[] }];
   MemberRemove: [{ space: string | null; member: string }, null];
   Send: [{ place: Place; body: string; reply_to: string | null }, { id: string }];
   Edit: [{ place: Place; message: string; body: string }, { id: string }];

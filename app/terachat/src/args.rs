@@ -1,4 +1,5 @@
 //! The command line, as clap reads it: what may be said, and no more.
+mod archive;
 mod cluster;
 mod command;
 mod global;
@@ -8,6 +9,7 @@ mod source;
 mod store;
 mod vault;
 
+pub(crate) use archive::ArchiveCommand;
 pub(crate) use cluster::{ClusterArgs, ClusterCommand, UpArgs};
 pub(crate) use command::{
     BoardArgs, BoardCommand, BundleCommand, Carried, CategoryCommand, ChannelCommand, Command, DemoArgs,

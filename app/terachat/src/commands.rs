@@ -1,4 +1,5 @@
 //! What each verb does: ask the profile, show the answer.
+mod archive;
 mod ask;
 mod audit;
 mod board;
@@ -83,6 +84,7 @@ fn on_home(home: &Home, global: &Global, command: Command, printer: &Printer) ->
         Command::Init { name } => return init::run(home, &name, printer),
         Command::Read(args) => return read::run(home, place, args, printer),
         Command::Import(args) => return import::run(home, place, &args, printer),
+        Command::Archive(command) => return archive::run(home, place, command, printer),
         Command::Audit(args) => return audit::run(home, space, &args, printer),
         Command::Store(command) => return store::run(home, command, printer),
         Command::Listen(args) => return listen::run(home, args, printer),

@@ -1,6 +1,7 @@
 //! What a device can be asked and what it answers: the one list of verbs behind the command line, the local
 //! socket and every binding. Plain values, all serialisable; names select by exact name, id or unique id prefix.
 mod answer;
+mod archive;
 mod arrange;
 mod audit;
 mod board;
@@ -13,6 +14,7 @@ mod request;
 mod status;
 
 pub use answer::Answer;
+pub use archive::{ArchiveRange, ArchiveReport};
 pub use arrange::Arrangement;
 pub use audit::{AuditLine, AuditReport, StateDifference};
 pub use board::{BoardFetched, BoardPublished};
@@ -22,7 +24,9 @@ pub use log::{CitedHead, DecidingEvent, EventLine, Why};
 pub use message::{AttachedFile, ForumPost, Hit, ImportRecord, Message, MessageFilter, NewPost};
 pub use place::Place;
 pub use request::Request;
-pub use status::{ChannelStatus, DeviceStatus, MemberStatus, RoleStatus, SpaceStatus, Status};
+pub use status::{
+    ArchiveStatus, ChannelStatus, DeviceStatus, HoldStatus, MemberStatus, RoleStatus, SpaceStatus, Status,
+};
 pub use terachat_core_store::model::Style;
 
 /// What permissions are called, in the order of their numbers.

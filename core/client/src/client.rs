@@ -11,6 +11,7 @@ use crate::peer::Peer;
 use crate::watch::Watch;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use terachat_core_store::LocalStore;
+use terachat_core_store::model::Archive;
 use terachat_core_store::store::{Erasure, Storage};
 use terachat_event::{DeviceId, SpaceId};
 use terachat_vault::{
@@ -40,6 +41,10 @@ pub struct Client {
     pub(crate) lives: Lives,
     /// Boards that are being read, by name.
     pub(crate) boards: BTreeMap<[u8; 16], Round>,
+    /// What each space was last seen to require of its archive, to tell when that changes.
+    pub(crate) archives: BTreeMap<SpaceId, Archive>,
+    /// Whether a hold ended and what it kept is still to be erased.
+    pub(crate) erases: bool,
 }
 
 impl Client {
@@ -101,7 +106,8 @@ impl Client {
         counter: Option<BoxedCounter>,
         now_ms: u64,
     ) -> Result<Self, Error> {
-        let store = LocalStore::open(storage, &identity.store_key, entropy)?;
+        let mut store = LocalStore::open(storage, &identity.store_key, entropy)?;
+        store.belongs_to(identity.device_id());
         let guard = Guard::new(counter, &store)?;
         let mut client = Self {
             identity,
@@ -118,10 +124,14 @@ impl Client {
             guard,
             lives: Lives::default(),
             boards: BTreeMap::new(),
+            archives: BTreeMap::new(),
+            erases: false,
         };
         // A crash may have come between a commit's event and its processing: the event is there, so go on from it.
         for space in client.store.spaces().collect::<Vec<_>>() {
             client.settle(space)?;
+            let archive = client.store.space(&space).map(|state| state.archive().clone());
+            client.archives.extend(archive.map(|archive| (space, archive)));
         }
         Ok(client)
     }
@@ -175,6 +185,12 @@ impl Client {
             Request::RoleChange { space, rank, give, take } => {
                 self.role_change(space.as_deref(), rank, &give, &take)
             }
+            Request::ArchiveRequire { space, device, required } => {
+                self.archive_require(space.as_deref(), &device, required)
+            }
+            Request::Hold { space, channel, member, stands } => {
+                self.hold(space.as_deref(), channel.as_deref(), member.as_deref(), stands)
+            }
             Request::Send { place, body, reply_to } => self.send(&place, &body, reply_to.as_deref()),
             Request::Edit { place, message, body } => self.edit(&place, &message, &body),
             Request::React { place, message, emoji, remove } => self.react(&place, &message, &emoji, remove),
@@ -208,8 +224,8 @@ impl Client {
 
     fn compact(&mut self) -> Result<Answer, Error> {
         let before = self.store.disk_len();
-        let Erasure { erased, pending } = self.store.compact()?;
-        Ok(Answer::Compacted { before, after: self.store.disk_len(), erased, pending })
+        let Erasure { erased, pending, held } = self.store.compact()?;
+        Ok(Answer::Compacted { before, after: self.store.disk_len(), erased, pending, held })
     }
 
     /// Carries out several requests under one sync: under load many messages share the price of one. The answers are
@@ -230,6 +246,7 @@ impl Client {
         self.store.defer();
         let answers = requests.into_iter().map(|request| self.execute(request, now_ms)).collect();
         self.store.flush()?;
+        self.erase_released();
         Ok(answers)
     }
 

@@ -99,7 +99,7 @@ impl Client {
             space: space.to_string(),
             what: format!("channel {name} was created"),
         });
-        Ok(Answer::Channel { id, name: name.to_owned() })
+        Ok(Answer::Channel { id, name: name.to_owned(), archives: self.archive_names(&space) })
     }
 
     /// Makes one control event of these operations, durable together with `writes`.
@@ -139,6 +139,7 @@ impl Client {
                 Error::ExceedsRole { permission, givers: self.givers(space, permission) }
             }
             Refusal::Outranked => Error::Outranked { above: self.givers(space, None) },
+            Refusal::TakesArchive => Error::RequiresArchive { archive: self.archive_names(space).join(", ") },
             Refusal::Senseless(why) => Error::NotAllowed(why),
         }
     }

@@ -68,6 +68,24 @@ pub enum Error {
         /// Who may do it, in words.
         above: String,
     },
+    /// The caller's: the space requires an archive, and this would take it out. Nothing changed.
+    #[error(
+        "not allowed: {archive} is an archive that the space requires; `terachat archive release` ends that, by whoever has the permission manage-archive"
+    )]
+    RequiresArchive {
+        /// The user whose device it is.
+        archive: String,
+    },
+    /// The peer's: a commit to the group that takes a member's device out though nobody removed it. It counts for nothing.
+    #[error(
+        "{by} tried to take {whom}, who is a member, out of the group without removing it, which does not count; ask them why"
+    )]
+    Evicts {
+        /// Whose device made the commit.
+        by: String,
+        /// Whose device it would take out.
+        whom: String,
+    },
     /// The caller's: an argument is out of bounds.
     #[error("{0}")]
     Input(&'static str),

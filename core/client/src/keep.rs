@@ -23,7 +23,7 @@ impl Client {
         })
     }
 
-    fn kept(&self, space: &SpaceId) -> Option<&[u8]> {
+    pub(crate) fn kept(&self, space: &SpaceId) -> Option<&[u8]> {
         self.store.record(&[KEPT, &space.0].concat())
     }
 
@@ -81,6 +81,9 @@ impl Client {
                 Some(now.unwrap_or_else(all).difference(&less).copied().collect())
             }
         };
+        if next.is_some() && self.archives(&space) {
+            return Err(Error::NotAllowed("this device is the space's archive, which keeps all channels"));
+        }
         self.select(space, next.as_ref())?;
         Ok(Answer::Done)
     }
@@ -94,7 +97,7 @@ impl Client {
         self.select(space, Some(&next))
     }
 
-    fn select(&mut self, space: SpaceId, list: Option<&BTreeSet<ChannelId>>) -> Result<(), Error> {
+    pub(crate) fn select(&mut self, space: SpaceId, list: Option<&BTreeSet<ChannelId>>) -> Result<(), Error> {
         let value = list.map(|list| {
             let mut ids: Vec<u8> = Vec::with_capacity(list.len() * 32);
             list.iter().for_each(|id| ids.extend_from_slice(&id.0));

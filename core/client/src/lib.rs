@@ -10,6 +10,7 @@
 #![cfg_attr(test, allow(clippy::cast_possible_truncation, reason = "tests cut numbers they made small"))]
 
 pub mod api;
+mod archive;
 mod arrange;
 mod audit;
 mod backup;
@@ -54,6 +55,7 @@ mod watch;
 mod way;
 mod why;
 
+pub use archive::{ARCHIVE_LINE_LEN_MAX, ArchiveCheck, ArchiveError, ArchiveExport};
 pub use backup::{BackupKeys, Exported, backup_vault, fuzz_backup};
 pub use board::fuzz_parcel;
 pub use check::check_profile;

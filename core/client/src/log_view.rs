@@ -1,7 +1,7 @@
 use crate::api::{Answer, EventLine, Place};
 use crate::status::hex;
 use crate::{Client, Error};
-use terachat_core_store::model::{ChannelOp, ControlOp, Kept, Named, Permissions, Style};
+use terachat_core_store::model::{ChannelOp, ControlOp, Held, Kept, Named, Permissions, Style};
 use terachat_core_store::query::EventView;
 use terachat_event::{LogId, UserId};
 
@@ -81,6 +81,26 @@ impl Client {
                 format!("said what channel {} is about: {topic}", channel.short())
             }
             ControlOp::Place { channel, .. } => format!("put channel {} elsewhere", channel.short()),
+            ControlOp::RequireArchive { device, required } => {
+                let user = state.and_then(|state| state.devices.get(device));
+                let whose = user
+                    .map_or_else(|| device.short(), |user| format!("{} of {}", device.short(), name(user)));
+                let verb = if *required { "required" } else { "no longer required" };
+                format!("{verb} device {whose} as an archive")
+            }
+            ControlOp::Hold { on, stands } => {
+                let what = match on {
+                    Held::Channel(id) => {
+                        let channel = state.and_then(|state| state.channels.get(id));
+                        format!(
+                            "channel {}",
+                            channel.map_or_else(|| id.short(), |channel| channel.name.clone())
+                        )
+                    }
+                    Held::Member(user) => format!("what {} writes", name(user)),
+                };
+                format!("{} on {what}", if *stands { "put a legal hold" } else { "ended the legal hold" })
+            }
             ControlOp::Commit(commit) => format!("opened epoch {}", commit.epoch),
         }
     }

@@ -8,7 +8,7 @@ use terachat_core_store::LocalStore;
 use terachat_core_store::model::{ControlOp, EpochLink, GroupCommit};
 use terachat_core_store::store::Write;
 use terachat_core_store::sync::KeyId;
-use terachat_event::{EventHash, SpaceId};
+use terachat_event::{DeviceId, EventHash, LogId, SpaceId};
 use terachat_group::{CipherSuite, Group};
 use terachat_vault::{Algorithm, Entropy, NONCE_LEN, SealKey, Secret, SecretBytes, derive_key};
 
@@ -37,6 +37,8 @@ pub(crate) struct Membership {
     pub(crate) current: Option<KeyId>,
     /// Devices that the group still holds though their user was removed.
     pub(crate) lingering: Vec<[u8; 32]>,
+    /// Required archives that are members and not in the group: their admission's commit lost a race, or somebody took them out.
+    pub(crate) absent_archives: Vec<DeviceId>,
     /// Epochs off the chain that nothing leads back to yet, and whose secrets are here.
     pub(crate) unlinked: Vec<EventHash>,
     /// Whether an epoch on the chain has no way back to it, because a device rejoined without its secret.
@@ -112,6 +114,7 @@ impl Client {
             let membership = self.memberships.entry(space).or_default();
             membership.current = epoch.filter(|_| member);
             membership.lingering.clear();
+            membership.absent_archives.clear();
             self.prune(space, &chain)?;
             if !self.carry_revocations(space, &mut carried)? && !self.reconcile(space)? {
                 return Ok(opened);
@@ -204,7 +207,12 @@ impl Client {
                 Ok(None) => {}
                 // Of the state in which this device made it there is nothing left; to the others it is a commit as any.
                 Err(Error::Group(terachat_group::Error::OwnCommit)) => {}
-                Err(why) => writes.push((broken, Some(SecretBytes::take(why.to_string().into_bytes())))),
+                Err(why) => {
+                    if matches!(why, Error::Evicts { .. }) {
+                        self.notices.push_back(Notice::Alarm { what: why.to_string() });
+                    }
+                    writes.push((broken, Some(SecretBytes::take(why.to_string().into_bytes()))));
+                }
             }
             writes.extend(way.left(&previous).map(|commit| (group_name(&space, &commit), None)));
             // Trees are counted in the store.
@@ -267,8 +275,17 @@ impl Client {
         if summary.control_root != before.root() {
             return Err(Error::Frame("a commit for other members and roles than the control log's"));
         }
+        let present: BTreeSet<[u8; 32]> = after.present_devices().map(|device| device.0).collect();
+        // Where it takes this device out there is no next group to look into.
+        let me = [self.identity.device_id().0];
+        let stay = next.as_ref().map_or_else(|| without(group.members(), &me), Group::members);
+        if let Some(out) = without(group.members(), &stay).into_iter().find(|device| present.contains(device))
+        {
+            let control = LogId::control(space);
+            let by = self.name_of(&control, &event.stamp.author);
+            return Err(Error::Evicts { by, whom: self.name_of(&control, &DeviceId(out)) });
+        }
         if let Some(next) = &next {
-            let present: BTreeSet<[u8; 32]> = after.present_devices().map(|device| device.0).collect();
             // Who was removed before and is not seen out yet stays until the next commit.
             let before: BTreeSet<[u8; 32]> = group.members().into_iter().collect();
             if !next.members().iter().all(|device| present.contains(device) || before.contains(device)) {
@@ -490,6 +507,12 @@ impl Client {
         });
         Ok(self.store.write_records(writes.collect())?)
     }
+}
+
+/// Those devices that are not among others.
+fn without(devices: Vec<[u8; 32]>, others: &[[u8; 32]]) -> Vec<[u8; 32]> {
+    let others: BTreeSet<&[u8; 32]> = others.iter().collect();
+    devices.into_iter().filter(|device| !others.contains(device)).collect()
 }
 
 /// The commit of a control event.

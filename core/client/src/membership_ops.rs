@@ -36,7 +36,8 @@ impl Client {
         self.store.write_records(vec![accepted, ticket])?;
         let ready = self.store.space(&invitation.space).is_some();
         self.greet_all(invitation.space)?;
-        Ok(Answer::Joined { space: invitation.space.to_string(), ready })
+        let (space, archives) = (invitation.space.to_string(), self.archive_names(&invitation.space));
+        Ok(Answer::Joined { space, ready, archives })
     }
 
     /// Spaces this device was invited to and knows nothing of yet.
@@ -86,8 +87,12 @@ impl Client {
         let inside: BTreeSet<DeviceId> = group.members().into_iter().map(DeviceId).collect();
         let present: BTreeSet<DeviceId> = state.present_devices().copied().collect();
         let missing: Vec<DeviceId> = present.difference(&inside).copied().collect();
+        let is_archive = |device: &&DeviceId| state.archive().requires(device);
+        let archives: Vec<DeviceId> = missing.iter().filter(is_archive).copied().collect();
         let extra: Vec<[u8; 32]> = inside.difference(&present).map(|device| device.0).collect();
-        self.memberships.entry(space).or_default().lingering.clone_from(&extra);
+        let membership = self.memberships.entry(space).or_default();
+        membership.lingering.clone_from(&extra);
+        membership.absent_archives.clone_from(&archives);
         let unlinked = self.unlinked_epochs(&space, &self.epochs(&space)?)?;
         let gaps = self.gaps(&space, &self.epochs(&space)?)?;
         let membership = self.memberships.entry(space).or_default();
@@ -99,8 +104,10 @@ impl Client {
         }
         let follows = missing.is_empty() && extra.is_empty();
         let packages: Vec<KeyPackage> = self.key_packages(&space, &missing, group.suite())?;
-        let repairs =
-            !(packages.is_empty() && extra.is_empty()) && self.is_responsible(&space, &missing, &extra)?;
+        // An archive that the space requires is not left outside until whoever admitted it is back.
+        let repairs = !(packages.is_empty() && extra.is_empty())
+            && (self.is_responsible(&space, &missing, &extra)?
+                || !archives.is_empty() && self.steward(&space, &inside, None)? == Some(me));
         // After a lost race messages may be sealed where newcomers cannot look: the next commit leads back there.
         if !(repairs || leads_back && follows) {
             return Ok(false);
@@ -132,37 +139,57 @@ impl Client {
         let Some(control) = self.store.control(space)? else { return Ok(false) };
         let tip =
             self.epochs(space)?.last().and_then(|tip| control.event(tip)).map(|event| event.stamp.author);
+        Ok(self.steward(space, inside, tip)? == Some(self.identity.device_id()))
+    }
+
+    /// The highest-ranked, most senior device in the group, `except` left out, that can still decide something.
+    fn steward(
+        &self,
+        space: &SpaceId,
+        inside: &BTreeSet<DeviceId>,
+        except: Option<DeviceId>,
+    ) -> Result<Option<DeviceId>, Error> {
+        let Some(control) = self.store.control(space)? else { return Ok(None) };
         let state = control.state();
-        let others = state
-            .present_devices()
-            .filter(|device| inside.contains(device) && control.decides(device) && tip != Some(**device));
-        let first = others.min_by_key(|device| {
+        let fits = |device: &&DeviceId| {
+            inside.contains(device) && control.decides(device) && except != Some(**device)
+        };
+        let first = state.present_devices().filter(fits).min_by_key(|device| {
             state.member_of(device).map(|(_, member)| (std::cmp::Reverse(member.rank), member.since))
         });
-        Ok(first == Some(&self.identity.device_id()))
+        Ok(first.copied())
     }
 
     /// Sees removed members out of the group before something is sealed there: the commit that did so may have lost its
-    /// race, or who left by itself may not have been seen out yet. Whoever speaks first does it, and leads back to the words
-    /// that not everybody can open: what is said now builds on them.
+    /// race, or who left by itself may not have been seen out yet. Whoever speaks first does it, lets required archives in
+    /// that are outside, and leads back to the words that not everybody can open: what is said now builds on them.
     pub(crate) fn see_out(&mut self, space: SpaceId) -> Result<(), Error> {
         let Some(membership) = self.memberships.get(&space) else { return Ok(()) };
-        let lingering = membership.lingering.clone();
+        let (lingering, archives) = (membership.lingering.clone(), membership.absent_archives.clone());
         let closed = membership.has_gap
             || membership.unlinked.iter().any(|commit| self.store.has_words_under(&space, commit));
-        if lingering.is_empty() && !closed {
+        let packages = match archives.is_empty() {
+            true => Vec::new(),
+            false => self.key_packages(&space, &archives, self.current_group(&space)?.suite())?,
+        };
+        if lingering.is_empty() && !closed && packages.is_empty() {
             return Ok(());
         }
-        self.commit_removing(space, &lingering)
+        self.commit_changing(space, &packages, &lingering)
     }
 
     /// Makes a commit that changes nothing but this device's keys, and moves on to its epoch.
     pub(crate) fn commit_anew(&mut self, space: SpaceId) -> Result<(), Error> {
-        self.commit_removing(space, &[])
+        self.commit_changing(space, &[], &[])
     }
 
-    fn commit_removing(&mut self, space: SpaceId, devices: &[[u8; 32]]) -> Result<(), Error> {
-        let prepared = self.prepare(space, &[], devices)?;
+    fn commit_changing(
+        &mut self,
+        space: SpaceId,
+        add: &[KeyPackage],
+        remove: &[[u8; 32]],
+    ) -> Result<(), Error> {
+        let prepared = self.prepare(space, add, remove)?;
         self.publish_only(space, Vec::new(), prepared)?;
         self.settle(space)?;
         self.after_control(space)

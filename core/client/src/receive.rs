@@ -298,6 +298,7 @@ impl Client {
             self.opened(log.space)?;
         }
         if log.channel.is_none() {
+            self.warn_of(&log, new.clone())?;
             let opened = self.settle(log.space)?;
             let what = format!("{} events of its members, roles and channels arrived", new.len());
             self.notices.push_back(Notice::Space { space: log.space.to_string(), what });
@@ -325,6 +326,7 @@ impl Client {
 
     /// After the control log changed: removed peers are left alone, members are spoken to, new channels are compared, trees are asked for.
     pub(crate) fn after_control(&mut self, space: SpaceId) -> Result<(), Error> {
+        self.follow_archive(space)?;
         self.push(LogId::control(space))?;
         for peer in self.peers_in(&space) {
             if !self.trusts(&peer, &space) {

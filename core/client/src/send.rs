@@ -100,6 +100,7 @@ impl Client {
             return Err(Error::NotKept(self.channel_name(&log)));
         }
         self.require(&log.space, Permission::Post)?;
+        self.is_no_archive(&log.space)?;
         self.see_out(log.space)?;
         self.renew_if_due(log.space)?;
         self.make_room(&log, ops)?;

@@ -76,6 +76,9 @@ impl Client {
             categories: categories.iter().map(|(_, category)| category.name.clone()).collect(),
             channels,
             members,
+            archives: self.archive_status(&space)?,
+            holds: self.hold_status(&space),
+            warnings: self.archive_warnings(&space)?,
             waiting: self.waiting(&space),
         })
     }

@@ -1,4 +1,5 @@
 //! Stories of several devices, with a network that the tests hold in their hands.
+mod archive;
 mod arrange;
 mod backup;
 mod board;

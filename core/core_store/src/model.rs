@@ -1,5 +1,6 @@
 //! What the state is made of: operations, the space with its members and channels, who may do what, and a channel's
 //! messages. Pure values; nothing here reads or writes anything.
+mod archive;
 mod authority;
 mod channel;
 mod channel_op;
@@ -19,6 +20,7 @@ mod space;
 mod style;
 mod timeline;
 
+pub use archive::{Archive, Held};
 pub(crate) use authority::{Authority, Forks, Written};
 pub use authority::{ControlEvent, ControlLog, Deciding, Explanation, Precedence, Reason, Role, Verdict};
 pub(crate) use channel::Surroundings;
@@ -32,7 +34,7 @@ pub use extras::{
 pub use identity_log::{IdentityLog, Revocation};
 pub use identity_meta::Card;
 pub use kept::Kept;
-pub use mls_state::EpochKey;
+pub use mls_state::{BodyKey, EpochKey};
 pub use outline::{Category, CategoryId, Channel, ChannelKind, Named, Outline, TOPIC_CHARS_MAX};
 pub use permissions::{Permission, Permissions};
 pub use refusal::Refusal;

@@ -11,6 +11,8 @@ mod dropped;
 mod epoch_secrets;
 mod erasure;
 mod errors;
+mod evidence;
+mod hold;
 pub(crate) mod index;
 mod keyring;
 mod local_store;
@@ -27,6 +29,7 @@ pub use commit_log::{Block, BlockRef, CommitLog, LogOptions, Recovered, Snapshot
 pub(crate) use compress::{compress, decompress, level_for};
 pub use erasure::{Erasure, WANTED_MAX};
 pub use errors::Error;
+pub use evidence::{Evidence, Span};
 pub use local_store::LocalStore;
 pub use message_keys::MESSAGE_KEYS;
 pub use past::Moment;

@@ -53,7 +53,8 @@
 //!
 //! # Other implementations
 //! `tests/interop.rs` shares groups with the bare library and its own cryptography, `tests/ts_mls.rs` with ts-mls in
-//! Node, both ways. Whoever wants in has to know what is fixed above.
+//! Node, both ways. Whoever wants in has to know what is fixed above. Wire's core-crypto does not; `tests/core_crypto.rs` has the
+//! bare library share groups with it, and the messages of these sealed and opened by what is written here.
 //!
 //! # WebAssembly
 //! Compiles for `wasm32-unknown-unknown` in a JavaScript host without flags: the library takes its clock from

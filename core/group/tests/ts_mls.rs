@@ -5,52 +5,24 @@
 #![allow(clippy::unwrap_used, reason = "test code, outside of test functions")]
 mod world;
 use serde_json::{Value, json};
-use std::{
-    io::{BufRead as _, BufReader, Write as _},
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
-};
 use terachat_group::{Change, DeviceId, Error, Group, KeyPackage};
+use world::node::{Node, bytes, hex};
 use world::{Person, ROOT};
 
 /// Where `peer.mjs` lies beside its dependencies.
 const PEER: &str = "TERACHAT_MLS_PEER";
 const LABEL: &str = "body";
 
-/// A process of Node with members in it.
-struct Node {
-    child: Child,
-    requests: ChildStdin,
-    answers: BufReader<ChildStdout>,
-}
+/// Members of ts-mls.
+struct Peer(Node);
 
-impl Node {
-    /// `None`, with a word about it, where the peer is not installed.
+impl Peer {
     fn start() -> Option<Self> {
-        let Some(peer) = std::env::var_os(PEER) else {
-            eprintln!("SKIPPED: {PEER} names no peer. Next: scripts/mls-peer");
-            return None;
-        };
-        let mut child = Command::new("node")
-            .arg(peer)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("node starts");
-        let (requests, answers) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-        Some(Self { child, requests, answers: BufReader::new(answers) })
+        Node::start(PEER).map(Self)
     }
 
-    fn ask(&mut self, member: &str, verb: &str, mut request: Value) -> Result<Value, String> {
-        request["as"] = member.into();
-        request["verb"] = verb.into();
-        writeln!(self.requests, "{request}").unwrap();
-        let mut line = String::new();
-        self.answers.read_line(&mut line).unwrap();
-        let mut answer: Value = serde_json::from_str(&line).unwrap();
-        match answer["error"].take() {
-            Value::Null => Ok(answer["ok"].take()),
-            error => Err(error.to_string()),
-        }
+    fn ask(&mut self, member: &str, verb: &str, request: Value) -> Result<Value, String> {
+        self.0.ask(member, verb, request)
     }
 
     fn new_member(&mut self, name: &str) -> (DeviceId, KeyPackage) {
@@ -88,23 +60,6 @@ impl Node {
     }
 }
 
-impl Drop for Node {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn bytes(hex: &Value) -> Vec<u8> {
-    let hex = hex.as_str().unwrap();
-    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
-}
-
 /// What our side publishes of a new key package, and keeps of it.
 fn published(person: &mut Person) -> (String, terachat_vault::SecretBytes) {
     let (public, private) =
@@ -114,7 +69,7 @@ fn published(person: &mut Person) -> (String, terachat_vault::SecretBytes) {
 
 #[test]
 fn our_group_with_members_of_theirs() {
-    let Some(mut node) = Node::start() else { return };
+    let Some(mut node) = Peer::start() else { return };
     let (mut people, mut groups) = world::group_of(3);
     let [(_, first), (second_device, second)] = ["first", "second"].map(|name| node.new_member(name));
 
@@ -179,7 +134,7 @@ fn our_group_with_members_of_theirs() {
 
 #[test]
 fn their_group_with_members_of_ours() {
-    let Some(mut node) = Node::start() else { return };
+    let Some(mut node) = Peer::start() else { return };
     node.new_member("founder");
     node.ask("founder", "create", json!({ "group_id": hex(b"theirs"), "root": hex(&ROOT) })).unwrap();
 
@@ -213,7 +168,7 @@ fn their_group_with_members_of_ours() {
 /// fail, that was mended: then let the tests above change the root from that side too.
 #[test]
 fn their_changes_of_the_group_context() {
-    let Some(mut node) = Node::start() else { return };
+    let Some(mut node) = Peer::start() else { return };
     let (mut people, groups) = world::group_of(2);
     let names = ["first", "second", "third"];
     let adds = names.map(|name| node.new_member(name).1);
@@ -235,7 +190,7 @@ fn their_changes_of_the_group_context() {
 /// What must be refused.
 #[test]
 fn messages_that_belong_elsewhere() {
-    let Some(mut node) = Node::start() else { return };
+    let Some(mut node) = Peer::start() else { return };
     let (mut people, groups) = world::group_of(2);
     let (_, first) = node.new_member("first");
     let (alices, commit) = people[0].commit(&groups[0], &[first], &[]);

@@ -52,6 +52,9 @@ pub(crate) enum Command {
     /// Show roles, give them to members, change what they permit
     #[command(subcommand)]
     Role(RoleCommand),
+    /// Require an archive that members see, put legal holds, export what the archive keeps, verify an export
+    #[command(subcommand)]
+    Archive(super::ArchiveCommand),
     /// Post a message; `@NAME` mentions a member, `@everyone` all
     Send(SendArgs),
     /// List a forum's posts, those with the latest answers first

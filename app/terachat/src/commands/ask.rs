@@ -26,9 +26,12 @@ pub(super) fn members(home: &Home, space: Option<String>, printer: &Printer) -> 
     session.close();
     let space = place::space(&status, space.as_deref())?;
     if printer.is_json() {
-        return printer.data(&render::json_value(&serde_json::json!({ "members": space.members })));
+        return printer.data(&render::json_value(&serde_json::json!({
+            "members": space.members, "archives": space.archives,
+        })));
     }
-    printer.data(&render::members(&space.members, printer.look()))
+    let look = printer.look();
+    printer.data(&(render::members(&space.members, look) + &render::archive(space, look)))
 }
 
 /// The channels of one space, or those of them that this device keeps.
@@ -36,12 +39,16 @@ pub(super) fn channels(home: &Home, space: Option<String>, kept: bool, printer: 
     let mut session = Session::open(home)?;
     let status = status(&mut session)?;
     session.close();
-    let mut channels = place::space(&status, space.as_deref())?.channels.clone();
+    let space = place::space(&status, space.as_deref())?;
+    let mut channels = space.channels.clone();
     channels.retain(|channel| channel.kept || !kept);
     if printer.is_json() {
-        return printer.data(&render::json_value(&serde_json::json!({ "channels": channels })));
+        return printer.data(&render::json_value(&serde_json::json!({
+            "channels": channels, "archives": space.archives, "holds": space.holds,
+        })));
     }
-    printer.data(&render::channels(&channels, printer.look()))
+    let look = printer.look();
+    printer.data(&(render::channels(&channels, look) + &render::archive(space, look)))
 }
 
 /// What the profile knows.

@@ -66,6 +66,9 @@ mod tests {
             state_hash: String::new(),
             channels,
             members: vec![],
+            archives: vec![],
+            holds: vec![],
+            warnings: vec![],
             waiting: vec![],
         };
         let spaces = vec![space("crew", "a1", vec![channel("deck", "d1")]), space("a1", "b2", vec![])];

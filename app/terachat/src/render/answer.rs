@@ -42,9 +42,12 @@ pub(crate) fn answer(answer: &Answer, look: &Look) -> String {
         Answer::Dropped { events, before, after } => {
             format!("{events} events dropped; {before} bytes before, {after} after\n")
         }
-        Answer::Compacted { before, after, erased, pending } => format!(
-            "{before} bytes before, {after} after; texts of deleted messages: {erased} erased, {pending} to be erased\n"
-        ),
+        Answer::Compacted { before, after, erased, pending, held } => {
+            let held = if *held > 0 { format!(", {held} kept for a legal hold") } else { String::new() };
+            format!(
+                "{before} bytes before, {after} after; texts of deleted messages: {erased} erased, {pending} to be erased{held}\n"
+            )
+        }
         Answer::Bundle { bytes, events } => format!("{events} events, {} bytes\n", bytes.len()),
         Answer::BoardPublished(left) => {
             format!("{} events left in {} records, {} bytes\n", left.events, left.records, left.len)
@@ -100,7 +103,9 @@ pub(crate) fn hint(answer: &Answer) -> Option<String> {
         Answer::Space { name, .. } => {
             format!("Space {} is there. Next: `terachat channel create NAME`.", super::one_line(name))
         }
-        Answer::Channel { name, .. } => format!("Channel {} is there.", super::one_line(name)),
+        Answer::Channel { name, archives, .. } => {
+            format!("Channel {} is there.{}", super::one_line(name), read_along(archives))
+        }
         Answer::Posts { posts } if posts.is_empty() => "There are no posts here.".to_owned(),
         Answer::Messages { messages } if messages.is_empty() => "There are no messages here.".to_owned(),
         Answer::Hits { hits } if hits.is_empty() => "Nothing was found.".to_owned(),
@@ -117,8 +122,20 @@ pub(crate) fn hint(answer: &Answer) -> Option<String> {
         Answer::Joined { ready: false, .. } => {
             "Accepted. The space fills at the next `terachat sync --peer ADDR`, `terachat listen --peer ADDR` or `terachat board fetch --folder DIR`.".to_owned()
         }
+        Answer::Joined { archives, .. } if !archives.is_empty() => {
+            format!("Accepted.{}", read_along(archives))
+        }
         _ => return None,
     })
+}
+
+/// Whose devices read along as the space's archive; nothing without any.
+fn read_along(archives: &[String]) -> String {
+    let names: Vec<String> = archives.iter().map(|name| super::one_line(name)).collect();
+    match names.is_empty() {
+        true => String::new(),
+        false => format!(" The space's archive reads along: {}.", names.join(", ")),
+    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-use super::{Align, Look, Table, one_line, short};
+use super::{Align, Look, Table, archive, one_line, short};
 use terachat_client::api::{ChannelStatus, MemberStatus, SpaceStatus, Status};
 
 /// What this device knows, a block for each space.
@@ -26,6 +26,7 @@ fn space(space: &SpaceStatus, look: &Look) -> String {
     );
     out.push_str(&channels(&space.channels, look));
     out.push_str(&members(&space.members, look));
+    out.push_str(&archive(space, look));
     space.waiting.iter().for_each(|reason| out.push_str(&format!("  waiting  {}\n", one_line(reason))));
     out
 }
@@ -111,6 +112,9 @@ mod tests {
             categories: vec![],
             channels: vec![],
             members: vec![],
+            archives: vec![],
+            holds: vec![],
+            warnings: vec![],
             waiting: vec!["no key for epoch 4".into()],
         };
         let text = status(&Status { spaces: vec![one], ..Status::default() }, &Look::bare());

@@ -81,6 +81,35 @@ fn a_token_guards_a_profile() {
         command.env("TERACHAT_PIN_FILE", pin);
         crate::support::Ended::from(command.output().unwrap())
     };
+    // An archive has its keys in the token from the first moment on: nothing else opens it.
+    let archive = |args: &[&str], pin: &std::path::Path| {
+        let mut command = place.command("vault", args);
+        command.env("SOFTHSM2_CONF", &configuration).env("TERACHAT_PKCS11_MODULE", MODULE);
+        command.env("TERACHAT_PIN_FILE", pin).env("TERACHAT_MASTER_KEY", "pkcs11:crew");
+        command.env_remove("TERACHAT_PASSPHRASE_FILE");
+        crate::support::Ended::from(command.output().unwrap())
+    };
+    let ok = |args: &[&str]| {
+        let ended = archive(args, &right);
+        assert_eq!(ended.code, 0, "{args:?}: {}", ended.stderr);
+        ended.stdout.trim_end().to_owned()
+    };
+    ok(&["init", "--name", "Vault"]);
+    assert_eq!(ok(&["keys", "sources"]), "pkcs11");
+    let invitation = place.ok("ada", &["invite", &ok(&["whoami"]), "--rank", "0"]);
+    ok(&["join", &invitation]);
+    place.ok("ada", &["archive", "require", "Vault"]);
+    place.ok("ada", &["send", "for the record"]);
+    let (file, none) = (place.home("export"), place.home("none"));
+    let (file, none) = (file.to_str().unwrap(), none.to_str().unwrap());
+    let (ada, addr) = crate::support::Running::listen(&place, "ada", &[]);
+    ok(&["sync", "--peer", &addr]);
+    drop(ada);
+    ok(&["archive", "export", "--out", file]);
+    assert!(std::fs::read_to_string(file).unwrap().contains("for the record"));
+    place.ok("ada", &["archive", "verify", file]);
+    assert_eq!(archive(&["archive", "export", "--out", none], &wrong).code, 1);
+    assert!(!std::path::Path::new(none).exists());
     let guarded = run(&["keys", "guard", "--new-master-key", "pkcs11:crew"], &right);
     assert_eq!(guarded.code, 0, "{}", guarded.stderr);
     assert_eq!(run(&["read", "--master-key", "pkcs11:crew"], &right).code, 0);

@@ -37,6 +37,8 @@ pub enum Answer {
         id: String,
         /// Its name.
         name: String,
+        /// Whose devices read along in it because the space requires them as its archive.
+        archives: Vec<String>,
     },
     /// An invitation: one line of text for the newcomer.
     Invitation {
@@ -73,6 +75,8 @@ pub enum Answer {
         space: String,
         /// Whether the space's content is already here.
         ready: bool,
+        /// Whose devices read along in it because the space requires them as its archive, as far as it is here.
+        archives: Vec<String>,
     },
     /// A message, edit, reaction, pin or deletion that is durable on this device.
     Sent {
@@ -188,5 +192,7 @@ pub enum Answer {
         erased: u64,
         /// Those that are still to be erased.
         pending: u64,
+        /// Those that this device keeps as an archive until a legal hold ends.
+        held: u64,
     },
 }

@@ -144,6 +144,28 @@ pub enum Request {
         /// 0 (may read) to 100 (owner).
         rank: u8,
     },
+    /// Requires that a member's device stays in the space as its archive and reads along in all channels, or requires it no
+    /// longer. Takes the permission manage-archive. Answer: [`Answer::Done`].
+    ArchiveRequire {
+        /// The space, as in [`Place`].
+        space: Option<String>,
+        /// The device's id or unique id prefix, or the name of a member who has one.
+        device: String,
+        /// Whether it is required from now on.
+        required: bool,
+    },
+    /// Puts a legal hold on a channel or on what a member writes, or ends it: archives erase what was deleted there only after
+    /// it has ended. Takes the permission manage-archive. Answer: [`Answer::Done`].
+    Hold {
+        /// The space, as in [`Place`].
+        space: Option<String>,
+        /// The channel: name, id or unique id prefix. Either this or `member`.
+        channel: Option<String>,
+        /// The member, present or former: name, id or unique id prefix.
+        member: Option<String>,
+        /// Whether the hold stands from now on.
+        stands: bool,
+    },
     /// Posts a message, or a reply when `reply_to` is given. Answer: [`Answer::Sent`].
     Send {
         /// The channel.

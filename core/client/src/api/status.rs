@@ -34,6 +34,12 @@ pub struct SpaceStatus {
     pub channels: Vec<ChannelStatus>,
     /// Members by name.
     pub members: Vec<MemberStatus>,
+    /// Devices that the space requires as its archive: they read along in every channel.
+    pub archives: Vec<ArchiveStatus>,
+    /// Legal holds that stand: what they are on is erased from archives only after they have ended.
+    pub holds: Vec<HoldStatus>,
+    /// What members should know about the archive: one that is not there, and who tried to remove one, in words.
+    pub warnings: Vec<String>,
     /// Events that wait, with the reason.
     pub waiting: Vec<String>,
 }
@@ -91,6 +97,34 @@ pub struct MemberStatus {
     pub rank: u8,
     /// Devices, hexadecimal.
     pub devices: Vec<String>,
+}
+
+/// A device that a space requires as its archive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArchiveStatus {
+    /// Device id, hexadecimal.
+    pub device: String,
+    /// Id of the user whose it is, hexadecimal.
+    pub user: String,
+    /// That user's name.
+    pub name: String,
+    /// Whether it reads along: it is a member's device and, as far as this device can tell, in the group.
+    pub reads: bool,
+    /// Name of whoever required it.
+    pub by: String,
+}
+
+/// A legal hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HoldStatus {
+    /// What is held, a channel or a member: `channel` or `member`.
+    pub what: String,
+    /// Its id, hexadecimal.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Name of whoever put the hold on it.
+    pub by: String,
 }
 
 /// One role of a space.

@@ -18,6 +18,7 @@ mod turns;
 mod views;
 mod window;
 
+use super::refusal::TAKES_ARCHIVE;
 use super::skeleton::Bones;
 use super::{ControlOp, Permission, Permissions, Rank, SpaceState};
 use crate::crdt::{Crdt, VectorClock};
@@ -107,6 +108,18 @@ impl ControlLog {
     /// Whether there are no events yet.
     pub fn is_empty(&self) -> bool {
         self.nodes.is_empty()
+    }
+
+    /// Why this event counts for nothing, if it is here and does not.
+    pub fn why_void(&self, hash: &EventHash) -> Option<&'static str> {
+        let event = self.event(hash)?;
+        let frozen = self.is_frozen(&event.stamp.event()).then_some(EQUIVOCATED);
+        frozen.or_else(|| self.current().why_void(hash))
+    }
+
+    /// Whether this event removes an archive that its author knew to be required: void, and a reason to warn the members.
+    pub fn takes_archive(&self, hash: &EventHash) -> bool {
+        self.why_void(hash) == Some(TAKES_ARCHIVE)
     }
 
     /// Whether this event is known, be it as a skeleton.

@@ -1,5 +1,5 @@
 use super::outline::check_topic;
-use super::{Card, CategoryId, Named, Permissions, Rank, Revocation};
+use super::{Card, CategoryId, Held, Named, Permissions, Rank, Revocation};
 use crate::Error;
 use serde::{Deserialize, Serialize};
 use terachat_event::{ChannelId, DeviceId, EventHash, Statement, UserId, verify_all};
@@ -110,6 +110,20 @@ pub enum ControlOp {
         /// Whether it is for posts with titles.
         forum: bool,
     },
+    /// Requires that a device stays in the space and its group as an archive, or requires it no longer.
+    RequireArchive {
+        /// The device; its user's role does not permit to post.
+        device: DeviceId,
+        /// Whether it is required from now on.
+        required: bool,
+    },
+    /// Puts a legal hold on something, or ends it: what is held and deleted, archives erase only after the hold has ended.
+    Hold {
+        /// What is held.
+        on: Held,
+        /// Whether the hold stands from now on.
+        stands: bool,
+    },
 }
 
 impl ControlOp {
@@ -213,7 +227,9 @@ impl ControlTransaction {
                 ControlOp::Remove { .. }
                 | ControlOp::RevokeDevice { .. }
                 | ControlOp::Commit(_)
-                | ControlOp::Place { .. } => {}
+                | ControlOp::Place { .. }
+                | ControlOp::RequireArchive { .. }
+                | ControlOp::Hold { .. } => {}
             }
         }
         Ok(transaction)

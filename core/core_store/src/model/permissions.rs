@@ -23,11 +23,13 @@ pub enum Permission {
     Moderate = 6,
     /// Give members of lower rank other roles of lower rank, and change what such roles permit.
     ManageRoles = 7,
+    /// Say which devices a space requires as its archive, and what is under a legal hold. The owner's alone until it is given.
+    ManageArchive = 8,
 }
 
 impl Permission {
     /// All that this version knows, by their numbers.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Post,
         Self::Pin,
         Self::Invite,
@@ -36,6 +38,7 @@ impl Permission {
         Self::RenameSpace,
         Self::Moderate,
         Self::ManageRoles,
+        Self::ManageArchive,
     ];
     /// What is lost from a chain's pin on in channels; the rest is the control log's own to judge.
     pub(crate) const IN_CHANNELS: [Self; 3] = [Self::Post, Self::Pin, Self::Moderate];
@@ -53,6 +56,7 @@ impl Permission {
             Self::RenameSpace => "rename-space",
             Self::Moderate => "moderate",
             Self::ManageRoles => "manage-roles",
+            Self::ManageArchive => "manage-archive",
         }
     }
 
@@ -70,6 +74,8 @@ impl Permission {
                 Some(Rank::MODERATOR)
             }
             Self::RenameSpace => Some(Rank::ADMIN),
+            // It is newer than spaces whose roles permit what they permitted before.
+            Self::ManageArchive => Some(Rank::OWNER),
         };
         rank.unwrap_or(Rank::OWNER)
     }

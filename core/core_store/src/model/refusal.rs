@@ -12,6 +12,8 @@ pub enum Refusal {
     /// It gives a role that has a permission which the author's lacks, or such a permission. `None` for one that this version
     /// does not know.
     Exceeds(Option<Permission>),
+    /// It takes a device out of the space that is required as an archive.
+    TakesArchive,
     /// It makes no sense in this state, whoever does it.
     Senseless(&'static str),
 }
@@ -25,10 +27,15 @@ impl Refusal {
             Self::Outranked => "it is about a role or a member of the author's own rank or a higher one",
             Self::Exceeds(None) => "it gives a permission that the author's role lacks",
             Self::Exceeds(Some(permission)) => exceeds(permission),
+            Self::TakesArchive => TAKES_ARCHIVE,
             Self::Senseless(why) => why,
         }
     }
 }
+
+/// Why a removal of an archive is void: its members are warned by it.
+pub(crate) const TAKES_ARCHIVE: &str =
+    "it removes an archive that the space requires; the requirement has to be ended first";
 
 fn lacks(permission: Permission) -> &'static str {
     match permission {
@@ -40,6 +47,7 @@ fn lacks(permission: Permission) -> &'static str {
         Permission::RenameSpace => "it takes the permission rename-space",
         Permission::Moderate => "it takes the permission moderate",
         Permission::ManageRoles => "it takes the permission manage-roles",
+        Permission::ManageArchive => "it takes the permission manage-archive",
     }
 }
 
@@ -55,5 +63,6 @@ fn exceeds(permission: Permission) -> &'static str {
         Permission::RenameSpace => "it gives the permission rename-space, which the author's role lacks",
         Permission::Moderate => "it gives the permission moderate, which the author's role lacks",
         Permission::ManageRoles => "it gives the permission manage-roles, which the author's role lacks",
+        Permission::ManageArchive => "it gives the permission manage-archive, which the author's role lacks",
     }
 }

@@ -2,8 +2,8 @@ mod columns;
 
 use super::outline::category_id;
 use super::{
-    Category, Channel, ChannelKind, ControlOp, History, Named, Outline, Permission, Permissions, Pin, Rank,
-    Refusal, Revocation, Roles,
+    Archive, Category, Channel, ChannelKind, ControlOp, Held, History, Named, Outline, Permission,
+    Permissions, Pin, Rank, Refusal, Revocation, Roles,
 };
 use crate::crdt::Stamp;
 use imbl::OrdMap;
@@ -63,6 +63,9 @@ pub struct SpaceState {
     /// by somebody who did not know that the member has it.
     #[serde(skip)]
     entered: OrdMap<(DeviceId, ChannelId), u64>,
+    /// Which devices are required as archives, and what they hold. In the state's root only where there is any, with all above.
+    #[serde(skip)]
+    archive: Archive,
 }
 
 impl SpaceState {
@@ -91,6 +94,11 @@ impl SpaceState {
     /// What the roles of the space permit.
     pub fn roles(&self) -> &Roles {
         &self.roles
+    }
+
+    /// What the space requires of its archive.
+    pub fn archive(&self) -> &Archive {
+        &self.archive
     }
 
     /// Whether the owner of `device` is a present member whose role has this permission.
@@ -128,14 +136,20 @@ impl SpaceState {
     /// Hash of the whole control state: what members of one MLS epoch agree on.
     pub fn root(&self) -> [u8; 32] {
         let mut bytes = postcard::to_allocvec(self).expect("plain values encode into a growing buffer");
-        if !(self.revoked.is_empty() && self.roles.is_plain()) {
+        let (archived, changed) = (!self.archive.is_none(), !self.roles.is_plain());
+        if archived || changed || !self.revoked.is_empty() {
             bytes.extend(
                 postcard::to_allocvec(&self.revoked).expect("plain values encode into a growing buffer"),
             );
         }
-        if !self.roles.is_plain() {
+        if archived || changed {
             let roles = postcard::to_allocvec(&(&self.roles, &self.entered));
             bytes.extend(roles.expect("plain values encode into a growing buffer"));
+        }
+        if archived {
+            bytes.extend(
+                postcard::to_allocvec(&self.archive).expect("plain values encode into a growing buffer"),
+            );
         }
         blake3::derive_key("terachat 2026-11 control root", &bytes)
     }
@@ -195,7 +209,12 @@ impl SpaceState {
             }
             ControlOp::Remove { user, .. } => {
                 let target = present(user)?;
-                if user == actor { Ok(()) } else { takes(Permission::Remove).and(above(target)) }
+                let archives =
+                    self.archive.devices().any(|(device, _)| self.devices.get(device) == Some(user));
+                if user != actor {
+                    takes(Permission::Remove).and(above(target))?;
+                }
+                if archives { Err(Refusal::TakesArchive) } else { Ok(()) }
             }
             ControlOp::RevokeDevice { revocation, .. } => {
                 present(&revocation.user)?;
@@ -233,6 +252,46 @@ impl SpaceState {
             | ControlOp::Place { .. } => {
                 takes(Permission::ManageChannels)?;
                 self.lacks(op).map_or(Ok(()), |why| Err(Refusal::Senseless(why)))
+            }
+            ControlOp::RequireArchive { device, required } => {
+                takes(Permission::ManageArchive)?;
+                let target = self.devices.get(device).and_then(|user| self.members.get(user));
+                // Whoever was removed beside the requirement needs no rank to end it.
+                above(target.map_or(Rank::GUEST, |target| target.rank))?;
+                let archive = &self.archive;
+                if *required {
+                    let present = self.member_of(device).is_some();
+                    sensible(present, "no such device in the space; admit it first, with rank 0")?;
+                    let writes = self.permits(device, Permission::Post);
+                    sensible(
+                        !writes,
+                        "an archive only reads; give its user a role without the permission post",
+                    )?;
+                    sensible(!archive.requires(device), "the device is required already")
+                } else {
+                    sensible(archive.requires(device), "the device is not required")?;
+                    let holds = archive.ends_without(device) && archive.holds().next().is_some();
+                    sensible(
+                        !holds,
+                        "a legal hold stands, and no other archive would keep it; end the hold first",
+                    )
+                }
+            }
+            ControlOp::Hold { on, stands } => {
+                takes(Permission::ManageArchive)?;
+                let known = match on {
+                    Held::Channel(channel) => self.channels.contains_key(channel),
+                    Held::Member(user) => self.members.contains_key(user),
+                };
+                sensible(known, "no such channel or member")?;
+                if *stands {
+                    let archived = self.archive.devices().next().is_some();
+                    sensible(archived, "the space has no archive that could keep it; require one first")?;
+                }
+                sensible(
+                    self.archive.holds.contains_key(on) != *stands,
+                    "the hold stands, or has ended, already",
+                )
             }
             // Whether its MLS content fits the members is checked where the group is known.
             ControlOp::Commit(_) => Ok(()),
@@ -301,6 +360,10 @@ impl SpaceState {
                     self.outline.place(*channel, after.as_ref());
                 }
             }
+            ControlOp::RequireArchive { device, required } => {
+                set(&mut self.archive.devices, *device, *stamp, *required);
+            }
+            ControlOp::Hold { on, stands } => set(&mut self.archive.holds, *on, *stamp, *stands),
             ControlOp::Commit(_) => {}
         }
     }
@@ -425,6 +488,14 @@ impl SpaceState {
 }
 
 type Cuts = BTreeMap<(Permission, ChannelId, DeviceId), u64>;
+
+fn set<K: Ord>(all: &mut BTreeMap<K, Stamp>, one: K, since: Stamp, stands: bool) {
+    if stands {
+        all.entry(one).or_insert(since);
+    } else {
+        all.remove(&one);
+    }
+}
 
 /// Of several removals the one that cuts earliest holds, in whatever order they come.
 fn pin_down(cuts: &mut Cuts, at: (Permission, ChannelId, DeviceId), seq: u64) {

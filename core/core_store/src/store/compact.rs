@@ -42,7 +42,7 @@ impl LocalStore {
     /// [`Error::Store`]: drop this value and open the store anew, it holds what it held.
     pub fn compact(&mut self) -> Result<Erasure, Error> {
         self.require_sound()?;
-        let mut erasure = Erasure { erased: self.empty_records()?, pending: 0 };
+        let mut erasure = Erasure { erased: self.empty_records()?, ..Erasure::default() };
         let (any, erased) = self.rewrite_segments(SMALL_MIN, SMALL_MIN, 1, usize::MAX)?;
         // A crash may have come between an earlier rewriting and its snapshot: the one before it still has the words.
         if any || erasure.erased > 0 || self.log.has_void_snapshot()? {
@@ -50,6 +50,7 @@ impl LocalStore {
         }
         erasure.erased += erased;
         erasure.pending = self.doomed_by_segment()?.values().sum();
+        erasure.held = self.held_count()?;
         Ok(erasure)
     }
 

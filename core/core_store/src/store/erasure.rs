@@ -29,6 +29,8 @@ pub struct Erasure {
     pub erased: u64,
     /// Those that still are, until as many came together as make a rewriting worth it, or somebody asks for it.
     pub pending: u64,
+    /// Those that a legal hold keeps on an archive's disk, until it ends.
+    pub held: u64,
 }
 
 /// A batch as it is to be written: without content that must not be.
@@ -105,9 +107,10 @@ impl LocalStore {
         })
     }
 
-    /// Positions in this log of content that is to be erased and can be.
+    /// Positions in this log of content that is to be erased and can be. What is held is not, as long as it is.
     fn doomed<'a>(&'a self, channel: &'a ChannelLog) -> impl Iterator<Item = Result<u32, Error>> + 'a {
-        let on_disk = channel.condemned().filter(|at| !channel.bare.contains(at));
+        let on_disk =
+            channel.condemned().filter(|at| !channel.bare.contains(at) && !self.is_held(channel, *at));
         let erasable = |at: &u32| {
             let payload = self.stored_payload(&channel.index, *at);
             let key = || self.epoch_key(&channel.index.log, channel.index.key(*at)).is_some();
@@ -276,7 +279,8 @@ impl LocalStore {
     pub(super) fn empty_records(&mut self) -> Result<u64, Error> {
         let condemned = |log: &LogId| {
             let channel = self.channel(log).ok()?;
-            let restored = channel.bare.iter().filter(|at| channel.is_condemned(**at));
+            let gone = |at: u32| channel.is_condemned(at) && !self.is_held(channel, at);
+            let restored = channel.bare.iter().filter(|at| gone(**at));
             let events = restored.map(|at| channel.index.event_ref(*at));
             Some(events.filter(|event| self.restored_body(log, event).is_some()).collect::<Vec<_>>())
         };

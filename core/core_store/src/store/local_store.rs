@@ -14,7 +14,7 @@ use crate::{Error, Wait};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use terachat_event::{ChannelId, EventHash, LogId, Prefix, SpaceId, link, payload_hash, prefix};
+use terachat_event::{ChannelId, DeviceId, EventHash, LogId, Prefix, SpaceId, link, payload_hash, prefix};
 use terachat_vault::{Entropy, Secret, SecretBytes};
 
 /// Kinds of blocks in the commit log: `docs/format/store.md`.
@@ -49,6 +49,8 @@ pub struct LocalStore {
     deferred: bool,
     /// Whether what was opened here is handed out and taken in as it was opened.
     pub(crate) bares_opened: bool,
+    /// The device whose disk this is, of which a space may require something as its archive.
+    pub(super) owner: Option<DeviceId>,
     /// Why nothing is written any more.
     halted: Option<String>,
     /// Parts of the next snapshot that were made ahead.
@@ -91,6 +93,7 @@ impl LocalStore {
             snapshot: None,
             deferred: false,
             bares_opened: false,
+            owner: None,
             halted: None,
             prepared: BTreeMap::new(),
             drops: Drops::default(),
@@ -250,6 +253,11 @@ impl LocalStore {
         self.deferred = true;
     }
 
+    /// Whether commits share a sync that is yet to come.
+    pub fn is_deferring(&self) -> bool {
+        self.deferred
+    }
+
     /// Makes all deferred commits durable and ends deferring.
     ///
     /// # Errors
@@ -330,7 +338,7 @@ impl LocalStore {
             }
         };
         let beside = match &batch.log.channel {
-            Some(_) => Beside::Channel(self.channel(&batch.log).ok()),
+            Some(_) => Beside::Channel(self.channel(&batch.log).ok(), self.holding(&batch.log)),
             None => match self.control(&batch.log.space)? {
                 Some(control) => Beside::Control(control),
                 None => {
@@ -344,7 +352,7 @@ impl LocalStore {
                 self.recompute_hashes(&batch.log)?;
                 let index = self.index(&batch.log).expect("it was there a moment ago");
                 let beside = match &batch.log.channel {
-                    Some(_) => Beside::Channel(self.channel(&batch.log).ok()),
+                    Some(_) => Beside::Channel(self.channel(&batch.log).ok(), self.holding(&batch.log)),
                     None => {
                         Beside::Control(self.control(&batch.log.space)?.expect("it was there a moment ago"))
                     }

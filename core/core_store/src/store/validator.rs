@@ -1,4 +1,5 @@
 //! Decides whether a batch may be taken in: shape, causality, hashes, signatures. Changes nothing.
+use super::hold::Holding;
 use super::index::LogIndex;
 use super::space_logs::ChannelLog;
 use crate::model::{Bones, ChannelOp, ControlLog, EpochKey, Kept, Skeleton};
@@ -88,8 +89,8 @@ impl Trust {
 pub(super) enum Beside<'a> {
     /// Of a control log: the log itself.
     Control(&'a ControlLog),
-    /// Of a channel: what became of its events, unless nothing of it is here.
-    Channel(Option<&'a ChannelLog>),
+    /// Of a channel: what became of its events, unless nothing of it is here, and what of them is held.
+    Channel(Option<&'a ChannelLog>, Holding<'a>),
 }
 
 /// Checks a batch against the log it belongs to. `chunks` are its payloads before sealing; `followed` becomes the number of events that were found good by themselves: where it is not
@@ -109,7 +110,9 @@ pub(super) fn stage(
     *followed = 0;
     let (control, channel) = match beside {
         Beside::Control(control) => (Some(control), None),
-        Beside::Channel(channel) => (None, channel.filter(|_| trust.is_foreign())),
+        Beside::Channel(channel, holding) => {
+            (None, channel.filter(|_| trust.is_foreign()).map(|channel| (channel, holding)))
+        }
     };
     let mut cursors = Vec::with_capacity(batch.authors.len());
     let mut slots = 0;
@@ -193,7 +196,7 @@ struct Stage<'a> {
     scratch: Vec<u8>,
     control: Option<&'a ControlLog>,
     /// Of a batch from a peer.
-    channel: Option<&'a ChannelLog>,
+    channel: Option<(&'a ChannelLog, Holding<'a>)>,
     stripped: Vec<(usize, Vec<u8>)>,
     found: Vec<(u32, Vec<u8>)>,
     offered: BTreeMap<EventHash, Bones>,
@@ -387,11 +390,15 @@ impl Stage<'_> {
         }
         let here = known.filter(|known| *known == hash).and(cursor.chain);
         let here = here.and_then(|chain| self.index.position(chain, seq));
-        if let (Some(channel), Some((key, Some(op)))) = (self.channel, sealed)
+        if let (Some((channel, holding)), Some((key, Some(op)))) = (self.channel, sealed)
             && ChannelOp::is_erasable(payload)
         {
             let revised = Kept::of(op).and_then(|kept| self.index.find(kept.target()?));
-            if here.is_some() || revised.is_some_and(|message| channel.state.is_deleted(message)) {
+            let writer = |message: u32| self.index.device(self.index.event(message).chain);
+            let is_erased = |message: u32| {
+                channel.state.is_deleted(message) && !holding.covers([writer(message), &author.device])
+            };
+            if here.is_some() || revised.is_some_and(is_erased) {
                 let left = key.erase(&prefix, payload, Some(op), &mut self.scratch);
                 self.stripped.extend(left.map(|left| (at, left)));
             }

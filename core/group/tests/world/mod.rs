@@ -1,6 +1,8 @@
 //! A few devices, without network or clock.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "test code, outside of test functions")]
+pub(crate) mod node;
+
 use terachat_group::{
     Change, CipherSuite, Commit, DeviceId, DeviceSigner, Group, KeyPackage, Summary, new_key_package,
 };

@@ -255,6 +255,7 @@ impl<'a> Explainer<'a> {
                 ControlOp::Admit { card, .. } => state.devices.get(&card.device).or(Some(&card.user)),
                 ControlOp::Remove { user, .. } | ControlOp::SetRank { user, .. } => Some(user),
                 ControlOp::RevokeDevice { revocation, .. } => Some(&revocation.user),
+                ControlOp::RequireArchive { device, .. } => state.devices.get(device),
                 ControlOp::CreateChannel { .. }
                 | ControlOp::CreateForum { .. }
                 | ControlOp::CreateSinceJoin { .. }
@@ -263,6 +264,7 @@ impl<'a> Explainer<'a> {
                 | ControlOp::SetTopic { .. }
                 | ControlOp::Place { .. }
                 | ControlOp::ChangeRole { .. }
+                | ControlOp::Hold { .. }
                 | ControlOp::Commit(_) => None,
             };
             if let Some(target) = target.filter(|target| *target != user) {

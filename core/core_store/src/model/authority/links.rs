@@ -1,6 +1,6 @@
 use super::event::Node;
 use crate::crdt::{Stamp, VectorClock};
-use crate::model::{CategoryId, ControlOp, Named, SpaceState};
+use crate::model::{CategoryId, ControlOp, Held, Named, SpaceState};
 use hashbrown::HashMap;
 use terachat_event::{ChannelId, DeviceId, UserId};
 
@@ -40,6 +40,10 @@ pub(super) enum Part {
     Category(CategoryId),
     /// Which channels and categories there are, and where they stand.
     Outline,
+    /// Whether a device is required as an archive.
+    Archive(DeviceId),
+    /// Whether there is a legal hold on something.
+    Hold(Held),
 }
 
 /// The parts of the state that an operation changes.
@@ -62,6 +66,8 @@ pub(super) fn parts(op: &ControlOp) -> impl Iterator<Item = Part> {
         ControlOp::SetName { of: Named::Channel(channel), .. } | ControlOp::SetTopic { channel, .. } => {
             (Some(Part::Channel(*channel)), None)
         }
+        ControlOp::RequireArchive { device, .. } => (Some(Part::Archive(*device)), None),
+        ControlOp::Hold { on, .. } => (Some(Part::Hold(*on)), None),
         // It is never carried out beside others, see `add_beside`.
         ControlOp::ChangeRole { .. } | ControlOp::Commit(_) => (None, None),
     };

@@ -179,6 +179,7 @@ fn required(op: &ControlOp, is_own: impl Fn(&UserId) -> bool) -> Option<Permissi
         ControlOp::Admit { .. } => Some(Permission::Invite),
         ControlOp::SetRank { .. } | ControlOp::ChangeRole { .. } => Some(Permission::ManageRoles),
         ControlOp::SetName { of: Named::Space, .. } => Some(Permission::RenameSpace),
+        ControlOp::RequireArchive { .. } | ControlOp::Hold { .. } => Some(Permission::ManageArchive),
         ControlOp::Remove { .. } | ControlOp::RevokeDevice { .. } => Some(Permission::Remove),
         ControlOp::CreateChannel { .. }
         | ControlOp::CreateForum { .. }

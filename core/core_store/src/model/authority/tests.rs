@@ -1,4 +1,5 @@
 //! The control log as a pure function of the set of its events: whatever order they come in.
+mod archive;
 mod devices;
 mod explain;
 mod naive;

@@ -22,6 +22,7 @@ impl SpaceState {
             &self.revoked,
             &self.roles,
             &self.entered,
+            &self.archive,
         );
         let few = postcard::to_allocvec(&few).expect("plain values encode into a growing buffer");
         put(out, few.len() as u64);
@@ -59,7 +60,7 @@ impl SpaceState {
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, Error> {
         let bad = Error::Malformed("a control state");
         let len = reader.count(reader.rest().len())?;
-        let (name, channels, cuts, outline, revoked, roles, entered) =
+        let (name, channels, cuts, outline, revoked, roles, entered, archive) =
             postcard::from_bytes(reader.bytes(len)?).map_err(|_| bad.clone())?;
         let count = reader.count(reader.rest().len() / 32)?;
         let users: Vec<UserId> = ids(reader, count)?.map(UserId).collect();
@@ -86,7 +87,7 @@ impl SpaceState {
         let devices: Vec<(DeviceId, UserId)> = owners.collect::<Result<_, Error>>()?;
         // From sorted lists, each map is built in one pass.
         let (members, devices) = (members.into_iter().collect(), devices.into_iter().collect());
-        Ok(Self { name, members, devices, channels, cuts, outline, revoked, roles, entered })
+        Ok(Self { name, members, devices, channels, cuts, outline, revoked, roles, entered, archive })
     }
 }
 
@@ -100,7 +101,8 @@ mod tests {
     use super::super::Revoked;
     use super::*;
     use crate::model::{
-        CategoryId, Channel, ChannelKind, History, Outline, Permission, Permissions, Revocation, Roles,
+        Archive, CategoryId, Channel, ChannelKind, Held, History, Outline, Permission, Permissions,
+        Revocation, Roles,
     };
     use proptest::prelude::*;
     use terachat_event::{ChannelId, DeviceKey};
@@ -147,8 +149,12 @@ mod tests {
             Roles::new(all.into_iter().map(role))
         });
         let entered = prop::collection::vec((id(), id(), any::<u64>()), 0..3);
-        ("\\PC{0,9}", members, devices, channels, cuts, revoked, roles, entered).prop_map(
-            |(name, members, devices, channels, cuts, revoked, roles, entered)| {
+        let archive = prop::collection::btree_map(id(), stamp(), 0..3).prop_map(|all| Archive {
+            devices: all.iter().map(|(id, since)| (DeviceId(*id), *since)).collect(),
+            holds: all.iter().map(|(id, since)| (Held::Member(UserId(*id)), *since)).collect(),
+        });
+        ("\\PC{0,9}", members, devices, channels, cuts, revoked, roles, entered, archive).prop_map(
+            |(name, members, devices, channels, cuts, revoked, roles, entered, archive)| {
                 let users: Vec<UserId> = members.keys().copied().collect();
                 let devices = devices.into_iter().filter(|_| !users.is_empty());
                 SpaceState {
@@ -178,6 +184,7 @@ mod tests {
                     cuts,
                     revoked: revoked.into_iter().collect(),
                     roles,
+                    archive,
                     entered: entered
                         .into_iter()
                         .map(|(device, channel, seq)| ((DeviceId(device), ChannelId(channel)), seq))

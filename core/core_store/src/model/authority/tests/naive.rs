@@ -272,6 +272,7 @@ fn required(op: &ControlOp, own: &dyn Fn(&UserId) -> bool) -> Option<Permission>
         ControlOp::Admit { .. } => Some(Permission::Invite),
         ControlOp::SetRank { .. } | ControlOp::ChangeRole { .. } => Some(Permission::ManageRoles),
         ControlOp::SetName { of: Named::Space, .. } => Some(Permission::RenameSpace),
+        ControlOp::RequireArchive { .. } | ControlOp::Hold { .. } => Some(Permission::ManageArchive),
         _ => Some(Permission::ManageChannels),
     }
 }

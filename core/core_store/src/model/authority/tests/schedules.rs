@@ -1,7 +1,7 @@
 //! Stories by a seed, of several who decide at once, against each other and by old knowledge: in whatever order they arrive, what
 //! the log gives is what the rules give. `TERACHAT_SCHEDULE_SEEDS=FROM..TO` plays other stories than those of each run.
 use super::*;
-use crate::model::{Named, Permission, Permissions};
+use crate::model::{Held, Named, Permission, Permissions};
 use crate::testing::{Dice, seeds};
 use std::ops::Range;
 
@@ -17,16 +17,31 @@ struct Story {
     revokes: bool,
     /// Whether roles are changed.
     changes_roles: bool,
+    /// Whether archives are required, which nobody then removes, and what is held.
+    archives: bool,
 }
 
 impl Story {
     fn play(seed: u64) -> Self {
         let dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         let people: Vec<Person> = (1..10).map(person).collect();
-        let base = founded(&people[..6], &[80, 80, 60, 50, 10]);
+        let mut base = founded(&people[..6], &[80, 80, 60, 50, 10]);
+        let give = Permission::ManageArchive.into();
+        let change = |rank| ControlOp::ChangeRole {
+            rank: Rank::new(rank).unwrap(),
+            give,
+            take: Permissions::NONE,
+            pins: Vec::new(),
+        };
+        if seed % 5 < 2 {
+            // A guest may be an archive, and administrators say so.
+            let guest =
+                ControlOp::Admit { card: people[6].card.clone(), rank: Rank::GUEST, key_package: Vec::new() };
+            base.append(&people[0], vec![change(80), change(60), guest]);
+        }
         let known = people.iter().map(|_| base.clone()).collect();
-        let (revokes, changes_roles) = (seed.is_multiple_of(3), seed % 4 < 2);
-        let mut story = Self { dice, people, known, revokes, changes_roles };
+        let (revokes, changes_roles, archives) = (seed.is_multiple_of(3), seed % 4 < 2, seed % 5 < 2);
+        let mut story = Self { dice, people, known, revokes, changes_roles, archives };
         (0..STEPS).for_each(|_| story.step());
         story
     }
@@ -65,6 +80,17 @@ impl Story {
             };
             let pins = vec![Pin { channel, device: of, seq: self.dice.below(9), hash: EventHash([0; 32]) }];
             return ControlOp::ChangeRole { rank, give, take, pins };
+        }
+        if self.archives && self.dice.below(4) == 0 {
+            let (device, required) = (self.people[whom].device.id(), self.dice.below(3) > 0);
+            let on = match channel.filter(|_| self.dice.below(2) == 0) {
+                Some(channel) => Held::Channel(channel),
+                None => Held::Member(user),
+            };
+            return match self.dice.below(3) {
+                0 => ControlOp::Hold { on, stands: required },
+                _ => ControlOp::RequireArchive { device, required },
+            };
         }
         match (self.dice.below(11), channel) {
             (0..2, _) => remove(&self.people[whom]),

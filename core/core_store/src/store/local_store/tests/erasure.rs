@@ -1,13 +1,15 @@
 //! Content of deleted messages: gone from every disk, and all goes on without it.
 use super::{club, same};
-use crate::model::{Attachment, ChannelOp, ControlOp, Extras, Heading, Imported, Mention, Post, Rank, Style};
+use crate::model::{
+    Attachment, ChannelOp, ControlOp, Extras, Heading, Held, Imported, Mention, Post, Rank, Style,
+};
 use crate::query::search_index::Query;
 use crate::query::{MessageView, PageStart};
 use crate::store::erasure::Stripped;
 use crate::store::storage::{CrashStorage, Fault};
 use crate::store::{Erasure, Storage};
 use crate::sync::{Bundle, Frontier, Limits, Outcome};
-use crate::testing::{Counter, Device, Dice, copy, disk, seeds, store_key, text};
+use crate::testing::{Counter, Device, Dice, copy, disk, gossip, seeds, store_key, text};
 use crate::{Error, LocalStore};
 use std::collections::BTreeMap;
 use terachat_event::{EventRef, LogId};
@@ -108,7 +110,7 @@ fn what_was_deleted_is_gone_from_disk_and_from_what_is_sent() {
     same(&[&a, &b, &c], log);
     assert_eq!(page(&a, log), page(&c, log));
     let before = (a.store.space_hash(&space).unwrap(), page(&a, log), a.store.frontier(&log));
-    assert_eq!(a.store.compact().unwrap(), Erasure { erased: 4, pending: 0 });
+    assert_eq!(a.store.compact().unwrap(), Erasure { erased: 4, pending: 0, held: 0 });
     assert!(!holds(&a, "sesame") && holds(&a, "a word that stays"));
     assert_eq!((a.store.space_hash(&space).unwrap(), page(&a, log), a.store.frontier(&log)), before);
     assert_eq!(a.store.compact().unwrap(), Erasure::default(), "nothing is left to do");
@@ -195,7 +197,7 @@ fn content_that_nobody_deleted_is_missing_until_it_comes() {
     a.post(log, &[own(hello)]).unwrap();
     victim.pull(&mut a).unwrap();
     assert!(holds(&victim, "hello there"));
-    assert_eq!(victim.store.compact().unwrap(), Erasure { erased: 2, pending: 0 });
+    assert_eq!(victim.store.compact().unwrap(), Erasure { erased: 2, pending: 0, held: 0 });
     assert!(!holds(&victim, "hello"));
     same(&[&a, &victim], log);
     sound(&mut victim);
@@ -279,7 +281,7 @@ fn what_was_erased_does_not_come_back_with_an_old_bundle() {
     let old = c.bundles_for(&Device::new(5), log);
     a.post(log, &[own(hello)]).unwrap();
     b.pull(&mut a).unwrap();
-    assert_eq!(b.store.compact().unwrap(), Erasure { erased: 1, pending: 0 });
+    assert_eq!(b.store.compact().unwrap(), Erasure { erased: 1, pending: 0, held: 0 });
     b.take(&old[0]).unwrap();
     assert!(!holds(&b, "sesame"));
     // C has not heard of the deletion: its bundle repeats the text and brings something new, an edit among it.
@@ -329,7 +331,7 @@ fn erased_in_vain(body: &str) -> (Device, Device, LogId, EventRef) {
     let pins = a.pins(log.space, b.id());
     b.post(log, &[moderated(said)]).unwrap();
     c.pull(&mut b).unwrap();
-    assert_eq!(c.store.compact().unwrap(), Erasure { erased: 1, pending: 0 });
+    assert_eq!(c.store.compact().unwrap(), Erasure { erased: 1, pending: 0, held: 0 });
     a.control(log.space, vec![ControlOp::SetRank { user: b.user_id(), rank: Rank::MEMBER, pins }]).unwrap();
     a.pull(&mut b).unwrap();
     c.pull(&mut a).unwrap();
@@ -529,4 +531,56 @@ fn replicas_agree_whoever_erases_when() {
             }
         }
     }
+}
+
+/// An archive keeps what is under a legal hold, and what somebody who has not heard of the deletion writes into it; nobody else
+/// does, and all have the same state. Once the hold ends it is erased.
+#[test]
+fn what_is_held_stays_on_an_archives_disk() {
+    let (mut a, mut b, mut c, log) = club();
+    let mut keeper = Device::new(4);
+    keeper.store.belongs_to(keeper.id());
+    keeper.learn_epoch(log.space);
+    a.admit(log.space, &keeper, Rank::GUEST);
+    let device = keeper.id();
+    let on = Held::Channel(log.channel.unwrap());
+    let ops =
+        vec![ControlOp::RequireArchive { device, required: true }, ControlOp::Hold { on, stands: true }];
+    a.control(log.space, ops).unwrap();
+    b.pull(&mut a).unwrap();
+    let hello = b.say(log, "sesame");
+    a.pull(&mut b).unwrap();
+    c.pull(&mut a).unwrap();
+    keeper.pull(&mut a).unwrap();
+    a.post(log, &[moderated(hello)]).unwrap();
+    keeper.pull(&mut a).unwrap();
+    b.post(log, &[ChannelOp::Edit { target: hello, body: "open it" }]).unwrap();
+    for device in [&mut keeper, &mut a, &mut c] {
+        device.pull(&mut b).unwrap();
+    }
+    assert!(holds(&keeper, "open it") && !holds(&a, "open it") && holds(&c, "open it"));
+    gossip(&mut [&mut a, &mut b, &mut c, &mut keeper], log.space);
+    assert_eq!(keeper.store.compact().unwrap(), Erasure { erased: 0, pending: 0, held: 2 });
+    assert_eq!(keeper.store.held_count(), Ok(2));
+    assert_eq!([&mut a, &mut b, &mut c].map(|it| it.store.compact().unwrap().erased), [1, 2, 2]);
+    let holding = |device: &Device| (holds(device, "sesame"), holds(device, "open it"));
+    assert_eq!(
+        [&a, &b, &c, &keeper].map(holding),
+        [(false, false), (false, false), (false, false), (true, true)]
+    );
+    assert_eq!((page(&keeper, log)[0].deleted, page(&keeper, log)[0].body.as_str()), (true, ""));
+    // Nobody is handed it.
+    let mut late = Device::new(5);
+    late.learn_epoch(log.space);
+    late.pull(&mut keeper).unwrap();
+    assert_eq!(holding(&late), (false, false));
+    same(&[&a, &b, &c, &keeper, &late], log);
+
+    a.control(log.space, vec![ControlOp::Hold { on, stands: false }]).unwrap();
+    keeper.pull(&mut a).unwrap();
+    assert_eq!(keeper.store.compact().unwrap(), Erasure { erased: 2, pending: 0, held: 0 });
+    assert_eq!(holding(&keeper), (false, false));
+    gossip(&mut [&mut a, &mut b, &mut c, &mut keeper], log.space);
+    same(&[&a, &b, &c, &keeper], log);
+    [&mut a, &mut b, &mut c, &mut keeper].into_iter().for_each(sound);
 }
