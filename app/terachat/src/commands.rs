@@ -1,5 +1,6 @@
 //! What each verb does: ask the profile, show the answer.
 mod ask;
+mod attachment;
 mod audit;
 mod board;
 mod bundle;
@@ -81,6 +82,8 @@ fn on_home(home: &Home, global: &Global, command: Command, printer: &Printer) ->
     let request = match command {
         Command::Keys(command) => return keys::run(home, &command, printer),
         Command::Init { name } => return init::run(home, &name, printer),
+        Command::Send(args) => return post::run(home, place, args, printer),
+        Command::Attachment(command) => return attachment::run(home, place, command, printer),
         Command::Read(args) => return read::run(home, place, args, printer),
         Command::Import(args) => return import::run(home, place, &args, printer),
         Command::Audit(args) => return audit::run(home, space, &args, printer),
@@ -125,7 +128,6 @@ fn on_home(home: &Home, global: &Global, command: Command, printer: &Printer) ->
         Command::Role(RoleCommand::Take { role, permissions }) => {
             Request::RoleChange { space, rank: role, give: Vec::new(), take: permissions }
         }
-        Command::Send(args) => Request::Post { place, post: post::new(args)? },
         Command::Forum { tags, after, limit } => {
             Request::Forum { place, tags, after, limit: ask::count(limit) }
         }

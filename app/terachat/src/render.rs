@@ -1,5 +1,6 @@
 //! From values to text. Nothing here writes, asks or knows the terminal: paint, time zone and time are handed in.
 mod answer;
+mod attachment;
 mod audit;
 mod check;
 mod cluster;
@@ -23,6 +24,7 @@ mod value;
 mod why;
 
 pub(crate) use answer::{answer, hint, json, json_value};
+pub(crate) use attachment::attachments;
 pub(crate) use audit::audit;
 pub(crate) use check::check;
 pub(crate) use cluster::{ClusterView, cluster, cluster_json};

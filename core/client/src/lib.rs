@@ -11,6 +11,7 @@
 
 pub mod api;
 mod arrange;
+mod attachments;
 mod audit;
 mod backup;
 mod board;

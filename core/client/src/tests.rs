@@ -1,5 +1,6 @@
 //! Stories of several devices, with a network that the tests hold in their hands.
 mod arrange;
+mod attachments;
 mod backup;
 mod board;
 mod devices;

@@ -28,7 +28,7 @@ pub(crate) use compress::{compress, decompress, level_for};
 pub use erasure::{Erasure, WANTED_MAX};
 pub use errors::Error;
 pub use local_store::LocalStore;
-pub use message_keys::MESSAGE_KEYS;
+pub use message_keys::{MESSAGE_KEYS, UPLOAD_KEYS};
 pub use past::Moment;
 pub use records::Write;
 pub use terachat_storage::{self as storage, Storage, StorageError, StorageErrorKind};

@@ -1,5 +1,7 @@
 //! The program from outside: what it prints, where, and how it ends. Real processes, real folders, loopback only.
 #![allow(clippy::unwrap_used)] // A test that finds something else than it looks for is to panic.
+#[cfg(unix)]
+mod attachments;
 mod board;
 #[cfg(unix)]
 mod board_cluster;
