@@ -180,14 +180,6 @@ impl<'a> ChannelOp<'a> {
         }
     }
 
-    /// Where the bytes of that message's attachments are kept; of all, or of none.
-    pub fn stored(&self) -> &[StoredFile] {
-        match self {
-            ChannelOp::PostStored(_, _, stored) => stored,
-            _ => &[],
-        }
-    }
-
     /// The heading that it brings.
     pub fn heading(&self) -> Option<&Heading<'a>> {
         match self {
