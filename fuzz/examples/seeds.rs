@@ -5,7 +5,7 @@ use std::path::Path;
 use std::{fs, io};
 use terachat_core_store::model::{
     Attachment, Card, ChannelOp, ControlOp, ControlTransaction, EpochLink, Extras, GroupCommit, Heading,
-    Held, Kept, Mention, Named, Permission, Pin, Post, Rank, Style,
+    Held, Kept, Mention, Named, Permission, Pin, Post, Rank, StoredFile, Style,
 };
 use terachat_core_store::query::search_index::SearchIndex;
 use terachat_core_store::sync::{Bundle, Frontier, Limits, encode_batch};
@@ -111,6 +111,14 @@ fn operations() -> io::Result<()> {
                     hash: [2; 32],
                 }],
             },
+        ),
+        ChannelOp::PostStored(
+            Post { style: Style::Message, body: "", reply_to: None, imported: None },
+            Extras {
+                attachments: vec![Attachment { name: "b", media_type: "", len: 1, hash: [2; 32] }],
+                ..Extras::default()
+            },
+            vec![StoredFile { address: [3; 32], key: [4; 32] }],
         ),
         ChannelOp::SetHeading { target, heading: Heading { title: "title", tags: vec![] }, moderates: true },
         ChannelOp::Read { target },

@@ -59,7 +59,7 @@ export interface Message {
   title: string | null;
   tags: string[];
   mentions: string[];
-  attachments: { name: string; media_type: string; len: number; hash: string }[];
+  attachments: { name: string; media_type: string; len: number; hash: string; address: string | null }[];
   read_by: string[];
 }
 

@@ -12,9 +12,9 @@ mod vault;
 pub(crate) use archive::ArchiveCommand;
 pub(crate) use cluster::{ClusterArgs, ClusterCommand, UpArgs};
 pub(crate) use command::{
-    BoardArgs, BoardCommand, BundleCommand, Carried, CategoryCommand, ChannelCommand, Command, DemoArgs,
-    DeviceCommand, FilterArgs, ImportArgs, KeysCommand, ListenArgs, MemberCommand, ReadArgs, RoleCommand,
-    SendArgs, SpaceCommand, SyncArgs,
+    AttachmentCommand, BoardArgs, BoardCommand, BundleCommand, Carried, CategoryCommand, ChannelCommand,
+    ClusterClientArgs, Command, DemoArgs, DeviceCommand, FetchArgs, FilterArgs, ImportArgs, KeysCommand,
+    ListenArgs, MemberCommand, ReadArgs, RoleCommand, SendArgs, SpaceCommand, SyncArgs,
 };
 pub(crate) use global::Global;
 pub(crate) use node::{NodeArgs, NodeCommand, RunArgs, ShardsArgs, node_id};

@@ -1,12 +1,13 @@
 //! A board in a folder or in a cluster, as a profile's client uses it: in this process, or in the one that has the profile open.
+use crate::cluster_client;
 use crate::failure::{Failure, Result};
 use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use terachat_client::Client;
 use terachat_client::api::Answer;
 use terachat_core_store::sync::board::Board;
-use terachat_host::{FolderBoard, KeyFile, clock};
-use terachat_node::{ClientFolder, ClusterBoard, Keys};
+use terachat_host::{FolderBoard, clock};
+use terachat_node::ClusterBoard;
 
 /// One bounded part of an exchange.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,26 +55,12 @@ impl BoardPlace {
     fn open(&self) -> Result<Box<dyn Board>> {
         match self {
             Self::Folder(folder) => Ok(Box::new(FolderBoard::open(folder).map_err(Failure::from_text)?)),
-            Self::Cluster { folder, key } => Ok(Box::new(open_cluster(&folder.join("client"), key)?)),
+            Self::Cluster { folder, key } => {
+                let folder = cluster_client::open(folder, key)?;
+                Ok(Box::new(ClusterBoard::open(folder).map_err(Failure::from_text)?))
+            }
         }
     }
-}
-
-fn open_cluster(folder: &Path, key: &Path) -> Result<ClusterBoard> {
-    let owner = Keys::owner_in(folder).map_err(Failure::from_text)?;
-    let none = || {
-        let what = format_args!("there is no client of a cluster in {}", folder.display());
-        Failure::new(what, "make one: terachat cluster join TICKET, or terachat cluster up")
-    };
-    let locked = |error: &dyn std::fmt::Display| {
-        let text = error.to_string();
-        let why = text.split(';').next().unwrap_or_default();
-        let what = format_args!("the keys of the cluster's client do not open: {why}");
-        Failure::new(what, "name the key file that opens them with --cluster-key FILE")
-    };
-    let mut source = KeyFile::open(key, owner.ok_or_else(none)?).map_err(|error| locked(&error))?;
-    let keys = Keys::open_unguarded(folder, &mut source).map_err(|error| locked(&error))?;
-    ClientFolder::open(folder, keys).and_then(ClusterBoard::open).map_err(Failure::from_text)
 }
 
 /// Carries it out.

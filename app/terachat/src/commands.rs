@@ -1,6 +1,7 @@
 //! What each verb does: ask the profile, show the answer.
 mod archive;
 mod ask;
+mod attachment;
 mod audit;
 mod board;
 mod bundle;
@@ -82,6 +83,8 @@ fn on_home(home: &Home, global: &Global, command: Command, printer: &Printer) ->
     let request = match command {
         Command::Keys(command) => return keys::run(home, &command, printer),
         Command::Init { name } => return init::run(home, &name, printer),
+        Command::Send(args) => return post::run(home, place, args, printer),
+        Command::Attachment(command) => return attachment::run(home, place, command, printer),
         Command::Read(args) => return read::run(home, place, args, printer),
         Command::Import(args) => return import::run(home, place, &args, printer),
         Command::Archive(command) => return archive::run(home, place, command, printer),
@@ -127,7 +130,6 @@ fn on_home(home: &Home, global: &Global, command: Command, printer: &Printer) ->
         Command::Role(RoleCommand::Take { role, permissions }) => {
             Request::RoleChange { space, rank: role, give: Vec::new(), take: permissions }
         }
-        Command::Send(args) => Request::Post { place, post: post::new(args)? },
         Command::Forum { tags, after, limit } => {
             Request::Forum { place, tags, after, limit: ask::count(limit) }
         }

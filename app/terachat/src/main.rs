@@ -1,6 +1,7 @@
 //! What people hold: one binary. It parses, asks the client, shows the answer; it decides nothing about messages.
 mod args;
 mod board;
+mod cluster_client;
 mod commands;
 mod counter;
 mod daemon;

@@ -1,6 +1,7 @@
 //! From values to text. Nothing here writes, asks or knows the terminal: paint, time zone and time are handed in.
 mod answer;
 mod archive;
+mod attachment;
 mod audit;
 mod check;
 mod cluster;
@@ -25,6 +26,7 @@ mod why;
 
 pub(crate) use answer::{answer, hint, json, json_value};
 pub(crate) use archive::{archive, archive_report};
+pub(crate) use attachment::attachments;
 pub(crate) use audit::audit;
 pub(crate) use check::check;
 pub(crate) use cluster::{ClusterView, cluster, cluster_json};

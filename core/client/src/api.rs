@@ -21,7 +21,9 @@ pub use board::{BoardFetched, BoardPublished};
 pub use keep::Selection;
 pub use live::{LiveChange, Notice};
 pub use log::{CitedHead, DecidingEvent, EventLine, Why};
-pub use message::{AttachedFile, ForumPost, Hit, ImportRecord, Message, MessageFilter, NewPost};
+pub use message::{
+    AttachedFile, FileKey, ForumPost, Hit, ImportRecord, KeyedFile, Message, MessageFilter, NewPost,
+};
 pub use place::Place;
 pub use request::Request;
 pub use status::{

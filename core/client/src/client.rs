@@ -160,6 +160,8 @@ impl Client {
                 self.channel_create(space.as_deref(), &name, forum, since_join)
             }
             Request::Post { place, post } => self.compose(&place, &post),
+            Request::Upload { place, post, paths } => self.upload(&place, &post, &paths),
+            Request::Attachments { place, message } => self.attachments(&place, &message),
             Request::Retitle { place, message, title, tags } => self.retitle(&place, &message, &title, &tags),
             Request::Forum { place, tags, after, limit } => {
                 self.forum(&place, &tags, after.as_deref(), limit)

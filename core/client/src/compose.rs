@@ -1,10 +1,10 @@
 //! A message that carries more than text: headings, mentions, files.
-use crate::api::{Answer, AttachedFile, NewPost, Place};
+use crate::api::{Answer, AttachedFile, FileKey, NewPost, Place};
 use crate::send::check_body;
 use crate::{Client, Error};
 use terachat_core_store::model::{
     ATTACHMENTS_MAX, Attachment, ChannelKind, ChannelOp, Extras, Heading, MENTIONS_MAX, Mention, Permission,
-    Post, SpaceState, Style,
+    Post, SpaceState, StoredFile, Style,
 };
 use terachat_core_store::query::AttachmentView;
 use terachat_event::LogId;
@@ -16,19 +16,34 @@ const BAD_HEADING: &str =
 impl Client {
     /// Posts a message with what it carries; whoever the text names behind an `@` is mentioned.
     pub(crate) fn compose(&mut self, place: &Place, new: &NewPost) -> Result<Answer, Error> {
+        let log = self.place(place)?;
+        let (post, extras) = self.checked(&log, new)?;
+        let stored = stored(new)?;
+        if stored.is_empty() {
+            let op =
+                if extras.is_empty() { ChannelOp::Post(post) } else { ChannelOp::PostWith(post, extras) };
+            return self.post(log, &op);
+        }
+        let keys: Vec<_> = stored.iter().map(|file| file.key).collect();
+        let posted = self.posted_uploads(&log, &keys);
+        let events = self.post_with(log, &[ChannelOp::PostStored(post, extras, stored)], posted)?;
+        Ok(Answer::Sent { id: events[0].to_string() })
+    }
+
+    /// The message that is described, if it can be posted there.
+    pub(crate) fn checked<'a>(&self, log: &LogId, new: &'a NewPost) -> Result<(Post<'a>, Extras<'a>), Error> {
         // A title or a file says something by itself.
         if !new.body.is_empty() || new.title.is_none() && new.attachments.is_empty() {
             check_body(&new.body)?;
         }
-        let log = self.place(place)?;
-        let reply_to = new.reply_to.as_deref().map(|message| self.event(&log, message)).transpose()?;
+        let reply_to = new.reply_to.as_deref().map(|message| self.event(log, message)).transpose()?;
         if new.title.is_none() && !new.tags.is_empty() {
             return Err(Error::Input("tags belong to a title; give the post one"));
         }
         if new.title.is_some() && reply_to.is_some() {
             return Err(Error::Input("an answer has no title of its own; it stands below what it answers"));
         }
-        if new.title.is_none() && reply_to.is_none() && self.is_forum(&log) {
+        if new.title.is_none() && reply_to.is_none() && self.is_forum(log) {
             return Err(Error::Input("a post in a forum has a title; or answer one that is there"));
         }
         let heading = new.title.as_deref().map(|title| heading(title, &new.tags)).transpose()?;
@@ -39,9 +54,7 @@ impl Client {
         let state = self.store.space(&log.space);
         let mentions = state.map(|state| mentions(&new.body, state)).unwrap_or_default();
         let extras = Extras { heading, mentions, attachments };
-        let post = Post { style: Style::Message, body: &new.body, reply_to, imported: None };
-        let op = if extras.is_empty() { ChannelOp::Post(post) } else { ChannelOp::PostWith(post, extras) };
-        self.post(log, &op)
+        Ok((Post { style: Style::Message, body: &new.body, reply_to, imported: None }, extras))
     }
 
     /// Gives a forum's post another title and other tags.
@@ -98,9 +111,27 @@ fn attachment(file: &AttachedFile) -> Result<Attachment<'_>, Error> {
     if attachment.fits() { Ok(attachment) } else { Err(Error::Input(named)) }
 }
 
+/// Where the attachments are stored; of all, or of none.
+fn stored(new: &NewPost) -> Result<Vec<StoredFile>, Error> {
+    let addresses: Vec<_> = new.attachments.iter().filter_map(|file| file.address.as_deref()).collect();
+    let is_all_or_none = addresses.is_empty() || addresses.len() == new.attachments.len();
+    if addresses.len() != new.keys.len() || !is_all_or_none {
+        return Err(Error::Input(
+            "attachments are stored with an address and a key each, or none of them is",
+        ));
+    }
+    let file = |(address, key): (&str, &FileKey)| {
+        let digits = Error::Input("an attachment's address and key are 64 hexadecimal digits each");
+        let (address, key) = unhex(address).zip(unhex(&key.0)).ok_or(digits)?;
+        Ok(StoredFile { address, key })
+    };
+    addresses.into_iter().zip(&new.keys).map(file).collect()
+}
+
 pub(crate) fn attached(file: AttachmentView) -> AttachedFile {
     let hash = crate::status::hex(&file.hash);
-    AttachedFile { name: file.name, media_type: file.media_type, len: file.len, hash }
+    let address = file.stored.map(|stored| crate::status::hex(&stored.address));
+    AttachedFile { name: file.name, media_type: file.media_type, len: file.len, hash, address }
 }
 
 fn unhex(text: &str) -> Option<[u8; 32]> {

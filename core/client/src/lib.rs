@@ -12,6 +12,7 @@
 pub mod api;
 mod archive;
 mod arrange;
+mod attachments;
 mod audit;
 mod backup;
 mod board;

@@ -115,7 +115,7 @@ pub(crate) fn names(permissions: Permissions) -> String {
 
 fn said(payload: &[u8]) -> String {
     match ChannelOp::decode(payload) {
-        Ok(ChannelOp::Post(post) | ChannelOp::PostWith(post, _)) => {
+        Ok(ChannelOp::Post(post) | ChannelOp::PostWith(post, _) | ChannelOp::PostStored(post, ..)) => {
             let verb = match post.style {
                 Style::Message if post.reply_to.is_some() => "replied",
                 Style::Message => "said",

@@ -6,7 +6,7 @@ use terachat_core_store::sync::Frontier;
 use terachat_core_store::sync::rateless::Lack;
 use terachat_event::{DeviceId, EventHash, EventRef, LogId, SpaceId};
 
-pub(crate) const VERSION: u8 = 3;
+pub(crate) const VERSION: u8 = 4;
 /// Most spaces one device has in common with another.
 const TAGS_MAX: usize = 4096;
 

@@ -2,6 +2,7 @@
 use crate::api::{Answer, NewPost, Notice, Place};
 use crate::{Client, Error};
 use terachat_core_store::model::{BODY_LEN_MAX, ChannelOp, EMOJI_LEN_MAX, Permission};
+use terachat_core_store::store::Write;
 use terachat_core_store::sync::Draft;
 use terachat_event::{EventRef, LogId};
 
@@ -96,11 +97,26 @@ impl Client {
 
     /// Makes events of the operations under one signature and one commit, and sends them on.
     pub(crate) fn post_all(&mut self, log: LogId, ops: &[ChannelOp<'_>]) -> Result<Vec<EventRef>, Error> {
-        if !self.keeps(&log) {
-            return Err(Error::NotKept(self.channel_name(&log)));
+        self.post_with(log, ops, Vec::new())
+    }
+
+    /// Refuses a channel in which this device does not or may not write.
+    pub(crate) fn may_post(&self, log: &LogId) -> Result<(), Error> {
+        if !self.keeps(log) {
+            return Err(Error::NotKept(self.channel_name(log)));
         }
         self.require(&log.space, Permission::Post)?;
-        self.is_no_archive(&log.space)?;
+        self.is_no_archive(&log.space)
+    }
+
+    /// The same, with records that change in the same commit.
+    pub(crate) fn post_with(
+        &mut self,
+        log: LogId,
+        ops: &[ChannelOp<'_>],
+        writes: Vec<Write>,
+    ) -> Result<Vec<EventRef>, Error> {
+        self.may_post(&log)?;
         self.see_out(log.space)?;
         self.renew_if_due(log.space)?;
         self.make_room(&log, ops)?;
@@ -108,7 +124,7 @@ impl Client {
         self.before_signing()?;
         let payloads = self.payloads(&log, &key, ops)?;
         let draft = Draft { log, payloads, key: Some(key), wall_ms: self.now_ms };
-        let events = self.store.apply_local(&self.identity.device, &draft, |_| Vec::new())?;
+        let events = self.store.apply_local(&self.identity.device, &draft, |_| writes)?;
         for event in events.iter().take(crate::receive::NOTICES_MAX) {
             self.notice(&log, event)?;
         }

@@ -1,6 +1,7 @@
 //! Stories of several devices, with a network that the tests hold in their hands.
 mod archive;
 mod arrange;
+mod attachments;
 mod backup;
 mod board;
 mod devices;

@@ -28,7 +28,7 @@ pub use channel::{ChannelState, MessageState, Thread};
 pub use channel_op::{BODY_LEN_MAX, ChannelOp, EMOJI_LEN_MAX, Imported, Post};
 pub use control_op::{ControlOp, ControlTransaction, EpochLink, GroupCommit, Pin, vouched};
 pub use extras::{
-    ATTACHMENTS_MAX, Attachment, Extras, Heading, MENTIONS_MAX, Mention, TAG_CHARS_MAX, TAGS_MAX,
+    ATTACHMENTS_MAX, Attachment, Extras, Heading, MENTIONS_MAX, Mention, StoredFile, TAG_CHARS_MAX, TAGS_MAX,
     TITLE_CHARS_MAX,
 };
 pub use identity_log::{IdentityLog, Revocation};

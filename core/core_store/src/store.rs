@@ -31,7 +31,7 @@ pub use erasure::{Erasure, WANTED_MAX};
 pub use errors::Error;
 pub use evidence::{Evidence, Span};
 pub use local_store::LocalStore;
-pub use message_keys::MESSAGE_KEYS;
+pub use message_keys::{MESSAGE_KEYS, UPLOAD_KEYS};
 pub use past::Moment;
 pub use records::Write;
 pub use terachat_storage::{self as storage, Storage, StorageError, StorageErrorKind};

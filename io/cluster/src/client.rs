@@ -7,7 +7,7 @@ use crate::{Error, Keys, Ticket};
 use line::{Line, Speaker};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use terachat_cluster::{ClusterId, Refused, Request, Response, TicketFor};
+use terachat_cluster::{ClusterId, ItemKind, ItemName, Refused, Request, Response, TicketFor};
 use terachat_host::OsEntropy;
 use terachat_vault::{Entropy, Secret};
 use tokio::time::{Instant, sleep, timeout};
@@ -108,14 +108,20 @@ impl Client {
     /// [`Error::Refused`] with the last node's word, [`Error::NoNode`] if none answered.
     pub async fn request(&self, request: &Request) -> Result<Response, Error> {
         let body = request.encode();
-        self.try_all(|contact| self.request_of(contact, &body)).await
+        self.try_all(|contact| self.request_of(contact, request, &body)).await
     }
 
-    async fn request_of(&self, contact: Contact, body: &[u8]) -> Result<Response, Attempt> {
+    async fn request_of(
+        &self,
+        contact: Contact,
+        request: &Request,
+        body: &[u8],
+    ) -> Result<Response, Attempt> {
         let answer = self.call(&contact, Kind::Request, body, ANSWER_WITHIN).await?;
         match Response::decode(&answer).map_err(|_| Attempt::Over(Error::Answer))? {
             Response::Refused(refused) if is_final(&refused) => Err(Attempt::Over(refused.into())),
             Response::Refused(refused) => Err(Attempt::Next(refused.into())),
+            response if is_forged(request, &response) => Err(Attempt::Next(Error::Forged)),
             response => Ok(response),
         }
     }
@@ -255,6 +261,16 @@ fn is_stranger(error: &Error) -> bool {
     matches!(error, Error::Unwelcome(Unwelcome::Stranger) | Error::Refused(Refused::Stranger))
 }
 
+/// Whether these are not the bytes that the name of a blob stands for.
+fn is_forged(request: &Request, response: &Response) -> bool {
+    match (request, response) {
+        (Request::Get(name), Response::Got(Some(bytes))) if name.kind == ItemKind::Blob => {
+            ItemName::of_blob(bytes) != *name
+        }
+        _ => false,
+    }
+}
+
 /// Whether another node would say the same.
 fn is_final(refused: &Refused) -> bool {
     matches!(
@@ -272,4 +288,23 @@ fn is_final(refused: &Refused) -> bool {
 fn drawn() -> Result<Secret<32>, Error> {
     let mut entropy = OsEntropy::new()?;
     Ok(Secret::generate(|seed| entropy.fill(seed)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_blob_is_what_its_name_says() {
+        let asked = |kind| Request::Get(ItemName { kind, ..ItemName::of_blob(b"bytes") });
+        let got = |bytes: &[u8]| Response::Got(Some(bytes.to_vec()));
+        assert!(is_forged(&asked(ItemKind::Blob), &got(b"others")));
+        for (kind, response) in [
+            (ItemKind::Blob, got(b"bytes")),
+            (ItemKind::Blob, Response::Got(None)),
+            (ItemKind::Board, got(b"any")),
+        ] {
+            assert!(!is_forged(&asked(kind), &response), "{response:?}");
+        }
+    }
 }

@@ -118,6 +118,17 @@ pub enum Error {
     /// The caller's: a file, or a reference to one.
     #[error(transparent)]
     File(#[from] terachat_cluster::FileError),
+    /// An attachment that cannot be sealed, or what came is not it.
+    #[error(transparent)]
+    Attachment(#[from] terachat_attachment::Error),
+    /// The author's: the file is another one than the message says.
+    #[error(
+        "the file in the cluster is not the one that its message speaks of; have its author send it again"
+    )]
+    Unlike,
+    /// A node's: other bytes than the name stands for.
+    #[error("a node gave other bytes than were asked for; have the nodes look: terachat cluster scrub")]
+    Forged,
     /// A file that is read or written here.
     #[error("cannot {doing}: {source}; check the path and the disk, then try again")]
     Local {

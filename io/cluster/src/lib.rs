@@ -7,6 +7,8 @@
 //! roster; strangers can do nothing but show a ticket.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "tests"))]
 
+mod attachments;
+mod blobs;
 mod board;
 mod bucket;
 mod carrier;
@@ -36,13 +38,15 @@ mod ticket;
 mod voters;
 mod watch;
 
+pub use attachments::{get_attachment, put_attachment};
+pub use blobs::Progress;
 pub use board::ClusterBoard;
 pub use bucket::{BadBucket, Bucket};
 pub use client::{Client, PATIENCE};
 pub use client_folder::ClientFolder;
 pub use control::{Admission, Ask, Contact, Hello, Told, Unwelcome, Welcome};
 pub use error::Error;
-pub use files::{Progress, get_file, put_file, stream_file};
+pub use files::{get_file, put_file, stream_file};
 pub use folder::{NodeFolder, Plan};
 pub use keys::Keys;
 pub use meters::{Metered, SECONDS, Verb};

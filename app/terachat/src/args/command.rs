@@ -57,6 +57,9 @@ pub(crate) enum Command {
     Archive(super::ArchiveCommand),
     /// Post a message; `@NAME` mentions a member, `@everyone` all
     Send(SendArgs),
+    /// Show which files messages carry, and fetch them from the organisation's cluster
+    #[command(subcommand)]
+    Attachment(AttachmentCommand),
     /// List a forum's posts, those with the latest answers first
     Forum {
         /// Only posts with this tag; several times: with all of them
@@ -242,17 +245,64 @@ pub(crate) enum CategoryCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct SendArgs {
-    /// The text; `-` takes it from standard input
-    pub(crate) body: String,
+    /// The text; `-` takes it from standard input. May be left out where there are files
+    #[arg(required_unless_present = "files")]
+    pub(crate) body: Option<String>,
     /// A title, for a post in a forum
     #[arg(long)]
     pub(crate) title: Option<String>,
     /// A tag of the title; several times for up to eight
     #[arg(long = "tag", value_name = "TAG", requires = "title")]
     pub(crate) tags: Vec<String>,
-    /// A file that belongs to the message: its name, type, length and hash are posted, its bytes stay where they are
+    /// A file that belongs to the message; several times for up to 16
+    ///
+    /// With --cluster its bytes are stored there, sealed under a key that only the message has, and the message is posted when all of
+    /// them are. Broken off, the same command goes on where it was. Without --cluster only name, type, length and hash are posted.
     #[arg(long = "attach", value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub(crate) files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) cluster: ClusterClientArgs,
+}
+
+/// The cluster that has the bytes of files.
+#[derive(Debug, Args)]
+pub(crate) struct ClusterClientArgs {
+    /// The cluster that keeps the files' bytes: the folder of `terachat cluster join` or `terachat cluster up` on this machine
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cluster: Option<PathBuf>,
+    /// Key file of the cluster's client; by default the one in that folder
+    #[arg(long, value_name = "FILE", requires = "cluster")]
+    pub(crate) cluster_key: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AttachmentCommand {
+    /// List the files that messages of a channel carry, those of the newest messages last
+    List {
+        /// Only those of this message: its id, as `terachat read` shows it
+        message: Option<String>,
+        /// Most messages to look at
+        #[arg(long, default_value_t = 50, value_parser = value_parser!(u32).range(1..=10_000))]
+        limit: u32,
+    },
+    /// Fetch the files of a message
+    ///
+    /// Each chunk is verified when it comes. Until a file is whole it is beside its place, with .part behind its name; broken off, the
+    /// same command goes on where it was.
+    Fetch(FetchArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FetchArgs {
+    /// Id of the message, as `terachat read` shows it
+    pub(crate) message: String,
+    /// Only the file with this name
+    pub(crate) name: Option<String>,
+    /// Where to: a file, or a folder that is there; by default the present folder, under the files' own names
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) cluster: ClusterClientArgs,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,6 +1,7 @@
 use super::ask;
 use crate::args::{BoardArgs, BoardCommand};
 use crate::board::{BoardCall, BoardPlace, Turn};
+use crate::cluster_client;
 use crate::failure::{Failure, Result};
 use crate::home::Home;
 use crate::printer::Printer;
@@ -31,7 +32,7 @@ fn place(args: &BoardArgs) -> Result<BoardPlace> {
             let folder = absolute(folder)?;
             let key = match &args.cluster_key {
                 Some(key) => absolute(key)?,
-                None => folder.join("keys").join("client.key"),
+                None => cluster_client::default_key(&folder),
             };
             Ok(BoardPlace::Cluster { folder, key })
         }

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use terachat_node::{Client, ClientFolder};
 
+pub(super) use file::{fetched_into, shown};
 pub(super) use status::node_status;
 
 /// Does what is asked of the cluster.
@@ -74,10 +75,19 @@ fn as_client<T>(
 ) -> Result<T> {
     let home = client_home(folder, global)?;
     let mut client_folder = ClientFolder::open(home.folder(), home.keys_of_running()?).map_err(failed)?;
+    with_client(&mut client_folder, patience, work)
+}
+
+/// The same with a folder that is open.
+pub(super) fn with_client<T>(
+    folder: &mut ClientFolder,
+    patience: Duration,
+    work: impl AsyncFnOnce(&Arc<Client>, &ClientFolder) -> Result<T>,
+) -> Result<T> {
     let runtime = runtime()?;
     let (done, members) = runtime.block_on(async {
-        let client = Arc::new(client_folder.connect().await.map_err(failed)?.patient(patience));
-        let done = work(&client, &client_folder).await;
+        let client = Arc::new(folder.connect().await.map_err(failed)?.patient(patience));
+        let done = work(&client, folder).await;
         let members = client.members();
         if let Ok(client) = Arc::try_unwrap(client) {
             client.close().await;
@@ -85,7 +95,7 @@ fn as_client<T>(
         Ok::<_, Failure>((done, members))
     })?;
     if done.is_ok() {
-        client_folder.remember(members).map_err(failed)?;
+        folder.remember(members).map_err(failed)?;
     }
     done
 }

@@ -1,33 +1,46 @@
-use super::ask;
+use super::{ask, attachment};
 use crate::args::SendArgs;
 use crate::failure::{Failure, Result};
+use crate::home::Home;
+use crate::printer::Printer;
+use crate::session::Session;
 use std::fs::File;
 use std::path::Path;
-use terachat_client::api::{AttachedFile, NewPost};
+use terachat_client::api::{AttachedFile, NewPost, Place, Request};
 
-/// The message that the command line describes.
-pub(super) fn new(args: SendArgs) -> Result<NewPost> {
-    let SendArgs { body, title, tags, files } = args;
-    let attachments = files.iter().map(|path| attached(path)).collect::<Result<_>>()?;
-    Ok(NewPost { body: ask::body(body)?, reply_to: None, title, tags, attachments })
+/// Posts the message that the command line describes, behind its files where these are stored.
+pub(super) fn run(home: &Home, place: Place, args: SendArgs, printer: &Printer) -> Result<()> {
+    let SendArgs { body, title, tags, files, cluster } = args;
+    let body = body.map(ask::body).transpose()?.unwrap_or_default();
+    let is_stored = cluster.cluster.is_some();
+    if is_stored && files.is_empty() {
+        return Err(Failure::new(
+            "there is no file to be stored in the cluster",
+            "name one with --attach FILE",
+        ));
+    }
+    let described = |path: &std::path::PathBuf| {
+        let file = attachment::described(path)?;
+        if is_stored { Ok(file) } else { hashed(path, file) }
+    };
+    let attachments = files.iter().map(described).collect::<Result<_>>()?;
+    let post = NewPost { body, title, tags, attachments, ..NewPost::default() };
+    let mut session = Session::open(home)?;
+    let outcome = match is_stored {
+        true => attachment::store(&mut session, &place, post, &files, &cluster, printer),
+        false => Ok(post),
+    };
+    let answer = outcome.and_then(|post| session.execute(Request::Post { place, post: post.into() }));
+    session.close();
+    printer.answer(&answer?)
 }
 
-/// What a file is, read once from the beginning to the end.
-fn attached(path: &Path) -> Result<AttachedFile> {
+/// The file with its hash and length, read once from the beginning to the end.
+fn hashed(path: &Path, file: AttachedFile) -> Result<AttachedFile> {
     let failed = |error: std::io::Error| Failure::file("read", path, &error);
-    let name = path.file_name().and_then(|name| name.to_str()).ok_or_else(|| {
-        Failure::new(format!("{} has no name that can be sent", path.display()), "give it a name in UTF-8")
-    })?;
     let mut hasher = blake3::Hasher::new();
-    let mut file = File::open(path).map_err(failed)?;
-    let len = std::io::copy(&mut file, &mut hasher).map_err(failed)?;
-    let media_type = mime_guess::from_path(path).first_raw().unwrap_or_default();
-    Ok(AttachedFile {
-        name: name.to_owned(),
-        media_type: media_type.to_owned(),
-        len,
-        hash: hasher.finalize().to_hex().to_string(),
-    })
+    let len = std::io::copy(&mut File::open(path).map_err(failed)?, &mut hasher).map_err(failed)?;
+    Ok(AttachedFile { len, hash: hasher.finalize().to_hex().to_string(), ..file })
 }
 
 #[cfg(test)]
@@ -39,12 +52,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("plan.pdf");
         std::fs::write(&path, b"a plan").unwrap();
-        let file = attached(&path).unwrap();
+        let file = attachment::described(&path).and_then(|file| hashed(&path, file)).unwrap();
         assert_eq!(
             (file.name.as_str(), file.media_type.as_str(), file.len),
             ("plan.pdf", "application/pdf", 6)
         );
         assert_eq!(file.hash, blake3::hash(b"a plan").to_hex().as_str());
-        assert!(attached(&folder.path().join("nothing")).is_err() && attached(folder.path()).is_err());
+        for path in [&folder.path().join("nothing"), folder.path()] {
+            assert!(attachment::described(path).is_err());
+        }
     }
 }

@@ -22,6 +22,8 @@ pub(crate) fn answer(answer: &Answer, look: &Look) -> String {
         Answer::Revoked { spaces } => format!("{spaces}\n"),
         Answer::Joined { space, .. } => format!("{space}\n"),
         Answer::Sent { id } => format!("{id}\n"),
+        // For the program that asked, never shown.
+        Answer::Upload { .. } | Answer::Attachments { .. } => String::new(),
         Answer::Posts { posts: list } => posts(list, look),
         Answer::Messages { messages: page } => messages(page, look, &mut None),
         Answer::Hits { hits: found } => hits(found, look),

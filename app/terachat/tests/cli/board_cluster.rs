@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::process::{Command, Stdio};
 
 /// A cluster on loopback, in the folder `cluster`.
-fn up(place: &Place, nodes: u8) -> Running {
+pub(crate) fn up(place: &Place, nodes: u8) -> Running {
     let mut up = Running::start(cluster(place, "cluster", &["up", "--nodes", &nodes.to_string(), "--json"]));
     up.line_with("up");
     up
@@ -25,7 +25,7 @@ fn ok(command: &mut Command) -> String {
 }
 
 /// Bo's machine becomes a client of its own: the folder `apart`, with its key beside it.
-fn let_bo_in(place: &Place) {
+pub(crate) fn let_bo_in(place: &Place) {
     let (folder, key) = (place.home("cluster").join("node-1"), place.home("cluster").join("keys/node-1.key"));
     let mut invite = program();
     invite.arg("node").arg("--folder").arg(folder).arg("--key-file").arg(key).args(["invite", "--client"]);
@@ -35,7 +35,7 @@ fn let_bo_in(place: &Place) {
 }
 
 /// Kills the node that leads.
-fn kill_the_leader(place: &Place) {
+pub(crate) fn kill_the_leader(place: &Place) {
     let status: Value =
         serde_json::from_str(&ok(&mut cluster(place, "cluster", &["status", "--json"]))).unwrap();
     let leads = |node: &&Value| node["node"] == status["leader"];

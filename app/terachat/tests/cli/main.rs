@@ -1,6 +1,8 @@
 //! The program from outside: what it prints, where, and how it ends. Real processes, real folders, loopback only.
 #![allow(clippy::unwrap_used)] // A test that finds something else than it looks for is to panic.
 mod archive;
+#[cfg(unix)]
+mod attachments;
 mod board;
 #[cfg(unix)]
 mod board_cluster;

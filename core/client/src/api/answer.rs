@@ -2,8 +2,8 @@
 #[expect(unused_imports, reason = "the documentation names them")]
 use super::Request;
 use super::{
-    AuditReport, BoardFetched, BoardPublished, DeviceStatus, EventLine, ForumPost, Hit, LiveChange, Message,
-    RoleStatus, StateDifference, Status, Why,
+    AuditReport, BoardFetched, BoardPublished, DeviceStatus, EventLine, FileKey, ForumPost, Hit, KeyedFile,
+    LiveChange, Message, RoleStatus, StateDifference, Status, Why,
 };
 use serde::{Deserialize, Serialize};
 
@@ -82,6 +82,16 @@ pub enum Answer {
     Sent {
         /// The event's id, for replies, edits and reactions.
         id: String,
+    },
+    /// Keys for the attachments of a message that is to be posted.
+    Upload {
+        /// One for each, for [`NewPost::keys`](super::NewPost::keys).
+        keys: Vec<FileKey>,
+    },
+    /// A message's files with what opens them: for the program that fetches them, not to be shown.
+    Attachments {
+        /// In their order.
+        files: Vec<KeyedFile>,
     },
     /// A forum's posts.
     Posts {

@@ -1,6 +1,7 @@
 //! Messages, as they are shown, posted, found and imported.
 use super::Style;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// One message as a reader sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +65,10 @@ pub struct NewPost {
     pub tags: Vec<String>,
     /// Files that belong to it, at most 16.
     pub attachments: Vec<AttachedFile>,
+    /// What opens them, if they are stored in the organisation's cluster: one for each, as [`Answer::Upload`](super::Answer::Upload)
+    /// gave them.
+    #[serde(default)]
+    pub keys: Vec<FileKey>,
 }
 
 /// A file that belongs to a message: what it is, not its bytes.
@@ -77,6 +82,29 @@ pub struct AttachedFile {
     pub len: u64,
     /// BLAKE3 of its bytes, hexadecimal.
     pub hash: String,
+    /// Its address in the organisation's cluster, hexadecimal; absent where its bytes were not stored.
+    #[serde(default)]
+    pub address: Option<String>,
+}
+
+/// What opens a stored file: 64 hexadecimal digits, to be used and not to be shown or kept.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileKey(pub String);
+
+/// Without the key.
+impl fmt::Debug for FileKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FileKey")
+    }
+}
+
+/// An attachment with what opens it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyedFile {
+    /// The attachment.
+    pub file: AttachedFile,
+    /// Its key; absent where its bytes were not stored.
+    pub key: Option<FileKey>,
 }
 
 /// A forum's post with what became of it.

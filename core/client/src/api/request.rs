@@ -180,7 +180,24 @@ pub enum Request {
         /// The channel.
         place: Place,
         /// The message.
-        post: NewPost,
+        post: Box<NewPost>,
+    },
+    /// Asks for keys under which the attachments of a message are to be stored in the organisation's cluster, before it is posted. The
+    /// keys are the same until then, or for 30 days, so that what was interrupted can be gone on with. Answer: [`Answer::Upload`].
+    Upload {
+        /// The channel.
+        place: Place,
+        /// The message as it will be; what is not known yet of its attachments is not looked at.
+        post: Box<NewPost>,
+        /// For each attachment what tells it from others here: the path of its file.
+        paths: Vec<String>,
+    },
+    /// The files of a message with what opens them. Answer: [`Answer::Attachments`].
+    Attachments {
+        /// The channel.
+        place: Place,
+        /// The message's id.
+        message: String,
     },
     /// Gives a forum's post another title and other tags; somebody else's takes the permission
     /// `moderate`. Answer: [`Answer::Sent`].

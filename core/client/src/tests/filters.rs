@@ -12,9 +12,9 @@ fn talk() -> World {
     world.say("bob", "hello two, @ada");
     world.say("eve", "hello three, @everyone");
     let (name, media_type, hash) = ("plan.pdf".to_owned(), "application/pdf".to_owned(), "ab".repeat(32));
-    let attachments = vec![AttachedFile { name, media_type, len: 3, hash }];
+    let attachments = vec![AttachedFile { name, media_type, len: 3, hash, address: None }];
     let post = NewPost { body: "hello four, @bob".into(), attachments, ..NewPost::default() };
-    world.ask("bob", Request::Post { place: place(), post });
+    world.ask("bob", Request::Post { place: place(), post: post.into() });
     world.ask("ada", Request::MemberRemove { space: None, member: "eve".into() });
     world.same(&["ada", "bob"]);
     world

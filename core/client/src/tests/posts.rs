@@ -16,7 +16,7 @@ fn titled(title: &str, tags: &[&str]) -> NewPost {
 }
 
 fn send(world: &mut World, who: &str, place: Place, post: NewPost) -> String {
-    match world.ask(who, Request::Post { place, post }) {
+    match world.ask(who, Request::Post { place, post: post.into() }) {
         Answer::Sent { id } => id,
         other => panic!("{other:?}"),
     }
@@ -85,15 +85,15 @@ fn a_question_is_asked_answered_and_found() {
         (
             Request::Post {
                 place: forum(),
-                post: NewPost { reply_to: Some(way.clone()), ..titled("x", &[]) },
+                post: NewPost { reply_to: Some(way.clone()), ..titled("x", &[]) }.into(),
             },
             "no title of its own",
         ),
-        (Request::Post { place: forum(), post: titled("two\nlines", &[]) }, "a title is a line"),
+        (Request::Post { place: forum(), post: titled("two\nlines", &[]).into() }, "a title is a line"),
         (
             Request::Post {
                 place: general(),
-                post: NewPost { tags: vec!["t".into()], body: "b".into(), ..NewPost::default() },
+                post: NewPost { tags: vec!["t".into()], body: "b".into(), ..NewPost::default() }.into(),
             },
             "tags belong",
         ),
@@ -118,6 +118,7 @@ fn who_is_mentioned_sees_so_until_it_is_read() {
         media_type: "application/pdf".into(),
         len: 3,
         hash: "ab".repeat(32),
+        address: None,
     };
     send(
         &mut world,
@@ -155,7 +156,10 @@ fn who_is_mentioned_sees_so_until_it_is_read() {
         [AttachedFile { name: "../x".into(), ..file.clone() }, AttachedFile { hash: "x".into(), ..file }]
     {
         let post = NewPost { attachments: vec![bad], ..NewPost::default() };
-        assert!(matches!(world.try_ask("ada", Request::Post { place: place(), post }), Err(Error::Input(_))));
+        assert!(matches!(
+            world.try_ask("ada", Request::Post { place: place(), post: post.into() }),
+            Err(Error::Input(_))
+        ));
     }
     world.sound("bob");
 }

@@ -179,7 +179,7 @@ fn a_further_device_of_the_same_user_reads_too() {
         tags: vec!["tag".into()],
         ..Default::default()
     };
-    world.ask("bob", Request::Post { place: vault(), post: titled("Question") });
+    world.ask("bob", Request::Post { place: vault(), post: titled("Question").into() });
     for name in ["ada", "bob"] {
         let seen = world.vault(name);
         assert_eq!(

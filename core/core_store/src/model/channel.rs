@@ -91,7 +91,7 @@ impl ChannelState {
                 let kept = Kept::of(&op).expect("a message keeps its place");
                 self.post(at, stamp, &kept, log);
             }
-            ChannelOp::PostWith(_, ref extras) => {
+            ChannelOp::PostWith(_, ref extras) | ChannelOp::PostStored(_, ref extras, _) => {
                 let kept = Kept::of(&op).expect("a message keeps its place");
                 self.post(at, stamp, &kept, log);
                 self.carry(at, stamp, extras, log);

@@ -1,6 +1,6 @@
 use super::kept::{ERASABLE, ERASED};
 use super::sealed::{OPENED, Opened, SEALED, SEALED_MESSAGE_LEN_MAX};
-use super::{Extras, Heading, Kept, Sealed, Style};
+use super::{Extras, Heading, Kept, Sealed, StoredFile, Style};
 use crate::Error;
 use serde::{Deserialize, Serialize};
 use terachat_event::EventRef;
@@ -86,6 +86,8 @@ pub enum ChannelOp<'a> {
     },
     /// A message, an edit or a heading that was not opened here.
     Sealed(#[serde(borrow)] Sealed<'a>),
+    /// A new message whose attachments' bytes are kept in the organisation's cluster: where, for each of them, in their order.
+    PostStored(#[serde(borrow)] Post<'a>, #[serde(borrow)] Extras<'a>, Vec<StoredFile>),
 }
 
 /// A message.
@@ -147,7 +149,7 @@ impl<'a> ChannelOp<'a> {
     /// The message that it changes; a post changes none but makes one.
     pub fn target(&self) -> Option<&EventRef> {
         match self {
-            ChannelOp::Post(_) | ChannelOp::PostWith(..) => None,
+            ChannelOp::Post(_) | ChannelOp::PostWith(..) | ChannelOp::PostStored(..) => None,
             ChannelOp::Erased { kept, .. } | ChannelOp::Sealed(Sealed { kept, .. }) => kept.target(),
             ChannelOp::Edit { target, .. }
             | ChannelOp::React { target, .. }
@@ -163,7 +165,17 @@ impl<'a> ChannelOp<'a> {
     /// The message that it makes, without what it carries beside its text.
     pub fn post(&self) -> Option<&Post<'a>> {
         match self {
-            ChannelOp::Post(post) | ChannelOp::PostWith(post, _) => Some(post),
+            ChannelOp::Post(post) | ChannelOp::PostWith(post, _) | ChannelOp::PostStored(post, ..) => {
+                Some(post)
+            }
+            _ => None,
+        }
+    }
+
+    /// What the message that it makes carries besides its text.
+    pub fn extras(&self) -> Option<&Extras<'a>> {
+        match self {
+            ChannelOp::PostWith(_, extras) | ChannelOp::PostStored(_, extras, _) => Some(extras),
             _ => None,
         }
     }
@@ -171,9 +183,8 @@ impl<'a> ChannelOp<'a> {
     /// The heading that it brings.
     pub fn heading(&self) -> Option<&Heading<'a>> {
         match self {
-            ChannelOp::PostWith(_, extras) => extras.heading.as_ref(),
             ChannelOp::SetHeading { heading, .. } => Some(heading),
-            _ => None,
+            _ => self.extras().and_then(|extras| extras.heading.as_ref()),
         }
     }
 
@@ -204,10 +215,11 @@ impl<'a> ChannelOp<'a> {
             postcard::take_from_bytes::<Self>(body).map_err(|_| Error::Payload("not a channel operation"))?;
         let fits = match &op {
             ChannelOp::Post(Post { body, .. }) | ChannelOp::Edit { body, .. } => body.len() <= BODY_LEN_MAX,
-            ChannelOp::PostWith(post, extras) => {
-                // An answer stands below the heading of what it answers.
-                let headed_once = extras.heading.is_none() || post.reply_to.is_none();
-                post.body.len() <= BODY_LEN_MAX && extras.fits() && headed_once
+            ChannelOp::PostWith(post, extras) => carries(post, extras),
+            // A file's key can always be erased.
+            ChannelOp::PostStored(post, extras, stored) => {
+                let one_for_each = !stored.is_empty() && stored.len() == extras.attachments.len();
+                carries(post, extras) && one_for_each && is_erasable
             }
             ChannelOp::React { emoji, .. } | ChannelOp::Unreact { emoji, .. } => {
                 (1..=EMOJI_LEN_MAX).contains(&emoji.len())
@@ -225,6 +237,13 @@ impl<'a> ChannelOp<'a> {
         let fits = fits && (!is_erasable || Kept::of(&op).is_some());
         (fits && rest.is_empty()).then_some(op).ok_or(Error::Payload("a channel operation out of bounds"))
     }
+}
+
+/// Whether a message may carry this.
+fn carries(post: &Post<'_>, extras: &Extras<'_>) -> bool {
+    // An answer stands below the heading of what it answers.
+    let headed_once = extras.heading.is_none() || post.reply_to.is_none();
+    post.body.len() <= BODY_LEN_MAX && extras.fits() && headed_once
 }
 
 #[cfg(test)]
@@ -259,7 +278,14 @@ mod tests {
             let target = EventRef { author: DeviceId([1; 32]), seq: 1 };
             let below = ChannelOp::PostWith(Post { reply_to: Some(target), ..post.clone() }, extras.clone());
             prop_assert!(ChannelOp::decode(&below.encode()).is_err(), "an answer with a heading");
-            for op in [ChannelOp::PostWith(post, extras), ChannelOp::SetHeading { target, heading, moderates: true }] {
+            let stored = vec![StoredFile { address: hash, key: [5; 32] }];
+            for stored in [vec![], vec![stored[0].clone(); 2]] {
+                let uneven = ChannelOp::PostStored(post.clone(), extras.clone(), stored);
+                prop_assert!(ChannelOp::decode(&uneven.encode()).is_err(), "not one for each attachment");
+            }
+            let stored = ChannelOp::PostStored(post.clone(), extras.clone(), stored);
+            prop_assert!(ChannelOp::decode(&stored.encode()[1..]).is_err(), "one that cannot be erased");
+            for op in [stored, ChannelOp::PostWith(post, extras), ChannelOp::SetHeading { target, heading, moderates: true }] {
                 let bytes = op.encode();
                 prop_assert_eq!(ChannelOp::decode(&bytes), Ok(op));
                 prop_assert!(ChannelOp::decode(&bytes[..bytes.len() - 1]).is_err());

@@ -1,5 +1,6 @@
 //! What a message may carry besides its text.
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use terachat_event::UserId;
 
 /// Most characters of a title.
@@ -62,6 +63,22 @@ pub struct Attachment<'a> {
     pub hash: [u8; 32],
 }
 
+/// Where the bytes of an attachment are kept, and what opens them: `docs/format/attachment.md`.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredFile {
+    /// Its address in the organisation's cluster.
+    pub address: [u8; 32],
+    /// The file's key. It is nowhere but in messages: where they are erased, the file is.
+    pub key: [u8; 32],
+}
+
+/// Without the key.
+impl fmt::Debug for StoredFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoredFile").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
 impl Extras<'_> {
     /// Whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
@@ -122,6 +139,12 @@ mod tests {
             assert!(!file(name).fits(), "{name:?}");
         }
         assert!(!Attachment { media_type: "image/png ", ..file("a") }.fits());
+    }
+
+    #[test]
+    fn a_key_is_not_shown() {
+        let shown = format!("{:?}", StoredFile { address: [1; 32], key: [77; 32] });
+        assert!(shown.contains("[1, 1") && !shown.contains("77"), "{shown}");
     }
 
     #[test]

@@ -47,7 +47,7 @@ impl Kept {
         };
         match op {
             ChannelOp::Post(_) => message(false),
-            ChannelOp::PostWith(_, extras) => message(extras.heading.is_some()),
+            ChannelOp::PostWith(..) | ChannelOp::PostStored(..) => message(op.heading().is_some()),
             ChannelOp::Edit { target, .. } => Some(Self::Edit { target: *target }),
             ChannelOp::SetHeading { target, moderates, .. } => {
                 Some(Self::Heading { target: *target, moderates: *moderates })

@@ -1,6 +1,6 @@
 use crate::model::{
-    Attachment, BODY_LEN_MAX, ChannelOp, Extras, History, Kept, Mention, MessageState, Post, Sealed, Style,
-    content_of,
+    Attachment, BODY_LEN_MAX, ChannelOp, Extras, History, Kept, Mention, MessageState, Post, Sealed,
+    StoredFile, Style, content_of,
 };
 use crate::store::index::LogIndex;
 use crate::store::space_logs::ChannelLog;
@@ -74,6 +74,8 @@ pub struct AttachmentView {
     pub len: u64,
     /// BLAKE3 of its bytes.
     pub hash: [u8; 32],
+    /// Where its bytes are kept, if they are in the organisation's cluster.
+    pub stored: Option<StoredFile>,
 }
 
 impl LocalStore {
@@ -262,9 +264,14 @@ impl LocalStore {
         }
         let payload = self.payload(index, at)?;
         let (mut missing, mut sealed) = (false, false);
+        let mut stored = Vec::new();
         let (post, extras) = match ChannelOp::decode(&payload) {
             Ok(ChannelOp::Post(post)) => (post, Extras::default()),
             Ok(ChannelOp::PostWith(post, extras)) => (post, extras),
+            Ok(ChannelOp::PostStored(post, extras, files)) => {
+                stored = files;
+                (post, extras)
+            }
             Ok(ChannelOp::Erased { kept: Kept::Message { .. }, .. }) => {
                 missing = true;
                 (Post { style: Style::Message, body: "", reply_to: None, imported: None }, Extras::default())
@@ -309,7 +316,7 @@ impl LocalStore {
             imported: post.imported.map(|imported| (imported.author.to_owned(), imported.ts_ms)),
             heading: state.headed_by.map(|by| self.heading(channel, by)).transpose()?.flatten(),
             mentions: extras.mentions,
-            attachments: extras.attachments.iter().map(AttachmentView::from).collect(),
+            attachments: attached(&extras.attachments, stored),
             read_by,
         })
     }
@@ -346,9 +353,9 @@ impl LocalStore {
     pub(crate) fn text(&self, channel: &ChannelLog, at: u32) -> Result<String, Error> {
         let payload = self.payload(&channel.index, at)?;
         Ok(match ChannelOp::decode(&payload) {
-            Ok(ChannelOp::Post(post) | ChannelOp::PostWith(post, _)) => post.body.to_owned(),
             Ok(ChannelOp::Edit { body, .. }) => body.to_owned(),
-            _ => String::new(),
+            Ok(op) => op.post().map(|post| post.body.to_owned()).unwrap_or_default(),
+            Err(_) => String::new(),
         })
     }
 }
@@ -385,9 +392,12 @@ fn deleted(index: &LogIndex, at: u32, reply_to: Option<u32>) -> MessageView {
     }
 }
 
-impl From<&Attachment<'_>> for AttachmentView {
-    fn from(file: &Attachment<'_>) -> Self {
+/// The files of a message, with where they are kept; of all, or of none.
+fn attached(files: &[Attachment<'_>], stored: Vec<StoredFile>) -> Vec<AttachmentView> {
+    let stored = stored.into_iter().map(Some).chain(std::iter::repeat(None));
+    let view = |(file, stored): (&Attachment<'_>, _)| {
         let Attachment { name, media_type, len, hash } = *file;
-        Self { name: name.to_owned(), media_type: media_type.to_owned(), len, hash }
-    }
+        AttachmentView { name: name.to_owned(), media_type: media_type.to_owned(), len, hash, stored }
+    };
+    files.iter().zip(stored).map(view).collect()
 }

@@ -7,6 +7,9 @@ use crate::{Error, LocalStore};
 use std::collections::BTreeMap;
 use terachat_event::{ChannelId, EventRef, LogId, SpaceId, UserId};
 
+/// In the number of a message's attachments: each is followed by where it is kept.
+const ARE_STORED: usize = 1 << 31;
+
 impl LocalStore {
     /// Hash of a log's state: of a space's members, roles and channels, or of a channel's messages as they stand.
     /// Replicas that have the same events have the same hash, whatever order they came in and however they are kept.
@@ -209,12 +212,18 @@ fn put_message(out: &mut Vec<u8>, message: &MessageView) {
             }
         }
     }
-    put_len(out, message.attachments.len());
+    // Stored are all of them or none: a message of before has the hash it always had.
+    let are_stored = message.attachments.iter().any(|file| file.stored.is_some());
+    put_len(out, message.attachments.len() | if are_stored { ARE_STORED } else { 0 });
     for file in &message.attachments {
         put_text(out, &file.name);
         put_text(out, &file.media_type);
         out.extend_from_slice(&file.len.to_le_bytes());
         out.extend_from_slice(&file.hash);
+        if let Some(stored) = &file.stored {
+            out.extend_from_slice(&stored.address);
+            out.extend_from_slice(&stored.key);
+        }
     }
     put_len(out, message.read_by.len());
     message.read_by.iter().for_each(|device| out.extend_from_slice(&device.0));

@@ -166,7 +166,7 @@ fn current_message(store: &LocalStore, channel: &ChannelLog, at: u32) -> Option<
     }
     let payload = store.payload(&channel.index, at).ok()?;
     match ChannelOp::decode(&payload).ok()? {
-        ChannelOp::Post(_) | ChannelOp::PostWith(..) => {
+        ChannelOp::Post(_) | ChannelOp::PostWith(..) | ChannelOp::PostStored(..) => {
             let state = channel.state.message(at);
             (state.edited_by.is_none() && !state.deleted).then_some(at)
         }

@@ -57,29 +57,18 @@ pub(super) fn get(
         })?;
         return stdout.flush().map_err(|error| Failure::output(&error));
     };
-    if out.exists() {
-        return Err(Failure::file("write", out, &std::io::ErrorKind::AlreadyExists.into()));
-    }
-    let part = part(out);
-    let failed_here = |error| Failure::file("write", &part, &error);
-    let mut file = File::options()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&part)
-        .map_err(failed_here)?;
-    let progress: Progress = as_client(folder, global, PATIENCE, async |client, _| {
-        let shown = shown(printer, 0);
-        let got = get_file(client, &reference, &mut file, |progress| {
-            shown.set_length(progress.len);
-            shown.set_position(progress.done);
-        });
-        let got = got.await;
-        shown.finish_and_clear();
-        got.map_err(failed)
+    let progress = fetched_into(out, |part| {
+        as_client(folder, global, PATIENCE, async |client, _| {
+            let shown = shown(printer, 0);
+            let got = get_file(client, &reference, part, |progress| {
+                shown.set_length(progress.len);
+                shown.set_position(progress.done);
+            });
+            let got = got.await;
+            shown.finish_and_clear();
+            got.map_err(failed)
+        })
     })?;
-    file.sync_all().and_then(|()| std::fs::rename(&part, out)).map_err(failed_here)?;
     if progress.known > 0 {
         printer.talk(&format!("{} of {} bytes were there of an earlier try.", progress.known, progress.len));
     }
@@ -91,6 +80,24 @@ pub(super) fn get(
     Ok(())
 }
 
+/// Fetches into a file beside the place, which may hold what an earlier try left, and puts it there once it is whole and durable.
+pub(in crate::commands) fn fetched_into(
+    out: &Path,
+    fetch: impl FnOnce(&mut File) -> Result<Progress>,
+) -> Result<Progress> {
+    if out.exists() {
+        return Err(Failure::file("write", out, &std::io::ErrorKind::AlreadyExists.into()));
+    }
+    let part = part(out);
+    let failed_here = |error| Failure::file("write", &part, &error);
+    let mut options = File::options();
+    options.read(true).write(true).create(true).truncate(false);
+    let mut file = options.open(&part).map_err(failed_here)?;
+    let progress = fetch(&mut file)?;
+    file.sync_all().and_then(|()| std::fs::rename(&part, out)).map_err(failed_here)?;
+    Ok(progress)
+}
+
 /// Where a file is until it is whole.
 fn part(out: &Path) -> PathBuf {
     let mut name = out.file_name().unwrap_or_default().to_owned();
@@ -99,7 +106,7 @@ fn part(out: &Path) -> PathBuf {
 }
 
 /// How far it is, on a terminal.
-pub(super) fn shown(printer: &Printer, len: u64) -> indicatif::ProgressBar {
+pub(in crate::commands) fn shown(printer: &Printer, len: u64) -> indicatif::ProgressBar {
     let quiet = printer.is_quiet() || printer.is_json() || !std::io::stderr().is_terminal();
     if quiet { indicatif::ProgressBar::hidden() } else { indicatif::ProgressBar::new(len) }
 }

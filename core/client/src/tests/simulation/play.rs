@@ -130,7 +130,8 @@ impl World {
                 let body = format!("@everyone: {body}");
                 self.withhold(at, &body);
                 let post = NewPost { body: body.clone(), title, tags, ..NewPost::default() };
-                if let Ok(Answer::Sent { id }) = self.ask(at, Request::Post { place: place.clone(), post })
+                if let Ok(Answer::Sent { id }) =
+                    self.ask(at, Request::Post { place: place.clone(), post: post.into() })
                     && !self.lies(at)
                 {
                     self.said.push(Said { id, author: at, log, bodies: vec![body], deleted: false });

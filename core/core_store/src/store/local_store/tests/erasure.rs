@@ -1,7 +1,8 @@
 //! Content of deleted messages: gone from every disk, and all goes on without it.
 use super::{club, same};
 use crate::model::{
-    Attachment, ChannelOp, ControlOp, Extras, Heading, Held, Imported, Mention, Post, Rank, Style,
+    Attachment, ChannelOp, ControlOp, Extras, Heading, Held, Imported, Mention, Post, Rank, StoredFile,
+    Style,
 };
 use crate::query::search_index::Query;
 use crate::query::{MessageView, PageStart};
@@ -32,6 +33,38 @@ fn holds(device: &Device, needle: &str) -> bool {
         (0..snapshot.parts()).map(move |number| log.snapshot_part(snapshot, number).unwrap())
     });
     log.blocks(None).unwrap().any(|block| found(&block.unwrap().body)) || parts.any(|part| found(&part))
+}
+
+/// Of a file in the cluster nothing is left but bytes that no key opens, also where the key was kept before it was posted.
+#[test]
+fn the_key_of_a_stored_file_goes_with_its_message() {
+    const KEY: &str = "thirty-two bytes open the file!!";
+    let (mut a, mut b, _, log) = club();
+    let record = [crate::store::UPLOAD_KEYS, b"plan"].concat();
+    let key = || terachat_vault::SecretBytes::copy_from(KEY.as_bytes());
+    a.store.write_records(vec![(record.clone(), Some(key()))]).unwrap();
+    let file = Attachment { name: "plan.pdf", media_type: "", len: 7, hash: [3; 32] };
+    let extras = Extras { attachments: vec![file], ..Extras::default() };
+    let stored = vec![StoredFile { address: [4; 32], key: *KEY.as_bytes().first_chunk().unwrap() }];
+    let post = Post { style: Style::Message, body: "", reply_to: None, imported: None };
+    let event = a.post(log, &[ChannelOp::PostStored(post, extras, stored.clone())]).unwrap()[0];
+    a.store.write_records(vec![(record, None)]).unwrap();
+    b.pull(&mut a).unwrap();
+    same(&[&a, &b], log);
+    for device in [&a, &b] {
+        let view = device.store.message(&log, &event).unwrap();
+        assert_eq!(view.attachments[0].stored.as_ref(), stored.first());
+        assert!(device.store.channel(&log).unwrap().state.has_attachment(0) && holds(device, KEY));
+    }
+    a.post(log, &[own(event)]).unwrap();
+    b.pull(&mut a).unwrap();
+    for device in [&mut a, &mut b] {
+        assert_eq!(device.store.compact().unwrap().pending, 0);
+        assert!(!holds(device, KEY));
+        assert!(device.store.message(&log, &event).unwrap().attachments.is_empty());
+        sound(device);
+    }
+    same(&[&a, &b], log);
 }
 
 fn page(device: &Device, log: LogId) -> Vec<MessageView> {
