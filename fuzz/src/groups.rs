@@ -41,9 +41,11 @@ impl Groups {
     pub fn new() -> Self {
         let mut entropy = Counter::default();
         let [alice, bob, carol] = [1, 2, 3].map(|n| DeviceSigner::new(&secret(n)));
-        let mut founded = Group::create(CipherSuite::X25519, &alice, b"fuzz", ROOT, &mut entropy).expect("a group is made");
+        let mut founded =
+            Group::create(CipherSuite::X25519, &alice, b"fuzz", ROOT, &mut entropy).expect("a group is made");
         let mut add = |group: &Group, signer| {
-            let (public, private) = new_key_package(CipherSuite::X25519, signer, &mut entropy).expect("a key package is made");
+            let (public, private) =
+                new_key_package(CipherSuite::X25519, signer, &mut entropy).expect("a key package is made");
             let add = [KeyPackage::parse(&public).expect("it is a key package")];
             let change = Change { add: &add, remove: &[], control_root: ROOT };
             let (next, commit) = group.commit(&alice, &change, &mut entropy).expect("a commit is made");

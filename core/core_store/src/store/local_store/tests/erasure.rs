@@ -1,8 +1,7 @@
 //! Content of deleted messages: gone from every disk, and all goes on without it.
 use super::{club, same};
 use crate::model::{
-    Attachment, ChannelOp, ControlOp, Extras, Heading, Held, Imported, Mention, Post, Rank, StoredFile,
-    Style,
+    Attachment, ChannelOp, ControlOp, Extras, Heading, Held, Imported, Mention, Post, Rank, StoredFile, Style,
 };
 use crate::query::search_index::Query;
 use crate::query::{MessageView, PageStart};
