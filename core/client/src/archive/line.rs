@@ -145,6 +145,9 @@ pub(crate) struct Attached {
     pub(crate) media_type: String,
     pub(crate) len: u64,
     pub(crate) hash: String,
+    /// In the organisation's cluster; its key is in the payload.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) address: Option<String>,
 }
 
 impl Line {
@@ -176,10 +179,11 @@ impl Said {
             ..Self::what(what)
         };
         match &op {
-            ChannelOp::Post(post) | ChannelOp::PostWith(post, _) => {
-                let extras = match &op {
-                    ChannelOp::PostWith(_, extras) => Some(extras),
-                    _ => None,
+            ChannelOp::Post(post) | ChannelOp::PostWith(post, _) | ChannelOp::PostStored(post, ..) => {
+                let (extras, stored) = match &op {
+                    ChannelOp::PostWith(_, extras) => (Some(extras), &[][..]),
+                    ChannelOp::PostStored(_, extras, stored) => (Some(extras), &stored[..]),
+                    _ => (None, &[][..]),
                 };
                 let mut said = Self::what(match post.reply_to {
                     Some(_) => "answer",
@@ -190,6 +194,9 @@ impl Said {
                 let imported = |imported: &Imported<'_>| (imported.author.to_owned(), imported.ts_ms);
                 said.imported = post.imported.as_ref().map(imported);
                 extras.into_iter().for_each(|extras| said.carries(extras));
+                for (attached, stored) in said.attachments.iter_mut().zip(stored) {
+                    attached.address = Some(hex(&stored.address));
+                }
                 said
             }
             ChannelOp::Edit { target, body } => {
@@ -252,6 +259,7 @@ impl Said {
             media_type: file.media_type.to_owned(),
             len: file.len,
             hash: hex(&file.hash),
+            address: None,
         });
         self.attachments = attached.collect();
     }
