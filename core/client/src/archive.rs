@@ -127,6 +127,21 @@ impl Client {
         Ok(all.collect())
     }
 
+    /// What a hold is on, in words.
+    pub(crate) fn held(&self, space: &SpaceId, on: &Held) -> String {
+        let state = self.store.space(space);
+        match on {
+            Held::Channel(id) => {
+                let channel = state.and_then(|state| state.channels.get(id));
+                format!("channel {}", channel.map_or_else(|| id.short(), |channel| channel.name.clone()))
+            }
+            Held::Member(user) => {
+                let member = state.and_then(|state| state.members.get(user));
+                format!("what {} writes", member.map_or_else(|| user.short(), |member| member.name.clone()))
+            }
+        }
+    }
+
     pub(crate) fn hold_status(&self, space: &SpaceId) -> Vec<HoldStatus> {
         let Some(state) = self.store.space(space) else { return Vec::new() };
         let holds = state.archive().holds().map(|(on, since)| {
@@ -222,18 +237,8 @@ impl Client {
 
     fn archive_news(&self, space: &SpaceId, before: &Archive, now: &Archive) -> Vec<String> {
         let log = LogId::control(*space);
-        let state = self.store.space(space);
         let name = |device: &DeviceId| self.name_of(&log, device);
-        let held = |on: &Held| match on {
-            Held::Channel(id) => state.and_then(|state| state.channels.get(id)).map_or_else(
-                || format!("channel {}", id.short()),
-                |channel| format!("channel {}", channel.name),
-            ),
-            Held::Member(user) => state.and_then(|state| state.members.get(user)).map_or_else(
-                || format!("what {} writes", user.short()),
-                |member| format!("what {} writes", member.name),
-            ),
-        };
+        let held = |on: &Held| self.held(space, on);
         let mut news: Vec<String> = Vec::new();
         let devices = |archive: &Archive| archive.devices().map(|(device, _)| *device).collect::<Vec<_>>();
         let holds = |archive: &Archive| archive.holds().map(|(on, _)| *on).collect::<Vec<_>>();

@@ -1,7 +1,7 @@
 use crate::api::{Answer, EventLine, Place};
 use crate::status::hex;
 use crate::{Client, Error};
-use terachat_core_store::model::{ChannelOp, ControlOp, Held, Kept, Named, Permissions, Style};
+use terachat_core_store::model::{ChannelOp, ControlOp, Kept, Named, Permissions, Style};
 use terachat_core_store::query::EventView;
 use terachat_event::{LogId, UserId};
 
@@ -89,17 +89,8 @@ impl Client {
                 format!("{verb} device {whose} as an archive")
             }
             ControlOp::Hold { on, stands } => {
-                let what = match on {
-                    Held::Channel(id) => {
-                        let channel = state.and_then(|state| state.channels.get(id));
-                        format!(
-                            "channel {}",
-                            channel.map_or_else(|| id.short(), |channel| channel.name.clone())
-                        )
-                    }
-                    Held::Member(user) => format!("what {} writes", name(user)),
-                };
-                format!("{} on {what}", if *stands { "put a legal hold" } else { "ended the legal hold" })
+                let verb = if *stands { "put a legal hold" } else { "ended the legal hold" };
+                format!("{verb} on {}", self.held(&log.space, on))
             }
             ControlOp::Commit(commit) => format!("opened epoch {}", commit.epoch),
         }

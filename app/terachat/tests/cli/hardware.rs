@@ -95,7 +95,7 @@ fn a_token_guards_a_profile() {
         ended.stdout.trim_end().to_owned()
     };
     ok(&["init", "--name", "Vault"]);
-    assert_eq!(ok(&["keys", "sources"]), "pkcs11");
+    assert_eq!(ok(&["keys", "sources"]), "sources  pkcs11");
     let invitation = place.ok("ada", &["invite", &ok(&["whoami"]), "--rank", "0"]);
     ok(&["join", &invitation]);
     place.ok("ada", &["archive", "require", "Vault"]);

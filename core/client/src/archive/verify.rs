@@ -192,6 +192,9 @@ impl ArchiveCheck {
     }
 
     fn end(&mut self, manifest: &Manifest) -> Result<(), ArchiveError> {
+        if self.told.is_empty() {
+            return Err(ArchiveError::CutShort);
+        }
         self.end_log()?;
         let hash = *self.hasher.finalize().as_bytes();
         let counted = (manifest.lines, manifest.events) == (self.lines, self.report.events);
