@@ -275,22 +275,22 @@ impl Client {
         if summary.control_root != before.root() {
             return Err(Error::Frame("a commit for other members and roles than the control log's"));
         }
+        let (added, removed) = (&summary.added, &summary.removed);
+        if added.is_empty() && removed.is_empty() {
+            return Ok(next);
+        }
         let present: BTreeSet<[u8; 32]> = after.present_devices().map(|device| device.0).collect();
-        // Where it takes this device out there is no next group to look into.
-        let me = [self.identity.device_id().0];
-        let stay = next.as_ref().map_or_else(|| without(group.members(), &me), Group::members);
-        if let Some(out) = without(group.members(), &stay).into_iter().find(|device| present.contains(device))
+        if let Some(out) = removed.iter().find(|device| present.contains(*device) && !added.contains(device))
         {
             let control = LogId::control(space);
             let by = self.name_of(&control, &event.stamp.author);
-            return Err(Error::Evicts { by, whom: self.name_of(&control, &DeviceId(out)) });
+            return Err(Error::Evicts { by, whom: self.name_of(&control, &DeviceId(*out)) });
         }
-        if let Some(next) = &next {
-            // Who was removed before and is not seen out yet stays until the next commit.
-            let before: BTreeSet<[u8; 32]> = group.members().into_iter().collect();
-            if !next.members().iter().all(|device| present.contains(device) || before.contains(device)) {
-                return Err(Error::Frame("a commit that lets in devices nobody admitted"));
-            }
+        // Who was removed before and is not seen out yet may be put back by the same commit. Where this device is taken out, the
+        // group is the others' to look into.
+        if next.is_some() && !added.iter().all(|device| present.contains(device) || removed.contains(device))
+        {
+            return Err(Error::Frame("a commit that lets in devices nobody admitted"));
         }
         Ok(next)
     }
@@ -507,12 +507,6 @@ impl Client {
         });
         Ok(self.store.write_records(writes.collect())?)
     }
-}
-
-/// Those devices that are not among others.
-fn without(devices: Vec<[u8; 32]>, others: &[[u8; 32]]) -> Vec<[u8; 32]> {
-    let others: BTreeSet<&[u8; 32]> = others.iter().collect();
-    devices.into_iter().filter(|device| !others.contains(device)).collect()
 }
 
 /// The commit of a control event.
