@@ -120,7 +120,7 @@ fn a_large_file_reaches_a_member_and_nobody_else() {
     assert_eq!(posted(), 0, "posted before all of it is stored");
     kill_the_leader(place);
     let sent = team.ok("ada", &send);
-    assert!((1..LEN).contains(&known(&sent)), "{}", sent.stderr);
+    assert!((1..=LEN).contains(&known(&sent)), "{}", sent.stderr);
     let message = sent.stdout.trim().to_owned();
     assert_eq!(posted(), 1);
 
@@ -138,7 +138,7 @@ fn a_large_file_reaches_a_member_and_nobody_else() {
     team.killed_midway("bo", &fetch, begun, || std::fs::remove_file(&out).unwrap());
     assert!(!out.exists(), "not before it is whole");
     let got = team.ok("bo", &fetch);
-    assert!((1..LEN).contains(&known(&got)), "{}", got.stderr);
+    assert!((1..=LEN).contains(&known(&got)), "{}", got.stderr);
     assert!(std::fs::read(&out).unwrap() == book && !part.exists());
     let again = team.run("bo", &fetch);
     assert!(again.pair().0.contains("got.txt") && again.pair().1.contains("another path"), "{again:?}");
