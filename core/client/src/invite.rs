@@ -4,14 +4,16 @@ use crate::card::{InvitableCard, Invitation, Text};
 use crate::{Client, Error};
 use std::collections::BTreeSet;
 use terachat_core_store::model::{ControlOp, Permission, Rank};
-use terachat_event::{DeviceId, SpaceId};
+use terachat_event::{DeviceId, PAYLOAD_LEN_MAX, SpaceId};
 use terachat_group::{CipherSuite, KeyPackage};
 
 /// Most cards that are taken at once.
 pub(crate) const CARDS_MAX: usize = 10_000;
-/// What one event's admissions may take by [`Newcomer::len`]; half of what an event holds, for a commit in a group whose
-/// members have not renewed their keys reaches each of those that are in already, too.
-const ADMISSIONS_LEN_MAX: usize = if cfg!(test) { 8 << 10 } else { 1 << 19 };
+/// What an event holds.
+const EVENT_LEN_MAX: usize = if cfg!(test) { 24 << 10 } else { PAYLOAD_LEN_MAX };
+/// What one event's admissions may take by [`Newcomer::len`] at first: about half of it, for a commit in a group whose members
+/// have not renewed their keys reaches each of those that are in already, too.
+const ADMISSIONS_LEN_MAX: usize = if cfg!(test) { 8 << 10 } else { PAYLOAD_LEN_MAX / 2 };
 
 /// Somebody who is to be admitted.
 struct Newcomer {
@@ -118,15 +120,24 @@ impl Client {
         Ok(Some(Newcomer { admit, key_package, device }))
     }
 
-    /// Admits some by one event.
-    fn admit(&mut self, space: SpaceId, newcomers: Vec<Newcomer>) -> Result<(), Error> {
-        let devices: Vec<_> = newcomers.iter().map(|newcomer| newcomer.device).collect();
-        let (admits, key_packages): (Vec<_>, Vec<_>) =
-            newcomers.into_iter().map(|newcomer| (newcomer.admit, newcomer.key_package)).unzip();
+    /// Admits some by one event, or by several where one does not hold them all.
+    fn admit(&mut self, space: SpaceId, mut newcomers: Vec<Newcomer>) -> Result<(), Error> {
+        let key_packages: Vec<_> = newcomers.iter().map(|newcomer| newcomer.key_package.clone()).collect();
         let prepared = self.prepare(space, &key_packages, &[])?;
+        let admits: Vec<_> = newcomers.iter().map(|newcomer| newcomer.admit.clone()).collect();
+        if prepared.len_with(&admits) > EVENT_LEN_MAX {
+            let rest = newcomers.split_off(newcomers.len() / 2);
+            if newcomers.is_empty() {
+                return Err(Error::NotAllowed(
+                    "too many members' keys are as they were when they came in, so that a commit has to reach each of them and does not fit into an event; once more of them have written something, or done `terachat space renew`, it will",
+                ));
+            }
+            self.admit(space, newcomers)?;
+            return self.admit(space, rest);
+        }
         self.publish(space, admits, prepared)?;
         let state = self.store.space(&space);
-        let names = devices.iter().filter_map(|device| Some(state?.member_of(device)?.1.name.clone()));
+        let names = newcomers.iter().filter_map(|newcomer| Some(&state?.member_of(&newcomer.device)?.1.name));
         let invited: Vec<_> = names
             .map(|name| Notice::Space { space: space.to_string(), what: format!("{name} was invited") })
             .collect();
@@ -139,14 +150,10 @@ impl Newcomer {
     /// About what the admission takes in an event, in bytes: the key package twice, in the operation and in the commit, the
     /// secrets that are sealed for it in the commit and in the welcome, and the card.
     fn len(&self) -> usize {
-        let (ControlOp::Admit { card, key_package, .. }, sealed) = (
-            &self.admit,
-            match self.key_package.suite() {
-                CipherSuite::X25519 => 300,
-                CipherSuite::XWing => 2_500,
-            },
-        ) else {
-            return 0;
+        let ControlOp::Admit { card, key_package, .. } = &self.admit else { return 0 };
+        let sealed = match self.key_package.suite() {
+            CipherSuite::X25519 => 300,
+            CipherSuite::XWing => 2_500,
         };
         2 * key_package.len() + sealed + 300 + card.name.len()
     }

@@ -7,7 +7,7 @@ use crate::renewal::renewed_record;
 use crate::{Client, Error};
 use std::collections::{BTreeMap, BTreeSet};
 use terachat_core_store::LocalStore;
-use terachat_core_store::model::{ControlOp, GroupCommit, Pin, Rank, Verdict};
+use terachat_core_store::model::{ControlOp, ControlTransaction, GroupCommit, Pin, Rank, Verdict};
 use terachat_core_store::store::Write;
 use terachat_event::{DeviceId, EventHash, LogId, SpaceId, UserId};
 use terachat_group::{Change, CipherSuite, Group, KeyPackage};
@@ -19,6 +19,14 @@ const INVITATIONS: &[u8] = b"invitation/";
 pub(crate) struct Prepared {
     op: ControlOp,
     next: Group,
+}
+
+impl Prepared {
+    /// Bytes of an event with these operations and the commit.
+    pub(crate) fn len_with(&self, ops: &[ControlOp]) -> usize {
+        let ops = ops.iter().chain([&self.op]).cloned().collect();
+        ControlTransaction(ops).encode().len()
+    }
 }
 
 impl Client {

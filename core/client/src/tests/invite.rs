@@ -132,3 +132,36 @@ fn a_card_for_both_admits_to_an_ordinary_space() {
     assert_eq!(world.bodies("ada"), ["here"]);
     assert_eq!(world.status("bob").spaces[0].post_quantum, Some(false));
 }
+
+/// A post-quantum commit has more than a thousand bytes for each member who never renewed, and an event holds only so many.
+#[test]
+fn a_group_that_is_too_wide_for_an_event_takes_newcomers_again_once_members_renewed() {
+    let mut world = founded(true, &GUESTS);
+    let cards: Vec<_> = GUESTS.iter().map(|name| card(&mut world, name, true)).collect();
+    let all = Request::InviteAll { space: None, cards, rank: Some(10) };
+    let refused = world.try_ask("ada", all.clone()).unwrap_err();
+    assert!(refused.to_string().contains("space renew"), "{refused}");
+    world.settle();
+    let inside = world.status("ada").spaces[0].members.len();
+    assert!((8..28).contains(&inside), "{inside} are in");
+
+    // Those who are in come, and renew.
+    for name in &GUESTS[..inside - 1] {
+        let own = card(&mut world, name, true);
+        let again = Request::Invite { space: None, card: own, rank: Some(10) };
+        let Answer::Invitation { invitation } = world.ask("ada", again) else { panic!() };
+        world.connect("ada", name);
+        world.ask(name, Request::Join { invitation });
+        world.ask(name, Request::Renew { space: None });
+    }
+    let one_more = card(&mut world, GUESTS[inside - 1], true);
+    let Answer::Invitation { invitation } =
+        world.ask("ada", Request::Invite { space: None, card: one_more, rank: Some(10) })
+    else {
+        panic!()
+    };
+    world.connect("ada", GUESTS[inside - 1]);
+    world.ask(GUESTS[inside - 1], Request::Join { invitation });
+    world.say(GUESTS[inside - 1], "there was room after all");
+    assert_eq!(world.bodies("ada"), ["there was room after all"]);
+}
