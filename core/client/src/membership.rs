@@ -27,8 +27,10 @@ const JOINED: &[u8] = b"joined/";
 pub(crate) const EPOCHS_KEPT: usize = 8;
 /// Commits that are processed before what they led to is made durable.
 const COMMITS_TOGETHER: usize = 64;
-/// Ratchet trees kept for newcomers.
+/// Ratchet trees kept for newcomers, whatever their length.
 const TREES_KEPT: usize = 8;
+/// Bytes of trees below which older ones are kept, too: of those invited one after the other, some come late.
+const TREES_LEN_MAX: usize = 4 << 20;
 
 /// This device's place in a space's group.
 #[derive(Default)]
@@ -457,9 +459,17 @@ impl Client {
         let tree = group.ratchet_tree();
         let hash = *blake3::hash(&tree).as_bytes();
         let prefix = [TREES, &space.0].concat();
-        let names: Vec<Vec<u8>> = self.store.records(&prefix).map(|(name, _)| name.to_vec()).collect();
-        let old = (names.len() + 1).saturating_sub(TREES_KEPT);
-        let mut writes: Vec<Write> = names.into_iter().take(old).map(|name| (name, None)).collect();
+        let kept: Vec<(Vec<u8>, usize)> =
+            self.store.records(&prefix).map(|(name, tree)| (name.to_vec(), tree.len())).collect();
+        let mut len = kept.iter().map(|(_, len)| len).sum::<usize>() + tree.len();
+        let old = (kept.len() + 1).saturating_sub(TREES_KEPT);
+        let mut writes: Vec<Write> = Vec::new();
+        for (name, tree_len) in kept.into_iter().take(old) {
+            if len > TREES_LEN_MAX {
+                len -= tree_len;
+                writes.push((name, None));
+            }
+        }
         writes.push((tree_name(space, group.epoch(), &hash), Some(SecretBytes::take(tree))));
         writes
     }

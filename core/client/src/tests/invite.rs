@@ -165,3 +165,22 @@ fn a_group_that_is_too_wide_for_an_event_takes_newcomers_again_once_members_rene
     world.say(GUESTS[inside - 1], "there was room after all");
     assert_eq!(world.bodies("ada"), ["there was room after all"]);
 }
+
+/// The trees of the first welcomes were thrown away once eight more had been invited, and who came then was never let in.
+#[test]
+fn whoever_was_invited_first_may_come_last() {
+    let mut world = founded(false, &GUESTS[..12]);
+    let mut handed = Vec::new();
+    for name in &GUESTS[..12] {
+        let card = card(&mut world, name, false);
+        let invite = Request::Invite { space: None, card, rank: Some(10) };
+        let Answer::Invitation { invitation } = world.ask("ada", invite) else { panic!() };
+        handed.push((*name, invitation));
+    }
+    for (name, invitation) in handed.into_iter().rev() {
+        world.connect("ada", name);
+        world.ask(name, Request::Join { invitation });
+    }
+    world.say("a0", "last, and in");
+    assert_eq!(world.bodies("b1"), ["last, and in"]);
+}
