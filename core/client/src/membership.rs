@@ -179,7 +179,8 @@ impl Client {
                 unknown.push((hash, previous, broken));
             }
         }
-        let mut way = Way::new(unknown.iter().map(|(_, previous, _)| *previous));
+        let chain = self.epochs(&space)?;
+        let mut way = Way::new(unknown.iter().map(|(_, previous, _)| *previous), &chain);
         let (mut opened, mut writes) = (false, Vec::new());
         for (nth, (hash, previous, broken)) in unknown.into_iter().enumerate() {
             let stored = if way.group(&previous).is_none() { self.group(&space, &previous)? } else { None };

@@ -1,6 +1,6 @@
 //! The groups on the way through many commits, in memory: the newest, and those that other commits still follow.
 use crate::membership::EPOCHS_KEPT;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use terachat_event::EventHash;
 use terachat_group::Group;
 
@@ -8,6 +8,8 @@ use terachat_group::Group;
 pub(crate) struct Way {
     /// How many commits that follow this one are still to be processed.
     followers: BTreeMap<EventHash, usize>,
+    /// Whose groups are kept at any rate.
+    kept: BTreeSet<EventHash>,
     /// In the order in which they were reached.
     groups: VecDeque<Reached>,
 }
@@ -19,11 +21,12 @@ struct Reached {
 }
 
 impl Way {
-    /// Before commits that follow these.
-    pub(crate) fn new(previous: impl Iterator<Item = EventHash>) -> Self {
+    /// Before commits that follow `previous`, on a chain of epochs that leads up to the last of `chain`.
+    pub(crate) fn new(previous: impl Iterator<Item = EventHash>, chain: &[EventHash]) -> Self {
         let mut followers = BTreeMap::new();
         previous.for_each(|previous| *followers.entry(previous).or_default() += 1);
-        Self { followers, groups: VecDeque::new() }
+        let kept = chain.iter().rev().take(EPOCHS_KEPT).copied().collect();
+        Self { followers, kept, groups: VecDeque::new() }
     }
 
     /// The group in the epoch that `commit` made, if it is here.
@@ -37,7 +40,8 @@ impl Way {
     }
 
     /// A commit that follows `previous` was processed. Leaves behind what is older than as many epochs as are kept (twice
-    /// [`EPOCHS_KEPT`]) and that nothing follows any more. Gives back whose records that makes useless.
+    /// [`EPOCHS_KEPT`]) and that nothing follows any more. Gives back whose records that makes useless: not those of epochs at
+    /// which a branch ends, for which one wins may still change.
     pub(crate) fn left(&mut self, previous: &EventHash) -> impl Iterator<Item = EventHash> + use<> {
         if let Some(followers) = self.followers.get_mut(previous) {
             *followers -= 1;
@@ -45,11 +49,14 @@ impl Way {
         let old = self.groups.len().saturating_sub(2 * EPOCHS_KEPT);
         let mut saved = Vec::new();
         for at in (0..old).rev() {
-            if self.followers.get(&self.groups[at].commit).is_none_or(|followers| *followers == 0)
-                && let Some(reached) = self.groups.remove(at)
-            {
-                saved.extend(reached.is_saved.then_some(reached.commit));
+            let Reached { commit, is_saved, .. } = self.groups[at];
+            match self.followers.get(&commit) {
+                _ if self.kept.contains(&commit) => continue,
+                Some(0) => saved.extend(is_saved.then_some(commit)),
+                None if is_saved => {}
+                _ => continue,
             }
+            self.groups.remove(at);
         }
         saved.into_iter()
     }
@@ -62,5 +69,52 @@ impl Way {
             reached.is_saved = true;
         }
         records
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use terachat_group::{CipherSuite, DeviceSigner};
+    use terachat_vault::{Entropy, Secret};
+
+    struct Counting(u8);
+
+    impl Entropy for Counting {
+        fn fill(&mut self, out: &mut [u8]) {
+            self.0 = self.0.wrapping_add(1);
+            out.fill(self.0);
+        }
+    }
+
+    fn group() -> Group {
+        let mut entropy = Counting(0);
+        let signer = DeviceSigner::new(&Secret::generate(|out| entropy.fill(out)));
+        Group::create(CipherSuite::X25519, &signer, b"way", [0; 32], &mut entropy).unwrap()
+    }
+
+    fn hash(n: u8) -> EventHash {
+        EventHash([n; 32])
+    }
+
+    /// Commit 1 ends a branch, 2 to 101 are one behind the other on another, and the chain of epochs ends with 10.
+    #[test]
+    fn what_a_branch_ends_with_and_the_newest_of_the_chain_stay() {
+        let previous = |n| if n <= 2 { hash(0) } else { hash(n - 1) };
+        let chain: Vec<_> = (2..=10).map(hash).collect();
+        let mut way = Way::new((1..=101).map(previous), &chain);
+        let mut disk = BTreeSet::new();
+        for n in 1..=101 {
+            assert!(n <= 2 || way.group(&previous(n)).is_some(), "{n} has nothing to follow");
+            way.reached(hash(n), group());
+            way.left(&previous(n)).for_each(|commit| assert!(disk.remove(&commit)));
+            if n % 32 == 0 {
+                disk.extend(way.unsaved(|commit, _| *commit));
+            }
+        }
+        disk.extend(way.unsaved(|commit, _| *commit));
+        let wanted = [1].into_iter().chain(3..=10).chain(86..=101);
+        assert_eq!(disk, wanted.map(hash).collect());
+        assert!(way.groups.len() <= 24, "{} are in memory", way.groups.len());
     }
 }

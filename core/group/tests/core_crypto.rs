@@ -8,39 +8,23 @@
 mod world;
 use ed25519_zebra::{SigningKey, VerificationKeyBytes};
 use openmls::prelude::{
-    BasicCredential, Capabilities, Ciphersuite, CredentialType, CredentialWithKey,
-    KeyPackage as BareKeyPackage, KeyPackageIn, LeafNodeParameters, MlsGroup, MlsGroupCreateConfig,
-    MlsGroupJoinConfig, MlsMessageBodyIn, MlsMessageIn, MlsMessageOut, OpenMlsProvider,
-    PURE_PLAINTEXT_WIRE_FORMAT_POLICY, ProcessedMessageContent, ProtocolVersion, StagedWelcome,
+    BasicCredential, Capabilities, CredentialType, CredentialWithKey, KeyPackage as BareKeyPackage,
+    KeyPackageIn, LeafNodeParameters, MlsGroup, MlsGroupCreateConfig, MlsGroupJoinConfig, MlsMessageBodyIn,
+    MlsMessageIn, MlsMessageOut, OpenMlsProvider, PURE_PLAINTEXT_WIRE_FORMAT_POLICY, ProcessedMessageContent,
+    ProtocolVersion, StagedWelcome,
     tls_codec::{Deserialize as _, Serialize as _},
 };
 use openmls_rust_crypto::OpenMlsRustCrypto;
-use openmls_traits::{
-    signatures::{Signer, SignerError},
-    types::SignatureScheme,
-};
 use serde_json::{Value, json};
 use terachat_group::{DeviceId, DeviceSigner, Error, KeyPackage, Messages};
 use terachat_vault::Secret;
 use world::Seeded;
+use world::bare::{BareSigner, SUITE};
 use world::node::{Node, bytes, hex};
 
 /// Where its `peer.mjs` lies beside its dependencies.
 const PEER: &str = "TERACHAT_CORE_CRYPTO_PEER";
-const SUITE: Ciphersuite = Ciphersuite::MLS_128_DHKEMX25519_CHACHA20POLY1305_SHA256_Ed25519;
 const GROUP: &[u8] = b"shared with Wire";
-
-struct BareSigner(SigningKey);
-
-impl Signer for BareSigner {
-    fn sign(&self, payload: &[u8]) -> Result<Vec<u8>, SignerError> {
-        Ok(self.0.sign(payload).to_bytes().to_vec())
-    }
-
-    fn signature_scheme(&self) -> SignatureScheme {
-        SignatureScheme::ED25519
-    }
-}
 
 /// The bare library's member, with a device of ours to seal and open messages.
 struct Bare {

@@ -4,33 +4,16 @@
 mod world;
 use ed25519_zebra::{SigningKey, VerificationKeyBytes};
 use openmls::prelude::{
-    BasicCredential, Capabilities, Ciphersuite, CredentialType, CredentialWithKey, Extension, ExtensionType,
-    Extensions, GroupContext, KeyPackage as BareKeyPackage, LeafNodeParameters, Lifetime, MlsGroup,
-    MlsGroupJoinConfig, MlsMessageBodyIn, MlsMessageIn, MlsMessageOut, OpenMlsProvider,
-    PURE_PLAINTEXT_WIRE_FORMAT_POLICY, ProcessedMessageContent, ProtocolVersion, RatchetTreeIn,
-    RequiredCapabilitiesExtension, StagedWelcome, UnknownExtension, tls_codec::Deserialize as _,
+    BasicCredential, Capabilities, CredentialType, CredentialWithKey, Extension, ExtensionType, Extensions,
+    GroupContext, KeyPackage as BareKeyPackage, LeafNodeParameters, Lifetime, MlsGroup, MlsGroupJoinConfig,
+    MlsMessageBodyIn, MlsMessageIn, MlsMessageOut, OpenMlsProvider, PURE_PLAINTEXT_WIRE_FORMAT_POLICY,
+    ProcessedMessageContent, ProtocolVersion, RatchetTreeIn, RequiredCapabilitiesExtension, StagedWelcome,
+    UnknownExtension, tls_codec::Deserialize as _,
 };
 use openmls_rust_crypto::OpenMlsRustCrypto;
-use openmls_traits::{
-    signatures::{Signer, SignerError},
-    types::SignatureScheme,
-};
 use terachat_group::{CONTROL_ROOT_EXTENSION, Change, DeviceId, Error, Group, KeyPackage};
+use world::bare::{BareSigner, SUITE};
 use world::{Person, ROOT};
-
-const SUITE: Ciphersuite = Ciphersuite::MLS_128_DHKEMX25519_CHACHA20POLY1305_SHA256_Ed25519;
-
-struct BareSigner(SigningKey);
-
-impl Signer for BareSigner {
-    fn sign(&self, payload: &[u8]) -> Result<Vec<u8>, SignerError> {
-        Ok(self.0.sign(payload).to_bytes().to_vec())
-    }
-
-    fn signature_scheme(&self) -> SignatureScheme {
-        SignatureScheme::ED25519
-    }
-}
 
 /// The bare library's member.
 struct Bare {

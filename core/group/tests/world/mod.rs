@@ -1,6 +1,7 @@
 //! A few devices, without network or clock.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "test code, outside of test functions")]
+pub(crate) mod bare;
 pub(crate) mod node;
 
 use terachat_group::{
