@@ -54,6 +54,28 @@ struct Copies {
     dead: u32,
 }
 
+/// Of the copies that count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Counted {
+    shards: u64,
+    rotten: u64,
+    bytes: u64,
+}
+
+impl Counted {
+    fn add(&mut self, live: &Live) {
+        self.shards += 1;
+        self.rotten += u64::from(live.sound == Sound::Rotten);
+        self.bytes += u64::from(live.len);
+    }
+
+    fn take(&mut self, live: &Live) {
+        self.shards -= 1;
+        self.rotten -= u64::from(live.sound == Sound::Rotten);
+        self.bytes -= u64::from(live.len);
+    }
+}
+
 /// The shards of one node. One value at a time over one storage; whoever uses it from several threads puts a lock around it.
 ///
 /// What a call acknowledged survives a power cut, and what it gave up does not come back. After an error of the disk the store goes
@@ -68,6 +90,8 @@ pub struct SegmentStore {
     /// Whether behind the open segment's end something may be that was never acknowledged.
     unsure: bool,
     shards: BTreeMap<Key, Copies>,
+    /// What the copies that count come to: asked for with each shard that is written.
+    counted: Counted,
     /// Where the scrub goes on: a segment, and a position in it.
     scrubbed_to: (u32, u32),
 }
@@ -119,9 +143,7 @@ impl SegmentStore {
 
     /// Counts a shard as rotten: somebody read it, and it is not what was written. Not durable, for whoever reads it again finds it.
     pub fn condemn(&mut self, stripe: StripeId, index: u8) {
-        if let Some(live) = self.shards.get_mut(&(stripe, index)).and_then(|copies| copies.live.as_mut()) {
-            live.sound = Sound::Rotten;
-        }
+        self.set_sound(&(stripe, index), Sound::Rotten);
     }
 
     /// Gives shards up, durable on return, and says how many of them there were.
@@ -155,14 +177,23 @@ impl SegmentStore {
 
     /// How much there is.
     pub fn usage(&self) -> Usage {
-        let mut usage = Usage { segments: self.segments.len() as u64, ..Usage::default() };
-        for held in self.held() {
-            usage.shards += 1;
-            usage.rotten += u64::from(held.sound == Sound::Rotten);
-            usage.live_bytes += u64::from(held.len);
+        let Counted { shards, rotten, bytes } = self.counted;
+        Usage {
+            segments: self.segments.len() as u64,
+            disk_bytes: self.segments.values().map(|segment| segment.len).sum(),
+            shards,
+            rotten,
+            live_bytes: bytes,
         }
-        usage.disk_bytes = self.segments.values().map(|segment| segment.len).sum();
-        usage
+    }
+
+    /// Notes how sound the copy of a shard that counts is.
+    fn set_sound(&mut self, key: &Key, sound: Sound) {
+        if let Some(live) = self.shards.get_mut(key).and_then(|copies| copies.live.as_mut()) {
+            self.counted.take(live);
+            live.sound = sound;
+            self.counted.add(live);
+        }
     }
 
     fn live(&self, key: &Key) -> Option<&Live> {
@@ -275,13 +306,16 @@ impl SegmentStore {
         }
         if let Some(before) = copies.live.take() {
             copies.dead += 1;
+            self.counted.take(&before);
             if let Some(segment) = self.segments.get_mut(&before.segment) {
                 segment.live_bytes -= u64::from(before.len);
             }
         }
         let segment = self.segments.get_mut(&number).expect("whoever notes has the segment");
         if let Entry::Shard { at, len, hash, .. } = entry {
-            copies.live = Some(Live { segment: number, at, len, hash, sound });
+            let live = Live { segment: number, at, len, hash, sound };
+            self.counted.add(&live);
+            copies.live = Some(live);
             segment.live_bytes += u64::from(len);
         } else if copies.dead == 0 {
             self.shards.remove(&entry.key());

@@ -30,4 +30,9 @@ impl Carrier for LinkCarrier {
             }
         })
     }
+
+    fn is_connected(&self, to: NodeId) -> bool {
+        let key = self.directory.read().unwrap_or_else(PoisonError::into_inner).key_of(to);
+        key.is_some_and(|key| self.links.is_connected(PeerKey(key.0)))
+    }
 }

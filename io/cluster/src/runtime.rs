@@ -58,12 +58,7 @@ impl Default for RunOptions {
             node: NodeOptions::default(),
             shards: Options::default(),
             objects: BucketOptions::default(),
-            ledger: Settings {
-                heartbeat_ms: 100,
-                election_ms_min: 500,
-                election_ms_max: 1_000,
-                ..Settings::default()
-            },
+            ledger: Settings { heartbeat_ms: 100, election_ms: 700, ..Settings::default() },
             checkpoint_every: Duration::from_secs(60),
             clock: clock::now_ms,
         }

@@ -12,6 +12,10 @@ pub trait Carrier: Send + Sync + 'static {
     ///
     /// There is no limit of time in it: the caller has one.
     fn call(&self, to: NodeId, request: Vec<u8>) -> Call<'_, Result<Vec<u8>, Unreachable>>;
+
+    /// Whether there is a connection to `to`. One that has ended says that its leader may be replaced sooner; where nobody
+    /// notices that it has, it is only later.
+    fn is_connected(&self, to: NodeId) -> bool;
 }
 
 /// A node that gave no answer.

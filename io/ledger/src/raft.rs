@@ -2,6 +2,7 @@
 mod answer;
 pub(crate) mod batch;
 mod calls;
+mod election;
 mod housekeeping;
 mod log;
 mod message;
@@ -19,6 +20,7 @@ use crate::{
     BadSnapshot, Call, Carrier, Committed, Head, Ledger, Machine, MembersError, ProposeError, ReadError,
     Status,
 };
+use election::Elections;
 use log::Log;
 use network::Network;
 use openraft::Raft;
@@ -46,6 +48,7 @@ pub struct RaftLedger {
     raft: Raft<Types>,
     carrier: Arc<dyn Carrier>,
     proposer: Proposer,
+    elections: Arc<Elections>,
     settings: Settings,
     head: watch::Receiver<Head>,
     status: watch::Receiver<Status>,
@@ -124,9 +127,10 @@ impl RaftLedger {
         let raft = Raft::new(u64::from(node.0.get()), config, network, log.clone(), state)
             .await
             .map_err(|error| stopped(&error))?;
-        let proposer = Proposer::spawn(raft.clone(), 2 * settings.election_ms_max);
+        let proposer = Proposer::spawn(raft.clone(), 2 * settings.election_ms);
+        let elections = Elections::spawn(raft.clone(), Arc::clone(&carrier), log.clone(), &settings);
         let status = housekeeping::spawn(raft.clone(), log, Arc::clone(&counters), settings.clone());
-        Ok(Self { node, raft, carrier, proposer, settings, head, status, counters, recovered })
+        Ok(Self { node, raft, carrier, proposer, elections, settings, head, status, counters, recovered })
     }
 
     /// Makes this node the only member of a new ledger.

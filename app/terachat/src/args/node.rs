@@ -212,8 +212,10 @@ pub(crate) struct RunArgs {
     /// Between two signs of life of the ledger's leader, 20ms to 10s; the same on all nodes
     #[arg(long, env = "TERACHAT_NODE_HEARTBEAT", value_name = "TIME", default_value = "100ms", value_parser = between(time, 20, 10_000))]
     pub(crate) heartbeat: Duration,
-    /// A leader that was silent for one to two times so long is voted out, 100ms to 1m; at least three times --heartbeat
-    #[arg(long, env = "TERACHAT_NODE_ELECTION", value_name = "TIME", default_value = "500ms", value_parser = between(time, 100, 60_000))]
+    /// A leader that is connected and was silent for so long is voted out, 100ms to 1m; at least three times --heartbeat
+    ///
+    /// One whose connections have ended is replaced after four heartbeats, or after this time if that is less.
+    #[arg(long, env = "TERACHAT_NODE_ELECTION", value_name = "TIME", default_value = "700ms", value_parser = between(time, 100, 60_000))]
     pub(crate) election: Duration,
     /// Between two checkpoints by which an older copy of the folder is known, 1s to 30d
     ///
@@ -246,8 +248,7 @@ impl RunArgs {
         options.objects.object_len = u32::try_from(self.object).unwrap_or(u32::MAX);
         options.shards.segment_len = u32::try_from(self.segment).unwrap_or(u32::MAX);
         options.ledger.heartbeat_ms = millis(self.heartbeat);
-        options.ledger.election_ms_min = millis(self.election);
-        options.ledger.election_ms_max = 2 * millis(self.election);
+        options.ledger.election_ms = millis(self.election);
         options.checkpoint_every = self.checkpoint_every;
         options
     }

@@ -3,7 +3,7 @@ use super::frame::{FrameKey, Kind, Salt, TRAILER_LEN};
 use super::manifest::{Manifest, file, number};
 use super::scan::{frame, scan};
 use super::segment::{Entry, Segment};
-use super::{Options, SegmentStore, index};
+use super::{Counted, Options, SegmentStore, index};
 use crate::{Error, Sound};
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -70,6 +70,7 @@ impl SegmentStore {
             open: None,
             unsure: false,
             shards,
+            counted: Counted::default(),
             scrubbed_to: (0, 0),
         };
         for (number, salt) in named {

@@ -27,9 +27,7 @@ impl SegmentStore {
                 }
                 Err(error) => return Err(error),
             };
-            if let Some(live) = self.shards.get_mut(&key).and_then(|copies| copies.live.as_mut()) {
-                live.sound = sound;
-            }
+            self.set_sound(&key, sound);
             step.bytes += u64::from(len);
             self.scrubbed_to = (segment, at + 1);
         }
@@ -54,9 +52,7 @@ impl SegmentStore {
                 Err(Error::Rotten { .. }) => Sound::Rotten,
                 Err(error) => return Err(error),
             };
-            if let Some(live) = self.shards.get_mut(&key).and_then(|copies| copies.live.as_mut()) {
-                live.sound = sound;
-            }
+            self.set_sound(&key, sound);
         }
         let held = self.shards.range(range).filter_map(|(&(stripe, index), copies)| {
             let Live { hash, len, sound, .. } = copies.live?;

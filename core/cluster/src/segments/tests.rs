@@ -4,9 +4,9 @@ mod model;
 mod power_cuts;
 
 use super::{Key, Options, SegmentStore};
-use crate::ShardStore;
 use crate::shards::suite::{Place, conforms};
 pub(super) use crate::testing::Dice;
+use crate::{ShardStore, Sound, Usage};
 use std::collections::BTreeMap;
 use terachat_shard::{Counts, Shard, StripeId};
 use terachat_storage::{CrashStorage, Storage};
@@ -39,6 +39,18 @@ pub(super) fn holds(store: &SegmentStore, expected: &BTreeMap<Key, Vec<u8>>) {
     for (key, bytes) in expected {
         assert_eq!(store.get(key.0, key.1).as_ref(), Ok(&Some(bytes.clone())), "{key:?}");
     }
+    counts_right(store);
+}
+
+/// What is counted with each change is what counting everything comes to.
+pub(super) fn counts_right(store: &SegmentStore) {
+    let mut usage = Usage { shards: 0, rotten: 0, live_bytes: 0, ..store.usage() };
+    for held in store.held() {
+        usage.shards += 1;
+        usage.rotten += u64::from(held.sound == Sound::Rotten);
+        usage.live_bytes += u64::from(held.len);
+    }
+    assert_eq!(store.usage(), usage);
 }
 
 struct OnADisk(CrashStorage);

@@ -17,10 +17,10 @@ impl RaftLedger {
         if request.claims().is_some_and(|node| node != u64::from(from.0.get())) {
             return encode(&Answer::Refused(Refusal::Sender));
         }
-        encode(&self.carry_out(request).await.unwrap_or(Answer::Refused(Refusal::Stopped)))
+        encode(&self.carry_out(from, request).await.unwrap_or(Answer::Refused(Refusal::Stopped)))
     }
 
-    async fn carry_out(&self, request: Request) -> Result<Answer, Fatal<u64>> {
+    async fn carry_out(&self, from: NodeId, request: Request) -> Result<Answer, Fatal<u64>> {
         match request {
             Request::Append { ballot, previous, entries, committed } => {
                 self.append(ballot, previous, entries, committed).await
@@ -61,6 +61,11 @@ impl RaftLedger {
                 let outcome = outcome.unwrap_or(Err(crate::MembersError::Unfinished));
                 Ok(Answer::Members(outcome.map_err(|error| Denial::Failed(error.into()))))
             }
+            Request::PreVote { last } => {
+                let now = self.raft.metrics().borrow().clone();
+                let granted = self.elections.would_vote_for(u64::from(from.0.get()), last, &now);
+                Ok(Answer::PreVote { granted })
+            }
         }
     }
 
@@ -77,11 +82,15 @@ impl RaftLedger {
             entries: entries.into_iter().map(Entry::from).collect(),
             leader_commit: committed.map(LogId::from),
         };
-        Ok(Answer::Append(match self.raft.append_entries(request).await.map_err(fatal)? {
+        let appended = match self.raft.append_entries(request).await.map_err(fatal)? {
             AppendEntriesResponse::Success | AppendEntriesResponse::PartialSuccess(_) => Appended::All,
             AppendEntriesResponse::Conflict => Appended::Conflict,
-            AppendEntriesResponse::HigherVote(vote) => Appended::Higher(vote.into()),
-        }))
+            AppendEntriesResponse::HigherVote(vote) => {
+                return Ok(Answer::Append(Appended::Higher(vote.into())));
+            }
+        };
+        self.elections.heard(ballot.node);
+        Ok(Answer::Append(appended))
     }
 
     async fn snapshot(
@@ -104,7 +113,12 @@ impl RaftLedger {
             done,
         };
         match self.raft.install_snapshot(request).await {
-            Ok(answer) => Ok(Answer::Snapshot { ballot: answer.vote.into() }),
+            Ok(answer) => {
+                if Ballot::from(answer.vote) == ballot {
+                    self.elections.heard(ballot.node);
+                }
+                Ok(Answer::Snapshot { ballot: answer.vote.into() })
+            }
             Err(RaftError::APIError(InstallSnapshotError::SnapshotMismatch(_))) => {
                 Ok(Answer::SnapshotMismatch)
             }

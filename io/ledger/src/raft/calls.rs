@@ -59,7 +59,14 @@ impl RaftLedger {
     ) -> Result<super::proposer::Outcome, ProposeError> {
         let len = entry.len();
         let request = Request::Propose { entry: super::message::Bytes(entry) };
-        match self.ask(leader, &request, deadline).await {
+        let mut metrics = self.raft.metrics();
+        let replaced = metrics.wait_for(|now| now.current_leader.is_some_and(|other| other != leader));
+        let answer = tokio::select! {
+            answer = self.ask(leader, &request, deadline) => answer,
+            // It was cut off and may never answer; whether the entry came to others nobody can say.
+            Ok(_) = replaced => Err(Lost::Maybe),
+        };
+        match answer {
             Ok(Answer::Proposed(Ok(proposed))) => Ok(Ok(proposed)),
             Ok(Answer::Proposed(Err(Denial::NotLeader(other)))) => Ok(Err(Denial::NotLeader(other))),
             Ok(Answer::Proposed(Err(Denial::Failed(denial)))) => Err(match denial {

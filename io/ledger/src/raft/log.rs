@@ -92,6 +92,11 @@ impl Log {
         Some(last.entry.id.index)
     }
 
+    /// The last entry, on the disk as well.
+    pub(crate) fn last(&self) -> Option<Id> {
+        self.memory().last()
+    }
+
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }

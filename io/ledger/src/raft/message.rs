@@ -22,6 +22,8 @@ pub(crate) enum Request {
     ReadIndex,
     /// New members.
     SetMembers { voters: BTreeSet<u64>, learners: BTreeSet<u64> },
+    /// Whether the node would vote for the sender, whose log ends there.
+    PreVote { last: Option<Id> },
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -42,6 +44,9 @@ pub(crate) enum Answer {
     ReadIndex(Result<Option<u64>, Denial<ReadDenial>>),
     Members(Result<u64, Denial<MembersDenial>>),
     Refused(Refusal),
+    PreVote {
+        granted: bool,
+    },
 }
 
 /// Why a request was not even looked at.
@@ -133,7 +138,7 @@ impl Request {
             Self::Append { ballot, .. } | Self::Vote { ballot, .. } | Self::Snapshot { ballot, .. } => {
                 Some(ballot.node)
             }
-            Self::Propose { .. } | Self::ReadIndex | Self::SetMembers { .. } => None,
+            Self::Propose { .. } | Self::ReadIndex | Self::SetMembers { .. } | Self::PreVote { .. } => None,
         }
     }
 
@@ -162,7 +167,7 @@ impl Request {
             Self::Snapshot { ballot, meta, .. } => {
                 ballot.leads && meta.last.is_some_and(|id| (id.term, id.node) <= (ballot.term, ballot.node))
             }
-            Self::Propose { .. } | Self::ReadIndex | Self::SetMembers { .. } => true,
+            Self::Propose { .. } | Self::ReadIndex | Self::SetMembers { .. } | Self::PreVote { .. } => true,
         }
     }
 }

@@ -87,6 +87,7 @@ fn survivors(disk: &MemoryStorage, all: &BTreeMap<Key, Vec<u8>>) -> (usize, usiz
             }
         }
     }
+    counts_right(&store);
     (whole, store.usage().rotten as usize)
 }
 
@@ -124,6 +125,7 @@ fn rot_in_a_shard_is_told_and_a_sound_one_takes_its_place() {
     let rotten = Error::Rotten { stripe: key.0, index: key.1 };
     assert_eq!(store.get(key.0, key.1), Err(rotten));
     store.condemn(key.0, key.1);
+    counts_right(&store);
     assert_eq!(store.usage().rotten, 1);
     // A copy of it would pass for a sound one, so its segment is left alone.
     let mut dice = Dice(2);

@@ -2,22 +2,100 @@ use super::*;
 use crate::raft::message::{Answer, Refusal, Request, decode, encode};
 use crate::raft::types::{Ballot, Id};
 use crate::suite::{applied, node, voters, within};
+use std::collections::BTreeSet;
 use tokio::time::{Duration, Instant};
 
-/// The aim of the product: writes pause for less than a second when the leader dies.
+/// The aim of the product: writes pause for less than a second when the leader dies, or is cut off and nobody is told.
 #[tokio::test(start_paused = true)]
 async fn another_leads_within_a_second() {
-    for seed in 0..20 {
+    for (seed, is_cut_off) in (0..20).flat_map(|seed| [(seed, false), (seed, true)]) {
         let mut nodes = Nodes::new(seed);
-        let running = voters(&mut nodes, 3).await;
+        // As in the product.
+        (nodes.settings.heartbeat_ms, nodes.settings.election_ms) = (100, 700);
+        let running = voters(&mut nodes, 5).await;
         let leader = running[&node(1)].ledger.status().leader.unwrap();
         let witness = running.keys().copied().find(|&node| node != leader).unwrap();
-        nodes.cut_power(leader);
+        match is_cut_off {
+            true => nodes.lines.isolate(leader),
+            false => nodes.cut_power(leader),
+        }
         let before = Instant::now();
         while running[&witness].ledger.propose(b"after".to_vec()).await.is_err() {}
         let pause = before.elapsed();
-        assert!(pause < Duration::from_secs(1), "seed {seed}: {pause:?}");
+        let most = Duration::from_millis(if is_cut_off { 800 } else { 500 });
+        assert!(pause < most, "seed {seed}, cut off {is_cut_off}: {pause:?}");
     }
+}
+
+/// Without a pre-vote it would come back with a higher term, and the leader would have to go.
+#[tokio::test(start_paused = true)]
+async fn who_was_away_votes_nobody_out() {
+    let mut nodes = Nodes::new(1);
+    let running = voters(&mut nodes, 3).await;
+    let before = running[&node(1)].ledger.status();
+    let leader = before.leader.unwrap();
+    let away = running.keys().copied().find(|&node| node != leader).unwrap();
+    nodes.lines.isolate(away);
+    within(running[&leader].ledger.propose(b"meanwhile".to_vec())).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    nodes.lines.rejoin(away);
+    within(applied(&running[&away], 1)).await;
+    within(running[&away].ledger.propose(b"back".to_vec())).await.unwrap();
+    // The same for one that hears everybody but the leader.
+    nodes.lines.cut(leader, away);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    nodes.lines.mend();
+    within(running[&away].ledger.propose(b"back again".to_vec())).await.unwrap();
+    for node in running.values() {
+        let now = node.ledger.status();
+        assert_eq!((now.leader, now.term), (Some(leader), before.term));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_vote_is_promised_only_without_a_leader_and_to_one_that_has_all() {
+    let mut nodes = Nodes::new(1);
+    let mut raw = BTreeMap::new();
+    for number in 1..=3 {
+        let (ledger, _) = nodes.open(node(number)).await.unwrap();
+        if number == 1 {
+            ledger.found().await.unwrap();
+        }
+        raw.insert(number, ledger);
+    }
+    let all: BTreeSet<NodeId> = (1..=3).map(node).collect();
+    within(raw[&1].set_members(all, BTreeSet::new())).await.unwrap();
+    within(raw[&1].propose(b"one".to_vec())).await.unwrap();
+    let leader = raw[&1].status().leader.unwrap().0.get();
+    let [voter, other] = [1, 2, 3].into_iter().filter(|&number| number != leader).collect::<Vec<_>>()[..]
+    else {
+        panic!("two do not lead")
+    };
+    let last = raw[&leader].elections.last();
+    within(raw[&voter].watch().wait_for(|now| now.last_log == last.unwrap().index)).await.unwrap();
+    let asks = async |of: u32, candidate: u32, last| {
+        let answer = raw[&of].answer(node(candidate), &encode(&Request::PreVote { last })).await;
+        decode::<Answer>(&answer) == Some(Answer::PreVote { granted: true })
+    };
+    assert!(!asks(voter, other, last).await, "it hears the leader");
+    assert!(!asks(leader, other, last).await, "it leads");
+    // Nobody but the test stands for election now.
+    nodes.lines.isolate(node(other));
+    nodes.cut_power(node(leader));
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let shorter = last.map(|id| Id { index: id.index - 1, ..id });
+    assert!(!asks(voter, other, shorter).await, "its log is longer");
+    assert!(!asks(voter, other, None).await);
+    // It stands itself all the time; who has a lower number is given way to.
+    let low = voter.min(other);
+    within(async {
+        while !asks(voter, low, last).await {
+            tokio::time::sleep(Duration::from_millis(10)).await
+        }
+    })
+    .await;
+    assert!(asks(voter, low, last).await, "the same again");
+    assert!(!asks(voter, 9, last).await, "it is promised to another");
 }
 
 #[tokio::test(start_paused = true)]

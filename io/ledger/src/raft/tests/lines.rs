@@ -118,4 +118,10 @@ impl Carrier for Line {
             if self.hears(to) { Ok(answer) } else { std::future::pending().await }
         })
     }
+
+    /// A line that is cut says nothing; a process that has ended is noticed.
+    fn is_connected(&self, to: NodeId) -> bool {
+        let ends = self.lines.ends();
+        self.lives(&ends) && ends.nodes.get(&to).is_some_and(|node| node.strong_count() > 0)
+    }
 }
