@@ -48,7 +48,7 @@ const PORTS: u16 = 23_790;
 
 pub(crate) struct Etcd {
     channels: Vec<Channel>,
-    _nodes: Vec<Child>,
+    nodes: Vec<Child>,
 }
 
 impl Etcd {
@@ -85,7 +85,7 @@ impl Etcd {
         for number in 0..count {
             channels.push(Channel::from_shared(client(number))?.connect_lazy());
         }
-        let etcd = Self { channels, _nodes: nodes };
+        let etcd = Self { channels, nodes };
         for _ in 0..100 {
             if etcd.put(0, 0, vec![0]).await.is_ok() {
                 return Ok(Some(etcd));
@@ -120,5 +120,9 @@ impl Peer for Etcd {
         let range: RangeResponse = self.call(client, "/etcdserverpb.KV/Range", request).await?;
         let first = range.kvs.into_iter().next();
         Ok(first.context("nothing is under this key")?.value)
+    }
+
+    fn processes(&self) -> Vec<u32> {
+        self.nodes.iter().filter_map(Child::id).collect()
     }
 }

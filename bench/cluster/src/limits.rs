@@ -23,6 +23,19 @@ pub(crate) fn sync_micros(folder: &Path, len: usize) -> Result<Spread> {
     Ok(Spread::of(micros))
 }
 
+/// MB/s of a file that is written in pieces of 1 MiB, each of them synced, as segments are by a node that has much to write.
+pub(crate) fn written_mb(folder: &Path) -> Result<f64> {
+    const PIECES: usize = 128;
+    let piece = vec![7; 1 << 20];
+    let mut file = File::create(folder.join("written"))?;
+    let begun = Instant::now();
+    for _ in 0..PIECES {
+        file.write_all(&piece)?;
+        file.sync_data()?;
+    }
+    Ok((PIECES * piece.len()) as f64 / crate::since(begun))
+}
+
 /// Microseconds from so many bytes sent to a byte that came back.
 pub(crate) async fn round_trip_micros(len: usize) -> Result<Spread> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;

@@ -1,4 +1,5 @@
 //! Clients that put or get one after the other, so many at once.
+use crate::cpu;
 use anyhow::Result;
 use std::future::Future;
 use std::sync::Arc;
@@ -13,6 +14,9 @@ pub(crate) trait Peer: Send + Sync + 'static {
 
     /// The bytes that were put under this number.
     fn get(&self, client: usize, key: u64) -> impl Future<Output = Result<Vec<u8>>> + Send;
+
+    /// The processes that keep them.
+    fn processes(&self) -> Vec<u32>;
 }
 
 /// What is asked.
@@ -31,6 +35,8 @@ pub(crate) struct Told {
     pub(crate) rate: f64,
     /// The longest time without an answer.
     pub(crate) longest_pause_ms: f64,
+    /// What the processes that keep the bytes had of the processors for an answer.
+    pub(crate) cpu_micros: Option<f64>,
     micros: Vec<f64>,
 }
 
@@ -64,7 +70,8 @@ impl Load {
 
     pub(crate) async fn put(self, peer: Arc<impl Peer>) -> Result<Told> {
         let load = self;
-        self.run(move |client, n| {
+        let processes = peer.processes();
+        self.run(processes, move |client, n| {
             let (peer, key) = (peer.clone(), load.key(client, n));
             async move { peer.put(client, key, Self::bytes(key, load.len)).await }
         })
@@ -74,7 +81,8 @@ impl Load {
     /// Gets what a put of the same load has put.
     pub(crate) async fn get(self, peer: Arc<impl Peer>) -> Result<Told> {
         let load = self;
-        self.run(move |client, n| {
+        let processes = peer.processes();
+        self.run(processes, move |client, n| {
             let (peer, key) = (peer.clone(), load.key(client, n % KEYS));
             async move {
                 let bytes = peer.get(client, key).await?;
@@ -85,10 +93,15 @@ impl Load {
         .await
     }
 
-    async fn run<F>(self, ask: impl Fn(usize, u64) -> F + Clone + Send + 'static) -> Result<Told>
+    async fn run<F>(
+        self,
+        processes: Vec<u32>,
+        ask: impl Fn(usize, u64) -> F + Clone + Send + 'static,
+    ) -> Result<Told>
     where
         F: Future<Output = Result<()>> + Send,
     {
+        let before = cpu::seconds(&processes);
         let begun = Instant::now();
         let mut clients = JoinSet::new();
         for client in 0..self.clients {
@@ -115,6 +128,8 @@ impl Load {
         let rate = answers.len() as f64 / begun.elapsed().as_secs_f64();
         let mut micros: Vec<f64> = answers.into_iter().map(|(_, micros)| micros).collect();
         micros.sort_by(f64::total_cmp);
-        Ok(Told { rate, longest_pause_ms, micros })
+        let spent = cpu::seconds(&processes).zip(before).map(|(after, before)| after - before);
+        let cpu_micros = spent.map(|seconds| seconds * 1e6 / micros.len() as f64);
+        Ok(Told { rate, longest_pause_ms, cpu_micros, micros })
     }
 }

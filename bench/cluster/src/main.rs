@@ -2,10 +2,12 @@
 //!
 //! `terachat-bench-cluster --terachat PATH`; `../README.md` says what each figure means.
 #![allow(clippy::print_stdout, reason = "the figures are the program's output")]
+mod cpu;
 mod etcd;
 mod limits;
 mod load;
 mod nodes;
+mod repair;
 
 use anyhow::Result;
 use clap::Parser;
@@ -46,6 +48,9 @@ struct Cli {
     /// Clients at once.
     #[arg(long, value_delimiter = ',', default_values_t = [1, 16, 64])]
     clients: Vec<usize>,
+    /// Take only what a node's lost shards cost, with so many MiB put before.
+    #[arg(long, value_name = "MIB")]
+    repair: Option<usize>,
     /// Where the disks are; by default the folder for temporary files.
     #[arg(long)]
     folder: Option<PathBuf>,
@@ -65,6 +70,26 @@ async fn main() -> Result<()> {
         }
         all.push(figure);
     };
+    if let Some(mib) = cli.repair {
+        let lasts = Duration::from_secs(cli.seconds);
+        let load = Load { clients: 4, lasts, len: cli.len, salt: 0 };
+        let plan = repair::Plan {
+            program: &cli.terachat,
+            folder: folder.path(),
+            nodes: cli.nodes,
+            bytes: mib << 20,
+            load,
+        };
+        let disk = limits::written_mb(folder.path())?;
+        show(Figure::once("cluster", "a file written and synced by the MiB", "MB/s", disk));
+        for figure in repair::measure(&plan, disk).await? {
+            show(figure);
+        }
+        if cli.json {
+            println!("{}", serde_json::to_string_pretty(&all)?);
+        }
+        return Ok(());
+    }
     let sync = limits::sync_micros(folder.path(), cli.len)?;
     let trip = limits::round_trip_micros(cli.len).await?;
     show(Figure::new("cluster", "one sync of a file", "us", sync));
@@ -98,6 +123,17 @@ async fn main() -> Result<()> {
             figure = figure.beside("a sync and a round trip", sync.median + trip.median);
             if !theirs.is_empty() {
                 figure = figure.beside("etcd", at(&theirs, share).median);
+            }
+            show(figure);
+        }
+        let cpu = |runs: &[load::Told]| {
+            let all: Option<Vec<f64>> = runs.iter().map(|told| told.cpu_micros).collect();
+            all.map(Spread::of)
+        };
+        if let Some(ours) = cpu(&ours) {
+            let mut figure = Figure::new("cluster", what("processors of all nodes for a put"), "us", ours);
+            if let Some(theirs) = cpu(&theirs).filter(|_| !theirs.is_empty()) {
+                figure = figure.beside("etcd", theirs.median);
             }
             show(figure);
         }

@@ -2,12 +2,14 @@
 use crate::load::Peer;
 use anyhow::{Context, Result, bail};
 use std::collections::{BTreeMap, HashMap};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 use terachat_cluster::{ItemName, Request, Response};
 use terachat_host::KeyFile;
-use terachat_node::{Ask, Client, ClientFolder, Keys, Told};
+use terachat_node::{Ask, Client, ClientFolder, HealthCount, Keys, Told};
 use terachat_shard::Profile;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
@@ -15,10 +17,22 @@ use tokio::process::{Child, Command};
 /// Connections to the cluster; clients share them.
 const CONNECTIONS: usize = 8;
 
+/// Settings of nodes that count often: nobody waits for ten seconds to hear what became of it.
+pub(crate) const COUNTING: [(&str, &str); 1] = [("TERACHAT_NODE_COUNT_EVERY", "1s")];
+/// And make shards anew as fast as they can.
+pub(crate) const FAST: [(&str, &str); 2] = [COUNTING[0], ("TERACHAT_NODE_REPAIR_RATE", "64GiB")];
+/// Between two looks at how things are.
+const LOOK: Duration = Duration::from_millis(100);
+/// How long shards may take to be made anew.
+const PATIENCE: Duration = Duration::from_secs(600);
+
 pub(crate) struct Nodes {
     count: u8,
+    folder: PathBuf,
     clients: Vec<Client>,
     processes: Mutex<BTreeMap<u32, u32>>,
+    /// Nodes that were killed and started again; dropped, they are killed.
+    again: Mutex<Vec<Child>>,
     /// A blob's name is its bytes' hash.
     names: Mutex<HashMap<u64, ItemName>>,
     _up: Child,
@@ -27,11 +41,22 @@ pub(crate) struct Nodes {
 impl Nodes {
     /// Brings up so many nodes of this program in this folder.
     pub(crate) async fn start(program: &Path, folder: &Path, count: u8) -> Result<Self> {
+        Self::start_with(program, folder, count, &[]).await
+    }
+
+    /// The same, with settings of all nodes.
+    pub(crate) async fn start_with(
+        program: &Path,
+        folder: &Path,
+        count: u8,
+        settings: &[(&str, &str)],
+    ) -> Result<Self> {
         std::fs::create_dir_all(folder)?;
         let mut up = Command::new(program)
             .args(["cluster", "--json", "--folder"])
             .arg(folder)
             .args(["up", "--nodes", &count.to_string()])
+            .envs(settings.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
@@ -54,7 +79,15 @@ impl Nodes {
         for _ in 0..CONNECTIONS {
             clients.push(access.connect().await?);
         }
-        Ok(Self { count, clients, processes: Mutex::new(processes), names: Mutex::default(), _up: up })
+        Ok(Self {
+            count,
+            folder: folder.to_owned(),
+            clients,
+            processes: Mutex::new(processes),
+            again: Mutex::default(),
+            names: Mutex::default(),
+            _up: up,
+        })
     }
 
     async fn status(&self) -> Result<Box<terachat_node::Report>> {
@@ -76,6 +109,49 @@ impl Nodes {
         let killed = std::process::Command::new("kill").args(["-9", &process.to_string()]).status()?;
         anyhow::ensure!(killed.success(), "node {node} could not be killed");
         Ok(())
+    }
+
+    /// Takes all shards of a node that was killed, and says how many bytes its files had.
+    pub(crate) fn lose_shards(&self, node: u32) -> Result<u64> {
+        let folder = self.folder.join(format!("node-{node}")).join("shards");
+        let mut bytes = 0;
+        for entry in std::fs::read_dir(&folder)? {
+            let entry = entry?;
+            bytes += entry.metadata()?.len();
+            std::fs::remove_file(entry.path())?;
+        }
+        Ok(bytes)
+    }
+
+    /// Starts a node again that was killed.
+    pub(crate) fn start_again(&self, program: &Path, node: u32) -> Result<()> {
+        let mut counter = OsString::from("file:");
+        counter.push(self.folder.join("counters"));
+        let child = Command::new(program)
+            .args(["node", "run", "--json", "--folder"])
+            .arg(self.folder.join(format!("node-{node}")))
+            .arg("--key-file")
+            .arg(self.folder.join(format!("keys/node-{node}.key")))
+            .arg("--counter")
+            .arg(counter)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()?;
+        self.again.lock().expect("no other thread panics").push(child);
+        Ok(())
+    }
+
+    /// Waits until what the leader has counted is as wanted.
+    pub(crate) async fn wait(&self, wanted: impl Fn(&HealthCount) -> bool) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            if self.status().await?.health.is_some_and(|health| health.shards > 0 && wanted(&health)) {
+                return Ok(());
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        bail!("the cluster was not as wanted within {} s", PATIENCE.as_secs())
     }
 
     /// Bytes in the segments of the nodes that answer, projected to all; bytes of all items; and how many times as much the code
@@ -112,6 +188,10 @@ impl Peer for Nodes {
             Response::Got(Some(bytes)) => Ok(bytes),
             other => bail!("{other:?} is no answer to a get"),
         }
+    }
+
+    fn processes(&self) -> Vec<u32> {
+        self.processes.lock().expect("no other thread panics").values().copied().collect()
     }
 }
 

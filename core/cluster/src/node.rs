@@ -46,6 +46,9 @@ pub struct NodeOptions {
     pub batch_len: usize,
     /// Batches under way at once; what comes meanwhile waits, and goes together. Default 1.
     pub batches: usize,
+    /// After a stripe of several items, the next one waits so long for others that come at once, unless it is full before; default
+    /// 4 ms. A stripe costs much the same whatever is in it.
+    pub gather_for: u64,
     /// Bytes that wait to be written at most; default 64 MiB.
     pub waiting_max: usize,
     /// Who was silent for so long is asked last. Default 0.4 s.
@@ -75,6 +78,7 @@ impl Default for NodeOptions {
         Self {
             batch_len: 256 << 10,
             batches: 1,
+            gather_for: 4 * MILLISECOND,
             waiting_max: 64 << 20,
             silent_after: 400 * MILLISECOND,
             away_after: 30 * SECOND,

@@ -65,7 +65,7 @@ impl Links {
             while let Some(bytes) = queue.recv().await {
                 let cost = bytes.len() + COST;
                 let sent = net.send(peer, bytes).await;
-                counted.fetch_sub(cost, Ordering::Relaxed);
+                counted.fetch_sub(cost, Ordering::Release);
                 if sent.is_err() {
                     return;
                 }
@@ -105,6 +105,15 @@ impl Links {
         if outbox.waiting.load(Ordering::Relaxed) + cost > WAITING_MAX {
             return Err(Unsent::Full);
         }
+        // Nothing waits, and whoever sends holds the lock: the order stays as it was.
+        let bytes = match outbox.waiting.load(Ordering::Acquire) {
+            0 => match self.0.net.try_send(peer, bytes) {
+                Ok(None) => return Ok(()),
+                Ok(Some(bytes)) => bytes,
+                Err(_) => return Err(Unsent::NotConnected),
+            },
+            _ => bytes,
+        };
         outbox.waiting.fetch_add(cost, Ordering::Relaxed);
         outbox.frames.send(bytes).map_err(|_| Unsent::NotConnected)
     }

@@ -147,6 +147,24 @@ impl Net {
         link.outgoing.put(room, bytes).map_err(|_| gone())
     }
 
+    /// The same if there is room just now; gives the frame back if there is none.
+    ///
+    /// # Errors
+    /// As [`Net::send`].
+    pub fn try_send(&self, peer: PeerKey, bytes: Vec<u8>) -> Result<Option<Vec<u8>>, Error> {
+        if bytes.is_empty() || bytes.len() > FRAME_LEN_MAX {
+            return Err(Error::FrameLength { len: bytes.len() });
+        }
+        let link = self.registry.link(peer).ok_or(Error::NotConnected(peer))?;
+        match link.outgoing.try_reserve(NetEvent::COST + bytes.len()) {
+            Some(room) => {
+                link.outgoing.put(room, bytes).map(|()| None).map_err(|_| Error::NotConnected(peer))
+            }
+            None if link.outgoing.is_closed() => Err(Error::NotConnected(peer)),
+            None => Ok(Some(bytes)),
+        }
+    }
+
     /// Ends the connection to a device, if there is one, and returns when it has ended: after what was queued for the
     /// peer has been read by it, or after 5 s without that.
     pub async fn disconnect(&self, peer: PeerKey) {

@@ -37,6 +37,12 @@ impl<T> Queue<T> {
         self.room.clone().acquire_many_owned(cost).await.map_err(|_| Closed)
     }
 
+    /// Room for `cost`, if there is as much and nobody waits for it.
+    pub(crate) fn try_reserve(&self, cost: usize) -> Option<Room> {
+        let cost = u32::try_from(cost.min(self.room_max)).unwrap_or(u32::MAX);
+        self.room.clone().try_acquire_many_owned(cost).ok()
+    }
+
     /// Puts an item into the room reserved for it.
     pub(crate) fn put(&self, room: Room, item: T) -> Result<(), Closed> {
         let items = self.items.lock().unwrap_or_else(PoisonError::into_inner);
@@ -44,9 +50,8 @@ impl<T> Queue<T> {
     }
 
     /// Puts an item in when there is room for `cost` just now.
-    pub(crate) fn try_put(&self, cost: u32, item: T) -> Result<(), Closed> {
-        let room = self.room.clone().try_acquire_many_owned(cost).map_err(|_| Closed)?;
-        self.put(room, item)
+    pub(crate) fn try_put(&self, cost: usize, item: T) -> Result<(), Closed> {
+        self.put(self.try_reserve(cost).ok_or(Closed)?, item)
     }
 
     /// Lets nothing more in. What is inside can still be taken.

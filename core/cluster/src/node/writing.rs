@@ -73,6 +73,8 @@ pub(super) struct Writer {
     waiting: VecDeque<Pending>,
     waiting_bytes: usize,
     writing: BTreeMap<StripeId, Writing>,
+    /// Until then a batch that is not full waits for more: those whose puts were acknowledged together ask again one after the other.
+    gathers_until: Moment,
     /// Shards that were sent: which place of which stripe.
     sent: BTreeMap<Call, (StripeId, u8)>,
 }
@@ -152,6 +154,10 @@ impl Node {
 
     fn start_batches(&mut self, state: &State) {
         while self.writer.writing.len() < self.options.batches && !self.writer.waiting.is_empty() {
+            let is_full = self.writer.waiting_bytes >= self.options.batch_len;
+            if !is_full && self.now < self.writer.gathers_until {
+                return;
+            }
             let batch = self.next_batch();
             self.start(state, batch, Vec::new());
         }
@@ -259,7 +265,11 @@ impl Node {
     pub(super) fn kept(&mut self, state: &State, from: NodeId, call: Call, result: Result<Receipt, Lack>) {
         let Some((id, index)) = self.writer.sent.remove(&call) else { return };
         let cluster = self.cluster;
-        let Some(writing) = self.writer.writing.get_mut(&id) else { return };
+        // Who comes late is not needed any more; its shard is there, and counted.
+        let Some(writing) = self.writer.writing.get_mut(&id).filter(|writing| writing.stage == Stage::Shards)
+        else {
+            return;
+        };
         let key = state.roster().node(from).map(|record| record.profile.key);
         let is_sound = |receipt: &Receipt| {
             let about = (receipt.stripe, receipt.index, receipt.node) == (id, index, from);
@@ -279,9 +289,6 @@ impl Node {
             }
         }
         let left = writing.record.counts().total() - writing.lacks.len();
-        if writing.stage != Stage::Shards {
-            return;
-        }
         if writing.receipts.len() >= writing.acknowledge_at {
             self.propose_stripe(state, id);
         } else if left < writing.acknowledge_at {
@@ -346,6 +353,9 @@ impl Node {
                 let Some(writing) = self.end(id) else { return };
                 if !writing.replaces.is_empty() {
                     self.repacker.written();
+                }
+                if writing.items.len() > 1 {
+                    self.writer.gathers_until = self.now + self.options.gather_for;
                 }
                 for (item, fate) in writing.items.into_iter().zip(fates) {
                     let replies =

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use terachat_cluster::{NodeKey, NodeProfile, Refusal, What};
 use terachat_ledger::raft::OpenError;
-use terachat_ledger::{Ledger, RaftLedger};
+use terachat_ledger::{Ledger, RaftLedger, Status};
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 
@@ -62,16 +62,24 @@ pub(super) async fn begin(
     }
 }
 
-/// Tells the engine what becomes of the ledger.
+/// Tells the engine what becomes of the ledger: who leads and who votes, not each entry.
 pub(super) async fn tell_ledger(ledger: Arc<RaftLedger>, events: mpsc::UnboundedSender<Event>) {
     let mut status = ledger.watch();
+    let mut told: Option<Status> = None;
     loop {
         let now = status.borrow_and_update().clone();
+        let is_news = told.as_ref().is_none_or(|told| {
+            let said = |status: &Status| (status.leader, status.is_leader, status.term);
+            said(told) != said(&now) || (&told.voters, &told.learners) != (&now.voters, &now.learners)
+        });
         let event = match &now.stopped {
-            Some(why) => Event::Failed(Error::LedgerStopped(why.clone())),
-            None => Event::Ledger(now),
+            Some(why) => Some(Event::Failed(Error::LedgerStopped(why.clone()))),
+            None => is_news.then(|| Event::Ledger(now.clone())),
         };
-        if events.send(event).is_err() || status.changed().await.is_err() {
+        if is_news {
+            told = Some(now);
+        }
+        if event.is_some_and(|event| events.send(event).is_err()) || status.changed().await.is_err() {
             return;
         }
     }
