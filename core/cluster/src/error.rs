@@ -77,4 +77,9 @@ pub enum Error {
     /// A peer's.
     #[error("this is no message that this version reads; update all nodes to the same version")]
     Message,
+    /// The user's.
+    #[error(
+        "this names no item; copy it as `terachat cluster items` printed it: blob: or board: and 64 hexadecimal digits"
+    )]
+    Tag,
 }

@@ -1,5 +1,7 @@
+use crate::Error;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::str::FromStr;
 
 /// A cluster's name: 16 bytes drawn when it was founded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -79,6 +81,42 @@ impl fmt::Display for ItemName {
     }
 }
 
+/// `blob:` or `board:` and 64 hexadecimal digits, for people and programs to copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ItemTag(pub ItemName);
+
+impl fmt::Display for ItemTag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self.0.kind {
+            ItemKind::Blob => "blob",
+            ItemKind::Board => "board",
+        };
+        write!(f, "{kind}:")?;
+        hex(&self.0.key, f)
+    }
+}
+
+impl FromStr for ItemTag {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let (kind, digits) = text.split_once(':').ok_or(Error::Tag)?;
+        let kind = match kind {
+            "blob" => ItemKind::Blob,
+            "board" => ItemKind::Board,
+            _ => return Err(Error::Tag),
+        };
+        let mut key = [0; 32];
+        if digits.len() != 2 * key.len() || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            return Err(Error::Tag);
+        }
+        for (byte, at) in key.iter_mut().zip((0..).step_by(2)) {
+            *byte = u8::from_str_radix(&digits[at..at + 2], 16).map_err(|_| Error::Tag)?;
+        }
+        Ok(Self(ItemName { kind, key }))
+    }
+}
+
 impl fmt::Debug for ItemName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -87,4 +125,27 @@ impl fmt::Debug for ItemName {
 
 fn hex(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_is_read_as_it_was_written_and_nothing_else_is() {
+        for kind in [ItemKind::Blob, ItemKind::Board] {
+            let tag = ItemTag(ItemName { kind, key: std::array::from_fn(|at| at as u8 * 7) });
+            assert_eq!(tag.to_string().parse(), Ok(tag));
+        }
+        let whole = ItemTag(ItemName { kind: ItemKind::Blob, key: [0xab; 32] }).to_string();
+        let cases =
+            ["", "blob", "blob:", "bolb:00", &whole[1..], &whole[..whole.len() - 1], &format!("{whole}0")];
+        for text in cases
+            .into_iter()
+            .map(str::to_owned)
+            .chain([whole.replacen("ab", "+b", 1), whole.replacen("ab", "é", 1)])
+        {
+            assert_eq!(text.parse::<ItemTag>(), Err(Error::Tag), "{text}");
+        }
+    }
 }

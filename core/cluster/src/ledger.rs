@@ -10,7 +10,7 @@ mod tests;
 pub use chronicle::{Chronicle, ChronicleError};
 #[cfg(test)]
 pub(crate) use deed::ticket_hash;
-pub use deed::{Deed, JoinConsent, NodeProfile, SignedDeed, What};
+pub use deed::{Deed, HELD_ITEMS_MAX, JoinConsent, NodeProfile, SignedDeed, What};
 pub use entry::{Entry, Fate, Item, ItemPlace, NewRecords, NewStripe, Outcome, Refusal, Renewal};
 pub use roster::{NodeRecord, NodeStatus, Roster, TicketFor};
 pub use state::{Applied, State, Stripe};

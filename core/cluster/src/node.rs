@@ -65,6 +65,8 @@ pub struct NodeOptions {
     pub count_every: u64,
     /// Bytes a second that are read again to find what rots; default 8 MiB.
     pub scrub_rate: u64,
+    /// All shards are read again once in so long, if the rate allows; default 1 d.
+    pub scrub_every: u64,
     /// Bytes of batches that were read a moment ago and are kept in memory, as their clients sealed them; default 32 MiB.
     pub cache_len: usize,
     /// No client has asked for so long before small stripes are put together; default 5 s.
@@ -87,6 +89,7 @@ impl Default for NodeOptions {
             repair_rate: 64 << 20,
             count_every: 10 * SECOND,
             scrub_rate: 8 << 20,
+            scrub_every: 86_400 * SECOND,
             cache_len: 32 << 20,
             quiet_for: 5 * SECOND,
             forget_after: 3_600 * SECOND,
@@ -110,6 +113,8 @@ enum Asked {
     Mend(NodeId, Call),
     /// The steward, for a receipt of a shard that is here.
     Vouch(NodeId, Call),
+    /// Nobody, to find what has rotted.
+    Scrub,
     /// Nobody waits.
     Upkeep,
 }

@@ -1,7 +1,7 @@
 //! What is said about a cluster itself, by whoever joins, asks how it is, or works on it: `docs/format/cluster-message.md`.
 use crate::report::{AuditReport, Report, ScrubReport};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use terachat_cluster::{ClientKey, ClusterId, JoinConsent, NodeKey, Refusal, Signature, TicketFor};
+use terachat_cluster::{ClientKey, ClusterId, ItemName, JoinConsent, NodeKey, Refusal, Signature, TicketFor};
 use terachat_event::DeviceKey;
 use terachat_shard::NodeId;
 
@@ -126,6 +126,17 @@ pub enum Ask {
         /// From the beginning on, not where the step before ended.
         anew: bool,
     },
+    /// Items must not be forgotten: a legal hold. Operators.
+    Hold {
+        /// For which case.
+        case: String,
+        /// At most [`terachat_cluster::HELD_ITEMS_MAX`].
+        items: Vec<ItemName>,
+    },
+    /// A case is over. Operators.
+    Release(String),
+    /// Which cases hold how much. Clients and operators.
+    Holds,
 }
 
 /// What a node answers.
@@ -145,6 +156,8 @@ pub enum Told {
     Refused(Unwelcome),
     /// What was read again, and found.
     Scrub(ScrubReport),
+    /// Cases, and how many items each holds.
+    Holds(Vec<(String, u64)>),
 }
 
 /// What a newcomer has to know.

@@ -4,7 +4,7 @@ use crate::{Client, Error, Keys};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::sync::Arc;
-use terachat_cluster::{Manifest, PIECE_LEN, Piece, Reference};
+use terachat_cluster::{ItemName, Manifest, PIECE_LEN, Piece, Reference};
 
 /// Puts what a reader gives; `len` is for the progress. Put again after it was broken off, it goes on where it was.
 ///
@@ -80,6 +80,15 @@ pub async fn stream_file(
     let manifest = manifest(client, reference).await?;
     let progress = Progress { len: manifest.len, ..Progress::default() };
     get_from(client, &manifest, 0, out, progress, |_| {}).await
+}
+
+/// Under which names a file is kept: its manifest's, then its pieces'.
+///
+/// # Errors
+/// [`Error::NoFile`], [`Error::File`], [`Error::Refused`], [`Error::NoNode`].
+pub async fn items_of_file(client: &Client, reference: &Reference) -> Result<Vec<ItemName>, Error> {
+    let manifest = manifest(client, reference).await?;
+    Ok(std::iter::once(reference.name()).chain(manifest.pieces.iter().map(Piece::name)).collect())
 }
 
 async fn manifest(client: &Client, reference: &Reference) -> Result<Manifest, Error> {

@@ -46,7 +46,7 @@ pub use client::{Client, PATIENCE};
 pub use client_folder::ClientFolder;
 pub use control::{Admission, Ask, Contact, Hello, Told, Unwelcome, Welcome};
 pub use error::Error;
-pub use files::{get_file, put_file, stream_file};
+pub use files::{get_file, items_of_file, put_file, stream_file};
 pub use folder::{NodeFolder, Plan};
 pub use keys::Keys;
 pub use meters::{Metered, SECONDS, Verb};

@@ -44,6 +44,11 @@ pub(crate) enum ClusterCommand {
         #[arg(long, short, value_name = "FILE")]
         out: Option<PathBuf>,
     },
+    /// Print under which names a file is kept, one a line, for `terachat node hold`
+    Items {
+        /// What `terachat cluster put` printed
+        reference: String,
+    },
     /// Replay the cluster's history on every node and compare what comes out; fails if anything differs
     Audit,
     /// Have every node read all its shards again now; fails if something has rotted, or a node does not answer

@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
+use terachat_cluster::ItemTag;
 use terachat_node::{Bucket, Plan, RunOptions};
 use terachat_shard::{Domain, NodeId};
 
@@ -64,6 +65,26 @@ pub(crate) enum NodeCommand {
         #[arg(long)]
         force: bool,
     },
+    /// Let nobody forget these items, nor time: a legal hold. Written into the cluster's history, which `terachat cluster audit` replays
+    ///
+    /// Held again for the same case, more are added; what several cases hold is held until the last of them is over.
+    Hold {
+        /// A name for the case, at most 64 bytes
+        case: String,
+        /// Names of items, as `terachat cluster items` prints them
+        #[arg(required_unless_present = "names")]
+        items: Vec<ItemTag>,
+        /// A file with such names, one a line; `-` takes standard input
+        #[arg(long, value_name = "FILE")]
+        names: Option<PathBuf>,
+    },
+    /// A case is over: what no other one holds may be forgotten again
+    Release {
+        /// Its name
+        case: String,
+    },
+    /// Show which cases hold how many items
+    Holds,
     /// Show how this node sees the cluster
     Status {
         /// Go on: show it again every second
@@ -203,6 +224,9 @@ pub(crate) struct RunArgs {
     /// Bytes a second that are read again to find what rots, 64KiB to 64GiB
     #[arg(long, env = "TERACHAT_NODE_SCRUB_RATE", value_name = "SIZE", default_value = "8MiB", value_parser = within(size, 64 << 10, 64 << 30))]
     pub(crate) scrub_rate: u64,
+    /// All shards are read again once in so long, if --scrub-rate allows, 1s to 365d
+    #[arg(long, env = "TERACHAT_NODE_SCRUB_EVERY", value_name = "TIME", default_value = "1d", value_parser = between(time, 1_000, 31_536_000_000))]
+    pub(crate) scrub_every: Duration,
     /// Small stripes are put together when no client has asked for so long, 100ms to 1d
     #[arg(long, env = "TERACHAT_NODE_QUIET_FOR", value_name = "TIME", default_value = "5s", value_parser = between(time, 100, 86_400_000))]
     pub(crate) quiet_for: Duration,
@@ -248,6 +272,7 @@ impl RunArgs {
         options.node.repair_rate = self.repair_rate;
         options.node.count_every = micros(self.count_every);
         options.node.scrub_rate = self.scrub_rate;
+        options.node.scrub_every = micros(self.scrub_every);
         options.node.quiet_for = micros(self.quiet_for);
         options.objects.object_len = u32::try_from(self.object).unwrap_or(u32::MAX);
         options.shards.segment_len = u32::try_from(self.segment).unwrap_or(u32::MAX);

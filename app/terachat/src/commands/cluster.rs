@@ -33,6 +33,7 @@ pub(super) fn run(args: ClusterArgs, global: &Global, printer: &Printer) -> Resu
         ClusterCommand::Get { reference, out } => {
             file::get(&folder, &reference, out.as_deref(), global, printer)
         }
+        ClusterCommand::Items { reference } => file::items(&folder, &reference, global, printer),
         ClusterCommand::Audit => status::audit(&folder, global, printer),
         ClusterCommand::Scrub => scrub::run(&folder, global, printer),
     }

@@ -1,4 +1,5 @@
 //! One node of the organisation's storage: made, run, and worked on while it runs.
+mod holds;
 mod home;
 mod serve;
 
@@ -75,6 +76,11 @@ pub(super) fn run(args: NodeArgs, global: &Global, printer: &Printer) -> Result<
         NodeCommand::Leave { node, force } => {
             change(&home, printer, "is out", |own| Ask::Leave { node: node_id(node, own), force })
         }
+        NodeCommand::Hold { case, items, names } => {
+            holds::hold(&home, &case, items, names.as_deref(), printer)
+        }
+        NodeCommand::Release { case } => holds::release(&home, case, printer),
+        NodeCommand::Holds => holds::list(&home, printer),
         NodeCommand::Status { watch } => super::cluster::node_status(&home, watch, printer),
     }
 }

@@ -224,6 +224,38 @@ fn a_node_is_emptied_and_leaves() {
     assert_eq!(up.interrupt(), 0);
 }
 
+/// A hold is for a case, is the operator's to set, and is there after a restart; the ledger's own tests see that nothing is forgotten.
+#[cfg(unix)]
+#[test]
+fn a_file_is_held_for_a_case() {
+    let place = Place::new();
+    let up = place.up("c", 1);
+    let file = place.file("file", (2 << 20) + 5);
+    let reference = place.put("c", &file);
+    let items = place.ok("c", &["items", &reference]);
+    assert_eq!(items.lines().count(), 4, "three pieces and what names them: {items}");
+    std::fs::write(place.path("names"), &items).unwrap();
+    let own = |args: &[&str]| Ended::from(place.node("c", 1, args).output().unwrap());
+    let json = |ended: Ended| serde_json::from_str::<Value>(&ended.stdout).unwrap();
+    assert_eq!(own(&["holds"]).stdout, "");
+    let names = place.path("names").display().to_string();
+    let held = own(&["hold", "2026/17", "--names", &names]);
+    assert_eq!(held.stdout, "4 items are held for 2026/17\n", "{held:?}");
+    let first = items.lines().next().unwrap();
+    assert_eq!(json(own(&["hold", "another", first, "--json"]))["items"], 1);
+    let no_item = own(&["hold", "another", "blob:12"]);
+    assert!(no_item.code != 0 && no_item.stderr.contains("terachat cluster items"), "{no_item:?}");
+    assert_eq!(up.interrupt(), 0);
+    let up = place.up("c", 1);
+    assert_eq!(own(&["holds"]).stdout, "       4  2026/17\n       1  another\n");
+    assert_eq!(own(&["release", "another"]).stdout, "another holds nothing any more\n");
+    let again = own(&["release", "another"]);
+    assert!(again.code != 0 && again.stderr.contains("terachat node holds"), "{again:?}");
+    assert_eq!(json(own(&["holds", "--json"]))["holds"][0]["items"], 4);
+    assert_eq!(place.json("c", &["audit"])["sound"], true);
+    assert_eq!(up.interrupt(), 0);
+}
+
 /// One node has nobody to make anew from, so what has rotted stays so.
 #[cfg(unix)]
 #[test]

@@ -9,6 +9,11 @@ const CONSENT: &str = "terachat 2026-11 cluster join consent";
 const HASH: &str = "terachat 2026-11 cluster deed hash";
 const TICKET: &str = "terachat 2026-11 cluster ticket";
 
+/// Items that one deed holds at most; a case may have more of them.
+pub const HELD_ITEMS_MAX: usize = 4096;
+/// Bytes of a case's name at most.
+pub(super) const CASE_LEN_MAX: usize = 64;
+
 /// Bytes of a node's address at most.
 pub(super) const ADDRESS_LEN_MAX: usize = 255;
 
@@ -100,10 +105,15 @@ pub enum What {
         /// Where others dial it now.
         address: String,
     },
-    /// An item must not be forgotten: a legal hold.
-    Held(ItemName),
-    /// It may again.
-    Released(ItemName),
+    /// Items must not be forgotten, nor end: a legal hold, for the case of this name. More of a case are added to it.
+    Held {
+        /// The case: 1 to 64 bytes, nothing in them that is not shown.
+        case: String,
+        /// 1 to [`HELD_ITEMS_MAX`] items. They need not be there yet.
+        items: Vec<ItemName>,
+    },
+    /// A case is over: what no other one holds may be forgotten.
+    Released(String),
 }
 
 impl What {

@@ -193,8 +193,18 @@ pub enum Refusal {
     #[error("the stripes have changed since they were repacked")]
     Repack,
     /// The item must not be forgotten.
-    #[error("the item is under a legal hold; release it first: terachat cluster release")]
+    #[error(
+        "the item is under a legal hold; an operator sees the cases and ends one: terachat node holds, terachat node release"
+    )]
     Held,
+    /// A hold that is not one.
+    #[error(
+        "a case is named by 1 to 64 bytes that can be shown, and holds 1 to 4096 items by one deed; name it otherwise, or cut the list"
+    )]
+    Case,
+    /// There is no such hold.
+    #[error("no case of this name holds anything; see those that do: terachat node holds")]
+    NoCase,
 }
 
 impl Entry {

@@ -1,4 +1,6 @@
-use super::deed::{ADDRESS_LEN_MAX, Deed, JoinConsent, NodeProfile, What, ticket_hash};
+use super::deed::{
+    ADDRESS_LEN_MAX, CASE_LEN_MAX, Deed, HELD_ITEMS_MAX, JoinConsent, NodeProfile, What, ticket_hash,
+};
 use crate::{ClientKey, ClusterId, ItemName, NodeKey, Refusal};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,8 +9,10 @@ use terachat_shard::NodeId;
 
 /// Nodes of a cluster at most: a stripe stands on all of them.
 pub(super) const NODES_MAX: usize = 255;
-/// Tickets that are out at once, and holds, and clients.
+/// Tickets that are out at once, and clients, and cases that hold something.
 const MANY: usize = 65_536;
+/// Items that are held, counted once for each case: as many pieces of 1 MiB are a tebibyte, and 33 MiB in memory.
+const HELD_MAX: usize = 1 << 20;
 
 /// As what a ticket lets in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,7 +50,8 @@ pub struct Roster {
     nodes: BTreeMap<NodeId, NodeRecord>,
     clients: BTreeSet<ClientKey>,
     tickets: BTreeMap<[u8; 32], (TicketFor, u64)>,
-    held: BTreeSet<ItemName>,
+    /// By the case that holds them.
+    held: BTreeMap<String, BTreeSet<ItemName>>,
     /// How many nodes took shards before the last change of that number: who cut a stripe for as many may not know yet.
     active_before: u8,
 }
@@ -102,7 +107,12 @@ impl Roster {
 
     /// Whether an item must not be forgotten.
     pub fn is_held(&self, name: &ItemName) -> bool {
-        self.held.contains(name)
+        self.held.values().any(|items| items.contains(name))
+    }
+
+    /// Legal holds: the case, and how many items it holds.
+    pub fn holds(&self) -> impl Iterator<Item = (&str, usize)> {
+        self.held.iter().map(|(case, items)| (case.as_str(), items.len()))
     }
 
     /// Whether a stripe may be cut for so many nodes: as many as take shards, or did before the last change.
@@ -157,12 +167,9 @@ impl Roster {
                 check_address(address)?;
                 self.member_mut(*node)?.profile.address.clone_from(address);
             }
-            What::Held(name) => {
-                room(self.held.len())?;
-                self.held.insert(*name);
-            }
-            What::Released(name) => {
-                self.held.remove(name);
+            What::Held { case, items } => self.hold(case, items)?,
+            What::Released(case) => {
+                self.held.remove(case).ok_or(Refusal::NoCase)?;
             }
         }
         Ok(None)
@@ -190,6 +197,20 @@ impl Roster {
         self.tickets.remove(&ticket);
         self.nodes.insert(node, active(&consent.profile));
         Ok(node)
+    }
+
+    fn hold(&mut self, case: &str, items: &[ItemName]) -> Result<(), Refusal> {
+        let is_named = (1..=CASE_LEN_MAX).contains(&case.len()) && !case.contains(char::is_control);
+        if !is_named || !(1..=HELD_ITEMS_MAX).contains(&items.len()) {
+            return Err(Refusal::Case);
+        }
+        let held: usize = self.held.values().map(BTreeSet::len).sum();
+        room(self.held.len())?;
+        if held + items.len() > HELD_MAX {
+            return Err(Refusal::TooMany);
+        }
+        self.held.entry(case.to_owned()).or_default().extend(items);
+        Ok(())
     }
 
     /// The hash of a ticket that is good for this now.

@@ -141,13 +141,37 @@ fn what_is_forgotten_stays_forgotten() {
     assert_eq!(state.apply(index, &forget(vec![name(2), name(7)])).gone, [StripeId([1; 16])]);
     assert_eq!(take(&mut state, &new), Outcome::Stripe(vec![Fate::Gone; 2]));
     assert!(state.stripes().is_empty() && state.item(&name(2)).is_none());
-    let held = deed(&state, 1, 0, What::Held(name(3)));
-    apply(&mut state, &held);
+    let held = |state: &State, case: &str, items: Vec<ItemName>| {
+        deed(state, 1, 0, What::Held { case: case.to_owned(), items })
+    };
+    for case in ["one", "another"] {
+        let held = held(&state, case, vec![name(3), name(4)]);
+        assert_eq!(apply(&mut state, &held), Outcome::Done);
+    }
     take(&mut state, &stripe(2, 1, &[1], vec![item(3)], u64::MAX));
     assert_eq!(apply(&mut state, &forget(vec![name(3)])), Outcome::Refused(Refusal::Held));
-    let released = deed(&state, 1, 0, What::Released(name(3)));
-    apply(&mut state, &released);
+    assert_eq!(state.roster().holds().collect::<Vec<_>>(), [("another", 2), ("one", 2)]);
+    let released = |state: &State, case: &str| deed(state, 1, 0, What::Released(case.to_owned()));
+    let first = released(&state, "one");
+    assert_eq!(apply(&mut state, &first), Outcome::Done);
+    assert_eq!(apply(&mut state, &forget(vec![name(3)])), Outcome::Refused(Refusal::Held), "the other case");
+    let second = released(&state, "another");
+    assert_eq!(apply(&mut state, &second), Outcome::Done);
     assert_eq!(apply(&mut state, &forget(vec![name(3)])), Outcome::Done);
+    let again = released(&state, "one");
+    assert_eq!(apply(&mut state, &again), Outcome::Refused(Refusal::NoCase));
+    for (case, items) in [
+        ("", vec![name(1)]),
+        ("a case of far too many letters, which nobody would ever want to type", vec![name(1)]),
+        ("two\nlines", vec![name(1)]),
+        ("nothing", vec![]),
+        ("too much", vec![name(1); HELD_ITEMS_MAX + 1]),
+    ] {
+        let before = state.roster().clone();
+        let held = held(&state, case, items);
+        assert_eq!(apply(&mut state, &held), Outcome::Refused(Refusal::Case), "{case:?}");
+        assert_eq!(*state.roster(), before);
+    }
 }
 
 #[test]

@@ -35,8 +35,6 @@ pub enum DiskWork {
     /// Say what is kept of these stripes, first and last with them. What was not read since the start is read now.
     Count(StripeId, StripeId),
     /// Read some bytes again, in the order in which they lie, to find what has rotted.
-    Scrub(u64),
-    /// The same for somebody who waits for it; or from the beginning on.
     Reread {
         /// Bytes.
         budget: u64,
@@ -99,7 +97,6 @@ pub fn perform(
             DiskWork::Count(first, last) => {
                 store.count(first, last).map(|held| DiskDone::Counted(counted(held)))
             }
-            DiskWork::Scrub(budget) => store.scrub(budget).map(|_| DiskDone::Done(store.usage())),
             DiskWork::Reread { budget, anew } => {
                 if anew {
                     store.rewind();

@@ -8,6 +8,8 @@ use terachat_shard::{NodeId, Shard, ShardHash, StripeId};
 
 /// Between two steps of the scrub.
 const SCRUB_EVERY: u64 = SECOND;
+/// Between two looks at what need not be remembered.
+const SWEEP_EVERY: u64 = SECOND;
 /// Between two steps that have space back.
 const COMPACT_EVERY: u64 = 5 * SECOND;
 
@@ -20,7 +22,12 @@ pub(super) struct Keeper {
     since: Option<u64>,
     /// Receipts given since: a shard that no record names is kept until the ledger has gone on beyond.
     promised: BTreeMap<(StripeId, u8), u64>,
+    swept: Moment,
     scrubbed: Moment,
+    /// When the scrub began that is under way or rests, and until when it rests: one that began anew at once would read the few
+    /// shards of a small node again and again.
+    scrub_begun: Moment,
+    scrub_rests_until: Moment,
     compacted: Moment,
 }
 
@@ -61,8 +68,13 @@ impl Node {
                 self.sweep(state, &counted);
                 self.send(to, Message::Counted(call, counted));
             }
+            (Asked::Scrub, DiskDone::Reread(step, _)) if step.through => {
+                let next = self.keeper.scrub_begun + self.options.scrub_every;
+                self.keeper.scrub_rests_until = next;
+                self.keeper.scrub_begun = next.max(self.now);
+            }
             // Who does not answer counts as away until the next count.
-            (Asked::Count(..) | Asked::Upkeep, _) => {}
+            (Asked::Count(..) | Asked::Scrub | Asked::Upkeep, _) => {}
         }
     }
 
@@ -124,10 +136,13 @@ impl Node {
             self.keeper.current = Some(call);
             self.out.push(Output::Barrier(call));
         }
-        if self.now.since(self.keeper.scrubbed) >= SCRUB_EVERY {
+        if self.now >= self.keeper.scrub_rests_until && self.now.since(self.keeper.scrubbed) >= SCRUB_EVERY {
             self.keeper.scrubbed = self.now;
             let budget = self.options.scrub_rate;
-            self.ask_disk(Asked::Upkeep, DiskWork::Scrub(budget));
+            self.ask_disk(Asked::Scrub, DiskWork::Reread { budget, anew: false });
+        }
+        if self.now.since(self.keeper.swept) >= SWEEP_EVERY {
+            self.keeper.swept = self.now;
             // Of stripes that are in the ledger nothing needs to be remembered.
             let applied = state.applied();
             self.keeper

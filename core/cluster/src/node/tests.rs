@@ -1,7 +1,9 @@
 //! Single steps of one node; whole runs are in `crate::testing::simulation`.
 use super::*;
 use crate::testing::{CLUSTER, Dice, founded, key, node};
-use crate::{Entry, Item, NewStripe, Outcome, PackageKey, RECEIPT_ENTRIES, Receipt, Refusal};
+use crate::{
+    Entry, Item, NewStripe, Outcome, PackageKey, RECEIPT_ENTRIES, Receipt, Refusal, Scrubbed, Usage,
+};
 use terachat_shard::{Profile, Shard, ShardHash, StripeRecord};
 
 const STRIPE: StripeId = StripeId([7; 16]);
@@ -171,6 +173,27 @@ fn a_refusal_is_told() {
     let Some(Output::Propose(call, _)) = asked.into_iter().next() else { panic!("the ledger is asked") };
     let told = one.handle(Moment(3), &state, Input::Proposed(call, Ok(Outcome::Refused(Refusal::Stripe))));
     assert_eq!(told, [Output::Reply(Call(1), Response::Refused(Refused::Ledger(Refusal::Stripe)))]);
+}
+
+/// A node with few shards does not read them again every second: once through, it rests until the time for the next.
+#[test]
+fn a_scrub_that_is_through_rests() {
+    let (state, _) = founded(1);
+    let options = NodeOptions { scrub_every: 60 * SECOND, ..NodeOptions::default() };
+    let mut one = Node::new(CLUSTER, node(1), key(1), options, Box::new(Dice(1)));
+    let mut steps = Vec::new();
+    for second in 0..200u64 {
+        let now = Moment(second * SECOND);
+        let asked = one.handle(now, &state, Input::Tick);
+        for output in asked {
+            let Output::Disk(call, DiskWork::Reread { anew: false, .. }) = output else { continue };
+            steps.push(second);
+            // The first pass takes three steps.
+            let step = Scrubbed { through: steps.len() >= 3, ..Scrubbed::default() };
+            one.handle(now, &state, Input::Disk(call, DiskDone::Reread(step, Usage::default())));
+        }
+    }
+    assert_eq!(steps, [1, 2, 3, 60, 120, 180]);
 }
 
 /// Whoever has a shard of a stripe does not take another that is made anew, from however many leaders.

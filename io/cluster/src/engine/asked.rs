@@ -41,12 +41,19 @@ impl Engine {
             (Ask::Status, _) => self.status(peer, number),
             (Ask::Audit, _) => self.audit(peer, number),
             (Ask::Scrub { anew }, _) => self.scrub(peer, number, anew),
+            (Ask::Holds, _) => {
+                let holds = |(case, items): (&str, usize)| (case.to_owned(), items as u64);
+                let holds = self.state.read().roster().holds().map(holds).collect();
+                self.tell(peer, number, &Told::Holds(holds));
+            }
             (_, Who::Client(_)) => self.refuse(peer, number, Unwelcome::Stranger),
             (Ask::Invite { role, lifetime_ms }, _) => self.invite(peer, number, role, lifetime_ms),
             (Ask::Drain(node), _) => self.act(peer, number, What::Draining(node)),
             (Ask::Return(node), _) => self.act(peer, number, What::Returned(node)),
             (Ask::Leave { node, force }, _) => self.leave(peer, number, node, force),
             (Ask::Dismiss(client), _) => self.act(peer, number, What::Dismissed(client)),
+            (Ask::Hold { case, items }, _) => self.act(peer, number, What::Held { case, items }),
+            (Ask::Release(case), _) => self.act(peer, number, What::Released(case)),
         }
     }
 

@@ -7,7 +7,8 @@ use serde_json::json;
 use std::fs::File;
 use std::io::{IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
-use terachat_node::{PATIENCE, Progress, get_file, put_file, stream_file};
+use terachat_cluster::ItemTag;
+use terachat_node::{PATIENCE, Progress, get_file, items_of_file, put_file, stream_file};
 
 /// Puts a file and prints its reference.
 pub(super) fn put(folder: &Path, file: &Path, global: &Global, printer: &Printer) -> Result<()> {
@@ -78,6 +79,19 @@ pub(super) fn get(
     }
     printer.talk(&format!("{} bytes in {}", progress.len, out.display()));
     Ok(())
+}
+
+/// Prints under which names a file is kept.
+pub(super) fn items(folder: &Path, reference: &str, global: &Global, printer: &Printer) -> Result<()> {
+    let reference = reference.parse().map_err(Failure::from_text)?;
+    let items = as_client(folder, global, PATIENCE, async |client, _| {
+        items_of_file(client, &reference).await.map_err(failed)
+    })?;
+    let tags = items.into_iter().map(|name| ItemTag(name).to_string());
+    printer.data(&match printer.is_json() {
+        true => render::json_value(&json!({ "items": tags.collect::<Vec<_>>() })),
+        false => tags.map(|tag| tag + "\n").collect(),
+    })
 }
 
 /// Fetches into a file beside the place, which may hold what an earlier try left, and puts it there once it is whole and durable.

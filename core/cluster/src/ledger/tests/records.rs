@@ -89,7 +89,7 @@ fn a_renewal_keeps_it_longer_and_never_shorter() {
 #[test]
 fn what_has_ended_is_forgotten_and_nothing_else() {
     let (mut state, _) = founded(1);
-    let held = deed(&state, 1, 0, What::Held(record(4)));
+    let held = deed(&state, 1, 0, What::Held { case: "case".to_owned(), items: vec![record(4)] });
     apply(&mut state, &held);
     leave(&mut state, &records(1, 0, &[(1, 1, 10), (2, 2, 20)]), &[Fate::Added; 2]);
     leave(&mut state, &records(2, 0, &[(3, 3, 10)]), &[Fate::Added]);

@@ -85,6 +85,7 @@ pub(super) fn options() -> NodeOptions {
         answer_within: 1_500_000,
         count_every: 1_000_000,
         scrub_rate: 1 << 20,
+        scrub_every: 1_000_000,
         cache_len: 8 << 10,
         quiet_for: 1_000_000,
         forget_after: 1_000_000,
