@@ -46,8 +46,8 @@ pub struct NodeOptions {
     pub batch_len: usize,
     /// Batches under way at once; what comes meanwhile waits, and goes together. Default 1.
     pub batches: usize,
-    /// After a stripe of several items, the next one waits so long for others that come at once, unless it is full before; default
-    /// 4 ms. A stripe costs much the same whatever is in it.
+    /// After a stripe the next one waits so long, at most, for as many items as are to be expected, unless it is full before; default
+    /// 8 ms. Who writes alone waits for nobody.
     pub gather_for: u64,
     /// Bytes that wait to be written at most; default 64 MiB.
     pub waiting_max: usize,
@@ -80,7 +80,7 @@ impl Default for NodeOptions {
         Self {
             batch_len: 256 << 10,
             batches: 1,
-            gather_for: 4 * MILLISECOND,
+            gather_for: 8 * MILLISECOND,
             waiting_max: 64 << 20,
             silent_after: 400 * MILLISECOND,
             away_after: 30 * SECOND,

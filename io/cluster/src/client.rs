@@ -1,7 +1,7 @@
 //! Whoever asks a cluster: knows several nodes and goes on to another one by itself.
 mod line;
 
-use crate::control::{Ask, Contact, Told, Unwelcome, Welcome, decode, encode};
+use crate::control::{Ask, Contact, Told, Unwelcome, Welcome};
 use crate::frame::Kind;
 use crate::{Error, Keys, Ticket};
 use line::{Line, Speaker};
@@ -131,7 +131,7 @@ impl Client {
     /// # Errors
     /// [`Error::Unwelcome`] with the last node's word, [`Error::NoNode`] if none answered.
     pub async fn ask(&self, ask: &Ask) -> Result<Told, Error> {
-        let body = encode(ask);
+        let body = ask.encode();
         self.try_all(|contact| self.ask_of(contact, &body)).await
     }
 
@@ -140,7 +140,7 @@ impl Client {
     /// # Errors
     /// As [`Client::ask`].
     pub async fn ask_node(&self, contact: &Contact, ask: &Ask) -> Result<Told, Error> {
-        self.ask_of(contact.clone(), &encode(ask)).await.map_err(|attempt| match attempt {
+        self.ask_of(contact.clone(), &ask.encode()).await.map_err(|attempt| match attempt {
             Attempt::Over(error) | Attempt::Next(error) => error,
         })
     }
@@ -163,7 +163,7 @@ impl Client {
 
     async fn ask_of(&self, contact: Contact, body: &[u8]) -> Result<Told, Attempt> {
         let answer = self.call(&contact, Kind::Ask, body, CHANGE_WITHIN).await?;
-        match decode(&answer).ok_or(Attempt::Over(Error::Answer))? {
+        match Told::decode(&answer).ok_or(Attempt::Over(Error::Answer))? {
             Told::Refused(why @ (Unwelcome::NoMajority | Unwelcome::Busy | Unwelcome::Stranger)) => {
                 Err(Attempt::Next(why.into()))
             }

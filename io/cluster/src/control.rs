@@ -139,6 +139,18 @@ pub enum Ask {
     Holds,
 }
 
+impl Ask {
+    /// Its bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        encode(self)
+    }
+
+    /// Reads a whole question; `None` if the bytes are something else.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        decode(bytes)
+    }
+}
+
 /// What a node answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Told {
@@ -158,6 +170,18 @@ pub enum Told {
     Scrub(ScrubReport),
     /// Cases, and how many items each holds.
     Holds(Vec<(String, u64)>),
+}
+
+impl Told {
+    /// Its bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        encode(self)
+    }
+
+    /// Reads a whole answer; `None` if the bytes are something else.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        decode(bytes)
+    }
 }
 
 /// What a newcomer has to know.
@@ -224,6 +248,7 @@ pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::num::NonZeroU32;
     use terachat_vault::Secret;
 
     fn key(n: u8) -> DeviceKey {
@@ -265,10 +290,65 @@ mod tests {
 
     #[test]
     fn values_are_read_whole_or_not_at_all() {
-        let bytes = encode(&Ask::Status);
-        assert_eq!(decode(&bytes), Some(Ask::Status));
-        assert_eq!(decode::<Ask>(&[&bytes[..], &[0]].concat()), None);
-        assert_eq!(decode::<Ask>(&bytes[..1]), None);
-        assert_eq!(decode::<Ask>(&[2, 3]), None, "another version");
+        let bytes = Ask::Status.encode();
+        assert_eq!(Ask::decode(&bytes), Some(Ask::Status));
+        assert_eq!(Ask::decode(&[&bytes[..], &[0]].concat()), None);
+        assert_eq!(Ask::decode(&bytes[..1]), None);
+        assert_eq!(Ask::decode(&[2, 3]), None, "another version");
+    }
+
+    /// Some of everything that a stranger can send or be sent.
+    fn samples() -> Vec<Vec<u8>> {
+        let contact = Contact {
+            node: NodeId(NonZeroU32::MIN),
+            key: NodeKey([7; 32]),
+            address: "[::1]:4001".to_owned(),
+        };
+        let ends = Ends { cluster: ClusterId([1; 16]), node: [2; 32], connection: [3; 32] };
+        let asks = [
+            Ask::Hello(ends.client(&key(4))),
+            Ask::Admit(Admission::sign(ClusterId([1; 16]), [2; 32], &key(3))),
+            Ask::Invite { role: TicketFor::Client, lifetime_ms: 5 },
+            Ask::Leave { node: contact.node, force: true },
+            Ask::Hold {
+                case: "case".to_owned(),
+                items: vec![ItemName::of_blob(b"one"), ItemName::of_blob(b"two")],
+            },
+            Ask::Release("case".to_owned()),
+        ];
+        let welcome =
+            Welcome { cluster: ends.cluster, members: vec![contact.clone(), contact], joined: None };
+        let told = [
+            Told::Welcome(welcome),
+            Told::Ticket([9; 32]),
+            Told::Refused(Unwelcome::Ledger(Refusal::Held)),
+            Told::Holds(vec![("case".to_owned(), 2)]),
+        ];
+        asks.iter().map(Ask::encode).chain(told.iter().map(Told::encode)).collect()
+    }
+
+    /// Whatever comes, it is a value that is written as it was read, or none.
+    #[test]
+    fn any_bytes_are_a_value_or_none() {
+        let reads = |bytes: &[u8]| {
+            if let Some(ask) = Ask::decode(bytes) {
+                assert_eq!(Ask::decode(&ask.encode()), Some(ask));
+            }
+            if let Some(told) = Told::decode(bytes) {
+                assert_eq!(Told::decode(&told.encode()), Some(told));
+            }
+        };
+        for sample in samples() {
+            for at in 0..sample.len() {
+                reads(&sample[..at]);
+                for value in 0..=u8::MAX {
+                    let mut bytes = sample.clone();
+                    bytes[at] = value;
+                    reads(&bytes);
+                }
+                // A length that is far too long.
+                reads(&[&sample[..at], &[0xff; 9], &sample[at..]].concat());
+            }
+        }
     }
 }

@@ -4,7 +4,7 @@ mod membership;
 mod report;
 
 use crate::Error;
-use crate::control::{Contact, Told, Unwelcome, encode};
+use crate::control::{Contact, Told, Unwelcome};
 use crate::deeds::Doer;
 use crate::directory::Directory;
 use crate::disk::DiskThread;
@@ -367,7 +367,7 @@ impl Engine {
     }
 
     fn tell(&self, peer: PeerKey, number: u64, told: &Told) {
-        if self.parts.links.send(peer, Kind::Told, number, &encode(told)).is_err() {
+        if self.parts.links.send(peer, Kind::Told, number, &told.encode()).is_err() {
             self.parts.links.part(peer);
         }
     }

@@ -203,8 +203,8 @@ pub(crate) struct RunArgs {
     /// Stripes that are written at once, 1 to 64; what comes meanwhile waits and goes together
     #[arg(long, env = "TERACHAT_NODE_BATCHES", value_name = "N", default_value = "1", value_parser = value_parser!(u8).range(1..=64))]
     pub(crate) batches: u8,
-    /// After a stripe of several items the next one waits so long for more, unless it is full, 0ms to 1s; nobody waits who writes alone
-    #[arg(long, env = "TERACHAT_NODE_GATHER", value_name = "TIME", default_value = "4ms", value_parser = between(time, 0, 1_000))]
+    /// After a stripe the next one waits so long, at most, for as many clients as wrote before, 0ms to 1s; who writes alone does not wait
+    #[arg(long, env = "TERACHAT_NODE_GATHER", value_name = "TIME", default_value = "8ms", value_parser = between(time, 0, 1_000))]
     pub(crate) gather: Duration,
     /// A node that was silent for so long is asked last, 50ms to 1m
     #[arg(long, env = "TERACHAT_NODE_SILENT_AFTER", value_name = "TIME", default_value = "400ms", value_parser = between(time, 50, 60_000))]

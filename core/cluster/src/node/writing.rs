@@ -73,13 +73,19 @@ pub(super) struct Writer {
     waiting: VecDeque<Pending>,
     waiting_bytes: usize,
     writing: BTreeMap<StripeId, Writing>,
-    /// Until then a batch that is not full waits for more: those whose puts were acknowledged together ask again one after the other.
+    /// Those whose puts were just acknowledged commonly ask again, one after the other. Until so many items wait or this moment has
+    /// come, a batch that is not full waits for them: a stripe costs much the same whatever is in it.
+    expects: usize,
     gathers_until: Moment,
     /// Shards that were sent: which place of which stripe.
     sent: BTreeMap<Call, (StripeId, u8)>,
 }
 
 impl Writer {
+    fn gathers(&self, now: Moment, batch_len: usize) -> bool {
+        self.waiting.len() < self.expects && self.waiting_bytes < batch_len && now < self.gathers_until
+    }
+
     fn no_longer_waiting(&mut self, items: &[Pending]) {
         let bytes: usize = items.iter().map(|item| item.bytes.len()).sum();
         self.waiting_bytes = self.waiting_bytes.saturating_sub(bytes);
@@ -154,8 +160,7 @@ impl Node {
 
     fn start_batches(&mut self, state: &State) {
         while self.writer.writing.len() < self.options.batches && !self.writer.waiting.is_empty() {
-            let is_full = self.writer.waiting_bytes >= self.options.batch_len;
-            if !is_full && self.now < self.writer.gathers_until {
+            if self.writer.gathers(self.now, self.options.batch_len) {
                 return;
             }
             let batch = self.next_batch();
@@ -354,7 +359,10 @@ impl Node {
                 if !writing.replaces.is_empty() {
                     self.repacker.written();
                 }
-                if writing.items.len() > 1 {
+                // Who writes alone waits for nobody.
+                let expects = writing.items.len() + self.writer.waiting.len();
+                if expects > 1 {
+                    self.writer.expects = expects;
                     self.writer.gathers_until = self.now + self.options.gather_for;
                 }
                 for (item, fate) in writing.items.into_iter().zip(fates) {

@@ -1,7 +1,7 @@
 //! A client's connections: dialled when they are needed, introduced, and let go when they end.
 use super::Attempt;
 use crate::Error;
-use crate::control::{Ask, Contact, Ends, Told, Welcome, decode, encode};
+use crate::control::{Ask, Contact, Ends, Told, Welcome};
 use crate::frame::{Frame, Kind};
 use crate::links::Links;
 use std::collections::BTreeSet;
@@ -73,8 +73,8 @@ impl Line {
             Speaker::Operator(key) => ends.operator(key),
             Speaker::Nobody => return Ok(None),
         };
-        let answer = self.call(contact, Kind::Ask, &encode(&Ask::Hello(hello))).await?;
-        match decode(&answer).ok_or(Attempt::Over(Error::Answer))? {
+        let answer = self.call(contact, Kind::Ask, &Ask::Hello(hello).encode()).await?;
+        match Told::decode(&answer).ok_or(Attempt::Over(Error::Answer))? {
             Told::Welcome(welcome) => {
                 self.introduced.lock().unwrap_or_else(PoisonError::into_inner).insert(peer);
                 Ok(Some(welcome))

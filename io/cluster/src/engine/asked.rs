@@ -1,6 +1,6 @@
 //! Questions about the cluster itself: who may ask them, and what is done.
 use super::{Engine, Event, Who};
-use crate::control::{Ask, Ends, Hello, Told, Unwelcome, Welcome, decode, encode};
+use crate::control::{Ask, Ends, Hello, Told, Unwelcome, Welcome};
 use crate::deeds::Doer;
 use crate::frame::Kind;
 use crate::report::ScrubReport;
@@ -21,7 +21,7 @@ impl Engine {
         let Some(guest) = self.guests.get(&peer) else { return };
         let who = guest.who;
         let busy = guest.under_way >= ASKED_MAX;
-        let Some(ask) = decode::<Ask>(body) else { return self.refuse(peer, number, Unwelcome::Form) };
+        let Some(ask) = Ask::decode(body) else { return self.refuse(peer, number, Unwelcome::Form) };
         // A greeting is answered at once; a client with many requests may greet twice.
         if busy && !matches!(ask, Ask::Hello(_)) {
             return self.refuse(peer, number, Unwelcome::Busy);
@@ -93,7 +93,7 @@ impl Engine {
 
     /// A node that joined a moment ago, and did not hear it.
     pub(super) fn ask_of_member(&self, peer: PeerKey, node: NodeId, number: u64, body: &[u8]) {
-        if matches!(decode(body), Some(Ask::Join(_))) {
+        if matches!(Ask::decode(body), Some(Ask::Join(_))) {
             let cluster = self.parts.place.borrow().cluster;
             let members = self.directory(crate::directory::Directory::list);
             self.tell(peer, number, &Told::Welcome(Welcome { cluster, members, joined: Some(node) }));
@@ -208,7 +208,7 @@ impl Engine {
         let work = work(self.parts.doer.clone());
         tokio::spawn(async move {
             let told = work.await.unwrap_or_else(Told::Refused);
-            let _ = links.send(peer, Kind::Told, number, &encode(&told));
+            let _ = links.send(peer, Kind::Told, number, &told.encode());
             let _ = events.send(Event::Answered(peer));
         });
     }

@@ -52,7 +52,7 @@ fn a_client_that_does_not_read_stops_nobody_else() {
 
         let (net, mut events, peer) = connect(&world).await;
         let ends = Ends { cluster: world.cluster, node: world.contact.key.0, connection: net.key().0 };
-        let hello = encode(&Ask::Hello(ends.client(&world.client.keys().device_key())));
+        let hello = Ask::Hello(ends.client(&world.client.keys().device_key())).encode();
         net.send(peer, frame(Kind::Ask, 1, &hello)).await.unwrap();
         let told = next(&mut events, Kind::Told).await.unwrap();
         assert!(matches!(decode(&told), Some(Told::Welcome(_))));
