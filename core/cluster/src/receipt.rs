@@ -1,5 +1,9 @@
+#[cfg(test)]
+use crate::testing::verify_all;
 use crate::{ClusterId, NodeKey};
 use serde::{Deserialize, Serialize};
+#[cfg(not(test))]
+use terachat_event::verify_all;
 use terachat_event::{DeviceKey, Statement};
 use terachat_shard::{NodeId, ShardHash, StripeId};
 
@@ -79,7 +83,7 @@ impl Receipt {
                 signature: receipt.signature.0,
             })
             .collect();
-        terachat_event::verify_all(&statements)
+        verify_all(&statements)
     }
 
     fn said(&self, cluster: ClusterId) -> Vec<u8> {

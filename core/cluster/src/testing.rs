@@ -5,9 +5,11 @@ pub(crate) mod steps;
 use crate::{
     ClusterId, Deed, Entry, JoinConsent, NodeKey, NodeProfile, Outcome, SignedDeed, State, TicketFor, What,
 };
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::ops::Range;
-use terachat_event::DeviceKey;
+use terachat_event::{DeviceKey, Statement};
 use terachat_shard::{Domain, NodeId};
 use terachat_vault::{Entropy, Secret};
 
@@ -94,3 +96,30 @@ fn take(state: &mut State, entries: &mut Vec<Vec<u8>>, entry: impl FnOnce(&State
 }
 
 pub(crate) const CLUSTER: ClusterId = ClusterId([0xc1; 16]);
+
+thread_local! {
+    /// Signed statements that were found to be so.
+    static SIGNED: RefCell<BTreeSet<[u8; 32]>> = const { RefCell::new(BTreeSet::new()) };
+}
+
+/// [`terachat_event::verify_all`], which a simulation asks as many times as it has nodes: what was signed once is not looked at again.
+/// Half of a run's time is spent in it otherwise.
+pub(crate) fn verify_all(statements: &[Statement<'_>]) -> Vec<usize> {
+    let name = |statement: &Statement<'_>| {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&statement.signer).update(&statement.signature).update(statement.context.as_bytes());
+        *hasher.update(statement.bytes).finalize().as_bytes()
+    };
+    SIGNED.with_borrow_mut(|signed| {
+        let names: Vec<[u8; 32]> = statements.iter().map(name).collect();
+        let new: Vec<usize> = (0..names.len()).filter(|at| !signed.contains(&names[*at])).collect();
+        let asked: Vec<Statement<'_>> = new.iter().map(|at| statements[*at]).collect();
+        let wrong: Vec<usize> = terachat_event::verify_all(&asked).into_iter().map(|at| new[at]).collect();
+        // A run's worth.
+        if signed.len() > 1 << 16 {
+            signed.clear();
+        }
+        signed.extend(new.into_iter().filter(|at| !wrong.contains(at)).map(|at| names[at]));
+        wrong
+    })
+}
