@@ -108,6 +108,11 @@ impl Nodes {
         let process = process.with_context(|| format!("node {node} does not run"))?;
         let killed = std::process::Command::new("kill").args(["-9", &process.to_string()]).status()?;
         anyhow::ensure!(killed.success(), "node {node} could not be killed");
+        // Its folder is free when it is gone.
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while Path::new(&format!("/proc/{process}")).exists() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use super::message::{Lack, Message, PAGE_LEN};
 use super::{Call, Counted, Moment, Node, Proposed, SECOND};
 use crate::{Entry, Receipt, State};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::ops::Bound;
 use terachat_shard::{Census, Health, Members, NodeId, Plan, StripeCensus, StripeId, Surplus};
 
@@ -45,10 +45,22 @@ enum Stage {
         until: Moment,
     },
     Mending {
+        /// What is still to be asked for, and when: evenly over the time that it may take, for whoever puts and gets has the same
+        /// disks and lines.
+        to_come: VecDeque<(Moment, Mend)>,
         waiting: BTreeSet<Call>,
         not_before: Moment,
         until: Moment,
     },
+}
+
+/// A shard that a node is to have, and who may have a copy of it.
+#[derive(Debug, Clone, Copy)]
+struct Mend {
+    stripe: StripeId,
+    index: u8,
+    node: NodeId,
+    copy: Option<NodeId>,
 }
 
 impl Default for Stage {
@@ -110,8 +122,9 @@ impl Node {
             Stage::Resting { until } if *until <= self.now || self.steward.changed => self.count_page(state),
             Stage::Counting { until, .. } if *until <= self.now => self.plan_page(state),
             Stage::Mending { until, .. } if *until <= self.now => self.next_page(state),
-            Stage::Mending { waiting, not_before, .. } if waiting.is_empty() && *not_before <= self.now => {
-                self.next_page(state);
+            Stage::Mending { to_come, waiting, not_before, .. } => {
+                let over = to_come.is_empty() && waiting.is_empty() && *not_before <= self.now;
+                if over { self.next_page(state) } else { self.ask_for_mends() }
             }
             _ => {}
         }
@@ -201,28 +214,46 @@ impl Node {
     }
 
     fn carry_out(&mut self, plan: &Plan, misnamed: &[(StripeId, u8, NodeId)]) {
-        let mut waiting = BTreeSet::new();
         let made = plan.repairs.iter().flat_map(|repair| {
-            repair.targets.iter().map(|(index, node)| (repair.stripe, *index, *node, None))
+            let mend =
+                |&(index, node): &(u8, NodeId)| Mend { stripe: repair.stripe, index, node, copy: None };
+            repair.targets.iter().map(mend)
         });
-        let moved = plan.moves.iter().map(|step| (step.stripe, step.index, step.to, Some(step.from)));
-        let vouched = misnamed.iter().map(|&(stripe, index, node)| (stripe, index, node, Some(node)));
-        let steps: Vec<_> = made.chain(moved).chain(vouched).collect();
-        self.steward.busy |= !steps.is_empty() || !plan.surplus.is_empty();
-        for (stripe, index, node, copy) in steps {
-            let call = self.call();
-            waiting.insert(call);
-            self.send(node, Message::Mend(call, stripe, index, copy));
-        }
+        let moved = plan.moves.iter().map(|step| {
+            let copy = Some(step.from);
+            Mend { stripe: step.stripe, index: step.index, node: step.to, copy }
+        });
+        let vouched =
+            misnamed.iter().map(|&(stripe, index, node)| Mend { stripe, index, node, copy: Some(node) });
+        let mends: Vec<Mend> = made.chain(moved).chain(vouched).collect();
+        self.steward.busy |= !mends.is_empty() || !plan.surplus.is_empty();
         for surplus in &plan.surplus {
             self.send(surplus.node, Message::Drop(surplus.stripe, surplus.index));
         }
         let takes = plan.bytes().saturating_mul(SECOND) / self.options.repair_rate.max(1);
+        let count = (mends.len() as u64).max(1);
+        let at = |number: u64| self.now + takes / count * number;
         self.steward.stage = Stage::Mending {
-            waiting,
+            to_come: (0..).map(at).zip(mends).collect(),
+            waiting: BTreeSet::new(),
             not_before: self.now + takes,
             until: self.now + takes + 2 * self.options.answer_within,
         };
+        self.ask_for_mends();
+    }
+
+    /// Asks for what is due.
+    fn ask_for_mends(&mut self) {
+        let now = self.now;
+        while let Stage::Mending { to_come, .. } = &mut self.steward.stage
+            && let Some((_, mend)) = to_come.pop_front_if(|(at, _)| *at <= now)
+        {
+            let call = self.call();
+            if let Stage::Mending { waiting, .. } = &mut self.steward.stage {
+                waiting.insert(call);
+            }
+            self.send(mend.node, Message::Mend(call, mend.stripe, mend.index, mend.copy));
+        }
     }
 
     /// A shard is where it should be, or could not be brought there.
