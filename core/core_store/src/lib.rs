@@ -5,6 +5,7 @@
 //! `terachat_vault::Entropy`, time as a number.
 #![cfg_attr(test, allow(clippy::cast_possible_truncation, reason = "tests cut numbers they made small"))]
 
+mod blocks;
 pub mod crdt;
 mod error;
 pub mod model;

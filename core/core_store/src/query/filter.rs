@@ -6,6 +6,7 @@ use crate::{Error, LocalStore};
 use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
+use std::ops::Range;
 use terachat_event::{DeviceId, EventRef, LogId};
 
 /// Which messages a page gives: those that meet every condition that is set, so all of them without any.
@@ -90,23 +91,23 @@ struct Walk<'a> {
     space: Option<&'a SpaceState>,
     filter: &'a Filter,
     /// Positions among which all that fit are, each list in the total order; `None`: the timeline.
-    lists: Option<Vec<&'a [u32]>>,
+    lists: Option<Vec<List<'a>>>,
     /// Whether the filter lets a chain's author through, once that was asked for.
     authors: RefCell<Vec<Option<bool>>>,
 }
 
 impl<'a> Walk<'a> {
     fn new(channel: &'a ChannelLog, space: Option<&'a SpaceState>, filter: &'a Filter) -> Self {
-        let by = |devices: &'a BTreeSet<DeviceId>| -> Vec<&'a [u32]> {
-            devices.iter().map(|device| channel.index.positions_from(device, 1)).collect()
+        let by = |devices: &'a BTreeSet<DeviceId>| -> Vec<List<'a>> {
+            devices.iter().map(|device| List::by(&channel.index, device)).collect()
         };
-        let naming = |mentions: &'a BTreeSet<Mention>| -> Vec<&'a [u32]> {
-            mentions.iter().map(|mention| channel.state.mentions(mention)).collect()
+        let naming = |mentions: &'a BTreeSet<Mention>| -> Vec<List<'a>> {
+            mentions.iter().map(|mention| List::of(channel.state.mentions(mention))).collect()
         };
-        let len = |lists: &Vec<&[u32]>| lists.iter().map(|list| list.len()).sum::<usize>();
+        let len = |lists: &Vec<List<'_>>| lists.iter().map(List::len).sum::<u64>();
         let all =
             [filter.authors.as_ref().map(by), filter.mentions.as_ref().map(naming)].into_iter().flatten();
-        let lists = all.filter(|lists| len(lists) < channel.state.timeline.len()).min_by_key(len);
+        let lists = all.filter(|lists| len(lists) < channel.state.timeline.len() as u64).min_by_key(len);
         let authors = RefCell::new(vec![None; channel.index.chains.len()]);
         Self { channel, space, filter, lists, authors }
     }
@@ -118,13 +119,8 @@ impl<'a> Walk<'a> {
         let Some(lists) = &self.lists else {
             return self.fitting(timeline.iter_before(timeline.rank_where(is_before)));
         };
-        let before = lists.iter().map(|list| &list[..list.partition_point(|at| is_before(*at))]);
-        let last = |list: &mut &'a [u32]| {
-            let (last, rest) = list.split_last()?;
-            *list = rest;
-            Some(*last)
-        };
-        self.fitting(merged(before.collect(), last, |at| index.stamp(at)))
+        let before = lists.iter().map(|list| list.before(list.partition_point(&is_before)));
+        self.fitting(merged(before.collect(), List::take_last, |at| index.stamp(at)))
     }
 
     /// What fits and does not lie before a place in the total order, the first first.
@@ -134,13 +130,8 @@ impl<'a> Walk<'a> {
         let Some(lists) = &self.lists else {
             return self.fitting(timeline.iter_from(timeline.rank_where(is_before)));
         };
-        let behind = lists.iter().map(|list| &list[list.partition_point(|at| is_before(*at))..]);
-        let first = |list: &mut &'a [u32]| {
-            let (first, rest) = list.split_first()?;
-            *list = rest;
-            Some(*first)
-        };
-        self.fitting(merged(behind.collect(), first, |at| Reverse(index.stamp(at))))
+        let behind = lists.iter().map(|list| list.from(list.partition_point(&is_before)));
+        self.fitting(merged(behind.collect(), List::take_first, |at| Reverse(index.stamp(at))))
     }
 
     fn fitting<'b>(&'b self, all: impl Iterator<Item = u32> + 'b) -> Box<dyn Iterator<Item = u32> + 'b> {
@@ -194,14 +185,76 @@ impl<'a> Walk<'a> {
     }
 }
 
+/// Positions in the total order, read when they are asked for.
+#[derive(Clone)]
+struct List<'a> {
+    of: Of<'a>,
+    range: Range<u64>,
+}
+
+#[derive(Clone, Copy)]
+enum Of<'a> {
+    Slice(&'a [u32]),
+    Chain(&'a LogIndex, u32),
+}
+
+impl<'a> List<'a> {
+    fn of(positions: &'a [u32]) -> Self {
+        Self { of: Of::Slice(positions), range: 0..positions.len() as u64 }
+    }
+
+    /// A device's events.
+    fn by(index: &'a LogIndex, device: &DeviceId) -> Self {
+        let Some(chain) = index.chain_of(device) else { return Self::of(&[]) };
+        Self { of: Of::Chain(index, chain), range: 0..index.chain_len(chain) }
+    }
+
+    fn len(&self) -> u64 {
+        self.range.end - self.range.start
+    }
+
+    fn at(&self, place: u64) -> Option<u32> {
+        match self.of {
+            Of::Slice(positions) => positions.get(usize::try_from(place).ok()?).copied(),
+            Of::Chain(index, chain) => index.position(chain, place + 1),
+        }
+    }
+
+    /// The first place whose position is not before something.
+    fn partition_point(&self, is_before: impl Fn(u32) -> bool) -> u64 {
+        let Range { mut start, mut end } = self.range;
+        while start < end {
+            let middle = start.midpoint(end);
+            if self.at(middle).is_some_and(&is_before) { start = middle + 1 } else { end = middle }
+        }
+        start
+    }
+
+    fn before(&self, end: u64) -> Self {
+        Self { range: self.range.start..end, ..*self }
+    }
+
+    fn from(&self, start: u64) -> Self {
+        Self { range: start..self.range.end, ..*self }
+    }
+
+    fn take_first(&mut self) -> Option<u32> {
+        self.range.next().and_then(|place| self.at(place))
+    }
+
+    fn take_last(&mut self) -> Option<u32> {
+        self.range.next_back().and_then(|place| self.at(place))
+    }
+}
+
 /// Lists in one, by the largest key first; `take` takes the one of a list whose key is the largest. What stands in
 /// several is given once.
 fn merged<'a, K: Ord + 'a>(
-    mut lists: Vec<&'a [u32]>,
-    take: impl Fn(&mut &'a [u32]) -> Option<u32> + 'a,
+    mut lists: Vec<List<'a>>,
+    take: impl Fn(&mut List<'a>) -> Option<u32> + 'a,
     key: impl Fn(u32) -> K + 'a,
 ) -> impl Iterator<Item = u32> + 'a {
-    let head = |(list, rest): (usize, &mut &'a [u32])| take(rest).map(|at| (key(at), at, list));
+    let head = |(list, rest): (usize, &mut List<'a>)| take(rest).map(|at| (key(at), at, list));
     let mut heads: BinaryHeap<(K, u32, usize)> = lists.iter_mut().enumerate().filter_map(head).collect();
     let mut given = None;
     std::iter::from_fn(move || {

@@ -171,7 +171,9 @@ impl LocalStore {
     /// As [`LocalStore::page`].
     pub fn pinned(&self, log: &LogId, limit: usize) -> Result<Vec<MessageView>, Error> {
         let channel = self.channel(log)?;
-        let mut pinned: Vec<u32> = channel.state.pinned().collect();
+        // Whatever else somebody pins is none.
+        let is_message = |at: &u32| channel.state.timeline.contains(*at, |a, b| channel.index.order(a, b));
+        let mut pinned: Vec<u32> = channel.state.pinned().filter(is_message).collect();
         pinned.sort_by(|a, b| channel.index.order(*a, *b));
         let skip = pinned.len().saturating_sub(limit);
         pinned.into_iter().skip(skip).map(|at| self.view(channel, at)).collect()

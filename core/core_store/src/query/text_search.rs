@@ -114,7 +114,7 @@ impl LocalStore {
                 continue;
             }
             let event = channel.index.event(at);
-            let chunk = self.chunk(channel.index.chunks[event.chunk as usize])?;
+            let chunk = self.chunk(channel.index.chunk_of(at))?;
             let payload =
                 chunk.get(event.offset as usize..(event.offset + event.len) as usize).unwrap_or(&[]);
             let payload = self.restored(&channel.index, at, payload).unwrap_or(payload);
@@ -173,7 +173,9 @@ fn current_message(store: &LocalStore, channel: &ChannelLog, at: u32) -> Option<
         ChannelOp::Edit { target, .. } => channel
             .index
             .find(&target)
-            .filter(|message| channel.state.message(*message).edited_by == Some(at)),
+            .filter(|message| channel.state.message(*message).edited_by == Some(at))
+            // Whatever else somebody edits has no text.
+            .filter(|message| channel.state.timeline.contains(*message, |a, b| channel.index.order(a, b))),
         _ => None,
     }
 }

@@ -87,7 +87,12 @@ impl LocalStore {
                 store.check_index(&places, &mut report);
                 store.check_texts(&mut report)?;
                 let audit = store.audit_state_integrity()?;
-                audit.alarm.iter().for_each(|alarm| report.find(alarm, REPORT, true));
+                if store.reading.is_broken() {
+                    // What the audit found is a state without it.
+                    report.find(&"a block of the snapshot was written wrong", REBUILD, false);
+                } else {
+                    audit.alarm.iter().for_each(|alarm| report.find(alarm, REPORT, true));
+                }
                 report.audit = Some(audit);
             }
             Err(error) => report.find(&error, RESTORE, true),

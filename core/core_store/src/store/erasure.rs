@@ -128,8 +128,7 @@ impl LocalStore {
         let mut doomed = BTreeMap::new();
         for channel in self.spaces.values().flat_map(|logs| logs.channels.values()) {
             for at in self.doomed(channel) {
-                let event = channel.index.event(at?);
-                *doomed.entry(channel.index.chunks[event.chunk as usize].segment()).or_default() += 1;
+                *doomed.entry(channel.index.chunk_of(at?).segment()).or_default() += 1;
             }
         }
         for segment in self.emptied_records().map(|(_, segment)| segment) {
@@ -147,7 +146,7 @@ impl LocalStore {
         for log in self.logs_kept() {
             let channel = self.channel(&log)?;
             let index = &channel.index;
-            let here = |at: &u32| index.chunks[index.event(*at).chunk as usize].segment() == segment;
+            let here = |at: &u32| index.chunk_of(*at).segment() == segment;
             let positions: Vec<u32> = self.doomed(channel).collect::<Result<Vec<_>, _>>()?;
             let positions: Vec<u32> = positions.into_iter().filter(here).collect();
             if positions.is_empty() {

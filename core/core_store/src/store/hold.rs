@@ -39,7 +39,7 @@ impl LocalStore {
     /// Whether the content at this position is held.
     pub(super) fn is_held(&self, channel: &ChannelLog, at: u32) -> bool {
         let index = &channel.index;
-        let message = channel.revises.get(&at).copied().unwrap_or(at);
+        let message = channel.revises.get().0.get(&at).copied().unwrap_or(at);
         self.holding(&index.log).covers([message, at].map(|at| index.device(index.event(at).chain)))
     }
 

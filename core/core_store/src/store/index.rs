@@ -1,8 +1,11 @@
+mod events;
 mod insert;
 mod pack;
 mod relocate;
+mod runs;
 
 use super::BlockRef;
+use crate::blocks::Lazy;
 use crate::crdt::Stamp;
 use crate::sync::{ChainHead, Frontier, HeadSum, KeyId};
 use hashbrown::HashMap;
@@ -14,20 +17,27 @@ use terachat_event::{
     DeviceId, EventHash, EventRef, Header, Kind, LogId, SignedHead, chain_start, genesis_start,
 };
 
+pub(super) use events::{BLOCK_BITS, BLOCK_BITS_MAX, Bounds, EventBlock};
 pub(super) use relocate::{Moved, Places};
+pub(super) use runs::Runs;
 
 /// What is known of every event of one log besides its payload, by position: the order in which events were accepted,
-/// which is causal. Some 50 bytes an event, all in memory.
+/// which is causal. Some 50 bytes an event; of what the log was opened with, in memory once it was asked for.
 pub(crate) struct LogIndex {
     pub(crate) log: LogId,
     pub(crate) chains: Vec<Chain>,
     /// Chains by device, built when it is first asked for.
     by_device: OnceCell<HashMap<DeviceId, u32>>,
-    /// Positions that chains name as theirs, as they were when the log was opened.
-    threaded: Vec<u32>,
-    pub(crate) events: Vec<EventMeta>,
-    /// Positions of parents other than the predecessor, of all events in turn.
-    pub(super) parents: Vec<u32>,
+    /// The events that the log was opened with, how many they are, and how many in a block, as a power of two.
+    pub(super) stored: Vec<Lazy<EventBlock>>,
+    pub(super) stored_len: u32,
+    pub(super) block_bits: u32,
+    /// Where among these each chain's are.
+    pub(super) runs: Lazy<Runs>,
+    /// Those that came since.
+    events: Vec<EventMeta>,
+    /// Positions of parents other than the predecessor, of the events that came since in turn.
+    parents: Vec<u32>,
     pub(super) controls: Vec<Vec<EventHash>>,
     pub(super) keys: Vec<KeyId>,
     /// Where payload chunks are on disk.
@@ -62,16 +72,10 @@ pub(super) struct Stub {
 pub(crate) struct Chain {
     pub(super) device: DeviceId,
     pub(super) head: SignedHead,
-    /// Of its events.
-    pub(super) events: Positions,
-}
-
-/// Where a chain's events are: a part of the list that all chains share since the log was opened, until the chain grows
-/// and has a list of its own.
-#[derive(Default)]
-pub(super) struct Positions {
-    shared: Range<u32>,
-    own: Vec<u32>,
+    /// How many of its events the log was opened with.
+    pub(super) stored: u32,
+    /// Positions of those that came since.
+    pub(super) fresh: Vec<u32>,
 }
 
 /// One event.
@@ -83,7 +87,7 @@ pub(crate) struct EventMeta {
     pub(crate) wall_ms: u64,
     pub(crate) control: u32,
     pub(crate) key: u32,
-    /// Where this event's parents end in the index's list.
+    /// Where this event's parents end in the list that it is beside.
     pub(crate) parents_end: u32,
     pub(crate) chunk: u32,
     pub(crate) offset: u32,
@@ -96,7 +100,10 @@ impl LogIndex {
             log,
             chains: Vec::new(),
             by_device: OnceCell::new(),
-            threaded: Vec::new(),
+            stored: Vec::new(),
+            stored_len: 0,
+            block_bits: BLOCK_BITS,
+            runs: Lazy::default(),
             events: Vec::new(),
             parents: Vec::new(),
             controls: Vec::new(),
@@ -114,11 +121,41 @@ impl LogIndex {
     }
 
     pub(crate) fn len(&self) -> u32 {
-        u32::try_from(self.events.len()).expect("insert keeps positions within 32 bits")
+        let fresh = u32::try_from(self.events.len()).ok();
+        let len = fresh.and_then(|fresh| fresh.checked_add(self.stored_len));
+        len.expect("insert keeps positions within 32 bits")
     }
 
+    #[inline]
     pub(crate) fn event(&self, at: u32) -> &EventMeta {
-        &self.events[at as usize]
+        match at.checked_sub(self.stored_len) {
+            Some(fresh) => &self.events[fresh as usize],
+            None => self.block(at >> self.block_bits).event(self.place(at)),
+        }
+    }
+
+    fn event_mut(&mut self, at: u32) -> &mut EventMeta {
+        match at.checked_sub(self.stored_len) {
+            Some(fresh) => &mut self.events[fresh as usize],
+            None => {
+                let place = self.place(at);
+                self.stored[(at >> self.block_bits) as usize].get_mut().event_mut(place)
+            }
+        }
+    }
+
+    fn block(&self, block: u32) -> &EventBlock {
+        self.stored[block as usize].get()
+    }
+
+    /// Of a stored event in its block.
+    fn place(&self, at: u32) -> u32 {
+        at & ((1 << self.block_bits) - 1)
+    }
+
+    /// Where the chunk with the payload of the event at this position is on disk.
+    pub(crate) fn chunk_of(&self, at: u32) -> BlockRef {
+        self.chunks[self.event(at).chunk as usize]
     }
 
     pub(crate) fn chain_of(&self, device: &DeviceId) -> Option<u32> {
@@ -135,7 +172,8 @@ impl LogIndex {
 
     /// How many events of this chain are here.
     pub(crate) fn chain_len(&self, chain: u32) -> u64 {
-        self.chain_events(chain).len() as u64
+        let chain = &self.chains[chain as usize];
+        u64::from(chain.stored) + chain.fresh.len() as u64
     }
 
     pub(crate) fn head(&self, device: &DeviceId) -> Option<&SignedHead> {
@@ -161,8 +199,23 @@ impl LogIndex {
         self.position(self.chain_of(&event.author)?, event.seq)
     }
 
-    pub(super) fn position(&self, chain: u32, seq: u64) -> Option<u32> {
-        self.chain_events(chain).get(usize::try_from(seq.checked_sub(1)?).ok()?).copied()
+    pub(crate) fn position(&self, chain: u32, seq: u64) -> Option<u32> {
+        let Chain { stored, fresh, .. } = &self.chains[chain as usize];
+        match seq.checked_sub(1)?.checked_sub(u64::from(*stored)) {
+            Some(at) => fresh.get(usize::try_from(at).ok()?).copied(),
+            None => Some(self.stored_position(chain, u32::try_from(seq).ok()?)),
+        }
+    }
+
+    /// The position of an event of a chain that the log was opened with.
+    fn stored_position(&self, chain: u32, seq: u32) -> u32 {
+        let runs = self.runs.get().of(chain);
+        let run = runs.get(runs.partition_point(|run| run.last < seq));
+        // Nothing but a bug leaves one out; the store knows of it and writes nothing any more.
+        let block = run.map_or(0, |run| run.block);
+        let (first, places) = self.block(block).of_chain(chain);
+        let place = seq.checked_sub(first).and_then(|at| places.get(at as usize));
+        (block << self.block_bits) + place.map_or(0, |place| u32::from(*place))
     }
 
     /// The hash of the event at this position, unless it has to be recomputed first.
@@ -181,8 +234,14 @@ impl LogIndex {
     }
 
     pub(crate) fn parents_of(&self, at: u32) -> &[u32] {
-        let from = at.checked_sub(1).map_or(0, |before| self.event(before).parents_end);
-        &self.parents[from as usize..self.event(at).parents_end as usize]
+        match at.checked_sub(self.stored_len) {
+            Some(at) => {
+                let at = at as usize;
+                let from = at.checked_sub(1).map_or(0, |before| self.events[before].parents_end);
+                &self.parents[from as usize..self.events[at].parents_end as usize]
+            }
+            None => self.block(at >> self.block_bits).parents_of(self.place(at)),
+        }
     }
 
     /// The name of a parent as [`LogIndex::parents_of`] gives it.
@@ -316,7 +375,7 @@ impl LogIndex {
 
     /// The position of a chain's newest event.
     pub(crate) fn position_of_last(&self, chain: u32) -> Option<u32> {
-        self.chain_events(chain).last().copied()
+        self.position(chain, self.chain_len(chain))
     }
 
     /// The largest Lamport time here; 0 without events.
@@ -342,26 +401,26 @@ impl LogIndex {
         from..self.batch_ends[batch]
     }
 
-    /// Positions of a chain's events by number, from 1.
-    pub(crate) fn chain_events(&self, chain: u32) -> &[u32] {
-        self.chains[chain as usize].events.list(&self.threaded)
-    }
-
-    /// Chains and the number from which on they are cut off by proofs of equivocation.
-    pub(crate) fn positions_from(&self, device: &DeviceId, seq: u64) -> &[u32] {
-        let Some(chain) = self.chain_of(device) else { return &[] };
-        let events = self.chain_events(chain);
-        &events[usize::try_from(seq.saturating_sub(1)).unwrap_or(usize::MAX).min(events.len())..]
-    }
-}
-
-impl Positions {
-    fn list<'a>(&'a self, threaded: &'a [u32]) -> &'a [u32] {
-        if self.own.is_empty() {
-            &threaded[self.shared.start as usize..self.shared.end as usize]
-        } else {
-            &self.own
+    /// Positions of a device's events from this number on.
+    pub(crate) fn positions_from(&self, device: &DeviceId, seq: u64) -> Vec<u32> {
+        let Some(chain) = self.chain_of(device) else { return Vec::new() };
+        let Chain { stored, fresh, .. } = &self.chains[chain as usize];
+        let mut all = Vec::new();
+        if seq <= u64::from(*stored) {
+            let seq = u32::try_from(seq).expect("it is no larger than one that has 32 bits");
+            let runs = self.runs.get().of(chain);
+            for run in &runs[runs.partition_point(|run| run.last < seq)..] {
+                let (first, places) = self.block(run.block).of_chain(chain);
+                let skip = (seq.saturating_sub(first) as usize).min(places.len());
+                all.extend(
+                    places[skip..].iter().map(|place| (run.block << self.block_bits) + u32::from(*place)),
+                );
+            }
         }
+        let skip = seq.saturating_sub(1).saturating_sub(u64::from(*stored));
+        let skip = usize::try_from(skip).unwrap_or(usize::MAX).min(fresh.len());
+        all.extend_from_slice(&fresh[skip..]);
+        all
     }
 }
 

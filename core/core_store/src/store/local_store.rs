@@ -8,6 +8,7 @@ use super::space_logs::{ChannelLog, SpaceLogs, control_event};
 use super::storage::Storage;
 use super::validator::{Beside, Staged, Staging, Trust, stage};
 use super::{Block, BlockRef, CommitLog, Snapshot, compress};
+use crate::blocks::Reading;
 use crate::model::{ControlEvent, ControlLog, EpochKey, History, SpaceState};
 use crate::sync::{Batch, Frames, Frontier, KeyId, Limits, decode_batch, encode_batch};
 use crate::{Error, Wait};
@@ -25,6 +26,9 @@ pub(super) const DROP: u8 = 4;
 
 /// How hard what was put together as it came is compressed (Zstandard).
 const MERGED_LEVEL: i32 = 1;
+
+/// Why nothing is written any more after a block of the snapshot was authentic and could not be read.
+const MISREAD: &str = "a block of the snapshot was written wrong and read as nothing; the next opening makes it anew from the log";
 
 /// Bytes of payload chunks kept unpacked, besides the last one that was asked for.
 const CACHE_BYTES: usize = 2 << 20;
@@ -53,6 +57,8 @@ pub struct LocalStore {
     pub(super) owner: Option<DeviceId>,
     /// Why nothing is written any more.
     halted: Option<String>,
+    /// What was read of the snapshot since it was opened.
+    pub(super) reading: Arc<Reading>,
     /// Parts of the next snapshot that were made ahead.
     pub(super) prepared: BTreeMap<LogId, PreparedChannel>,
     /// What was dropped and is not off the disk yet.
@@ -95,6 +101,7 @@ impl LocalStore {
             bares_opened: false,
             owner: None,
             halted: None,
+            reading: Arc::default(),
             prepared: BTreeMap::new(),
             drops: Drops::default(),
         }
@@ -191,7 +198,7 @@ impl LocalStore {
 
     /// Number of events in a log.
     pub fn len(&self, log: &LogId) -> usize {
-        self.index(log).map_or(0, |index| index.events.len())
+        self.index(log).map_or(0, |index| index.len() as usize)
     }
 
     /// Whether there is no space yet.
@@ -276,13 +283,13 @@ impl LocalStore {
 
     /// Why nothing is written any more, if so.
     pub fn halted(&self) -> Option<&str> {
-        self.halted.as_deref()
+        self.halted.as_deref().or_else(|| self.reading.is_broken().then_some(MISREAD))
     }
 
     /// # Errors
     /// [`Error::Halted`].
     pub(super) fn require_sound(&self) -> Result<(), Error> {
-        self.halted.clone().map_or(Ok(()), |why| Err(Error::Halted(why)))
+        self.halted().map_or(Ok(()), |why| Err(Error::Halted(why.to_owned())))
     }
 
     pub(crate) fn index(&self, log: &LogId) -> Option<&LogIndex> {
@@ -295,6 +302,10 @@ impl LocalStore {
 
     /// One append, one sync; the sync waits while commits are deferred.
     pub(super) fn commit(&mut self, blocks: &[Block<'_>]) -> Result<Vec<BlockRef>, Error> {
+        if self.reading.is_broken() && self.snapshot.take().is_some() {
+            // Nothing can be read from it any more, so the next opening begins with the log.
+            self.log.replace_snapshot_packed(&[])?;
+        }
         self.require_sound()?;
         let refs = if self.deferred { self.log.append(blocks)? } else { self.log.commit(blocks)? };
         self.tail_len += blocks.iter().map(|block| block.body.len() as u64).sum::<u64>();
@@ -506,7 +517,7 @@ impl LocalStore {
     /// The same as it stands in its chunk.
     pub(super) fn stored_payload(&self, index: &LogIndex, at: u32) -> Result<Vec<u8>, Error> {
         let event = index.event(at);
-        let chunk = self.chunk(index.chunks[event.chunk as usize])?;
+        let chunk = self.chunk(index.chunk_of(at))?;
         let (from, to) = (event.offset as usize, (event.offset + event.len) as usize);
         chunk
             .get(from..to)
@@ -559,7 +570,7 @@ impl LocalStore {
     }
 
     fn hashes(&self, index: &LogIndex) -> Result<Vec<EventHash>, Error> {
-        let mut hashes: Vec<EventHash> = Vec::with_capacity(index.events.len());
+        let mut hashes: Vec<EventHash> = Vec::with_capacity(index.len() as usize);
         let (mut header, mut scratch) = (Vec::new(), Vec::new());
         for at in 0..index.len() {
             let event = index.event(at);

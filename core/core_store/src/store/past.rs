@@ -136,7 +136,7 @@ impl LocalStore {
 
 /// For each event the latest time that it or anything it builds on claims; `cited` is that of the control events it names.
 fn claimed(index: &LogIndex, cited: impl Fn(u32) -> u64) -> Vec<u64> {
-    let mut times: Vec<u64> = Vec::with_capacity(index.events.len());
+    let mut times: Vec<u64> = Vec::with_capacity(index.len() as usize);
     for at in 0..index.len() {
         let parents = index.parents_of(at).iter().filter_map(|parent| index.find(&index.parent_ref(*parent)));
         let before =

@@ -9,6 +9,7 @@ use super::records;
 use super::space_logs::{CUT, ChannelLog, EQUIVOCATED, SpaceLogs, StateHashes, vouch};
 use super::{BlockRef, Error as StoreError, Snapshot};
 use crate::Error;
+use crate::blocks::{Places, Source, Values};
 use crate::model::{Authority, ChannelState, ControlLog, Permissions, Rank, Roles, SpaceState};
 use crate::query::search_index::SearchIndex;
 use crate::query::{Mark, StateTree};
@@ -20,7 +21,7 @@ use terachat_event::{ChannelId, DeviceId, EventHash, LogId, SpaceId};
 use terachat_vault::SecretBytes;
 use zeroize::Zeroize;
 
-const VERSION: u8 = 11;
+const VERSION: u8 = 12;
 /// Why events were cut off, in the order of the lists of them.
 const CUTS: [&str; 2] = [CUT, EQUIVOCATED];
 /// Texts indexed in one slice: some milliseconds.
@@ -52,8 +53,9 @@ impl LocalStore {
         let mut controls = Vec::new();
         for logs in self.spaces.values_mut() {
             let mut out = Vec::new();
-            put_control(&mut out, logs);
-            controls.push(PackedPart::new(&out));
+            let mut values = Values::default();
+            put_control(&mut out, &mut values, logs);
+            controls.push([PackedPart::new(&out), PackedPart::plain(values.into_bytes())]);
             let devices: Vec<DeviceId> = known_devices(&logs.control).copied().collect();
             for channel in logs.channels.values_mut() {
                 let ahead = prepared.remove(&channel.index.log);
@@ -62,7 +64,7 @@ impl LocalStore {
         }
         let mut parts = vec![&root];
         for (logs, control) in self.spaces.values().zip(&controls) {
-            parts.push(control);
+            parts.extend(control);
             for channel in logs.channels.values() {
                 parts.extend(prepared[&channel.index.log].parts());
             }
@@ -154,13 +156,16 @@ impl LocalStore {
         let mut numbers = 1..;
         let mut next = || numbers.next().expect("there is always a next number");
         for (space, channels) in spaces? {
-            self.read_control(space, &self.log.snapshot_part(snapshot, next())?)?;
+            let part = self.log.snapshot_part(snapshot, next())?;
+            let values = Source::new(self.log.snapshot_part(snapshot, next())?, &self.reading);
+            self.read_control(space, &part, &values)?;
             for id in channels {
                 let part = self.log.snapshot_part(snapshot, next())?;
+                let values = Source::new(self.log.snapshot_part(snapshot, next())?, &self.reading);
                 let log = LogId::channel(space, id);
                 let logs = self.spaces.get_mut(&space).ok_or(Error::Malformed("a space"))?;
                 let devices: Vec<DeviceId> = known_devices(&logs.control).copied().collect();
-                let mut channel = read_channel(&part, log, &devices)?;
+                let mut channel = read_channel(&part, &values, log, &devices)?;
                 channel.stored_search = Some(next());
                 channel.hashes.stored.set(Some(next()));
                 logs.channels.insert(id, channel);
@@ -187,8 +192,8 @@ impl LocalStore {
         Ok(spaces)
     }
 
-    fn read_control(&mut self, space: SpaceId, bytes: &[u8]) -> Result<(), Error> {
-        let mut reader = Reader::new(bytes);
+    fn read_control(&mut self, space: SpaceId, bytes: &[u8], values: &Arc<Source>) -> Result<(), Error> {
+        let (mut reader, mut places) = (Reader::new(bytes), Places::new(values));
         let mut logs = SpaceLogs::new(space);
         let state = match reader.array()? {
             [0] => None,
@@ -196,10 +201,10 @@ impl LocalStore {
             _ => return Err(Error::Malformed("a control log")),
         };
         let devices: Vec<DeviceId> = state.iter().flat_map(|state| state.devices.keys()).copied().collect();
-        logs.control_index = read_index(&mut reader, LogId::control(space), &devices)?;
+        logs.control_index = read_index(&mut reader, &mut places, LogId::control(space), &devices)?;
         let index = &logs.control_index;
         if let Some(state) = state {
-            let authors = read_authors(&mut reader, index.events.len(), !state.roles().is_plain())?;
+            let authors = read_authors(&mut reader, index.len() as usize, !state.roles().is_plain())?;
             let hash = |at| index.hash(at).expect("a control log keeps all its hashes");
             let mut heads: Vec<EventHash> = index.heads().map(hash).collect();
             heads.sort_unstable();
@@ -212,6 +217,7 @@ impl LocalStore {
             *logs.control.history_mut() = log;
         }
         reader.end()?;
+        places.end()?;
         self.spaces.insert(space, logs);
         Ok(())
     }
@@ -240,9 +246,10 @@ impl LocalStore {
     }
 }
 
-/// A channel's three parts of a snapshot, made ahead.
+/// A channel's four parts of a snapshot, made ahead.
 pub(super) struct PreparedChannel {
     state: PackedPart,
+    values: PackedPart,
     texts: PackedPart,
     hashes: PackedPart,
     /// Up to where the channel's changes are in it.
@@ -285,21 +292,21 @@ impl PreparedChannel {
             if ahead.stands == stands {
                 return ahead;
             }
-            let (state, hashes) = Self::pack_state(channel, devices);
-            return Self { state, hashes, stands, texts: ahead.texts };
+            return Self::with_texts(channel, devices, stands, ahead.texts);
         }
-        let (state, hashes) = Self::pack_state(channel, devices);
-        Self { state, hashes, stands, texts: PackedPart::new(&put_texts(channel)) }
+        let texts = PackedPart::new(&put_texts(channel));
+        Self::with_texts(channel, devices, stands, texts)
     }
 
-    fn pack_state(channel: &ChannelLog, devices: &[DeviceId]) -> (PackedPart, PackedPart) {
-        let mut out = Vec::new();
-        put_channel(&mut out, channel, devices);
-        (PackedPart::new(&out), PackedPart::new(&put_hashes(&channel.hashes)))
+    fn with_texts(channel: &ChannelLog, devices: &[DeviceId], stands: Stand, texts: PackedPart) -> Self {
+        let (mut out, mut values) = (Vec::new(), Values::default());
+        put_channel(&mut out, &mut values, channel, devices);
+        let (state, values) = (PackedPart::new(&out), PackedPart::plain(values.into_bytes()));
+        Self { state, values, texts, hashes: PackedPart::new(&put_hashes(&channel.hashes)), stands }
     }
 
-    fn parts(&self) -> [&PackedPart; 3] {
-        [&self.state, &self.texts, &self.hashes]
+    fn parts(&self) -> [&PackedPart; 4] {
+        [&self.state, &self.values, &self.texts, &self.hashes]
     }
 }
 
@@ -309,14 +316,14 @@ fn known_devices(control: &Control) -> impl Iterator<Item = &DeviceId> {
     control.state().devices.keys().filter(move |_| settled)
 }
 
-fn put_control(out: &mut Vec<u8>, logs: &SpaceLogs) {
+fn put_control(out: &mut Vec<u8>, values: &mut Values, logs: &SpaceLogs) {
     let devices: Vec<DeviceId> = known_devices(&logs.control).copied().collect();
     let authors = logs.control.authors();
     out.push(u8::from(authors.is_some()));
     if authors.is_some() {
         logs.control.state().put(out);
     }
-    put_index(out, &logs.control_index, &devices);
+    put_index(out, values, &logs.control_index, &devices);
     if let Some(authors) = authors {
         put_authors(out, &authors, !logs.control.state().roles().is_plain());
     }
@@ -359,8 +366,8 @@ fn read_authors(reader: &mut Reader<'_>, count: usize, changed: bool) -> Result<
     ranks.into_iter().map(author).collect()
 }
 
-fn put_channel(out: &mut Vec<u8>, channel: &ChannelLog, devices: &[DeviceId]) {
-    put_index(out, &channel.index, devices);
+fn put_channel(out: &mut Vec<u8>, values: &mut Values, channel: &ChannelLog, devices: &[DeviceId]) {
+    put_index(out, values, &channel.index, devices);
     put(out, channel.void_by_right.len() as u64);
     channel.void_by_right.keys().for_each(|at| put(out, u64::from(*at)));
     for why in CUTS {
@@ -370,19 +377,20 @@ fn put_channel(out: &mut Vec<u8>, channel: &ChannelLog, devices: &[DeviceId]) {
     }
     put(out, channel.bare.len() as u64);
     channel.bare.iter().for_each(|at| put(out, u64::from(*at)));
-    put(out, channel.revises.len() as u64);
-    for (at, message) in &channel.revises {
-        put(out, u64::from(*at));
-        put(out, u64::from(*message));
-    }
-    channel.state.put(out);
+    values.put(out, &channel.revises);
+    channel.state.put(out, values);
 }
 
-fn read_channel(bytes: &[u8], log: LogId, devices: &[DeviceId]) -> Result<ChannelLog, Error> {
-    let mut reader = Reader::new(bytes);
+fn read_channel(
+    bytes: &[u8],
+    values: &Arc<Source>,
+    log: LogId,
+    devices: &[DeviceId],
+) -> Result<ChannelLog, Error> {
+    let (mut reader, mut places) = (Reader::new(bytes), Places::new(values));
     let mut channel = ChannelLog::new(log);
-    channel.index = read_index(&mut reader, log, devices)?;
-    let events = channel.index.events.len();
+    channel.index = read_index(&mut reader, &mut places, log, devices)?;
+    let events = channel.index.len() as usize;
     for _ in 0..reader.count(events)? {
         let at = reader.index(events)?;
         channel.void_by_right.insert(at, "its author had no right to it when it was made");
@@ -395,10 +403,10 @@ fn read_channel(bytes: &[u8], log: LogId, devices: &[DeviceId]) -> Result<Channe
     for _ in 0..reader.count(events)? {
         channel.bare.insert(reader.index(events)?);
     }
-    for _ in 0..reader.count(events)? {
-        channel.revises.insert(reader.index(events)?, reader.index(events)?);
-    }
-    channel.state = ChannelState::read(&mut reader, events)?;
+    channel.revises = places.next(&mut reader, channel.index.len())?;
+    channel.state = ChannelState::read(&mut reader, &mut places, channel.index.len())?;
+    reader.end()?;
+    places.end()?;
     Ok(channel)
 }
 

@@ -1,6 +1,7 @@
 use super::control::Control;
 use super::index::{LogIndex, Void};
 use super::validator::Payloads;
+use crate::blocks::{Lazy, Plain};
 use crate::model::{
     ChannelOp, ChannelState, ControlEvent, ControlOp, ControlTransaction, Kept, Permission, Sealed,
     SpaceState, Surroundings, Verdict, same_user, vouched,
@@ -43,7 +44,7 @@ pub(crate) struct ChannelLog {
     /// Events of whose payload only what is kept is on disk: a peer sent no more, or it was erased here.
     pub(crate) bare: BTreeSet<u32>,
     /// Events that brought another text or heading, each with its message, whether they count or not.
-    pub(crate) revises: BTreeMap<u32, u32>,
+    pub(crate) revises: Lazy<Plain<BTreeMap<u32, u32>>>,
     /// Whether some of what is bare is to be shown, if that was asked since it may have changed.
     pub(crate) lacks: Cell<Option<bool>>,
     /// Texts, by the position of the event that brought them; read or built when somebody searches.
@@ -321,7 +322,7 @@ impl ChannelLog {
             void_by_right: Void::new(),
             void_by_cut: Void::new(),
             bare: BTreeSet::new(),
-            revises: BTreeMap::new(),
+            revises: Lazy::default(),
             lacks: Cell::new(None),
             search: None,
             stored_search: None,
@@ -338,13 +339,21 @@ impl ChannelLog {
     /// Whether the content of the event at this position is that of a message which is deleted: it is neither shown nor handed
     /// on, and erased from disk.
     pub(crate) fn is_condemned(&self, at: u32) -> bool {
-        self.state.is_deleted(at) || self.revises.get(&at).is_some_and(|of| self.state.is_deleted(*of))
+        self.state.is_deleted(at)
+            || self.deletes_something()
+                && self.revises.get().0.get(&at).is_some_and(|of| self.state.is_deleted(*of))
     }
 
     /// All such events, ascending within messages and within what revises them.
     pub(crate) fn condemned(&self) -> impl Iterator<Item = u32> {
-        let revisions = self.revises.iter().filter(|(_, of)| self.state.is_deleted(**of));
+        let revises = self.deletes_something().then(|| &self.revises.get().0);
+        let revisions = revises.into_iter().flatten().filter(|(_, of)| self.state.is_deleted(**of));
         self.state.deleted().chain(revisions.map(|(at, _)| *at))
+    }
+
+    /// Whether a message is deleted: otherwise what revises which need not be read.
+    fn deletes_something(&self) -> bool {
+        self.state.deleted().next().is_some()
     }
 
     /// The text index is to be built anew: it holds what is gone, or lacks what came back.
@@ -365,7 +374,9 @@ impl ChannelLog {
             op => op.and_then(Kept::of),
         };
         let message = kept.as_ref().and_then(Kept::target).and_then(|target| self.index.find(target));
-        self.revises.extend(message.map(|message| (at, message)));
+        if let Some(message) = message {
+            self.revises.get_mut().0.insert(at, message);
+        }
     }
 
     fn judge(&mut self, at: u32, seq: u64, standing: &Standing) {
@@ -405,11 +416,11 @@ impl ChannelLog {
             let Some(last) = control.state().cut(id, &chain.device, permission) else { continue };
             let mut gave = HashMap::new();
             for at in self.index.positions_from(&chain.device, last + 1) {
-                let cited = self.index.control_heads(*at);
+                let cited = self.index.control_heads(at);
                 let verdict = || control.verdict(&chain.device, id, cited, permission);
-                let had = gave.entry(self.index.event(*at).control).or_insert_with(verdict);
+                let had = gave.entry(self.index.event(at).control).or_insert_with(verdict);
                 if *had == Some(Verdict::Counts) {
-                    stale.push(*at);
+                    stale.push(at);
                 }
             }
         }
@@ -422,11 +433,12 @@ impl ChannelLog {
             let device = &chain.device;
             if let Some(last) = space.cut(id, device, Permission::Post) {
                 let beyond = self.index.positions_from(device, last + 1);
-                cut.extend(beyond.iter().map(|at| (*at, CUT)));
+                cut.extend(beyond.into_iter().map(|at| (at, CUT)));
             }
         }
         for (device, from) in &self.index.frozen {
-            cut.extend(self.index.positions_from(device, *from).iter().map(|at| (*at, EQUIVOCATED)));
+            let behind = self.index.positions_from(device, *from);
+            cut.extend(behind.into_iter().map(|at| (at, EQUIVOCATED)));
         }
         cut
     }

@@ -249,12 +249,12 @@ fn missing(index: &LogIndex, theirs: &Frontier) -> Vec<u32> {
             _ if differs => head.seq.saturating_sub(OVERLAP).max(1),
             _ => head.seq.saturating_add(1),
         };
-        positions.extend_from_slice(index.positions_from(&head.device, from));
+        positions.extend(index.positions_from(&head.device, from));
     }
     if known < index.devices().count() {
         for device in index.devices().filter(|device| theirs.chain(device).is_none()) {
             if index.standing_of(device).is_some() {
-                positions.extend_from_slice(index.positions_from(device, 1));
+                positions.extend(index.positions_from(device, 1));
             }
         }
     }

@@ -142,8 +142,8 @@ impl LocalStore {
     fn own_branch(&self, log: &LogId, fork: &Fork) -> Result<Branch, Error> {
         let index = self.index(log).ok_or(Error::Unknown("the log"))?;
         let head = index.head(&fork.author).ok_or(Error::Unknown("the chain"))?;
-        let own = index.positions_from(&fork.author, fork.seq).iter().take(STEPS_MAX + 1);
-        let links = own.map(|at| self.step(index, *at)).collect::<Result<Vec<_>, Error>>()?;
+        let own = index.positions_from(&fork.author, fork.seq).into_iter().take(STEPS_MAX + 1);
+        let links = own.map(|at| self.step(index, at)).collect::<Result<Vec<_>, Error>>()?;
         let previous =
             links.first().map(|(previous, _)| *previous).ok_or(Error::Unknown("the forked event"))?;
         let steps = links.into_iter().map(|(_, step)| step).collect();

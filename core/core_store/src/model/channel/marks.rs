@@ -1,4 +1,5 @@
 use super::Surroundings;
+use crate::blocks::Names;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,8 +42,10 @@ impl ReadMarks {
     pub(super) fn at(&self, message: u32) -> impl Iterator<Item = &DeviceId> {
         self.at.get(&message).into_iter().flatten()
     }
+}
 
-    pub(super) fn keys(&self) -> impl Iterator<Item = u32> {
+impl Names for ReadMarks {
+    fn positions(&self) -> impl Iterator<Item = u32> {
         self.by_device.values().copied()
     }
 }

@@ -1,5 +1,6 @@
 use super::super::extras::Heading;
 use super::Surroundings;
+use crate::blocks::Names;
 use crate::crdt::{Crdt, LwwRegister, Stamp};
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
@@ -88,8 +89,14 @@ impl Threads {
         self.root_of.get(&at).copied()
     }
 
-    /// Every event that is named here.
-    pub(super) fn keys(&self) -> impl Iterator<Item = u32> {
+    /// Whether there are no posts: then no answer is below one.
+    pub(super) fn is_empty(&self) -> bool {
+        self.posts.is_empty()
+    }
+}
+
+impl Names for Threads {
+    fn positions(&self) -> impl Iterator<Item = u32> {
         let posts = self.posts.iter().flat_map(|(at, thread)| [*at, thread.headed_by(), thread.last]);
         posts.chain(self.root_of.iter().flat_map(|(at, root)| [*at, *root]))
     }

@@ -148,6 +148,11 @@ impl PackedPart {
         let (is_packed, bytes) = pack(part);
         Self { is_packed, len: part.len(), bytes }
     }
+
+    /// Takes a part as it is: one whose content is compressed.
+    pub fn plain(bytes: Vec<u8>) -> Self {
+        Self { is_packed: false, len: bytes.len(), bytes }
+    }
 }
 
 /// The file's bytes for a snapshot.

@@ -1,5 +1,5 @@
 //! How events come into the index.
-use super::{Chain, EventMeta, LogIndex, Positions, Stub};
+use super::{Chain, EventMeta, LogIndex, Stub};
 use crate::store::BlockRef;
 use crate::sync::{Batch, BatchAuthor, BatchEvent, ChainHead, HeadSum};
 use std::collections::BTreeSet;
@@ -23,7 +23,7 @@ impl LogIndex {
         self.hashes.reserve(batch.events.len());
         self.parents.reserve(batch.parents.len());
         for (author, chain) in batch.authors.iter().zip(&chains) {
-            self.chains[*chain as usize].events.reserve(author.count as usize, &self.threaded);
+            self.chains[*chain as usize].fresh.reserve(author.count as usize);
         }
         let mut next: Vec<u64> = batch.authors.iter().map(|author| author.first_seq).collect();
         let (mut parents, mut place) = (batch.parents.iter(), Place::new(batch, self.chunks.len()));
@@ -53,7 +53,7 @@ impl LogIndex {
                 }
                 self.heads.insert(position);
             }
-            self.chains[chains[author] as usize].events.push(position);
+            self.chains[chains[author] as usize].fresh.push(position);
             self.hashes.push(hashes[at]);
             #[allow(
                 clippy::cast_possible_truncation,
@@ -131,7 +131,7 @@ impl LogIndex {
         }
         let at = u32::try_from(self.chains.len()).expect("no more chains than events");
         let head = SignedHead { seq: 0, hash: EventHash([0; 32]), signature: [0; 64] };
-        self.chains.push(Chain { device: author.device, head, events: Positions::default() });
+        self.chains.push(Chain { device: author.device, head, stored: 0, fresh: Vec::new() });
         self.by_device.get_mut().expect("it was just asked").insert(author.device, at);
         at
     }
@@ -148,50 +148,6 @@ impl LogIndex {
             });
         }
         self.heads = heads;
-    }
-
-    /// Gives each chain its events and its head's number, after all were read from a snapshot; `counts` says how many
-    /// events each chain has.
-    pub(in crate::store) fn thread_chains(&mut self, counts: &[u32]) {
-        let mut next = Vec::with_capacity(counts.len());
-        let mut end = 0;
-        for (chain, count) in self.chains.iter_mut().zip(counts) {
-            chain.events.shared = end..end + count;
-            chain.head.seq = u64::from(*count);
-            next.push(end);
-            end += count;
-        }
-        self.threaded = vec![0; end as usize];
-        for (at, event) in (0..).zip(&self.events) {
-            let slot = &mut next[event.chain as usize];
-            self.threaded[*slot as usize] = at;
-            *slot += 1;
-        }
-    }
-}
-
-impl Positions {
-    /// Makes room for as many more, in a list of its own.
-    fn reserve(&mut self, more: usize, threaded: &[u32]) {
-        if more == 0 {
-            return;
-        }
-        if self.own.is_empty() {
-            let shared = self.list(threaded);
-            let mut own = Vec::with_capacity(shared.len() + more);
-            own.extend_from_slice(shared);
-            self.own = own;
-        }
-        self.own.reserve(more);
-    }
-
-    /// Adds a position for which room was made.
-    fn push(&mut self, position: u32) {
-        debug_assert!(
-            self.shared.is_empty() || !self.own.is_empty(),
-            "its own list begins with what is shared"
-        );
-        self.own.push(position);
     }
 }
 

@@ -1,6 +1,7 @@
 //! How the index follows a segment that was rewritten.
 use super::LogIndex;
 use crate::store::BlockRef;
+use std::ops::Range;
 
 /// A stored batch where it is since its segment was rewritten.
 pub(in crate::store) struct Moved {
@@ -33,16 +34,14 @@ impl LogIndex {
         let (mut metas, mut ends, mut chunks) = (Vec::new(), Vec::new(), Vec::new());
         for batch in moved {
             let first = number(old.start + chunks.len());
-            let events = &mut self.events[at as usize..batch.end as usize];
             match batch.places {
                 Places::New(places) => {
-                    for (event, (chunk, offset, len)) in events.iter_mut().zip(places) {
+                    for (at, (chunk, offset, len)) in (at..batch.end).zip(places) {
+                        let event = self.event_mut(at);
                         (event.chunk, event.offset, event.len) = (first + chunk, offset, len);
                     }
                 }
-                Places::Same { first_chunk } => {
-                    events.iter_mut().for_each(|event| event.chunk = event.chunk - first_chunk + first);
-                }
+                Places::Same { first_chunk } => self.shift_chunks(at..batch.end, first_chunk, first),
             }
             at = batch.end;
             metas.push(batch.meta);
@@ -50,9 +49,19 @@ impl LogIndex {
             chunks.extend(batch.chunks);
         }
         let (before, after) = (number(old.len()), number(chunks.len()));
-        self.events[at as usize..].iter_mut().for_each(|event| event.chunk = event.chunk - before + after);
+        self.shift_chunks(at..self.len(), before, after);
         self.batch_ends.splice(batches.clone(), ends);
         self.metas.splice(batches, metas);
         self.chunks.splice(old, chunks);
+    }
+
+    /// The chunks of the events at these positions are by `to - from` further on in the list. Where they are not, nothing is read.
+    fn shift_chunks(&mut self, positions: Range<u32>, from: u32, to: u32) {
+        if from != to {
+            for at in positions {
+                let event = self.event_mut(at);
+                event.chunk = event.chunk - from + to;
+            }
+        }
     }
 }

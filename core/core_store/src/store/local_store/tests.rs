@@ -3,6 +3,7 @@ mod deletion;
 mod erasure;
 mod filters;
 mod fixture;
+mod lazily;
 mod named_events;
 mod outline;
 mod partitions;
