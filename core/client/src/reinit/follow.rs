@@ -126,8 +126,8 @@ impl Client {
         let known = |commit: &EventHash| self.store.epoch_secret(space, commit).is_some();
         let stands_behind = chain[moved..].iter().any(|commit| self.stored_suite(space, commit).is_some());
         let wanted = self.wanted_tree(space);
-        let may_join = chain[moved + 1..].iter().filter_map(|hash| commit_of(control.event(hash)?));
-        if stands_behind || may_join.into_iter().any(|commit| Some(commit.tree) == wanted) {
+        let mut may_join = chain[moved + 1..].iter().filter_map(|hash| commit_of(control.event(hash)?));
+        if stands_behind || may_join.any(|commit| Some(commit.tree) == wanted) {
             return Ok(false);
         }
         // Whoever was in the group before has nobody who lets it in again; whoever never was has who admitted it, if that one

@@ -144,8 +144,7 @@ fn somebody_who_offered_is_taken_along() {
     assert_eq!(moves(world.of("ada")), 1);
     world.ask("ada", Request::Renew { space: None });
     world.say("ada", "there");
-    let refused = Request::Renew { space: None };
-    world.ask("bob", refused);
+    world.ask("bob", Request::Renew { space: None });
     world.say("bob", "on a branch that lost");
     world.connect("ada", "bob");
     together(&mut world, &["ada", "bob", "eve"], true);
@@ -406,7 +405,7 @@ fn a_crash_at_any_write_is_made_good() {
             talk(&mut world);
             let is_over = storage.operations() <= fails_at;
             let storage = storage.crash();
-            let entropy = Box::new(super::Counter(90 + nth << 32));
+            let entropy = Box::new(super::Counter((90 + nth) << 32));
             let boxed = Box::new(storage.clone());
             let client = Client::open(boxed, &mut super::passphrase("secret"), entropy).unwrap();
             world.devices.insert(whom, (client, storage));
