@@ -5,7 +5,7 @@ use std::path::Path;
 use std::{fs, io};
 use terachat_core_store::model::{
     Attachment, Card, ChannelOp, ControlOp, ControlTransaction, EpochLink, Extras, GroupCommit, Heading,
-    Held, Kept, Mention, Named, Permission, Pin, Post, Rank, StoredFile, Style,
+    Held, Kept, Mention, Named, Permission, Pin, Post, Rank, ReInit, StoredFile, Style,
 };
 use terachat_core_store::query::search_index::SearchIndex;
 use terachat_core_store::sync::{Bundle, Frontier, Limits, encode_batch};
@@ -146,7 +146,7 @@ fn operations() -> io::Result<()> {
         vec![ControlOp::Genesis { name: "space".to_owned(), owner: card.clone(), salt: [1; 16] }],
         vec![
             ControlOp::Admit { card, rank: Rank::MEMBER, key_package: vec![6; 20] },
-            ControlOp::Commit(commit),
+            ControlOp::Commit(commit.clone()),
         ],
         vec![
             ControlOp::Remove { user: UserId([8; 32]), pins: vec![pin] },
@@ -163,6 +163,11 @@ fn operations() -> io::Result<()> {
         vec![
             ControlOp::RequireArchive { device: target.author, required: true },
             ControlOp::Hold { on: Held::Member(UserId([8; 32])), stands: true },
+        ],
+        vec![
+            ControlOp::WantSuite { suite: 0x004D },
+            ControlOp::OfferKeyPackage { wish: EventHash([1; 32]), key_package: vec![6; 20] },
+            ControlOp::ReInit(ReInit { suite: 0x004D, commit, ratchet_tree: vec![7; 20] }),
         ],
     ];
     for (n, ops) in transactions.into_iter().enumerate() {

@@ -85,6 +85,10 @@ export interface Space {
   name: string;
   /** MLS epoch; null where this device is no member. */
   epoch: number | null;
+  /** Whether its keys are agreed on by X-Wing; null where this device is in no epoch. */
+  post_quantum: boolean | null;
+  /** The suite that somebody asked to move the group to, and whose devices have offered no keys for it yet. */
+  moving: { suite: string; by: string; waits_for: string[] } | null;
   /** 0 to 100; null after removal. */
   rank: number | null;
   /** Equal on all devices that keep the same channels and have the same events; hexadecimal. */

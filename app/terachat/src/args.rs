@@ -14,7 +14,7 @@ pub(crate) use cluster::{ClusterArgs, ClusterCommand, UpArgs};
 pub(crate) use command::{
     AttachmentCommand, BoardArgs, BoardCommand, BundleCommand, Carried, CategoryCommand, ChannelCommand,
     ClusterClientArgs, Command, DemoArgs, DeviceCommand, FetchArgs, FilterArgs, ImportArgs, KeysCommand,
-    ListenArgs, MemberCommand, ReadArgs, RoleCommand, SendArgs, SpaceCommand, SyncArgs,
+    ListenArgs, MemberCommand, ReadArgs, RoleCommand, SendArgs, SpaceCommand, SuiteName, SyncArgs,
 };
 pub(crate) use global::Global;
 pub(crate) use node::{NodeArgs, NodeCommand, RunArgs, ShardsArgs, node_id};

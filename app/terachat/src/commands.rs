@@ -24,7 +24,7 @@ mod vault;
 
 use crate::args::{
     CategoryCommand, ChannelCommand, Cli, Command, DeviceCommand, Global, MemberCommand, RoleCommand,
-    SpaceCommand,
+    SpaceCommand, SuiteName,
 };
 use crate::demo;
 use crate::failure::Result;
@@ -104,6 +104,9 @@ fn on_home(home: &Home, global: &Global, command: Command, printer: &Printer) ->
             Request::Arrange { space, change: Arrangement::RenameSpace { name } }
         }
         Command::Space(SpaceCommand::Renew) => Request::Renew { space },
+        Command::Space(SpaceCommand::Reinit { suite, now }) => {
+            Request::Reinit { space, post_quantum: suite == SuiteName::PostQuantum, now }
+        }
         Command::Space(SpaceCommand::Rejoin) => Request::Rejoin { space },
         Command::Channel(ChannelCommand::List { kept }) => return ask::channels(home, space, kept, printer),
         Command::Channel(command) => channel(space, command),

@@ -178,6 +178,9 @@ impl Client {
             Request::Join { invitation } => self.join(&invitation),
             Request::MemberRemove { space, member } => self.member_remove(space.as_deref(), &member),
             Request::Renew { space } => self.renew(space.as_deref()),
+            Request::Reinit { space, post_quantum, now } => {
+                self.space_reinit(space.as_deref(), post_quantum, now)
+            }
             Request::Rejoin { space } => self.space_rejoin(space.as_deref()),
             Request::DeviceList { space, member } => self.device_list(space.as_deref(), member.as_deref()),
             Request::DeviceAdd { card } => self.device_add(&card),

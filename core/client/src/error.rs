@@ -95,6 +95,29 @@ pub enum Error {
          `terachat space rejoin`; ask for an invitation if it was removed"
     )]
     NotInGroup(String),
+    /// The caller's: the group moved to another suite without this device. Nothing changed.
+    #[error(
+        "the members of space {0} have moved it to another ciphersuite without this device; sync with a member directly, and it takes its place by itself"
+    )]
+    LeftOut(String),
+    /// The caller's: the space is in a suite that this version does not know. Nothing changed.
+    #[error(
+        "space {space} has moved to ciphersuite {suite:#06x}, which this version of terachat does not know; install a newer one, and sync with a member directly"
+    )]
+    NewerSuite {
+        /// The space's name.
+        space: String,
+        /// The suite's number.
+        suite: u16,
+    },
+    /// The caller's: the space requires an archive, which has no keys for the new suite yet. Nothing changed.
+    #[error(
+        "not allowed: {archive} is an archive that the space requires, and has not offered keys for that suite; have it sync first, or end the requirement with `terachat archive release`"
+    )]
+    LeavesArchive {
+        /// The user whose device it is.
+        archive: String,
+    },
     /// The caller's: what seals single messages in this epoch is not here. Nothing was sent in another way.
     #[error(
         "the keys that seal single messages in space {0} are not here; `terachat space renew` makes others"

@@ -10,7 +10,7 @@ use terachat_group::{CipherSuite, KeyPackage};
 /// Most cards that are taken at once.
 pub(crate) const CARDS_MAX: usize = 10_000;
 /// What an event holds.
-const EVENT_LEN_MAX: usize = if cfg!(test) { 24 << 10 } else { PAYLOAD_LEN_MAX };
+pub(crate) const EVENT_LEN_MAX: usize = if cfg!(test) { 24 << 10 } else { PAYLOAD_LEN_MAX };
 /// What one event's admissions may take by [`Newcomer::len`] at first: about half of it, for a commit in a group whose members
 /// have not renewed their keys reaches each of those that are in already, too.
 const ADMISSIONS_LEN_MAX: usize = if cfg!(test) { 8 << 10 } else { PAYLOAD_LEN_MAX / 2 };

@@ -45,6 +45,7 @@ mod protocol;
 mod queue;
 mod read;
 mod receive;
+mod reinit;
 mod rejoin;
 mod renewal;
 mod roles;

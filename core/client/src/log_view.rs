@@ -1,4 +1,5 @@
 use crate::api::{Answer, EventLine, Place};
+use crate::reinit::suite_name;
 use crate::status::hex;
 use crate::{Client, Error};
 use terachat_core_store::model::{ChannelOp, ControlOp, Kept, Named, Permissions, Style};
@@ -93,6 +94,12 @@ impl Client {
                 format!("{verb} on {}", self.held(&log.space, on))
             }
             ControlOp::Commit(commit) => format!("opened epoch {}", commit.epoch),
+            ControlOp::WantSuite { suite } => format!("asked to move to suite {}", suite_name(*suite)),
+            ControlOp::OfferKeyPackage { .. } => "offered keys for the suite that was asked for".to_owned(),
+            ControlOp::ReInit(reinit) => {
+                let (suite, epoch) = (suite_name(reinit.suite), reinit.commit.epoch);
+                format!("moved the space to suite {suite}, and opened its epoch {epoch}")
+            }
         }
     }
 }

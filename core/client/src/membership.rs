@@ -1,6 +1,7 @@
 //! The MLS group follows the control log: which commits count is the log's to say, and this processes them.
 use crate::api::Notice;
 use crate::message_keys::message_records;
+use crate::reinit::reinit_of;
 use crate::way::Way;
 use crate::{Client, Error};
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,7 +54,9 @@ impl Client {
     /// The epoch to seal under.
     pub(crate) fn epoch(&self, space: &SpaceId) -> Result<KeyId, Error> {
         let membership = self.memberships.get(space).and_then(|membership| membership.current);
-        membership.ok_or_else(|| Error::NotInGroup(self.space_name(space)))
+        membership.ok_or_else(|| {
+            self.behind_a_move(space).unwrap_or_else(|| Error::NotInGroup(self.space_name(space)))
+        })
     }
 
     /// Brings the group up to what the control log says: processes commits, joins by welcomes, walks links back to
@@ -118,7 +121,11 @@ impl Client {
             membership.lingering.clear();
             membership.absent_archives.clear();
             self.prune(space, &chain)?;
-            if !self.carry_revocations(space, &mut carried)? && !self.reconcile(space)? {
+            self.note_left_out(space, &chain)?;
+            if !self.carry_revocations(space, &mut carried)?
+                && !self.reconcile(space)?
+                && !self.follow_wish(space)?
+            {
                 return Ok(opened);
             }
             opened = true;
@@ -149,7 +156,12 @@ impl Client {
     /// The suite of the space's group, while this device is in it.
     pub(crate) fn suite(&self, space: &SpaceId) -> Option<CipherSuite> {
         let current = self.memberships.get(space)?.current?;
-        Group::suite_of(self.store.record(&group_name(space, &current.commit))?)
+        self.stored_suite(space, &current.commit)
+    }
+
+    /// The suite of the group in the epoch that `commit` made, if its state is here.
+    pub(crate) fn stored_suite(&self, space: &SpaceId, commit: &EventHash) -> Option<CipherSuite> {
+        Group::suite_of(self.store.record(&group_name(space, commit))?)
     }
 
     /// The group as of the epoch that `commit` made.
@@ -247,6 +259,9 @@ impl Client {
         let control = self.store.control_mut(&space)?.ok_or(Error::Frame("a commit without a space"))?;
         let event = control.event(hash).ok_or(Error::Frame("a commit without an event"))?.clone();
         let before = control.state_at(&event.parents).ok_or(Error::Frame("a commit before its parents"))?;
+        if let Some(reinit) = reinit_of(&event) {
+            return self.process_reinit(space, group, &event, reinit);
+        }
         let after = control.state_at(&[*hash]).ok_or(Error::Frame("a commit before itself"))?;
         let (next, summary) = match group.process(&commit.message) {
             // By the rules of MLS anybody may; here only the device that made the event, where it is a member's.
@@ -323,7 +338,11 @@ impl Client {
                     .any(|op| matches!(op, ControlOp::Admit { card, .. } if card.device == me));
                 Some((admits_me, *hash, commit_of(event)?.clone()))
             })
-            .filter(|(_, _, commit)| !commit.welcome.is_empty())
+            // Into a group that took another's place only the former one's members follow.
+            .filter(|(_, hash, commit)| {
+                !commit.welcome.is_empty()
+                    && control.event(hash).is_some_and(|event| reinit_of(event).is_none())
+            })
             .collect();
         // The commit that came with this device's own admission is the likeliest; then the newest.
         welcomes.sort_by_key(|(admits_me, ..)| !admits_me);
@@ -334,13 +353,13 @@ impl Client {
                 continue;
             };
             if let Some((mut group, used)) = self.try_join(&commit, &tree) {
-                if group.group_id() != space.0 {
+                if group.group_id() != self.group_id(&space, &hash)? {
                     continue;
                 }
                 let mut writes = vec![
                     group_record(&space, &hash, &group),
                     LocalStore::epoch_secret_record(&space, &hash, &group.epoch_secret(EPOCH_LABEL)),
-                    (joined_name(&space, &used), Some(SecretBytes::take(hash.0.to_vec()))),
+                    joined_record(&space, &used, &hash),
                 ];
                 if !self.has_message_keys(&space, &hash) {
                     writes.extend(message_records(&space, &hash, &mut group));
@@ -509,7 +528,10 @@ impl Client {
         let done: Vec<Vec<u8>> = self
             .store
             .records(&prefix)
-            .filter(|(_, commit)| settled.iter().any(|hash| hash.0 == **commit))
+            .filter(|(_, commit)| {
+                let offered = !settled.is_empty() && !chain.iter().any(|hash| hash.0 == **commit);
+                offered || settled.iter().any(|hash| hash.0 == **commit)
+            })
             .map(|(name, _)| name.to_vec())
             .collect();
         let writes = done.into_iter().flat_map(|name| {
@@ -522,10 +544,7 @@ impl Client {
 
 /// The commit of a control event.
 pub(crate) fn commit_of(event: &terachat_core_store::model::ControlEvent) -> Option<&GroupCommit> {
-    event.transaction.0.iter().find_map(|op| match op {
-        ControlOp::Commit(commit) => Some(commit),
-        _ => None,
-    })
+    event.transaction.0.iter().find_map(ControlOp::commit)
 }
 
 /// Seals an earlier epoch's secret under a later one's.
@@ -556,6 +575,12 @@ fn group_name(space: &SpaceId, commit: &EventHash) -> Vec<u8> {
 
 fn joined_name(space: &SpaceId, key_package: &[u8]) -> Vec<u8> {
     [JOINED, &space.0, &key_package[KEY_PACKAGES.len()..]].concat()
+}
+
+/// What keeps the private part of a key package, by its record's name: the commit by which it let this device in, or the event
+/// that asked for it.
+pub(crate) fn joined_record(space: &SpaceId, key_package: &[u8], event: &EventHash) -> Write {
+    (joined_name(space, key_package), Some(SecretBytes::take(event.0.to_vec())))
 }
 
 fn tree_name(space: &SpaceId, epoch: u64, hash: &[u8; 32]) -> Vec<u8> {

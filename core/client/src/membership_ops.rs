@@ -110,8 +110,9 @@ impl Client {
         for commit in unlinked.iter().filter(|commit| !gaps.contains(commit)) {
             leads_back = leads_back || self.leads_back_to(&space, commit)?;
         }
-        let follows = missing.is_empty() && extra.is_empty();
         let packages: Vec<KeyPackage> = self.key_packages(&space, &missing, group.suite())?;
+        // Whoever was left behind in another suite enters by itself, whenever that is.
+        let follows = packages.is_empty() && extra.is_empty();
         // An archive that the space requires is not left outside until whoever admitted it is back.
         let repairs = !(packages.is_empty() && extra.is_empty())
             && (self.is_responsible(&space, &missing, &extra)?
@@ -249,9 +250,10 @@ impl Client {
             || orphaned && steward == Some(&me))
     }
 
-    /// One key package for each of these devices: that of the first admission that counts, as for the members. A device
-    /// may have been admitted more than once, by members who did not know of each other or before an admission became void.
-    fn key_packages(
+    /// One key package for each of these devices: what it last offered for this suite, or that of the first admission that counts, as
+    /// for the members. A device may have been admitted more than once, by members who did not know of each other or before
+    /// an admission became void.
+    pub(crate) fn key_packages(
         &self,
         space: &SpaceId,
         devices: &[DeviceId],
@@ -260,15 +262,24 @@ impl Client {
         let Some(control) = self.store.control(space)? else { return Ok(Vec::new()) };
         let counting = control.events().filter(|(_, verdict)| *verdict == Verdict::Counts);
         let mut packages: BTreeMap<DeviceId, KeyPackage> = BTreeMap::new();
-        for op in counting.flat_map(|(event, _)| &event.transaction.0) {
-            if let ControlOp::Admit { card, key_package, .. } = op
-                && devices.contains(&card.device)
+        for (event, op) in
+            counting.flat_map(|(event, _)| event.transaction.0.iter().map(move |op| (event, op)))
+        {
+            let (device, key_package) = match op {
+                ControlOp::Admit { card, key_package, .. } => (card.device, key_package),
+                ControlOp::OfferKeyPackage { key_package, .. } => (event.stamp.author, key_package),
+                _ => continue,
+            };
+            if devices.contains(&device)
                 && let Ok(package) = KeyPackage::parse(key_package)
                 // Of another device's or suite's the group would make nothing but an error.
-                && package.device() == card.device.0
+                && package.device() == device.0
                 && package.suite() == suite
             {
-                packages.entry(card.device).or_insert(package);
+                match op {
+                    ControlOp::Admit { .. } => drop(packages.entry(device).or_insert(package)),
+                    _ => drop(packages.insert(device, package)),
+                }
             }
         }
         Ok(packages.into_values().collect())

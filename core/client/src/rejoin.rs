@@ -13,8 +13,11 @@ use terachat_event::{DeviceId, EventHash, SpaceId};
 use terachat_group::Group;
 use terachat_vault::SecretBytes;
 
-/// Records of the wish to rejoin a space's group: empty while nobody has answered, then the control event that did it.
+/// Records of the wish to rejoin a space's group: empty while nobody has answered, then the control event that did it; or
+/// [`LEFT_OUT`].
 const REJOINS: &[u8] = b"rejoin/";
+/// The group moved to another suite without this device, which is to rejoin unless it is in the group (ADR 0040).
+pub(crate) const LEFT_OUT: &[u8] = b"left";
 
 impl Client {
     /// Has this device take its place in the group again, with the help of the next member it talks to.
@@ -39,7 +42,10 @@ impl Client {
         let Some(done) = self.store.record(&rejoin_name(space)) else { return Ok(None) };
         let chain = self.epochs(space)?;
         let is_in = self.memberships.get(space).is_some_and(|membership| membership.current.is_some());
-        let holds = !done.is_empty() && (is_in || chain.iter().any(|commit| commit.0 == *done));
+        let holds = match done {
+            LEFT_OUT => is_in,
+            done => !done.is_empty() && (is_in || chain.iter().any(|commit| commit.0 == *done)),
+        };
         let me = self.identity.device_id();
         let member = self.store.space(space).is_some_and(|state| state.member_of(&me).is_some());
         Ok(chain.last().copied().filter(|_| member && !holds))
@@ -140,7 +146,7 @@ impl Client {
         next: &Group,
     ) -> Result<Option<&'static str>, Error> {
         let number = self.epoch_number(space, previous)?.map(|epoch| epoch + 1);
-        if next.group_id() != space.0 || number != Some(next.epoch()) {
+        if next.group_id() != self.group_id(space, previous)? || number != Some(next.epoch()) {
             return Ok(Some("the group of another space or epoch"));
         }
         let known = self.store.space(space).ok_or(Error::Frame("a group without a space"))?;
@@ -160,7 +166,7 @@ impl Client {
     }
 }
 
-fn rejoin_name(space: &SpaceId) -> Vec<u8> {
+pub(crate) fn rejoin_name(space: &SpaceId) -> Vec<u8> {
     [REJOINS, &space.0].concat()
 }
 

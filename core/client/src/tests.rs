@@ -13,6 +13,7 @@ mod invite;
 mod keep;
 mod past;
 mod posts;
+mod reinit;
 mod rejoin;
 mod renewal;
 mod roles;

@@ -26,7 +26,7 @@ pub use authority::{ControlEvent, ControlLog, Deciding, Explanation, Precedence,
 pub(crate) use channel::Surroundings;
 pub use channel::{ChannelState, MessageState, Thread};
 pub use channel_op::{BODY_LEN_MAX, ChannelOp, EMOJI_LEN_MAX, Imported, Post};
-pub use control_op::{ControlOp, ControlTransaction, EpochLink, GroupCommit, Pin, vouched};
+pub use control_op::{ControlOp, ControlTransaction, EpochLink, GroupCommit, Pin, ReInit, vouched};
 pub use extras::{
     ATTACHMENTS_MAX, Attachment, Extras, Heading, MENTIONS_MAX, Mention, StoredFile, TAG_CHARS_MAX, TAGS_MAX,
     TITLE_CHARS_MAX,
@@ -44,6 +44,6 @@ pub(crate) use sealed::{as_sent, content_of};
 pub(crate) use skeleton::Bones;
 pub use skeleton::Skeleton;
 pub(crate) use space::same_user;
-pub use space::{Member, Revoked, SpaceState};
+pub use space::{Member, Revoked, SpaceState, SuiteWish};
 pub use style::Style;
 pub use timeline::Timeline;

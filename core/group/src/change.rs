@@ -2,6 +2,7 @@ use crate::{
     DeviceId, DeviceSigner, Error, Group, KeyPackage,
     engine::{Engine, Seed},
     policy,
+    reinit::Tie,
 };
 use openmls::prelude::{CreateCommitError, LeafNodeIndex, LeafNodeParameters};
 use openmls_traits::OpenMlsProvider as _;
@@ -41,6 +42,17 @@ impl Group {
         change: &Change<'_>,
         entropy: &mut dyn Entropy,
     ) -> Result<(Group, Commit), Error> {
+        self.commit_tied(signer, change, None, entropy)
+    }
+
+    /// The same; with `tie`, whoever follows has to have that secret, too (RFC 9420, section 8.4).
+    pub(crate) fn commit_tied(
+        &self,
+        signer: &DeviceSigner,
+        change: &Change<'_>,
+        tie: Option<&Tie>,
+        entropy: &mut dyn Entropy,
+    ) -> Result<(Group, Commit), Error> {
         if signer.device() != self.device() {
             return Err(Error::OtherDevice);
         }
@@ -55,6 +67,9 @@ impl Group {
             .leaf_node_parameters(LeafNodeParameters::default())
             .propose_removals(removals)
             .propose_adds(change.add.iter().map(KeyPackage::engine));
+        if let Some(tie) = tie {
+            builder = builder.add_proposal(tie.proposal(&engine, self.suite())?);
+        }
         if change.control_root != self.control_root() {
             builder = builder
                 .propose_group_context_extensions(policy::context_extensions(change.control_root))
@@ -79,7 +94,9 @@ impl Group {
                 .map(|welcome| welcome.to_bytes().map_err(|error| Error::bug("encoding a welcome", error)))
                 .transpose()?,
         };
-        Ok((Group::new(mls, engine.into_cells())?, commit))
+        let mut cells = engine.into_cells();
+        cells.drop_psks();
+        Ok((Group::new(mls, cells)?, commit))
     }
 
     /// The leaves to remove, after a look at the whole change.

@@ -77,6 +77,13 @@ pub enum Error {
     #[error("the commit is not that by which the named device takes its own place again; drop it")]
     NotItsRejoin,
 
+    /// The new group was not made by a member of this one in this epoch, or not for this device's key package: what ties the two
+    /// groups together is not in its welcome. Drop it. Nothing changed.
+    #[error(
+        "the new group is not the one that takes this one's place: it was not made by a member of this epoch; drop it"
+    )]
+    NotASuccessor,
+
     /// The message was opened before, and its key is gone. Nothing changed.
     #[error("number {generation} of its sender was opened before; a message opens once")]
     Replayed {

@@ -2,6 +2,7 @@ use crate::{
     DeviceSigner, Error, Group, MESSAGE_BYTES_MAX, TREE_BYTES_MAX,
     engine::{Cells, Engine, StateKind},
     policy,
+    reinit::Tie,
 };
 use openmls::prelude::{
     MlsMessageBodyIn, MlsMessageIn, RatchetTreeIn, StagedWelcome, Welcome, WelcomeError,
@@ -24,13 +25,31 @@ impl Group {
         ratchet_tree: &[u8],
         key_package_private: &SecretBytes,
     ) -> Result<Group, Error> {
+        Self::join_tied(signer, welcome, ratchet_tree, key_package_private, None)
+    }
+
+    /// The same; with `tie`, by a welcome that takes that secret, too, and by no other.
+    pub(crate) fn join_tied(
+        signer: &DeviceSigner,
+        welcome: &[u8],
+        ratchet_tree: &[u8],
+        key_package_private: &SecretBytes,
+        tie: Option<&Tie>,
+    ) -> Result<Group, Error> {
         let cells = Cells::from_bytes(StateKind::KeyPackage, key_package_private.expose_secret())?;
         let welcome = parse_welcome(welcome)?;
         let tree = parse_tree(ratchet_tree)?;
 
         let engine = Engine::reading(cells);
+        if let Some(tie) = tie {
+            tie.keep(&engine)?;
+        }
+        let refused = |error| refused(error, tie.is_some());
         let builder =
             StagedWelcome::build_from_welcome(&engine, &policy::join_config(), welcome).map_err(refused)?;
+        if tie.is_some_and(|tie| !tie.is_the_only_one(builder.processed_welcome().psks())) {
+            return Err(Error::NotASuccessor);
+        }
         let own = builder
             .processed_welcome()
             .own_key_package()
@@ -52,6 +71,7 @@ impl Group {
         let mls = staged.into_group(&engine).map_err(refused)?;
         let mut cells = engine.into_cells();
         cells.drop_key_packages();
+        cells.drop_psks();
         Group::new(mls, cells)
     }
 }
@@ -74,8 +94,12 @@ pub(crate) fn parse_tree(bytes: &[u8]) -> Result<RatchetTreeIn, Error> {
     RatchetTreeIn::tls_deserialize_exact(bytes).map_err(|_| Error::Malformed("ratchet tree"))
 }
 
-fn refused<S: std::error::Error>(error: WelcomeError<S>) -> Error {
+fn refused<S: std::error::Error>(error: WelcomeError<S>, is_tied: bool) -> Error {
     match error {
+        // Without the former group's secret, or with another, the keys of the welcome are others.
+        WelcomeError::UnableToDecrypt | WelcomeError::GroupInfo(_) | WelcomeError::Psk(_) if is_tied => {
+            Error::NotASuccessor
+        }
         WelcomeError::NoMatchingKeyPackage
         | WelcomeError::NoMatchingEncryptionKey
         | WelcomeError::PrivateInitKeyNotFound

@@ -28,7 +28,8 @@
 //! ```
 //!
 //! # What is fixed
-//! * The ciphersuite is one of two ([`CipherSuite`]), the group's from its first epoch on.
+//! * The ciphersuite is one of two ([`CipherSuite`]), the group's from its first epoch on. To change it is to make another
+//!   group ([`Group::reinit`]) that only this one's members can enter by its welcome.
 //! * Handshakes travel as PublicMessage (RFC 9420, section 6.2) inside the caller's own signed events. Proposals
 //!   travel inside their commit only: Add, Remove and GroupContextExtensions; anything else is refused. A device
 //!   that lost its state rejoins by an external commit ([`Group::rejoin`]), which changes nothing but its own leaf.
@@ -71,6 +72,7 @@ mod key_package;
 mod messages;
 mod policy;
 mod process;
+mod reinit;
 mod rejoin;
 mod signer;
 mod suite;
@@ -82,6 +84,7 @@ pub use key_package::{KeyPackage, new_key_package};
 pub use messages::{GENERATIONS_MAX, Messages, Opened, Part, Reserve, SEALED_LEN_MAX, SEALED_TEXT_LEN_MAX};
 pub use policy::CONTROL_ROOT_EXTENSION;
 pub use process::Summary;
+pub use reinit::{ReInit, Successor};
 pub use signer::DeviceSigner;
 pub use suite::CipherSuite;
 

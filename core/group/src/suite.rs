@@ -19,6 +19,16 @@ impl CipherSuite {
     /// Each of them, the default first.
     pub const ALL: [Self; 2] = [Self::X25519, Self::XWing];
 
+    /// Its number in the registry of suites (RFC 9420, section 17.1).
+    pub fn number(self) -> u16 {
+        self.engine().into()
+    }
+
+    /// The suite of this number; `None` for one that this version does not know.
+    pub fn from_number(number: u16) -> Option<Self> {
+        Self::ALL.into_iter().find(|suite| suite.number() == number)
+    }
+
     pub(crate) fn engine(self) -> Ciphersuite {
         match self {
             Self::X25519 => Ciphersuite::MLS_128_DHKEMX25519_CHACHA20POLY1305_SHA256_Ed25519,

@@ -203,6 +203,15 @@ pub(crate) enum Command {
     },
 }
 
+/// A ciphersuite as people choose it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum SuiteName {
+    /// X-Wing.
+    PostQuantum,
+    /// X25519.
+    Classic,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum SpaceCommand {
     /// Create a space that you own
@@ -210,9 +219,20 @@ pub(crate) enum SpaceCommand {
         /// 1 to 100 characters
         name: String,
         /// Agree on keys by X-Wing (X25519 and ML-KEM-768), so that what is recorded today stays closed to the quantum
-        /// computers of later. Commits are some ten times as long, messages as short as ever. It stays so
+        /// computers of later. Commits are some ten times as long, messages as short as ever. `terachat space reinit` changes it
         #[arg(long)]
         post_quantum: bool,
+    },
+    /// Move the space to another ciphersuite, with history, members and roles. Each device offers keys for it when it hears of
+    /// this, and whoever asked moves the space once all have; `terachat status` shows for whom it waits. Takes the permission
+    /// manage-suite, which is the owner's until it is given
+    Reinit {
+        /// `post-quantum` agrees on keys by X-Wing (X25519 and ML-KEM-768), `classic` by X25519 alone
+        #[arg(long, value_name = "SUITE")]
+        suite: SuiteName,
+        /// Move it now, without the devices that have offered no keys: they enter by themselves once they meet a member
+        #[arg(long)]
+        now: bool,
     },
     /// Give the space another name
     Rename {

@@ -62,6 +62,7 @@ mod tests {
             name: name.into(),
             epoch: None,
             post_quantum: Some(false),
+            moving: None,
             rank: None,
             state_hash: String::new(),
             channels,

@@ -10,7 +10,7 @@ use terachat_client::api::{Answer, BoardFetched};
 /// their line, so that a script can take them.
 pub(crate) fn answer(answer: &Answer, look: &Look) -> String {
     match answer {
-        Answer::Done => String::new(),
+        Answer::Done | Answer::Moved { .. } => String::new(),
         Answer::Card { card, .. } => format!("{card}\n"),
         Answer::Space { id, .. } | Answer::Channel { id, .. } => format!("{id}\n"),
         Answer::Invitation { invitation } => format!("{invitation}\n"),
@@ -117,6 +117,14 @@ pub(crate) fn hint(answer: &Answer) -> Option<String> {
         }
         Answer::Invitations { .. } => {
             "Hand each to whom it is for, for `terachat join`.".to_owned()
+        }
+        Answer::Moved { moved: true, suite, .. } => format!("The space has moved to suite {suite}."),
+        Answer::Moved { suite, waits_for, .. } => {
+            let names: Vec<String> = waits_for.iter().map(|name| super::one_line(name)).collect();
+            format!(
+                "The space moves to suite {suite} when the devices of these have offered keys for it: {}. `terachat space reinit --now` does it without them.",
+                names.join(", ")
+            )
         }
         Answer::Revoked { spaces } => format!(
             "The device was revoked in {spaces} spaces; others follow when a member there hears of it."

@@ -24,11 +24,20 @@ fn space(space: &SpaceStatus, look: &Look) -> String {
         look.paint.dim(short(&space.id)),
         short(&space.state_hash)
     );
+    out.push_str(&moving(space));
     out.push_str(&channels(&space.channels, look));
     out.push_str(&members(&space.members, look));
     out.push_str(&archive(space, look));
     space.waiting.iter().for_each(|reason| out.push_str(&format!("  waiting  {}\n", one_line(reason))));
     out
+}
+
+/// The suite that a space is asked to move to.
+fn moving(space: &SpaceStatus) -> String {
+    let Some(moving) = &space.moving else { return String::new() };
+    let names: Vec<String> = moving.waits_for.iter().map(|name| one_line(name)).collect();
+    let waits = if names.is_empty() { String::new() } else { format!(", waits for {}", names.join(", ")) };
+    format!("  moves to suite {}, as {} asked{waits}\n", one_line(&moving.suite), one_line(&moving.by))
 }
 
 /// Channels of a space.
@@ -107,6 +116,7 @@ mod tests {
             name: "crew".into(),
             epoch: None,
             post_quantum: Some(false),
+            moving: None,
             rank: None,
             state_hash: "ff".into(),
             categories: vec![],

@@ -21,6 +21,7 @@ mod killed;
 #[cfg(target_os = "linux")]
 mod partitions;
 mod recovery;
+mod reinit;
 mod rejoin;
 mod roles;
 mod side_by_side;

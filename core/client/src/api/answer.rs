@@ -40,6 +40,15 @@ pub enum Answer {
         /// Whose devices read along in it because the space requires them as its archive.
         archives: Vec<String>,
     },
+    /// A space that was asked to move to another ciphersuite.
+    Moved {
+        /// Whether it has, as far as this device knows.
+        moved: bool,
+        /// The suite's name.
+        suite: String,
+        /// Whose devices have not offered keys for it yet, by name.
+        waits_for: Vec<String>,
+    },
     /// An invitation: one line of text for the newcomer.
     Invitation {
         /// For [`Request::Join`].

@@ -87,6 +87,16 @@ pub enum Request {
         /// The space, as in [`Place`].
         space: Option<String>,
     },
+    /// Moves a space's group to another ciphersuite, with history, members and rights: asks for it, and makes the new group once
+    /// the devices in the group have offered keys for it. Takes the permission manage-suite. Answer: [`Answer::Moved`].
+    Reinit {
+        /// The space, as in [`Place`].
+        space: Option<String>,
+        /// Whether to the suite with X-Wing; otherwise to the ordinary one.
+        post_quantum: bool,
+        /// Makes it at once with the devices that have offered keys; the others enter by themselves when they meet a member.
+        now: bool,
+    },
     /// Takes this device's place in the space's group again after its keys were lost or damaged, with the next member that it
     /// talks to. Of what was written so far it reads what it has the keys of, and the rest as a newcomer does. Answer:
     /// [`Answer::Done`].

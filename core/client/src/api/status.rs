@@ -23,6 +23,8 @@ pub struct SpaceStatus {
     pub epoch: Option<u64>,
     /// Whether its keys are agreed on by X-Wing, if this device is a member.
     pub post_quantum: Option<bool>,
+    /// The suite that somebody asked to move the group to, while it is not there.
+    pub moving: Option<MoveStatus>,
     /// This user's rank; absent after removal.
     pub rank: Option<u8>,
     /// Hash over the state of members, roles and the channels that this device keeps: equal on all devices that keep the same
@@ -42,6 +44,17 @@ pub struct SpaceStatus {
     pub warnings: Vec<String>,
     /// Events that wait, with the reason.
     pub waiting: Vec<String>,
+}
+
+/// A wish to move a space's group to another ciphersuite.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MoveStatus {
+    /// The suite's name, or its number if this version does not know it.
+    pub suite: String,
+    /// Who asked for it, by name.
+    pub by: String,
+    /// Whose devices have not offered keys for it yet, by name; as far as this device is in the group and can tell.
+    pub waits_for: Vec<String>,
 }
 
 /// One device of a user.

@@ -298,6 +298,11 @@ fn decided(op: &ControlOp) -> String {
         ControlOp::SetTopic { channel, topic } => format!("describes channel {channel}: {topic:?}"),
         ControlOp::Place { channel, .. } => format!("places channel {channel}"),
         ControlOp::Commit(commit) => format!("opens epoch {}", commit.epoch),
+        ControlOp::WantSuite { suite } => format!("asks to move to suite {suite:#06x}"),
+        ControlOp::OfferKeyPackage { .. } => "offers keys for the suite that was asked for".to_owned(),
+        ControlOp::ReInit(reinit) => {
+            format!("moves to suite {:#06x}, opens its epoch {}", reinit.suite, reinit.commit.epoch)
+        }
         ControlOp::RequireArchive { device, required: true } => format!("requires archive {device}"),
         ControlOp::RequireArchive { device, .. } => format!("requires archive {device} no longer"),
         ControlOp::Hold { on, stands } => {

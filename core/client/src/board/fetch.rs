@@ -7,13 +7,15 @@ use crate::bundle_file::take;
 use crate::membership::{EPOCH_LABEL, commit_of};
 use crate::protocol::Frame;
 use crate::receive::is_doubtful;
+use crate::reinit::successor_of;
 use crate::{Client, Error};
 use std::collections::{BTreeMap, BTreeSet};
 use terachat_core_store::Wait;
+use terachat_core_store::model::ReInit;
 use terachat_core_store::sync::board::Board;
 use terachat_core_store::sync::{Bundle, Limits, Outcome};
 use terachat_event::{DeviceId, Equivocation, EventHash, LogId, SpaceId};
-use terachat_group::Group;
+use terachat_group::{Group, Successor};
 
 /// What one call reads at most, beside the parcel it is in.
 pub(super) const BUDGET: Budget = Budget { records: 1 << 14, len: 64 << 20 };
@@ -65,6 +67,13 @@ impl<'a> Visit<'a> {
 struct Plan {
     roots: BTreeMap<RootId, Root>,
     streams: Vec<At>,
+}
+
+/// What leads on from an epoch.
+#[derive(Clone, Copy)]
+enum Step<'a> {
+    Commit(&'a [u8]),
+    Move(&'a ReInit),
 }
 
 /// What became of a parcel.
@@ -268,9 +277,16 @@ impl Client {
         let mut rest = match Parcel::decode(bytes) {
             Ok(Parcel::Frames(frames)) => frames,
             Ok(Parcel::Step(commit)) if at.0.log.channel.is_none() => {
-                return self.take_step(visit, round, (at, root), book, commit);
+                return self.take_step(visit, round, (at, root), book, Step::Commit(commit));
             }
-            Ok(Parcel::Step(_)) => {
+            Ok(Parcel::Move(bytes)) if at.0.log.channel.is_none() => match ReInit::decode(bytes) {
+                Ok(reinit) => return self.take_step(visit, round, (at, root), book, Step::Move(&reinit)),
+                Err(error) => {
+                    visit.leave(error.to_string());
+                    return Ok(Taken::Done);
+                }
+            },
+            Ok(Parcel::Step(_) | Parcel::Move(_)) => {
                 visit.leave("a commit among a channel's records; its sender is broken or hostile".to_owned());
                 return Ok(Taken::Done);
             }
@@ -376,9 +392,13 @@ impl Client {
         round: &mut Round,
         (at, root): (&At, &Root),
         book: &mut Book,
-        message: &[u8],
+        step: Step<'_>,
     ) -> Result<Taken, Error> {
         let space = at.0.log.space;
+        let message = match step {
+            Step::Commit(message) => message,
+            Step::Move(reinit) => &reinit.commit.message,
+        };
         if let Some(previous) = self.commit_with(&space, message)? {
             if root.commit == Some(previous) {
                 book.things.insert(thing(message));
@@ -392,22 +412,36 @@ impl Client {
         let group = known.as_ref().or_else(|| round.ahead.get(&root.id).map(|(_, group)| group));
         // An epoch too old for this device to go on from: it is told by other epochs' records.
         let Some(group) = group else { return Ok(Taken::Done) };
-        match group.process(message) {
-            Ok((Some(next), _)) => {
+        let next = match step {
+            Step::Commit(message) => group.process(message).map(|(next, _)| next).map_err(Error::from),
+            Step::Move(reinit) => self.step_over(&space, group, reinit),
+        };
+        match next {
+            Ok(Some(next)) => {
                 let id = Root::of(next.epoch_secret(EPOCH_LABEL), None, false).id;
                 if round.ahead.len() < AHEAD_MAX && !round.ahead.contains_key(&id) {
                     round.ahead.insert(id, (space, next));
                 }
                 Ok(Taken::Waits(format!("{}: a commit waits for its event", self.space_name(&space))))
             }
-            Ok((None, _)) => Ok(Taken::Waits(format!(
-                "{}: the members went on without this device; ask one whether it was removed",
+            Ok(None) => Ok(Taken::Waits(format!(
+                "{}: the members went on without this device; ask one whether it was removed or left behind in another ciphersuite",
                 self.space_name(&space)
             ))),
             Err(error) => {
-                visit.leave(Error::from(error).to_string());
+                visit.leave(error.to_string());
                 Ok(Taken::Done)
             }
+        }
+    }
+
+    /// The group that takes the place of one, by what its maker says alone; none where this device was not taken along.
+    fn step_over(&self, space: &SpaceId, group: &Group, reinit: &ReInit) -> Result<Option<Group>, Error> {
+        let successor = Successor::parse(&reinit.commit.message, &reinit.ratchet_tree)?;
+        successor_of(space, &DeviceId(successor.maker), reinit)?;
+        match self.enter(group, reinit) {
+            Err(Error::Group(terachat_group::Error::NotForUs)) => Ok(None),
+            entered => entered.map(|(next, _)| Some(next)),
         }
     }
 

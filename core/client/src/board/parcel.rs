@@ -10,6 +10,7 @@ use terachat_event::DeviceId;
 const VERSION: u8 = 1;
 const FRAMES: u8 = 0;
 const STEP: u8 = 1;
+const MOVE: u8 = 2;
 /// How many missing records in a row a stream goes on behind.
 const GAP: u64 = 2;
 
@@ -20,6 +21,8 @@ pub(crate) enum Parcel<'a> {
     Frames(&'a [u8]),
     /// An MLS commit of the epoch whose members the parcel is for: it leads them to the next epoch's records.
     Step(&'a [u8]),
+    /// What puts another group in the place of the one whose epoch's members the parcel is for: a step as well.
+    Move(&'a [u8]),
 }
 
 impl<'a> Parcel<'a> {
@@ -33,12 +36,17 @@ impl<'a> Parcel<'a> {
         [&[VERSION, STEP], commit].concat()
     }
 
+    pub(crate) fn moves(reinit: &[u8]) -> Vec<u8> {
+        [&[VERSION, MOVE], reinit].concat()
+    }
+
     /// # Errors
     /// Why nothing can be made of it.
     pub(super) fn decode(bytes: &'a [u8]) -> Result<Self, &'static str> {
         match bytes {
             [VERSION, FRAMES, rest @ ..] => Ok(Self::Frames(rest)),
             [VERSION, STEP, rest @ ..] => Ok(Self::Step(rest)),
+            [VERSION, MOVE, rest @ ..] => Ok(Self::Move(rest)),
             [VERSION, ..] => Err("a parcel of an unknown kind; a newer version may read it"),
             _ => Err("a parcel of another format version; update whichever device is older"),
         }

@@ -6,8 +6,10 @@ use super::{BUCKET_MS, bucket};
 use crate::api::BoardPublished;
 use crate::membership::commit_of;
 use crate::protocol::Frame;
+use crate::reinit::reinit_of;
 use crate::{Client, Error};
 use std::collections::BTreeSet;
+use terachat_core_store::model::{ControlEvent, GroupCommit};
 use terachat_core_store::store::dht_adapter::cut;
 use terachat_core_store::sync::Limits;
 use terachat_core_store::sync::board::{Board, BoardError};
@@ -74,9 +76,9 @@ impl Client {
         };
         let tip = root(self, &epoch.commit).ok_or_else(|| Error::NotInGroup(self.space_name(&space)))?;
         let control = LogId::control(space);
-        for (commit, message) in self.steps(&space, &recent)? {
+        for (commit, message, parcel) in self.steps(&space, &recent)? {
             if let Some(root) = root(self, &commit) {
-                self.publish_thing(leaving, control, &root, &message, Parcel::step(&message))?;
+                self.publish_thing(leaving, control, &root, &message, parcel)?;
             }
         }
         let proofs: Vec<Vec<u8>> = self.store.proofs(&space).iter().map(|proof| proof.encode()).collect();
@@ -112,16 +114,23 @@ impl Client {
         Ok(())
     }
 
-    /// The commits that lead on from recent epochs, for those who are still in one.
+    /// The commits that lead on from recent epochs, for those who are still in one: the epoch, the commit's message, and the parcel.
     fn steps(
         &self,
         space: &SpaceId,
         recent: &BTreeSet<EventHash>,
-    ) -> Result<Vec<(EventHash, Vec<u8>)>, Error> {
+    ) -> Result<Vec<(EventHash, Vec<u8>, Vec<u8>)>, Error> {
         let Some(control) = self.store.control(space)? else { return Ok(Vec::new()) };
-        let commits = control.events().filter_map(|(event, _)| commit_of(event));
-        let recent = commits.filter(|commit| recent.contains(&commit.previous));
-        Ok(recent.map(|commit| (commit.previous, commit.message.clone())).collect())
+        let commits = control.events().filter_map(|(event, _)| Some((event, commit_of(event)?)));
+        let recent = commits.filter(|(_, commit)| recent.contains(&commit.previous));
+        let step = |(event, commit): (&ControlEvent, &GroupCommit)| {
+            let parcel = match reinit_of(event) {
+                Some(reinit) => Parcel::moves(&reinit.encode()),
+                None => Parcel::step(&commit.message),
+            };
+            (commit.previous, commit.message.clone(), parcel)
+        };
+        Ok(recent.map(step).collect())
     }
 
     fn shelf(&self, board: &dyn Board, log: LogId, root: &Root) -> Shelf {

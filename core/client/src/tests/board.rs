@@ -594,3 +594,39 @@ fn only_channels_that_are_kept_are_fetched() {
     world.same(&["ada", "bob"]);
     world.sound("bob");
 }
+
+/// They never meet: the wish, what each offers, and the move itself go by the board, and whoever offered follows there.
+#[test]
+fn a_space_moves_to_another_suite_by_a_board_alone() {
+    let mut board = MemoryBoard::new();
+    let mut world = apart(&["ada", "bob", "eve"], &mut board);
+    for name in ["bob", "eve"] {
+        world.say(name, "before");
+        world.publish(name, &mut board);
+    }
+    world.fetch("ada", &board);
+    world.ask("ada", Request::Reinit { space: None, post_quantum: true, now: false });
+    world.publish("ada", &mut board);
+    for name in ["bob", "eve"] {
+        world.fetch(name, &board);
+        world.publish(name, &mut board);
+    }
+    // Ada makes the group; Bob goes on a while in the former one.
+    world.fetch("ada", &board);
+    assert_eq!(world.status("ada").spaces[0].post_quantum, Some(true));
+    world.say("ada", "there");
+    world.publish("ada", &mut board);
+    for name in ["bob", "eve", "bob"] {
+        let told = world.fetch(name, &board);
+        assert_eq!(told.left, 0, "{name}: {:?}", told.reasons);
+        assert_eq!(world.status(name).spaces[0].post_quantum, Some(true), "{name}");
+        world.say(name, "followed");
+        world.publish(name, &mut board);
+    }
+    for name in ["ada", "bob", "eve"] {
+        world.fetch(name, &board);
+        assert_eq!(world.bodies(name).len(), 6, "{name}");
+        world.sound(name);
+    }
+    world.same(&["ada", "bob", "eve"]);
+}

@@ -45,7 +45,7 @@ fn a_role_is_given_and_loses_permissions_for_all_who_have_it() {
     world.same(&["ada", "bob", "eve"]);
     world.sound("ada");
     let owner = role(&mut world, "bob", 100);
-    assert_eq!((owner.permissions.len(), owner.unknown.len(), owner.changed), (9, 0, false));
+    assert_eq!((owner.permissions.len(), owner.unknown.len(), owner.changed), (10, 0, false));
 }
 
 #[test]

@@ -124,9 +124,32 @@ pub enum ControlOp {
         /// Whether the hold stands from now on.
         stands: bool,
     },
+    /// Asks that the space's group be moved to another ciphersuite: devices then offer key packages for it.
+    WantSuite {
+        /// The suite's number (RFC 9420, section 17.1).
+        suite: u16,
+    },
+    /// Offers a key package of the author's own device for the group in the suite that is wanted.
+    OfferKeyPackage {
+        /// The event that asked for it.
+        wish: EventHash,
+        /// The MLS key package.
+        key_package: Vec<u8>,
+    },
+    /// Puts a new group, in the suite that is wanted, in the place of the space's.
+    ReInit(ReInit),
 }
 
 impl ControlOp {
+    /// The commit in it that makes an epoch, be it of a new group.
+    pub fn commit(&self) -> Option<&GroupCommit> {
+        match self {
+            Self::Commit(commit) => Some(commit),
+            Self::ReInit(reinit) => Some(&reinit.commit),
+            _ => None,
+        }
+    }
+
     /// The role that it gives somebody or changes.
     pub(crate) fn role(&self) -> Option<Rank> {
         match self {
@@ -166,6 +189,36 @@ pub struct GroupCommit {
     pub tree: [u8; 32],
     /// Secrets of former epochs, sealed under the new one's, for channels whose history is shared.
     pub links: Vec<EpochLink>,
+}
+
+/// A re-initialisation (RFC 9420, section 11.2) as a control event: ADR 0040.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReInit {
+    /// The new group's suite, by its number (section 17.1).
+    pub suite: u16,
+    /// As an epoch's commit, but for the message, which is the new group's GroupInfo (section 12.4.3) in an MLSMessage; the epoch
+    /// is the new group's, 1.
+    pub commit: GroupCommit,
+    /// The new group's ratchet tree in that epoch, whole: nobody can go on without it.
+    pub ratchet_tree: Vec<u8>,
+}
+
+impl ReInit {
+    /// The bytes by themselves (postcard).
+    pub fn encode(&self) -> Vec<u8> {
+        postcard::to_allocvec(self).expect("plain values encode into a growing buffer")
+    }
+
+    /// Reads what [`ReInit::encode`] wrote.
+    ///
+    /// # Errors
+    /// [`Error::Payload`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
+        match postcard::take_from_bytes(bytes) {
+            Ok((reinit, [])) => Ok(reinit),
+            _ => Err(Error::Payload("not a re-initialisation")),
+        }
+    }
 }
 
 /// The way back from a later epoch's secret to an earlier one's: the predecessor's, or that of a commit that lost its
@@ -229,7 +282,10 @@ impl ControlTransaction {
                 | ControlOp::Commit(_)
                 | ControlOp::Place { .. }
                 | ControlOp::RequireArchive { .. }
-                | ControlOp::Hold { .. } => {}
+                | ControlOp::Hold { .. }
+                | ControlOp::WantSuite { .. }
+                | ControlOp::OfferKeyPackage { .. }
+                | ControlOp::ReInit(_) => {}
             }
         }
         Ok(transaction)

@@ -25,11 +25,13 @@ pub enum Permission {
     ManageRoles = 7,
     /// Say which devices a space requires as its archive, and what is under a legal hold. The owner's alone until it is given.
     ManageArchive = 8,
+    /// Move the space's group to another ciphersuite. The owner's alone until it is given.
+    ManageSuite = 9,
 }
 
 impl Permission {
     /// All that this version knows, by their numbers.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Post,
         Self::Pin,
         Self::Invite,
@@ -39,6 +41,7 @@ impl Permission {
         Self::Moderate,
         Self::ManageRoles,
         Self::ManageArchive,
+        Self::ManageSuite,
     ];
     /// What is lost from a chain's pin on in channels; the rest is the control log's own to judge.
     pub(crate) const IN_CHANNELS: [Self; 3] = [Self::Post, Self::Pin, Self::Moderate];
@@ -57,6 +60,7 @@ impl Permission {
             Self::Moderate => "moderate",
             Self::ManageRoles => "manage-roles",
             Self::ManageArchive => "manage-archive",
+            Self::ManageSuite => "manage-suite",
         }
     }
 
@@ -74,8 +78,8 @@ impl Permission {
                 Some(Rank::MODERATOR)
             }
             Self::RenameSpace => Some(Rank::ADMIN),
-            // It is newer than spaces whose roles permit what they permitted before.
-            Self::ManageArchive => Some(Rank::OWNER),
+            // They are newer than spaces whose roles permit what they permitted before.
+            Self::ManageArchive | Self::ManageSuite => Some(Rank::OWNER),
         };
         rank.unwrap_or(Rank::OWNER)
     }

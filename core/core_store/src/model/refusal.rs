@@ -48,6 +48,7 @@ fn lacks(permission: Permission) -> &'static str {
         Permission::Moderate => "it takes the permission moderate",
         Permission::ManageRoles => "it takes the permission manage-roles",
         Permission::ManageArchive => "it takes the permission manage-archive",
+        Permission::ManageSuite => "it takes the permission manage-suite",
     }
 }
 
@@ -64,5 +65,6 @@ fn exceeds(permission: Permission) -> &'static str {
         Permission::Moderate => "it gives the permission moderate, which the author's role lacks",
         Permission::ManageRoles => "it gives the permission manage-roles, which the author's role lacks",
         Permission::ManageArchive => "it gives the permission manage-archive, which the author's role lacks",
+        Permission::ManageSuite => "it gives the permission manage-suite, which the author's role lacks",
     }
 }

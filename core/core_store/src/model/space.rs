@@ -36,6 +36,17 @@ pub struct Revoked {
     cuts: BTreeMap<ChannelId, u64>,
 }
 
+/// The suite that a space's group is to be moved to, or was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SuiteWish {
+    /// The suite's number (RFC 9420, section 17.1).
+    pub suite: u16,
+    /// The event that asked for it.
+    pub event: EventHash,
+    /// Whose it is, and when.
+    pub since: Stamp,
+}
+
 /// A space's control state: who is a member with which role, what roles permit, which channels there are, and how far the
 /// chains of removed members count.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +77,9 @@ pub struct SpaceState {
     /// Which devices are required as archives, and what they hold. In the state's root only where there is any, with all above.
     #[serde(skip)]
     archive: Archive,
+    /// The suite that was last asked for. In the state's root only where there is one, with all above.
+    #[serde(skip)]
+    suite_wish: Option<SuiteWish>,
 }
 
 impl SpaceState {
@@ -99,6 +113,11 @@ impl SpaceState {
     /// What the space requires of its archive.
     pub fn archive(&self) -> &Archive {
         &self.archive
+    }
+
+    /// The suite that was last asked for; none while the group is in the one it was made in and nobody asked for another.
+    pub fn suite_wish(&self) -> Option<&SuiteWish> {
+        self.suite_wish.as_ref()
     }
 
     /// Whether the owner of `device` is a present member whose role has this permission.
@@ -136,13 +155,15 @@ impl SpaceState {
     /// Hash of the whole control state: what members of one MLS epoch agree on.
     pub fn root(&self) -> [u8; 32] {
         let mut bytes = postcard::to_allocvec(self).expect("plain values encode into a growing buffer");
-        let (archived, changed) = (!self.archive.is_none(), !self.roles.is_plain());
-        if archived || changed || !self.revoked.is_empty() {
+        let wished = self.suite_wish.is_some();
+        let archived = wished || !self.archive.is_none();
+        let changed = archived || !self.roles.is_plain();
+        if changed || !self.revoked.is_empty() {
             bytes.extend(
                 postcard::to_allocvec(&self.revoked).expect("plain values encode into a growing buffer"),
             );
         }
-        if archived || changed {
+        if changed {
             let roles = postcard::to_allocvec(&(&self.roles, &self.entered));
             bytes.extend(roles.expect("plain values encode into a growing buffer"));
         }
@@ -150,6 +171,9 @@ impl SpaceState {
             bytes.extend(
                 postcard::to_allocvec(&self.archive).expect("plain values encode into a growing buffer"),
             );
+        }
+        if let Some(wish) = &self.suite_wish {
+            bytes.extend(postcard::to_allocvec(wish).expect("plain values encode into a growing buffer"));
         }
         blake3::derive_key("terachat 2026-11 control root", &bytes)
     }
@@ -293,6 +317,20 @@ impl SpaceState {
                     "the hold stands, or has ended, already",
                 )
             }
+            ControlOp::WantSuite { suite } => {
+                takes(Permission::ManageSuite)?;
+                let wanted = self.suite_wish.is_some_and(|wish| wish.suite == *suite);
+                sensible(!wanted, "the space was asked to move to that suite already")
+            }
+            ControlOp::OfferKeyPackage { wish, .. } => {
+                let wanted = self.suite_wish.is_some_and(|wanted| wanted.event == *wish);
+                sensible(wanted, "nobody asks for key packages by that event, or no longer")
+            }
+            ControlOp::ReInit(reinit) => {
+                takes(Permission::ManageSuite)?;
+                let wanted = self.suite_wish.is_some_and(|wish| wish.suite == reinit.suite);
+                sensible(wanted, "nobody asked for the space to move to that suite")
+            }
             // Whether its MLS content fits the members is checked where the group is known.
             ControlOp::Commit(_) => Ok(()),
         }
@@ -364,7 +402,10 @@ impl SpaceState {
                 set(&mut self.archive.devices, *device, *stamp, *required);
             }
             ControlOp::Hold { on, stands } => set(&mut self.archive.holds, *on, *stamp, *stands),
-            ControlOp::Commit(_) => {}
+            ControlOp::WantSuite { suite } => {
+                self.suite_wish = Some(SuiteWish { suite: *suite, event: *hash, since: *stamp });
+            }
+            ControlOp::Commit(_) | ControlOp::OfferKeyPackage { .. } | ControlOp::ReInit(_) => {}
         }
     }
 

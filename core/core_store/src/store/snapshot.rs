@@ -21,7 +21,7 @@ use terachat_event::{ChannelId, DeviceId, EventHash, LogId, SpaceId};
 use terachat_vault::SecretBytes;
 use zeroize::Zeroize;
 
-const VERSION: u8 = 12;
+const VERSION: u8 = 13;
 /// Why events were cut off, in the order of the lists of them.
 const CUTS: [&str; 2] = [CUT, EQUIVOCATED];
 /// Texts indexed in one slice: some milliseconds.

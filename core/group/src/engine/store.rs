@@ -32,6 +32,11 @@ impl Cells {
     pub(crate) fn drop_key_packages(&mut self) {
         self.retain(|key, _| key.first() != Some(&(Kind::KeyPackage as u8)));
     }
+
+    /// Forgets what tied a group to the one before it: it went into the first epoch's secrets.
+    pub(crate) fn drop_psks(&mut self) {
+        self.retain(|key, _| key.first() != Some(&(Kind::Psk as u8)));
+    }
 }
 
 /// The first byte of a cell's key. Part of the stored format: never renumber.
@@ -50,6 +55,8 @@ pub(super) enum Kind {
     EpochKeyPairs = 10,
     EncryptionKeyPair = 11,
     KeyPackage = 12,
+    /// While a group begins, and never stored.
+    Psk = 13,
 }
 
 /// Why a value could not be read or written.
@@ -363,17 +370,18 @@ impl StorageProvider<V> for Store {
 
     fn write_psk<I: traits::PskId<V>, P: traits::PskBundle<V>>(
         &self,
-        _: &I,
-        _: &P,
+        id: &I,
+        psk: &P,
     ) -> Result<(), StoreError> {
-        Err(StoreError::Unused("pre-shared keys"))
+        self.put(Kind::Psk, &postcard::to_allocvec(id)?, psk)
     }
 
-    fn psk<P: traits::PskBundle<V>, I: traits::PskId<V>>(&self, _: &I) -> Result<Option<P>, StoreError> {
-        Ok(None)
+    fn psk<P: traits::PskBundle<V>, I: traits::PskId<V>>(&self, id: &I) -> Result<Option<P>, StoreError> {
+        self.get(Kind::Psk, &postcard::to_allocvec(id)?)
     }
 
-    fn delete_psk<I: traits::PskId<V>>(&self, _: &I) -> Result<(), StoreError> {
+    fn delete_psk<I: traits::PskId<V>>(&self, id: &I) -> Result<(), StoreError> {
+        self.delete(Kind::Psk, &postcard::to_allocvec(id)?);
         Ok(())
     }
 }

@@ -132,10 +132,12 @@ impl World {
             let epoch = epoch.unwrap_or_else(|| panic!("d{at} is in no epoch"));
             let group = client.group(&space, &epoch.commit).unwrap().unwrap();
             let inside: BTreeSet<DeviceId> = group.members().into_iter().map(DeviceId).collect();
-            let present: BTreeSet<DeviceId> = state.present_devices().copied().collect();
+            let mut present: BTreeSet<DeviceId> = state.present_devices().copied().collect();
+            // Whoever's chain forked can neither offer keys for another suite nor take its place in it.
+            let liar = self.liar.map(|(liar, _)| DeviceId(self.devices[liar].id));
+            present.retain(|device| inside.contains(device) || Some(*device) != liar);
             assert_eq!(inside, present, "d{at}: the group is not the members");
             // What a removed member sealed in an epoch that became void stays closed, and whoever was offered it says so.
-            let liar = self.liar.map(|(liar, _)| DeviceId(self.devices[liar].id));
             let honest = client.peers.iter().filter(|(peer, _)| Some(**peer) != liar);
             let waits: Vec<Wait> = honest.flat_map(|(_, state)| state.waits.values().copied()).collect();
             let open: Vec<&Wait> = waits.iter().filter(|wait| !matches!(wait, Wait::Epoch(_))).collect();

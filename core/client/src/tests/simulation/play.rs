@@ -50,6 +50,7 @@ impl World {
             77..80 => self.damage(),
             80..82 => self.speak_at_once(at),
             82..84 => self.lose_group(at),
+            84..86 => self.reinit(at),
             _ => {
                 for _ in 0..self.random.within(1..=40) {
                     self.deliver();
@@ -69,6 +70,13 @@ impl World {
         client.store.write_records(groups).unwrap();
         self.note(|| format!("d{at} loses the group"));
         let _ = self.ask(at, Request::Rejoin { space: None });
+    }
+
+    /// The space is asked to move to another suite, at once or when all have offered keys: by its founder for the most part.
+    fn reinit(&mut self, at: usize) {
+        let at = if self.random.one_in(3) { at } else { 0 };
+        let (post_quantum, now) = (!self.random.one_in(3), self.random.one_in(2));
+        let _ = self.ask(at, Request::Reinit { space: None, post_quantum, now });
     }
 
     fn place(log: &LogId) -> Place {

@@ -26,10 +26,8 @@ impl ControlLog {
     /// The commits among the events that count, in total order.
     pub fn commits(&self) -> impl Iterator<Item = (EventHash, &GroupCommit)> {
         self.events().filter(|(_, verdict)| *verdict == Verdict::Counts).filter_map(|(event, _)| {
-            event.transaction.0.iter().find_map(|op| match op {
-                ControlOp::Commit(commit) => Some((event.hash, commit)),
-                _ => None,
-            })
+            let commit = event.transaction.0.iter().find_map(ControlOp::commit)?;
+            Some((event.hash, commit))
         })
     }
 }

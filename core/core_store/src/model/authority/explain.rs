@@ -265,7 +265,10 @@ impl<'a> Explainer<'a> {
                 | ControlOp::Place { .. }
                 | ControlOp::ChangeRole { .. }
                 | ControlOp::Hold { .. }
-                | ControlOp::Commit(_) => None,
+                | ControlOp::Commit(_)
+                | ControlOp::WantSuite { .. }
+                | ControlOp::OfferKeyPackage { .. }
+                | ControlOp::ReInit(_) => None,
             };
             if let Some(target) = target.filter(|target| *target != user) {
                 deciders.extend(career(target, None).deciding(TARGET));

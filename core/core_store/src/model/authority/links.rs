@@ -44,6 +44,8 @@ pub(super) enum Part {
     Archive(DeviceId),
     /// Whether there is a legal hold on something.
     Hold(Held),
+    /// Which suite is wanted.
+    Suite,
 }
 
 /// The parts of the state that an operation changes.
@@ -68,8 +70,12 @@ pub(super) fn parts(op: &ControlOp) -> impl Iterator<Item = Part> {
         }
         ControlOp::RequireArchive { device, .. } => (Some(Part::Archive(*device)), None),
         ControlOp::Hold { on, .. } => (Some(Part::Hold(*on)), None),
-        // It is never carried out beside others, see `add_beside`.
-        ControlOp::ChangeRole { .. } | ControlOp::Commit(_) => (None, None),
+        ControlOp::WantSuite { .. } => (Some(Part::Suite), None),
+        // The first is never carried out beside others, see `add_beside`; the rest change nothing.
+        ControlOp::ChangeRole { .. }
+        | ControlOp::Commit(_)
+        | ControlOp::OfferKeyPackage { .. }
+        | ControlOp::ReInit(_) => (None, None),
     };
     one.into_iter().chain(other)
 }

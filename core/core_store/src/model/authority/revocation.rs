@@ -173,13 +173,14 @@ fn needed(node: &Node, is_own: impl Fn(&UserId) -> bool, beside: &Beside<'_, '_>
 /// The permission without which nobody can do this, whoever the target is, but for what somebody may do about itself.
 fn required(op: &ControlOp, is_own: impl Fn(&UserId) -> bool) -> Option<Permission> {
     match op {
-        ControlOp::Genesis { .. } | ControlOp::Commit(_) => None,
+        ControlOp::Genesis { .. } | ControlOp::Commit(_) | ControlOp::OfferKeyPackage { .. } => None,
         ControlOp::Remove { user, .. } if is_own(user) => None,
         ControlOp::RevokeDevice { revocation, .. } if is_own(&revocation.user) => None,
         ControlOp::Admit { .. } => Some(Permission::Invite),
         ControlOp::SetRank { .. } | ControlOp::ChangeRole { .. } => Some(Permission::ManageRoles),
         ControlOp::SetName { of: Named::Space, .. } => Some(Permission::RenameSpace),
         ControlOp::RequireArchive { .. } | ControlOp::Hold { .. } => Some(Permission::ManageArchive),
+        ControlOp::WantSuite { .. } | ControlOp::ReInit(_) => Some(Permission::ManageSuite),
         ControlOp::Remove { .. } | ControlOp::RevokeDevice { .. } => Some(Permission::Remove),
         ControlOp::CreateChannel { .. }
         | ControlOp::CreateForum { .. }

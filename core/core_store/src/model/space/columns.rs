@@ -23,6 +23,7 @@ impl SpaceState {
             &self.roles,
             &self.entered,
             &self.archive,
+            &self.suite_wish,
         );
         let few = postcard::to_allocvec(&few).expect("plain values encode into a growing buffer");
         put(out, few.len() as u64);
@@ -60,7 +61,7 @@ impl SpaceState {
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, Error> {
         let bad = Error::Malformed("a control state");
         let len = reader.count(reader.rest().len())?;
-        let (name, channels, cuts, outline, revoked, roles, entered, archive) =
+        let (name, channels, cuts, outline, revoked, roles, entered, archive, suite_wish) =
             postcard::from_bytes(reader.bytes(len)?).map_err(|_| bad.clone())?;
         let count = reader.count(reader.rest().len() / 32)?;
         let users: Vec<UserId> = ids(reader, count)?.map(UserId).collect();
@@ -87,7 +88,19 @@ impl SpaceState {
         let devices: Vec<(DeviceId, UserId)> = owners.collect::<Result<_, Error>>()?;
         // From sorted lists, each map is built in one pass.
         let (members, devices) = (members.into_iter().collect(), devices.into_iter().collect());
-        Ok(Self { name, members, devices, channels, cuts, outline, revoked, roles, entered, archive })
+        Ok(Self {
+            name,
+            members,
+            devices,
+            channels,
+            cuts,
+            outline,
+            revoked,
+            roles,
+            entered,
+            archive,
+            suite_wish,
+        })
     }
 }
 
@@ -98,14 +111,14 @@ fn ids<'a>(reader: &mut Reader<'a>, count: usize) -> Result<impl Iterator<Item =
 
 #[cfg(test)]
 mod tests {
-    use super::super::Revoked;
+    use super::super::{Revoked, SuiteWish};
     use super::*;
     use crate::model::{
         Archive, CategoryId, Channel, ChannelKind, Held, History, Outline, Permission, Permissions,
         Revocation, Roles,
     };
     use proptest::prelude::*;
-    use terachat_event::{ChannelId, DeviceKey};
+    use terachat_event::{ChannelId, DeviceKey, EventHash};
     use terachat_vault::Secret;
 
     fn id() -> impl Strategy<Value = [u8; 32]> {
@@ -153,45 +166,55 @@ mod tests {
             devices: all.iter().map(|(id, since)| (DeviceId(*id), *since)).collect(),
             holds: all.iter().map(|(id, since)| (Held::Member(UserId(*id)), *since)).collect(),
         });
-        ("\\PC{0,9}", members, devices, channels, cuts, revoked, roles, entered, archive).prop_map(
-            |(name, members, devices, channels, cuts, revoked, roles, entered, archive)| {
-                let users: Vec<UserId> = members.keys().copied().collect();
-                let devices = devices.into_iter().filter(|_| !users.is_empty());
-                SpaceState {
-                    name,
-                    devices: devices.map(|(id, at)| (DeviceId(id), users[at.index(users.len())])).collect(),
-                    members: members
-                        .into_iter()
-                        .map(|(user, (name, rank, since, removed))| {
-                            (user, Arc::new(Member { name, rank: Rank::new(rank).unwrap(), since, removed }))
-                        })
-                        .collect(),
-                    outline: {
-                        let mut outline = Outline::default();
-                        channels.keys().for_each(|id| outline.append(*id));
-                        outline
-                    },
-                    channels: channels
-                        .into_iter()
-                        .map(|(id, (name, since))| {
-                            let (kind, topic) = (ChannelKind::Forum, name.clone());
-                            let history =
-                                if since.seq % 2 == 0 { History::Shared } else { History::SinceJoin };
-                            let category = Some(CategoryId(id.0));
-                            (id, Channel { name, since, kind, history, topic, category })
-                        })
-                        .collect(),
-                    cuts,
-                    revoked: revoked.into_iter().collect(),
-                    roles,
-                    archive,
-                    entered: entered
-                        .into_iter()
-                        .map(|(device, channel, seq)| ((DeviceId(device), ChannelId(channel)), seq))
-                        .collect(),
-                }
-            },
-        )
+        let suite_wish = prop::option::of((any::<u16>(), id(), stamp())).prop_map(|wish| {
+            wish.map(|(suite, event, since)| SuiteWish { suite, event: EventHash(event), since })
+        });
+        ("\\PC{0,9}", members, devices, channels, cuts, revoked, roles, entered, archive, suite_wish)
+            .prop_map(
+                |(name, members, devices, channels, cuts, revoked, roles, entered, archive, suite_wish)| {
+                    let users: Vec<UserId> = members.keys().copied().collect();
+                    let devices = devices.into_iter().filter(|_| !users.is_empty());
+                    SpaceState {
+                        name,
+                        devices: devices
+                            .map(|(id, at)| (DeviceId(id), users[at.index(users.len())]))
+                            .collect(),
+                        members: members
+                            .into_iter()
+                            .map(|(user, (name, rank, since, removed))| {
+                                (
+                                    user,
+                                    Arc::new(Member { name, rank: Rank::new(rank).unwrap(), since, removed }),
+                                )
+                            })
+                            .collect(),
+                        outline: {
+                            let mut outline = Outline::default();
+                            channels.keys().for_each(|id| outline.append(*id));
+                            outline
+                        },
+                        channels: channels
+                            .into_iter()
+                            .map(|(id, (name, since))| {
+                                let (kind, topic) = (ChannelKind::Forum, name.clone());
+                                let history =
+                                    if since.seq % 2 == 0 { History::Shared } else { History::SinceJoin };
+                                let category = Some(CategoryId(id.0));
+                                (id, Channel { name, since, kind, history, topic, category })
+                            })
+                            .collect(),
+                        cuts,
+                        revoked: revoked.into_iter().collect(),
+                        roles,
+                        archive,
+                        suite_wish,
+                        entered: entered
+                            .into_iter()
+                            .map(|(device, channel, seq)| ((DeviceId(device), ChannelId(channel)), seq))
+                            .collect(),
+                    }
+                },
+            )
     }
 
     proptest! {

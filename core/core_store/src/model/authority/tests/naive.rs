@@ -266,13 +266,14 @@ fn needs<'n>(
 
 fn required(op: &ControlOp, own: &dyn Fn(&UserId) -> bool) -> Option<Permission> {
     match op {
-        ControlOp::Genesis { .. } | ControlOp::Commit(_) => None,
+        ControlOp::Genesis { .. } | ControlOp::Commit(_) | ControlOp::OfferKeyPackage { .. } => None,
         ControlOp::Remove { user, .. } => (!own(user)).then_some(Permission::Remove),
         ControlOp::RevokeDevice { revocation, .. } => (!own(&revocation.user)).then_some(Permission::Remove),
         ControlOp::Admit { .. } => Some(Permission::Invite),
         ControlOp::SetRank { .. } | ControlOp::ChangeRole { .. } => Some(Permission::ManageRoles),
         ControlOp::SetName { of: Named::Space, .. } => Some(Permission::RenameSpace),
         ControlOp::RequireArchive { .. } | ControlOp::Hold { .. } => Some(Permission::ManageArchive),
+        ControlOp::WantSuite { .. } | ControlOp::ReInit(_) => Some(Permission::ManageSuite),
         _ => Some(Permission::ManageChannels),
     }
 }

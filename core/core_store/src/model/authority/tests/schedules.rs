@@ -1,7 +1,7 @@
 //! Stories by a seed, of several who decide at once, against each other and by old knowledge: in whatever order they arrive, what
 //! the log gives is what the rules give. `TERACHAT_SCHEDULE_SEEDS=FROM..TO` plays other stories than those of each run.
 use super::*;
-use crate::model::{Held, Named, Permission, Permissions};
+use crate::model::{GroupCommit, Held, Named, Permission, Permissions, ReInit};
 use crate::testing::{Dice, seeds};
 use std::ops::Range;
 
@@ -21,12 +21,25 @@ struct Story {
     archives: bool,
 }
 
+/// Nobody here looks into it.
+fn reinit(suite: u16) -> ReInit {
+    let commit = GroupCommit {
+        previous: EventHash([0; 32]),
+        epoch: 1,
+        message: Vec::new(),
+        welcome: Vec::new(),
+        tree: [0; 32],
+        links: Vec::new(),
+    };
+    ReInit { suite, commit, ratchet_tree: Vec::new() }
+}
+
 impl Story {
     fn play(seed: u64) -> Self {
         let dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         let people: Vec<Person> = (1..10).map(person).collect();
         let mut base = founded(&people[..6], &[80, 80, 60, 50, 10]);
-        let give = Permission::ManageArchive.into();
+        let give = [Permission::ManageArchive, Permission::ManageSuite].into_iter().collect();
         let change = |rank| ControlOp::ChangeRole {
             rank: Rank::new(rank).unwrap(),
             give,
@@ -87,8 +100,10 @@ impl Story {
                 Some(channel) => Held::Channel(channel),
                 None => Held::Member(user),
             };
-            return match self.dice.below(3) {
-                0 => ControlOp::Hold { on, stands: required },
+            return match self.dice.below(6) {
+                0 => ControlOp::WantSuite { suite: self.dice.below(3) as u16 },
+                1 => ControlOp::ReInit(reinit(self.dice.below(3) as u16)),
+                2 => ControlOp::Hold { on, stands: required },
                 _ => ControlOp::RequireArchive { device, required },
             };
         }

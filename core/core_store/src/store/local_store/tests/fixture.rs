@@ -72,7 +72,7 @@ fn files(storage: &dyn Storage) -> Vec<(String, Vec<u8>)> {
 }
 
 fn kept() -> MemoryStorage {
-    kept_as("store-3-snapshot-12", write)
+    kept_as("store-3-snapshot-13", write)
 }
 
 fn kept_as(name: &str, write: fn() -> Box<dyn Storage>) -> MemoryStorage {
@@ -182,7 +182,7 @@ fn a_store_of_before_there_were_permissions_is_what_it_was() {
 #[test]
 fn a_snapshot_of_another_version_is_passed_over() {
     let mut device = Device::over(1, Box::new(kept())).unwrap();
-    for version in [11, 13, 0xff] {
+    for version in [11, 12, 14, 0xff] {
         device.store.log.replace_snapshot(&[vec![version, 0, 0]]).unwrap();
         let storage = device.store.into_storage();
         device = Device::over(1, storage).unwrap();
