@@ -33,7 +33,14 @@ impl RaftNetworkFactory<Types> for Network {
 
     async fn new_client(&mut self, target: u64, _: &EmptyNode) -> Peer {
         let (pause, append_limit) = (self.pause, self.append_limit);
-        Peer { carrier: Arc::clone(&self.carrier), target, pause, append_limit, under_way: None }
+        Peer {
+            carrier: Arc::clone(&self.carrier),
+            target,
+            pause,
+            append_limit,
+            under_way: None,
+            sign_of_life: None,
+        }
     }
 }
 
@@ -44,6 +51,21 @@ pub(crate) struct Peer {
     pause: Duration,
     append_limit: Duration,
     under_way: Option<UnderWay>,
+    sign_of_life: Option<SignOfLife>,
+}
+
+/// A leader's sign of life that openraft gave up waiting for, likewise: to a node that is further away than one heartbeat no answer would
+/// ever come back, and the leader would think that it is alone. What it says of the log is part of it: an answer is to the same question.
+struct SignOfLife {
+    vote: Vote,
+    previous: Option<LogId>,
+    call: JoinHandle<Result<Answer, Failure>>,
+}
+
+impl Drop for SignOfLife {
+    fn drop(&mut self) {
+        self.call.abort();
+    }
 }
 
 /// Entries that openraft gave up waiting for, after one heartbeat: a disk or a line may be slower than that. They are
@@ -112,13 +134,9 @@ impl Peer {
             entries: rpc.entries.into_iter().map(Into::into).collect(),
             committed: rpc.leader_commit.map(Into::into),
         };
-        let Some(last) = last else { return appended(self.ask(request).await?, vote) };
+        let Some(last) = last else { return self.give_sign_of_life(vote, previous, request).await };
         if !self.is_under_way(vote, previous, last) {
-            let call =
-                timeout(self.append_limit, Self::call(Arc::clone(&self.carrier), self.target, request));
-            let call = tokio::spawn(async {
-                call.await.unwrap_or(Err(Failure::Unreachable(Unreachable::NoAnswer)))
-            });
+            let call = self.begin(request);
             self.under_way = Some(UnderWay { vote, previous, last, call });
         }
         let under_way = self.under_way.as_mut().expect("set just now");
@@ -132,6 +150,28 @@ impl Peer {
             }
             answer => Ok(answer),
         }
+    }
+
+    /// Calls the node, for so long as entries may take.
+    fn begin(&self, request: Request) -> JoinHandle<Result<Answer, Failure>> {
+        let call = timeout(self.append_limit, Self::call(Arc::clone(&self.carrier), self.target, request));
+        tokio::spawn(async { call.await.unwrap_or(Err(Failure::Unreachable(Unreachable::NoAnswer))) })
+    }
+
+    async fn give_sign_of_life(
+        &mut self,
+        vote: Vote,
+        previous: Option<LogId>,
+        request: Request,
+    ) -> Result<AppendEntriesResponse<u64>, Failure> {
+        let is_same = |sign: &SignOfLife| sign.vote == vote && sign.previous == previous;
+        if !self.sign_of_life.as_ref().is_some_and(is_same) {
+            self.sign_of_life = Some(SignOfLife { vote, previous, call: self.begin(request) });
+        }
+        let sign = self.sign_of_life.as_mut().expect("set just now");
+        let answer = (&mut sign.call).await;
+        self.sign_of_life = None;
+        appended(answer.unwrap_or(Err(Failure::Unreachable(Unreachable::NoAnswer)))?, vote)
     }
 }
 

@@ -3,6 +3,7 @@ use crate::raft::MESSAGE_LEN_MAX;
 use crate::{Call, Carrier, RaftLedger, Unreachable};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::time::Duration;
 use terachat_shard::NodeId;
 
 #[derive(Default)]
@@ -15,6 +16,8 @@ struct Ends {
     /// From whom to whom nothing gets through.
     cut: BTreeSet<(NodeId, NodeId)>,
     isolated: BTreeSet<NodeId>,
+    /// How long everything takes to and from a node.
+    far: BTreeMap<NodeId, Duration>,
 }
 
 impl Ends {
@@ -59,6 +62,11 @@ impl Lines {
         self.ends().cut.insert((from, to));
     }
 
+    /// Lets everything to and from `node` take so long.
+    pub(crate) fn set_far(&self, node: NodeId, takes: Duration) {
+        self.ends().far.insert(node, takes);
+    }
+
     pub(crate) fn mend(&self) {
         let mut ends = self.ends();
         ends.cut.clear();
@@ -95,6 +103,14 @@ impl Line {
         self.lives(&ends) && !ends.is_cut(from, self.from)
     }
 
+    async fn takes(&self, to: NodeId) {
+        let far = |node: &NodeId| self.lines.ends().far.get(node).copied().unwrap_or_default();
+        match far(&self.from) + far(&to) {
+            Duration::ZERO => tokio::task::yield_now().await,
+            takes => tokio::time::sleep(takes).await,
+        }
+    }
+
     fn lives(&self, ends: &Ends) -> bool {
         ends.lives.get(&self.from) == Some(&self.life)
     }
@@ -105,7 +121,7 @@ impl Carrier for Line {
         Box::pin(async move {
             assert!(request.len() <= MESSAGE_LEN_MAX);
             // Lets others run: a carrier takes its time.
-            tokio::task::yield_now().await;
+            self.takes(to).await;
             let peer = match self.peer(to) {
                 Ok(peer) => peer,
                 Err(Some(error)) => return Err(error),
@@ -114,7 +130,7 @@ impl Carrier for Line {
             let answer = peer.answer(self.from, &request).await;
             assert!(answer.len() <= MESSAGE_LEN_MAX);
             drop(peer);
-            tokio::task::yield_now().await;
+            self.takes(to).await;
             if self.hears(to) { Ok(answer) } else { std::future::pending().await }
         })
     }
