@@ -34,6 +34,14 @@ impl Leaving<'_> {
     }
 }
 
+/// A commit that leads on from an epoch.
+struct Step {
+    from: EventHash,
+    /// By which it is known as left already.
+    message: Vec<u8>,
+    parcel: Vec<u8>,
+}
+
 impl Client {
     /// Leaves on a board what is not known to stand there, of every space that this device is a member of: the control log and
     /// every channel that is kept. Bounded; while the answer says that there is more, call again. What it left is durable there, and
@@ -76,8 +84,8 @@ impl Client {
         };
         let tip = root(self, &epoch.commit).ok_or_else(|| Error::NotInGroup(self.space_name(&space)))?;
         let control = LogId::control(space);
-        for (commit, message, parcel) in self.steps(&space, &recent)? {
-            if let Some(root) = root(self, &commit) {
+        for Step { from, message, parcel } in self.steps(&space, &recent)? {
+            if let Some(root) = root(self, &from) {
                 self.publish_thing(leaving, control, &root, &message, parcel)?;
             }
         }
@@ -114,12 +122,8 @@ impl Client {
         Ok(())
     }
 
-    /// The commits that lead on from recent epochs, for those who are still in one: the epoch, the commit's message, and the parcel.
-    fn steps(
-        &self,
-        space: &SpaceId,
-        recent: &BTreeSet<EventHash>,
-    ) -> Result<Vec<(EventHash, Vec<u8>, Vec<u8>)>, Error> {
+    /// The commits that lead on from recent epochs, for those who are still in one.
+    fn steps(&self, space: &SpaceId, recent: &BTreeSet<EventHash>) -> Result<Vec<Step>, Error> {
         let Some(control) = self.store.control(space)? else { return Ok(Vec::new()) };
         let commits = control.events().filter_map(|(event, _)| Some((event, commit_of(event)?)));
         let recent = commits.filter(|(_, commit)| recent.contains(&commit.previous));
@@ -128,7 +132,7 @@ impl Client {
                 Some(reinit) => Parcel::moves(&reinit.encode()),
                 None => Parcel::step(&commit.message),
             };
-            (commit.previous, commit.message.clone(), parcel)
+            Step { from: commit.previous, message: commit.message.clone(), parcel }
         };
         Ok(recent.map(step).collect())
     }
