@@ -335,10 +335,20 @@ impl Client {
         mut ops: Vec<ControlOp>,
         prepared: Prepared,
     ) -> Result<(), Error> {
-        let Prepared { op, mut next } = prepared;
+        let Prepared { op, next } = prepared;
+        ops.push(op);
+        self.publish_group(space, ops, next)
+    }
+
+    /// Publishes a control event that makes the next epoch, and keeps this device's state of that in the same commit.
+    pub(crate) fn publish_group(
+        &mut self,
+        space: SpaceId,
+        ops: Vec<ControlOp>,
+        mut next: Group,
+    ) -> Result<(), Error> {
         let mut writes: Vec<Write> = self.tree_records(&space, &next);
         writes.push(renewed_record(&space, self.now_ms));
-        ops.push(op);
         self.control(space, ops, |hash| {
             writes.extend(message_records(&space, hash, &mut next));
             writes.push(group_record(&space, hash, &next));

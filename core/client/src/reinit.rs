@@ -6,16 +6,12 @@ pub(crate) use follow::{reinit_of, successor_of};
 
 use crate::api::{Answer, MoveStatus, Notice};
 use crate::invite::EVENT_LEN_MAX;
-use crate::membership::{EPOCH_LABEL, group_record, joined_record, key_package_name, seal_link};
-use crate::message_keys::message_records;
-use crate::renewal::renewed_record;
+use crate::membership::{EPOCH_LABEL, joined_record, key_package_name, seal_link};
 use crate::{Client, Error};
 use std::collections::{BTreeMap, BTreeSet};
-use terachat_core_store::LocalStore;
 use terachat_core_store::model::{
     ControlEvent, ControlOp, ControlTransaction, GroupCommit, Permission, ReInit, SuiteWish, Verdict,
 };
-use terachat_core_store::store::Write;
 use terachat_event::{DeviceId, EventHash, LogId, SpaceId};
 use terachat_group::{CipherSuite, Group, KeyPackage, new_key_package};
 
@@ -226,17 +222,10 @@ impl Client {
         Ok((ReInit { suite: to.number(), commit, ratchet_tree: made.ratchet_tree }, next))
     }
 
-    fn publish_reinit(&mut self, space: SpaceId, ops: Vec<ControlOp>, mut next: Group) -> Result<(), Error> {
-        let renewed = renewed_record(&space, self.now_ms);
-        let mut writes: Vec<Write> = self.tree_records(&space, &next);
-        writes.push(renewed);
-        self.control(space, ops, |hash| {
-            writes.extend(message_records(&space, hash, &mut next));
-            writes.push(group_record(&space, hash, &next));
-            writes.push(LocalStore::epoch_secret_record(&space, hash, &next.epoch_secret(EPOCH_LABEL)));
-            writes
-        })?;
-        let what = format!("the space has moved to suite {}", next.suite());
+    fn publish_reinit(&mut self, space: SpaceId, ops: Vec<ControlOp>, next: Group) -> Result<(), Error> {
+        let suite = next.suite();
+        self.publish_group(space, ops, next)?;
+        let what = format!("the space has moved to suite {suite}");
         self.notices.push_back(Notice::Space { space: space.to_string(), what });
         Ok(())
     }
