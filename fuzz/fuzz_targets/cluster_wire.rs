@@ -1,8 +1,8 @@
-//! What nodes and clients send each other, what stands in the ledger, and its snapshot: any bytes are a value or an error, and a
-//! value is written as it was read.
+//! What nodes and clients send each other, what stands in the ledger, its snapshot, and what is given out: any bytes are a value or an
+//! error, and a value is written as it was read.
 #![no_main]
 use libfuzzer_sys::fuzz_target;
-use terachat_cluster::{Entry, Message, Outcome, Request, Response, State};
+use terachat_cluster::{Entry, Manifested, Message, Outcome, Request, Response, SignedDeed, State};
 
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(message) = Message::decode(bytes) {
@@ -19,6 +19,12 @@ fuzz_target!(|bytes: &[u8]| {
     }
     if let Ok(entry) = Entry::decode(bytes) {
         assert_eq!(Entry::decode(&entry.encode()), Ok(entry));
+    }
+    if let Ok(deed) = SignedDeed::decode(bytes) {
+        assert_eq!(SignedDeed::decode(&deed.encode()), Ok(deed));
+    }
+    if let Ok(list) = Manifested::decode(bytes) {
+        assert_eq!(Manifested::decode(&list.encode()), Ok(list));
     }
     let mut state = State::restore(bytes).unwrap_or_default();
     let next = state.applied().saturating_add(1);

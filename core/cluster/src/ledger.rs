@@ -2,6 +2,7 @@
 mod chronicle;
 mod deed;
 mod entry;
+mod exhibit;
 mod roster;
 mod state;
 #[cfg(test)]
@@ -10,8 +11,9 @@ mod tests;
 pub use chronicle::{Chronicle, ChronicleError};
 #[cfg(test)]
 pub(crate) use deed::ticket_hash;
-pub use deed::{Deed, HELD_ITEMS_MAX, JoinConsent, NodeProfile, SignedDeed, What};
+pub use deed::{Deed, Export, HELD_ITEMS_MAX, JoinConsent, NodeProfile, Program, SignedDeed, What};
 pub use entry::{Entry, Fate, Item, ItemPlace, NewRecords, NewStripe, Outcome, Refusal, Renewal};
+pub use exhibit::{EXHIBITS_MAX, Exhibit};
 pub use roster::{NodeRecord, NodeStatus, Roster, TicketFor};
 pub use state::{Applied, State, Stripe};
 

@@ -11,6 +11,7 @@
 
 mod bucket;
 mod error;
+mod export;
 mod file;
 mod ids;
 mod ledger;
@@ -27,12 +28,14 @@ pub use bucket::objects::{
 };
 pub use bucket::{BucketOpened, BucketOptions, BucketStore, MemoryObjects, ObjectsFault};
 pub use error::Error;
+pub use export::{ExportError, Manifested};
 pub use file::{FileError, Manifest, PIECE_LEN, Piece, Reference};
 pub use ids::{ClientKey, ClusterId, ItemKind, ItemName, ItemTag, NodeKey};
 pub use ledger::{
-    Applied, Chronicle, ChronicleError, Deed, ENTRY_LEN_MAX, EXPIRED_MAX, Entry, Fate, HELD_ITEMS_MAX,
-    ITEMS_MAX, Item, ItemPlace, JoinConsent, NewRecords, NewStripe, NodeProfile, NodeRecord, NodeStatus,
-    Outcome, Refusal, Renewal, Roster, SignedDeed, State, Stripe, TicketFor, What,
+    Applied, Chronicle, ChronicleError, Deed, ENTRY_LEN_MAX, EXHIBITS_MAX, EXPIRED_MAX, Entry, Exhibit,
+    Export, Fate, HELD_ITEMS_MAX, ITEMS_MAX, Item, ItemPlace, JoinConsent, NewRecords, NewStripe,
+    NodeProfile, NodeRecord, NodeStatus, Outcome, Program, Refusal, Renewal, Roster, SignedDeed, State,
+    Stripe, TicketFor, What,
 };
 pub use node::{
     Call, Counted, DiskDone, DiskWork, HealthReport, ITEM_LEN_MAX, Input, Lack, Message, Moment, Node,

@@ -1,11 +1,16 @@
 //! What is said about a cluster itself, by whoever joins, asks how it is, or works on it: `docs/format/cluster-message.md`.
 use crate::report::{AuditReport, Report, ScrubReport};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use terachat_cluster::{ClientKey, ClusterId, ItemName, JoinConsent, NodeKey, Refusal, Signature, TicketFor};
+use terachat_cluster::{
+    ClientKey, ClusterId, Exhibit, Export, ItemName, JoinConsent, NodeKey, Refusal, Signature, SignedDeed,
+    TicketFor,
+};
 use terachat_event::DeviceKey;
 use terachat_shard::NodeId;
 
 const VERSION: u8 = 1;
+/// Bytes of deeds that are told at once: one may have 135 KiB.
+pub const HISTORY_MAX: usize = 512 << 10;
 const CLIENT: &str = "terachat 2026-11 cluster client connection";
 const OPERATOR: &str = "terachat 2026-11 cluster operator connection";
 const ADMISSION: &str = "terachat 2026-11 cluster admission";
@@ -137,6 +142,18 @@ pub enum Ask {
     Release(String),
     /// Which cases hold how much. Clients and operators.
     Holds,
+    /// What a case holds, in the order of names. Operators.
+    Exhibits {
+        /// Which case.
+        case: String,
+        /// From behind this one on.
+        after: Option<ItemName>,
+    },
+    /// What a case holds is to be given out: once that is in the cluster's history, whoever asked may get these items over this
+    /// connection. Operators.
+    Export(Export),
+    /// The cluster's history from this deed on. Clients and operators.
+    History(u64),
 }
 
 impl Ask {
@@ -170,6 +187,12 @@ pub enum Told {
     Scrub(ScrubReport),
     /// Cases, and how many items each holds.
     Holds(Vec<(String, u64)>),
+    /// What a case holds, [`terachat_cluster::EXHIBITS_MAX`] items at most; the last of them if there were fewer.
+    Exhibits(Vec<Exhibit>),
+    /// The deed by which something was given out.
+    Exported(Box<SignedDeed>),
+    /// Deeds in their order, at most [`HISTORY_MAX`] bytes of them; none at the end of the history.
+    History(Vec<SignedDeed>),
 }
 
 impl Told {
@@ -227,6 +250,9 @@ pub enum Unwelcome {
     /// The question.
     #[error("the node does not understand the question; update all to the same version")]
     Form,
+    /// What the case holds is not what was to be given out.
+    #[error("what the case holds has changed since it was listed; export it again")]
+    Changed,
     /// The disk, or the bucket.
     #[error("the node cannot read its shards now; look at its disk or bucket, and at what it says itself")]
     Disk,
@@ -249,6 +275,7 @@ pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
 mod tests {
     use super::*;
     use std::num::NonZeroU32;
+    use terachat_cluster::{Deed, What};
     use terachat_vault::Secret;
 
     fn key(n: u8) -> DeviceKey {
@@ -315,14 +342,31 @@ mod tests {
                 items: vec![ItemName::of_blob(b"one"), ItemName::of_blob(b"two")],
             },
             Ask::Release("case".to_owned()),
+            Ask::Exhibits { case: "case".to_owned(), after: Some(ItemName::of_blob(b"one")) },
+            Ask::Export(Export {
+                case: "case".to_owned(),
+                to: "court".to_owned(),
+                items: 2,
+                digest: [7; 32],
+            }),
+            Ask::History(300),
         ];
         let welcome =
             Welcome { cluster: ends.cluster, members: vec![contact.clone(), contact], joined: None };
+        let what = What::Released("case".to_owned());
+        let deed = Deed { seq: 300, previous: [4; 32], at_ms: 5, by: NodeId(NonZeroU32::MIN), what };
+        let deed = SignedDeed::sign(deed, &key(5));
         let told = [
             Told::Welcome(welcome),
             Told::Ticket([9; 32]),
             Told::Refused(Unwelcome::Ledger(Refusal::Held)),
             Told::Holds(vec![("case".to_owned(), 2)]),
+            Told::Exhibits(vec![
+                Exhibit { name: ItemName::of_blob(b"one"), content: Some(([7; 32], 300)) },
+                Exhibit { name: ItemName::of_blob(b"two"), content: None },
+            ]),
+            Told::Exported(Box::new(deed.clone())),
+            Told::History(vec![deed.clone(), deed]),
         ];
         asks.iter().map(Ask::encode).chain(told.iter().map(Told::encode)).collect()
     }

@@ -1,5 +1,6 @@
 //! The one task that owns a node: everything that happens goes in here, and what is to be done goes out.
 mod asked;
+mod exported;
 mod membership;
 mod report;
 
@@ -14,12 +15,12 @@ use crate::links::Links;
 use crate::machine::SharedState;
 use crate::meters::{Meters, Verb};
 use crate::report::Report;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 use terachat_cluster::{
-    Call, ClientKey, DiskDone, Input, Message, Moment, Node, NodeKey, Outcome, Output, Refused, Request,
-    Response, Unproposed, Usage,
+    Call, ClientKey, DiskDone, Input, ItemName, Message, Moment, Node, NodeKey, Outcome, Output, Refused,
+    Request, Response, SignedDeed, Unproposed, Usage,
 };
 use terachat_ledger::{Ledger, RaftLedger, Status};
 use terachat_net::{NetEvent, NetEvents, PeerKey};
@@ -50,6 +51,8 @@ pub(crate) enum Event {
     Ledger(Status),
     /// A guest's question was answered.
     Answered(PeerKey),
+    /// That this guest gets these items is in the history.
+    Exported(PeerKey, u64, BTreeSet<ItemName>, Box<SignedDeed>),
     LedgerCallDone,
     MembersSet,
     /// Somebody in this process wants to know how the node sees the cluster.
@@ -76,8 +79,21 @@ struct Asked {
 
 struct Guest {
     who: Who,
+    /// What an operator may get: what the last export over this connection was of.
+    exported: BTreeSet<ItemName>,
     since: Instant,
     under_way: usize,
+}
+
+impl Guest {
+    fn stranger() -> Self {
+        Self { who: Who::Stranger, exported: BTreeSet::new(), since: Instant::now(), under_way: 0 }
+    }
+
+    /// Whether this is to get what was exported over this connection.
+    fn may_get(&self, request: &Request) -> bool {
+        matches!(request, Request::Get(name) if self.exported.contains(name))
+    }
 }
 
 /// What an engine is made of.
@@ -259,6 +275,12 @@ impl Engine {
                     guest.under_way = guest.under_way.saturating_sub(1);
                 }
             }
+            Event::Exported(peer, number, names, deed) => {
+                if let Some(guest) = self.guests.get_mut(&peer) {
+                    guest.exported = names;
+                    self.tell(peer, number, &Told::Exported(deed));
+                }
+            }
             Event::LedgerCallDone => self.ledger_calls -= 1,
             Event::MembersSet => self.setting_members = false,
             Event::Report(told) => {
@@ -281,8 +303,7 @@ impl Engine {
                 match self.node_of(peer) {
                     Some(node) => self.reach(node, true),
                     None => {
-                        let guest = Guest { who: Who::Stranger, since: Instant::now(), under_way: 0 };
-                        self.guests.insert(peer, guest);
+                        self.guests.insert(peer, Guest::stranger());
                     }
                 }
             }
@@ -336,18 +357,19 @@ impl Engine {
     fn request(&mut self, peer: PeerKey, number: u64, body: &[u8]) {
         let waiting = self.parts.links.waiting(|peer| self.guests.contains_key(peer));
         let Some(guest) = self.guests.get_mut(&peer) else { return };
-        let refused = match guest.who {
-            Who::Client(client) if self.state.read().roster().admits(&client) => {
-                let busy = guest.under_way >= REQUESTS_MAX || waiting > GUESTS_WAITING_MAX;
-                busy.then_some(Refused::Busy { bytes: waiting as u64 })
-            }
-            _ => Some(Refused::Stranger),
+        let is_client =
+            matches!(guest.who, Who::Client(client) if self.state.read().roster().admits(&client));
+        let busy = guest.under_way >= REQUESTS_MAX || waiting > GUESTS_WAITING_MAX;
+        let request = match Request::decode(body) {
+            _ if !is_client && guest.exported.is_empty() => Err(Refused::Stranger),
+            _ if busy => Err(Refused::Busy { bytes: waiting as u64 }),
+            Ok(request) if is_client || guest.may_get(&request) => Ok(request),
+            Ok(_) => Err(Refused::Stranger),
+            Err(_) => Err(Refused::Item),
         };
-        if let Some(refused) = refused {
-            return self.respond(peer, number, &Response::Refused(refused));
-        }
-        let Ok(request) = Request::decode(body) else {
-            return self.respond(peer, number, &Response::Refused(Refused::Item));
+        let request = match request {
+            Ok(request) => request,
+            Err(refused) => return self.respond(peer, number, &Response::Refused(refused)),
         };
         guest.under_way += 1;
         self.next_call += 1;

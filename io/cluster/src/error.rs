@@ -137,6 +137,25 @@ pub enum Error {
         /// The system's word.
         source: std::io::Error,
     },
+    /// A case of which nothing can be given out.
+    #[error(
+        "the case {0} holds nothing that is in the cluster; see the cases: terachat node holds, and add to it: terachat node hold"
+    )]
+    NothingHeld(String),
+    /// The connection over which items were given out ended. What came is there.
+    #[error(
+        "the connection to the node broke off; export again to the same folder: what came is kept, and that is in the history too"
+    )]
+    BrokenOff,
+    /// What was given out is not what its deed says.
+    #[error(transparent)]
+    Export(#[from] terachat_cluster::ExportError),
+    /// A file of an export.
+    #[error("{} is not what the export's deed says; ask for the export again", .0.display())]
+    NotExported(PathBuf),
+    /// The history that a node told.
+    #[error(transparent)]
+    History(#[from] terachat_cluster::ChronicleError),
     /// A file is not there.
     #[error("there is no such file in the cluster; check the reference, or put the file again")]
     NoFile,

@@ -5,7 +5,7 @@ mod tests;
 
 use crate::Error;
 use crate::carrier::LinkCarrier;
-use crate::control::Contact;
+use crate::control::{Contact, Unwelcome};
 use crate::deeds::Doer;
 use crate::dialler::keep_dialling;
 use crate::directory::Directory;
@@ -21,7 +21,9 @@ use helpers::{begin, keep_head, keep_place, tell_ledger};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
-use terachat_cluster::{BucketOptions, ClusterId, Node, NodeOptions, Options, SegmentStore, ShardStore};
+use terachat_cluster::{
+    BucketOptions, ClusterId, Node, NodeOptions, Options, Program, SegmentStore, ShardStore, What,
+};
 use terachat_host::{Disk, OsEntropy, clock};
 use terachat_ledger::raft::{Remembered, Settings};
 use terachat_ledger::{Ledger, RaftLedger};
@@ -228,6 +230,33 @@ impl Running {
         async move {
             let is_member = || doer.state.read().roster().members().any(|(node, _)| node == doer.node);
             while doer.catch_up().await.is_err() || !is_member() {
+                sleep(PAUSE).await;
+            }
+        }
+    }
+
+    /// Says in the cluster's history what this process runs, unless that is what the node ran before. It goes on until that is
+    /// there, or the node has left or ends.
+    pub fn deployed<F>(&self, program: F) -> impl Future<Output = ()> + use<F>
+    where
+        F: Future<Output = Option<Program>>,
+    {
+        let doer = self.doer.clone();
+        async move {
+            let Some(program) = program.await else { return };
+            let runs =
+                |doer: &Doer| doer.state.read().roster().node(doer.node).map(|node| node.program.clone());
+            loop {
+                if doer.catch_up().await.is_ok() {
+                    match runs(&doer) {
+                        Some(known) if known.as_ref() == Some(&program) => return,
+                        Some(_) => match doer.act(What::Deployed(program.clone())).await {
+                            Ok(_) | Err(Unwelcome::Ledger(_)) => return,
+                            Err(_) => {}
+                        },
+                        None => {}
+                    }
+                }
                 sleep(PAUSE).await;
             }
         }

@@ -2,6 +2,7 @@
 use crate::{Client, ClientFolder, Contact, Keys, NodeFolder, Plan, RunOptions, Running, Ticket, contact_of};
 use std::num::NonZeroU32;
 use std::path::Path;
+use std::sync::Arc;
 use terachat_cluster::{ClusterId, NodeKey, TicketFor};
 use terachat_event::DeviceKey;
 use terachat_host::{KeyFile, OsEntropy};
@@ -18,6 +19,13 @@ fn keys(path: &Path, label: &str) -> Keys {
     let mut source = KeyFile::create(path, keys.owner(), &mut entropy).unwrap();
     keys.guard(&mut source, &mut entropy).unwrap();
     keys
+}
+
+/// The keys of a folder, beside which the file is that guards them.
+fn own_keys(folder: &Path) -> Keys {
+    let owner = Keys::owner_in(folder).unwrap().unwrap();
+    let mut source = KeyFile::open(&folder.with_extension("key"), owner).unwrap();
+    Keys::open_unguarded(folder, &mut source).unwrap()
 }
 
 pub(crate) struct World {
@@ -46,9 +54,7 @@ impl World {
         let seed = made.keys.seed().duplicate_secret();
         let node = made.run(options).await.unwrap();
         node.ready().await;
-        let mut source =
-            KeyFile::open(&at("node.key"), Keys::owner_in(&at("node")).unwrap().unwrap()).unwrap();
-        let own = Keys::open_unguarded(&at("node"), &mut source).unwrap();
+        let own = own_keys(&at("node"));
         let (cluster, contact) = contact_of(&at("node"), &own).unwrap();
         assert_eq!(contact.key, NodeKey(DeviceKey::from_seed(&seed).id().0));
         let operator = Client::operator(cluster, contact.clone(), &own).await.unwrap();
@@ -61,9 +67,14 @@ impl World {
 
     /// The client's folder once more, as another command would open it.
     pub(crate) fn client_again(&self) -> ClientFolder {
-        let (path, key) = (self.folder.path().join("client"), self.folder.path().join("client.key"));
-        let mut source = KeyFile::open(&key, Keys::owner_in(&path).unwrap().unwrap()).unwrap();
-        ClientFolder::open(&path, Keys::open_unguarded(&path, &mut source).unwrap()).unwrap()
+        let path = self.folder.path().join("client");
+        ClientFolder::open(&path, own_keys(&path)).unwrap()
+    }
+
+    /// Whoever holds the node's keys.
+    pub(crate) async fn operator(&self) -> Arc<Client> {
+        let own = own_keys(&self.folder.path().join("node"));
+        Arc::new(Client::operator(self.cluster, self.contact.clone(), &own).await.unwrap())
     }
 
     pub(crate) async fn end(self) {

@@ -43,6 +43,9 @@ pub(crate) enum ClusterCommand {
         /// Where to; without it, standard output. A try that was broken off is gone on with
         #[arg(long, short, value_name = "FILE")]
         out: Option<PathBuf>,
+        /// From a folder that `terachat node export` wrote, instead of the nodes
+        #[arg(long, value_name = "DIR", requires = "out")]
+        exported: Option<PathBuf>,
     },
     /// Print under which names a file is kept, one a line, for `terachat node hold`
     Items {
@@ -51,6 +54,15 @@ pub(crate) enum ClusterCommand {
     },
     /// Replay the cluster's history on every node and compare what comes out; fails if anything differs
     Audit,
+    /// Show the cluster's history: who did what to it and when, what was given out, what the nodes run
+    ///
+    /// It is replayed here, so that no node's word is taken for it.
+    History,
+    /// Check a folder that `terachat node export` wrote: the deed's signature, and every file; needs no node
+    Verify {
+        /// The folder
+        export: PathBuf,
+    },
     /// Have every node read all its shards again now; fails if something has rotted, or a node does not answer
     ///
     /// Each node does so by itself all the time, at its --scrub-rate. What has rotted is made anew from the others by itself.

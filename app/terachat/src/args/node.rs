@@ -85,6 +85,20 @@ pub(crate) enum NodeCommand {
     },
     /// Show which cases hold how many items
     Holds,
+    /// Give out what a case holds, into a folder; first that is written into the cluster's history
+    ///
+    /// What comes out is sealed as it is kept: whoever has a file's reference opens it with `terachat cluster get REFERENCE
+    /// --exported DIR`. Broken off, say it again: it goes on where it was, and is a deed of its own.
+    Export {
+        /// The case
+        case: String,
+        /// Who gets it and why, for the history: at most 256 bytes
+        #[arg(long, value_name = "TEXT")]
+        to: String,
+        /// The folder
+        #[arg(long, short, value_name = "DIR")]
+        out: PathBuf,
+    },
     /// Show how this node sees the cluster
     Status {
         /// Go on: show it again every second

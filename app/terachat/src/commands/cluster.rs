@@ -1,5 +1,7 @@
 //! The cluster as a whole: run on this machine, looked at, and used by a client.
+mod exported;
 mod file;
+mod history;
 mod scrub;
 mod status;
 mod up;
@@ -16,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use terachat_node::{Client, ClientFolder};
 
+pub(super) use exported::told as told_of_export;
 pub(super) use file::{fetched_into, shown};
 pub(super) use status::node_status;
 
@@ -30,11 +33,16 @@ pub(super) fn run(args: ClusterArgs, global: &Global, printer: &Printer) -> Resu
         ClusterCommand::Join { ticket } => join(&folder, &ticket, global, printer),
         ClusterCommand::Status { watch } => status::run(&folder, watch, global, printer),
         ClusterCommand::Put { file } => file::put(&folder, &file, global, printer),
-        ClusterCommand::Get { reference, out } => {
+        ClusterCommand::Get { reference, out: Some(out), exported: Some(exported) } => {
+            exported::open(&exported, &reference, &out, printer)
+        }
+        ClusterCommand::Get { reference, out, .. } => {
             file::get(&folder, &reference, out.as_deref(), global, printer)
         }
         ClusterCommand::Items { reference } => file::items(&folder, &reference, global, printer),
         ClusterCommand::Audit => status::audit(&folder, global, printer),
+        ClusterCommand::History => history::run(&folder, global, printer),
+        ClusterCommand::Verify { export } => exported::verify(&export, printer),
         ClusterCommand::Scrub => scrub::run(&folder, global, printer),
     }
 }

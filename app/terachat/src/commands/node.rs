@@ -1,4 +1,5 @@
 //! One node of the organisation's storage: made, run, and worked on while it runs.
+mod export;
 mod holds;
 mod home;
 mod serve;
@@ -8,6 +9,7 @@ use crate::failure::{Failure, Result};
 use crate::printer::Printer;
 use crate::render;
 use serde_json::json;
+use std::sync::Arc;
 use terachat_cluster::TicketFor;
 use terachat_node::{Ask, Bucket, Client, Contact, NodeFolder, Told};
 use terachat_shard::NodeId;
@@ -81,6 +83,7 @@ pub(super) fn run(args: NodeArgs, global: &Global, printer: &Printer) -> Result<
         }
         NodeCommand::Release { case } => holds::release(&home, case, printer),
         NodeCommand::Holds => holds::list(&home, printer),
+        NodeCommand::Export { case, to, out } => export::run(&home, &case, &to, &out, printer),
         NodeCommand::Status { watch } => super::cluster::node_status(&home, watch, printer),
     }
 }
@@ -129,14 +132,16 @@ fn change(home: &Home, printer: &Printer, done: &str, ask: impl FnOnce(NodeId) -
 /// Asks the node of this folder, which has to run, as whoever has its keys.
 pub(super) fn asked<T>(
     home: &Home,
-    work: impl AsyncFnOnce(&Client, &Contact) -> std::result::Result<T, terachat_node::Error>,
+    work: impl AsyncFnOnce(&Arc<Client>, &Contact) -> std::result::Result<T, terachat_node::Error>,
 ) -> Result<T> {
     let keys = home.keys_of_running()?;
     let (cluster, own) = terachat_node::contact_of(home.folder(), &keys).map_err(failed)?;
     runtime()?.block_on(async {
-        let operator = Client::operator(cluster, own.clone(), &keys).await.map_err(failed)?;
+        let operator = Arc::new(Client::operator(cluster, own.clone(), &keys).await.map_err(failed)?);
         let answer = work(&operator, &own).await;
-        operator.close().await;
+        if let Ok(operator) = Arc::try_unwrap(operator) {
+            operator.close().await;
+        }
         answer.map_err(failed)
     })
 }

@@ -256,6 +256,68 @@ fn a_file_is_held_for_a_case() {
     assert_eq!(up.interrupt(), 0);
 }
 
+/// What leaves a cluster stands in its history first, can be checked without it, and is opened by whoever has the reference.
+#[cfg(unix)]
+#[test]
+fn what_a_case_holds_is_given_out_and_the_history_says_so() {
+    let place = Place::new();
+    let up = place.up("c", 4);
+    let file = place.file("file", (2 << 20) + 5);
+    let reference = place.put("c", &file);
+    std::fs::write(place.path("names"), place.ok("c", &["items", &reference])).unwrap();
+    let at = |name: &str| place.path(name).display().to_string();
+    let own = |args: &[&str]| Ended::from(place.node("c", 2, args).output().unwrap());
+    let export = |out: &str| own(&["export", "2026/17", "--to", "the court of appeal", "--out", &at(out)]);
+    let none = export("out");
+    assert!(none.pair().0.contains("2026/17 holds nothing") && none.stderr.contains("node hold"), "{none:?}");
+    let absent = format!("blob:{}", "07".repeat(32));
+    assert_eq!(own(&["hold", "2026/17", "--names", &at("names")]).code, 0);
+    assert_eq!(own(&["hold", "2026/17", &absent]).code, 0);
+    let exported = export("out");
+    assert_eq!(exported.code, 0, "{exported:?}");
+    assert!(exported.stdout.starts_with("4 items, "), "{exported:?}");
+    assert!(exported.stdout.contains(&format!("not in the cluster: {absent}")), "{exported:?}");
+
+    // The deed is in the history that anybody replays, beside what the nodes run.
+    let history = place.json("c", &["history"]);
+    let deeds = history["deeds"].as_array().unwrap();
+    let is = |text: &'static str| move |deed: &&Value| deed["what"].as_str().unwrap().contains(text);
+    assert_eq!(deeds.iter().filter(is("gave out 4 items of case 2026/17 to the court of appeal")).count(), 1);
+    let verified: Value = serde_json::from_str(&place.ok("c", &["verify", &at("out"), "--json"])).unwrap();
+    let deed = deeds.iter().find(is("gave out")).unwrap();
+    assert_eq!((&verified["hash"], &verified["node"]), (&deed["hash"], &2.into()));
+    let nodes: std::collections::BTreeSet<u64> = deeds
+        .iter()
+        .filter(is(env!("CARGO_PKG_VERSION")))
+        .map(|deed| deed["node"].as_u64().unwrap())
+        .collect();
+    assert_eq!(nodes, (1..=4).collect(), "{history}");
+    assert!(place.ok("c", &["history"]).lines().count() == deeds.len());
+
+    // Said again it is another deed, and what is there is not fetched again.
+    std::fs::remove_file(place.path("out/items").join(verified["items"][0]["file"].as_str().unwrap()))
+        .unwrap();
+    let broken = place.run("c", &["verify", &at("out")]);
+    assert!(broken.pair().0.contains("is not what the export's deed says"), "{broken:?}");
+    assert_eq!(export("out").code, 0);
+    place.ok("c", &["verify", &at("out")]);
+    let again =
+        place.json("c", &["history"])["deeds"].as_array().unwrap().iter().filter(is("gave out")).count();
+    assert_eq!(again, 2);
+    assert_eq!(place.json("c", &["audit"])["sound"], true);
+    assert_eq!(up.interrupt(), 0);
+
+    // Nothing but the folder and the reference is needed.
+    place.ok("c", &["get", &reference, "--exported", &at("out"), "--out", &at("opened")]);
+    assert_eq!(std::fs::read(place.path("opened")).unwrap(), std::fs::read(&file).unwrap());
+    let list = place.path("out/export");
+    let mut bytes = std::fs::read(&list).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&list, bytes).unwrap();
+    assert_ne!(place.run("c", &["verify", &at("out")]).code, 0);
+}
+
 /// One node has nobody to make anew from, so what has rotted stays so.
 #[cfg(unix)]
 #[test]

@@ -59,16 +59,33 @@ impl Chronicle {
         Ok(joined)
     }
 
-    /// Replays the history from its beginning and compares what comes out with what the node works by.
+    /// Replays the history from its beginning: what it comes to.
+    ///
+    /// # Errors
+    /// [`ChronicleError::Deed`].
+    pub fn replay(&self) -> Result<Roster, ChronicleError> {
+        let (mut replayed, mut roster) = (Self::default(), Roster::default());
+        for deed in &self.deeds {
+            replayed.append(deed.clone(), &mut roster)?;
+        }
+        Ok(roster)
+    }
+
+    /// Replays one deed more, which somebody else said is the next.
+    ///
+    /// # Errors
+    /// [`ChronicleError::Deed`]; nothing is changed then.
+    pub fn append(&mut self, deed: SignedDeed, roster: &mut Roster) -> Result<(), ChronicleError> {
+        let seq = self.deeds.len() as u64;
+        self.take(deed, roster).map(drop).map_err(|why| ChronicleError::Deed { seq, why })
+    }
+
+    /// Replays the history and compares what comes out with what the node works by.
     ///
     /// # Errors
     /// [`ChronicleError`].
     pub fn audit(&self, roster: &Roster) -> Result<(), ChronicleError> {
-        let (mut replayed, mut anew) = (Self::default(), Roster::default());
-        for (seq, deed) in (0u64..).zip(&self.deeds) {
-            replayed.take(deed.clone(), &mut anew).map_err(|why| ChronicleError::Deed { seq, why })?;
-        }
-        if anew == *roster { Ok(()) } else { Err(ChronicleError::Roster) }
+        if self.replay()? == *roster { Ok(()) } else { Err(ChronicleError::Roster) }
     }
 }
 

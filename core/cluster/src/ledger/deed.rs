@@ -1,4 +1,4 @@
-use crate::{ClientKey, ClusterId, ItemName, NodeKey, Signature, TicketFor};
+use crate::{ClientKey, ClusterId, Error, ItemName, NodeKey, Signature, TicketFor};
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroU32;
 use terachat_event::DeviceKey;
@@ -13,6 +13,11 @@ const TICKET: &str = "terachat 2026-11 cluster ticket";
 pub const HELD_ITEMS_MAX: usize = 4096;
 /// Bytes of a case's name at most.
 pub(super) const CASE_LEN_MAX: usize = 64;
+
+/// Bytes in which it is said who gets an export, at most.
+pub(super) const RECIPIENT_LEN_MAX: usize = 256;
+/// Bytes of a program's version at most.
+pub(super) const VERSION_LEN_MAX: usize = 64;
 
 /// Bytes of a node's address at most.
 pub(super) const ADDRESS_LEN_MAX: usize = 255;
@@ -114,6 +119,32 @@ pub enum What {
     },
     /// A case is over: what no other one holds may be forgotten.
     Released(String),
+    /// What a case holds was given out: it stands here before the first byte of it left the cluster.
+    Exported(Export),
+    /// The node that signs runs this program from now on.
+    Deployed(Program),
+}
+
+/// What was given out, and to whom.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Export {
+    /// The case that holds it.
+    pub case: String,
+    /// Who gets it and why: 1 to 256 bytes, nothing in them that is not shown.
+    pub to: String,
+    /// Items that were there.
+    pub items: u64,
+    /// What exactly: [`Exhibit::digest`](super::Exhibit::digest) of them.
+    pub digest: [u8; 32],
+}
+
+/// A program, as the node that runs it says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Program {
+    /// Its version: 1 to 64 bytes, nothing in them that is not shown.
+    pub version: String,
+    /// BLAKE3 of its file.
+    pub hash: [u8; 32],
 }
 
 impl What {
@@ -154,13 +185,30 @@ impl SignedDeed {
         Self { deed, signature }
     }
 
-    pub(super) fn is_signed_by(&self, key: &NodeKey) -> bool {
+    /// Whether it is signed by this key. Whose key [`Deed::by`] has, the roster says.
+    pub fn is_signed_by(&self, key: &NodeKey) -> bool {
         terachat_event::verify(&key.0, CONTEXT, &said(&self.deed), &self.signature.0)
     }
 
     /// Its hash, which the next deed names: the signature is covered too.
     pub fn hash(&self) -> [u8; 32] {
-        blake3::derive_key(HASH, &said(self))
+        blake3::derive_key(HASH, &self.encode())
+    }
+
+    /// Its bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        said(self)
+    }
+
+    /// Reads a whole deed; whether it is signed is not looked at.
+    ///
+    /// # Errors
+    /// [`Error::Entry`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
+        match postcard::take_from_bytes(bytes) {
+            Ok((deed, [])) => Ok(deed),
+            _ => Err(Error::Entry),
+        }
     }
 }
 

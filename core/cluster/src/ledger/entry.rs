@@ -202,6 +202,14 @@ pub enum Refusal {
         "a case is named by 1 to 64 bytes that can be shown, and holds 1 to 4096 items by one deed; name it otherwise, or cut the list"
     )]
     Case,
+    /// An export that is not one.
+    #[error(
+        "who gets an export is said in 1 to 256 bytes that can be shown, and it is of what its case holds; say it otherwise"
+    )]
+    Recipient,
+    /// A program's version.
+    #[error("the version of a node's program is 1 to 64 bytes that can be shown")]
+    Version,
     /// There is no such hold.
     #[error("no case of this name holds anything; see those that do: terachat node holds")]
     NoCase,

@@ -1,5 +1,6 @@
 use super::deed::{
-    ADDRESS_LEN_MAX, CASE_LEN_MAX, Deed, HELD_ITEMS_MAX, JoinConsent, NodeProfile, What, ticket_hash,
+    ADDRESS_LEN_MAX, CASE_LEN_MAX, Deed, HELD_ITEMS_MAX, JoinConsent, NodeProfile, Program,
+    RECIPIENT_LEN_MAX, VERSION_LEN_MAX, What, ticket_hash,
 };
 use crate::{ClientKey, ClusterId, ItemName, NodeKey, Refusal};
 use serde::{Deserialize, Serialize};
@@ -35,16 +36,18 @@ pub enum NodeStatus {
 }
 
 /// A node that is or was a member.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeRecord {
     /// What it said of itself.
     pub profile: NodeProfile,
     /// What was decided of it.
     pub status: NodeStatus,
+    /// What it runs, if it has said so.
+    pub program: Option<Program>,
 }
 
 /// Who belongs to the cluster, and what may not be forgotten: a function of its deeds.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Roster {
     cluster: Option<ClusterId>,
     nodes: BTreeMap<NodeId, NodeRecord>,
@@ -115,6 +118,11 @@ impl Roster {
         self.held.iter().map(|(case, items)| (case.as_str(), items.len()))
     }
 
+    /// What a case holds.
+    pub(super) fn held_for(&self, case: &str) -> Option<&BTreeSet<ItemName>> {
+        self.held.get(case)
+    }
+
     /// Whether a stripe may be cut for so many nodes: as many as take shards, or did before the last change.
     pub fn fits(&self, nodes: usize) -> bool {
         nodes == self.active().count() || nodes == usize::from(self.active_before)
@@ -171,6 +179,21 @@ impl Roster {
             What::Released(case) => {
                 self.held.remove(case).ok_or(Refusal::NoCase)?;
             }
+            What::Exported(export) => {
+                if !is_shown(&export.to, RECIPIENT_LEN_MAX) {
+                    return Err(Refusal::Recipient);
+                }
+                let held = self.held_for(&export.case).ok_or(Refusal::NoCase)?;
+                if export.items > held.len() as u64 {
+                    return Err(Refusal::Recipient);
+                }
+            }
+            What::Deployed(program) => {
+                if !is_shown(&program.version, VERSION_LEN_MAX) {
+                    return Err(Refusal::Version);
+                }
+                self.member_mut(deed.by)?.program = Some(program.clone());
+            }
         }
         Ok(None)
     }
@@ -200,8 +223,7 @@ impl Roster {
     }
 
     fn hold(&mut self, case: &str, items: &[ItemName]) -> Result<(), Refusal> {
-        let is_named = (1..=CASE_LEN_MAX).contains(&case.len()) && !case.contains(char::is_control);
-        if !is_named || !(1..=HELD_ITEMS_MAX).contains(&items.len()) {
+        if !is_shown(case, CASE_LEN_MAX) || !(1..=HELD_ITEMS_MAX).contains(&items.len()) {
             return Err(Refusal::Case);
         }
         let held: usize = self.held.values().map(BTreeSet::len).sum();
@@ -239,7 +261,7 @@ impl Roster {
 const FIRST: NodeId = NodeId(NonZeroU32::MIN);
 
 fn active(profile: &NodeProfile) -> NodeRecord {
-    NodeRecord { profile: profile.clone(), status: NodeStatus::Active }
+    NodeRecord { profile: profile.clone(), status: NodeStatus::Active, program: None }
 }
 
 fn check(profile: &NodeProfile) -> Result<(), Refusal> {
@@ -248,6 +270,11 @@ fn check(profile: &NodeProfile) -> Result<(), Refusal> {
 
 fn check_address(address: &str) -> Result<(), Refusal> {
     if (1..=ADDRESS_LEN_MAX).contains(&address.len()) { Ok(()) } else { Err(Refusal::Address) }
+}
+
+/// Whether a text is not empty, no longer than this, and without anything that is not shown.
+fn is_shown(text: &str, max: usize) -> bool {
+    (1..=max).contains(&text.len()) && !text.contains(char::is_control)
 }
 
 fn room(len: usize) -> Result<(), Refusal> {

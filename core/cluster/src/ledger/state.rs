@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use terachat_shard::{NodeId, Profile, StripeId, StripeRecord};
 
-/// Of a snapshot. Version 1 had no signatures of boards' records.
-const VERSION: u8 = 2;
+/// Of a snapshot. Versions 1 and 2 were never published.
+const VERSION: u8 = 3;
 /// Entries between two times at which stripes that are long gone are not remembered any more.
 const SWEEP_EVERY: u64 = 1024;
 
@@ -58,15 +58,12 @@ pub struct Applied {
 struct Snapshot {
     applied: u64,
     chronicle: Chronicle,
-    roster: Roster,
     stripes: Vec<(Vec<u8>, PackageKey)>,
     items: Vec<ItemPlace>,
     gone: BTreeMap<StripeId, u64>,
+    /// Of boards' records, by their place in the order.
+    signatures: Vec<((u64, u32), Signature)>,
 }
-
-/// What a snapshot has from version 2 on, behind the rest.
-#[derive(Serialize, Deserialize)]
-struct Signatures(Vec<((u64, u32), Signature)>);
 
 impl State {
     /// Takes the entry of this number. What it may not do it does not, and says why: the state is the same as without it then.
@@ -131,17 +128,12 @@ impl State {
         let snapshot = Snapshot {
             applied: self.applied,
             chronicle: self.chronicle.clone(),
-            roster: self.roster.clone(),
             stripes: self.stripes.values().map(|stripe| (stripe.record.encode(), stripe.key)).collect(),
             items: self.items.values().copied().collect(),
             gone: self.gone.clone(),
+            signatures: self.listed.iter().map(|(order, listed)| (*order, listed.signature)).collect(),
         };
-        let signatures =
-            Signatures(self.listed.iter().map(|(order, listed)| (*order, listed.signature)).collect());
-        let bytes = postcard::to_extend(&snapshot, vec![VERSION]);
-        bytes
-            .and_then(|bytes| postcard::to_extend(&signatures, bytes))
-            .expect("a value in memory can be written")
+        postcard::to_extend(&snapshot, vec![VERSION]).expect("a value in memory can be written")
     }
 
     /// The state of such bytes.
@@ -149,18 +141,14 @@ impl State {
     /// # Errors
     /// [`Error::Snapshot`].
     pub fn restore(bytes: &[u8]) -> Result<Self, Error> {
-        let Some((version @ 1..=VERSION, rest)) = bytes.split_first() else { return Err(Error::Snapshot) };
+        let Some((&VERSION, rest)) = bytes.split_first() else { return Err(Error::Snapshot) };
         let (snapshot, rest): (Snapshot, _) = postcard::take_from_bytes(rest).map_err(|_| Error::Snapshot)?;
-        let (Signatures(signatures), rest) = match version {
-            1 => (Signatures(Vec::new()), rest),
-            _ => postcard::take_from_bytes(rest).map_err(|_| Error::Snapshot)?,
-        };
-        let signatures: BTreeMap<(u64, u32), Signature> = signatures.into_iter().collect();
         if !rest.is_empty() {
             return Err(Error::Snapshot);
         }
-        let Snapshot { applied, chronicle, roster, stripes, items, gone } = snapshot;
-        chronicle.audit(&roster).map_err(|_| Error::Snapshot)?;
+        let Snapshot { applied, chronicle, stripes, items, gone, signatures } = snapshot;
+        let signatures: BTreeMap<(u64, u32), Signature> = signatures.into_iter().collect();
+        let roster = chronicle.replay().map_err(|_| Error::Snapshot)?;
         let mut state = Self { applied, chronicle, roster, gone, ..Self::default() };
         for (record, key) in stripes {
             let record = StripeRecord::decode(&record).map_err(|_| Error::Snapshot)?;

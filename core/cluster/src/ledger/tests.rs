@@ -1,4 +1,5 @@
 //! What the ledger takes and what it does not, and that what it does not take changes nothing.
+mod exports;
 mod records;
 
 use super::*;

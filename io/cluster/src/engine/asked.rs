@@ -46,6 +46,7 @@ impl Engine {
                 let holds = self.state.read().roster().holds().map(holds).collect();
                 self.tell(peer, number, &Told::Holds(holds));
             }
+            (Ask::History(from), _) => self.history(peer, number, from),
             (_, Who::Client(_)) => self.refuse(peer, number, Unwelcome::Stranger),
             (Ask::Invite { role, lifetime_ms }, _) => self.invite(peer, number, role, lifetime_ms),
             (Ask::Drain(node), _) => self.act(peer, number, What::Draining(node)),
@@ -54,6 +55,8 @@ impl Engine {
             (Ask::Dismiss(client), _) => self.act(peer, number, What::Dismissed(client)),
             (Ask::Hold { case, items }, _) => self.act(peer, number, What::Held { case, items }),
             (Ask::Release(case), _) => self.act(peer, number, What::Released(case)),
+            (Ask::Exhibits { case, after }, _) => self.exhibits(peer, number, case, after),
+            (Ask::Export(export), _) => self.export(peer, number, export),
         }
     }
 

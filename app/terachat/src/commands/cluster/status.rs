@@ -91,8 +91,8 @@ pub(super) fn audit(folder: &Path, global: &Global, printer: &Printer) -> Result
             .iter()
             .map(|audit| {
                 json!({
-                    "node": audit.node.0, "deeds": audit.deeds, "last": hex(&audit.last),
-                    "entries": audit.head.0, "head": hex(&audit.head.1), "wrong": audit.wrong,
+                    "node": audit.node.0, "deeds": audit.deeds, "last": render::hex(&audit.last),
+                    "entries": audit.head.0, "head": render::hex(&audit.head.1), "wrong": audit.wrong,
                 })
             })
             .collect();
@@ -125,10 +125,6 @@ fn differences(audits: &[AuditReport]) -> Vec<String> {
         }
     }
     differ
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

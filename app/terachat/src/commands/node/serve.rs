@@ -6,6 +6,7 @@ use crate::printer::Printer;
 use crate::render;
 use serde_json::json;
 use std::time::Duration;
+use terachat_cluster::Program;
 use terachat_node::{NodeFolder, Running};
 use terachat_node_monitor::Monitor;
 
@@ -34,6 +35,7 @@ async fn serve(folder: NodeFolder, args: &RunArgs, printer: &Printer) -> Result<
         // It ends with the process: it only shows.
         tokio::spawn(monitor.serve(running.watch()));
     }
+    tokio::spawn(running.deployed(own_program()));
     printer.data(&listening)?;
     let is_ready = running.ready();
     let says_ready = async {
@@ -51,6 +53,22 @@ async fn serve(folder: NodeFolder, args: &RunArgs, printer: &Printer) -> Result<
     };
     let stopped = running.stop().await.map_err(failed);
     outcome.and(stopped)
+}
+
+/// This program: its version, and the hash of its file. `None` if the file cannot be read, which the log says.
+async fn own_program() -> Option<Program> {
+    let read = tokio::task::spawn_blocking(|| {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update_reader(std::fs::File::open(std::env::current_exe()?)?)?;
+        Ok::<_, std::io::Error>(*hasher.finalize().as_bytes())
+    });
+    match read.await.unwrap_or_else(|error| Err(std::io::Error::other(error))) {
+        Ok(hash) => Some(Program { version: env!("CARGO_PKG_VERSION").to_owned(), hash }),
+        Err(error) => {
+            tracing::warn!(%error, "the node does not say what it runs: its own program cannot be read");
+            None
+        }
+    }
 }
 
 /// What is told of a step; for people nothing where they want quiet.

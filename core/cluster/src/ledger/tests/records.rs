@@ -168,18 +168,3 @@ fn records_are_put_together_as_they_are() {
     ends(&state, 2, 25);
     assert_eq!(state.item(&record(2)).unwrap().stripe, StripeId([4; 16]));
 }
-
-/// A snapshot of version 1 is read as long as it has no record, whose signature it would lack.
-#[test]
-fn older_snapshots_are_read() {
-    let (mut state, _) = founded(1);
-    take(&mut state, &stripe(1, 1, &[1], vec![item(1)], u64::MAX));
-    let older = |state: &State| {
-        let mut bytes = state.snapshot();
-        (bytes[0], _) = (1, bytes.pop());
-        State::restore(&bytes)
-    };
-    assert_eq!(older(&state).unwrap(), state);
-    leave(&mut state, &records(2, 0, &[(1, 1, 10)]), &[Fate::Added]);
-    assert!(older(&state).is_err());
-}
