@@ -314,7 +314,7 @@ fn mend_everything(world: &mut World, clients: &mut Clients) {
 #[test]
 fn nothing_acknowledged_is_lost_and_all_becomes_whole() {
     let mut all = Played::default();
-    let seeds = crate::testing::seeds("TERACHAT_CLUSTER_SEEDS", 0..60);
+    let seeds = crate::testing::seeds("TERACHAT_CLUSTER_SEEDS", 0..300);
     for seed in seeds.clone() {
         let played = std::panic::catch_unwind(|| play(seed)).unwrap_or_else(|_| panic!("seed {seed}"));
         all.acknowledged += played.acknowledged;
