@@ -52,6 +52,11 @@ impl Cluster {
         Err(Failure::new(what, "start it by hand: terachat cluster up"))
     }
 
+    /// The folder that its client is in, too.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Runs a verb of the cluster's to its end.
     pub(super) fn attempt(&self, args: &[&str]) -> Result<Ended> {
         let mut command = quiet(&self.program);

@@ -16,12 +16,13 @@ pub(super) enum Promise {
     Found,
     Audited,
     DamageNoticed,
+    FlowsOn,
     TwoLost,
     Mended,
 }
 
 impl Promise {
-    pub(super) const ALL: [Self; 14] = [
+    pub(super) const ALL: [Self; 15] = [
         Self::Kept,
         Self::Once,
         Self::Delivered,
@@ -34,6 +35,7 @@ impl Promise {
         Self::Found,
         Self::Audited,
         Self::DamageNoticed,
+        Self::FlowsOn,
         Self::TwoLost,
         Self::Mended,
     ];
@@ -53,6 +55,9 @@ impl Promise {
             Self::Found => "Every device finds every planted word",
             Self::Audited => "A replay from the first event gives the same state everywhere",
             Self::DamageNoticed => "A flipped byte on disk is noticed",
+            Self::FlowsOn => {
+                "Messages go on by the cluster while two of its seven nodes are killed, and all arrive"
+            }
             Self::TwoLost => "With two of seven nodes killed everything is read, and new things are kept",
             Self::Mended => "Nodes that come back are made whole, and all histories are the same",
         }

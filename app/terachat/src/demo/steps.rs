@@ -2,6 +2,7 @@
 mod check;
 mod cluster;
 mod crash;
+mod flow;
 mod gather;
 mod remove;
 mod write;

@@ -1,4 +1,6 @@
+use super::flow;
 use crate::demo::cluster::Cluster;
+use crate::demo::device::Device;
 use crate::demo::promise::Promise;
 use crate::demo::stage::Stage;
 use crate::failure::{Failure, Result};
@@ -14,6 +16,8 @@ pub(in crate::demo) fn store(stage: &mut Stage) -> Result<String> {
     let folder = stage.folder.join("cluster");
     let mut cluster = Cluster::found(&program, folder, NODES, stage.patience)?;
     let mut bytes = 0;
+    // From now on nobody is online: what devices have to say to each other goes by the cluster.
+    stage.devices.iter_mut().try_for_each(Device::hush)?;
     for device in stage.remaining() {
         let file = stage.folder.join(format!("{}.bundle", device.name.to_lowercase()));
         device.attempt(&["bundle", "export", "--out", &file.display().to_string()])?.succeeded()?;
@@ -26,10 +30,13 @@ pub(in crate::demo) fn store(stage: &mut Stage) -> Result<String> {
     Ok(format!("{bytes} bytes of {} devices on {NODES} nodes, cut {profile}", stage.remaining().len()))
 }
 
-/// Kills two nodes, the leader one of them, and goes on reading and writing.
+/// Kills two nodes, the leader one of them, while messages go by them, and goes on reading and writing.
 pub(in crate::demo) fn lose_two(stage: &mut Stage) -> Result<String> {
     let Some(mut cluster) = stage.cluster.take() else { return Err(absent()) };
-    let killed = cluster.kill_two()?;
+    let folder = cluster.folder().to_owned();
+    let (flow, killed) = flow::around(stage.founder(), &folder, stage.patience, || cluster.kill_two())?;
+    let missing = flow::missing(&stage.devices[stage.importer()], &folder, &flow.texts)?;
+    stage.check(Promise::FlowsOn, missing.is_empty(), || format!("not there: {}", missing.join(", ")));
     let mut lost = cluster.lost()?;
     let file = stage.folder.join("meanwhile");
     std::fs::write(&file, "written while two nodes were dead\n")
@@ -40,7 +47,13 @@ pub(in crate::demo) fn lose_two(stage: &mut Stage) -> Result<String> {
     stage.killed = killed.to_vec();
     let read = cluster.kept.len();
     stage.cluster = Some(cluster);
-    Ok(format!("nodes {} and {} killed; {read} files read, one written meanwhile", killed[0], killed[1]))
+    Ok(format!(
+        "nodes {} and {} killed; {} messages taken meanwhile, the slowest in {:.1} s, and all fetched; {read} files read, one written",
+        killed[0],
+        killed[1],
+        flow.texts.len(),
+        flow.longest.as_secs_f64()
+    ))
 }
 
 /// Starts them again; what they missed is made anew, and all histories are the same.
