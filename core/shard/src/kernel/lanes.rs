@@ -10,9 +10,9 @@ use super::Stores;
 pub(super) trait Lanes: Copy {
     /// Bytes of a block: what is worked on at a time.
     const STEP: usize;
-    /// Where the first block must begin for blocks to be streamed, so that they fill cache lines one after the other:
-    /// half a line that waits for its other half is written twice. 0: nothing is streamed.
-    const STREAM_ALIGN: usize;
+    /// Where the first block should begin, so that blocks are cache lines one after the other and none lies in two. It must begin
+    /// there for blocks to be streamed: half a line that waits for its other half is written twice. 0: nothing is streamed.
+    const ALIGN: usize;
     /// Rows that fit the registers, 1 to 8.
     const ROWS_MAX: usize;
     /// `STEP` bytes in registers.
@@ -28,7 +28,7 @@ pub(super) trait Lanes: Copy {
     fn load(self, from: &[u8], at: usize) -> Self::Block;
     /// Puts a block to where `at` says. Panics if it does not end inside.
     fn store(self, block: Self::Block, to: &mut [u8], at: usize);
-    /// As `store`, past the cache, to an address that is a multiple of `STREAM_ALIGN`. Panics if it is not one.
+    /// As `store`, past the cache, to an address that is a multiple of `ALIGN`. Panics if it is not one.
     fn stream(self, block: Self::Block, to: &mut [u8], at: usize);
     /// Ends a series of streamed stores.
     fn fence(self);
@@ -63,14 +63,10 @@ pub(super) fn run<L: Lanes>(lanes: L, tables: &[L::Table], job: Job<'_, '_, '_>)
     if len < L::STEP {
         return short(lanes, tables, Job { groups, inputs, outputs, stores });
     }
-    // Streamed blocks begin at a boundary in every output. The bytes before it and those behind the last whole block
+    // Blocks begin at a boundary in every output, if that can be. The bytes before it and those behind the last whole block
     // are written by blocks that overlap others: they are computed twice, to the same values.
-    let head = match stores {
-        Stores::Streaming => same_misalignment::<L>(outputs),
-        Stores::Cached => None,
-    };
-    let (from, streaming) = match head {
-        Some(head) if head.next_multiple_of(L::STEP) <= len => (head, true),
+    let (from, streaming) = match same_misalignment::<L>(outputs) {
+        Some(head) if head.next_multiple_of(L::STEP) <= len => (head, stores == Stores::Streaming),
         _ => (0, false),
     };
     let blocks = (len - from) / L::STEP;
@@ -97,13 +93,13 @@ pub(super) fn run<L: Lanes>(lanes: L, tables: &[L::Table], job: Job<'_, '_, '_>)
     }
 }
 
-/// How many bytes lie before the first boundary, if it is as many in each output and blocks can be streamed.
+/// How many bytes lie before the first boundary, if it is as many in each output and there is one.
 #[inline(always)]
 fn same_misalignment<L: Lanes>(outputs: &[&mut [u8]]) -> Option<usize> {
-    if L::STREAM_ALIGN == 0 {
+    if L::ALIGN == 0 {
         return None;
     }
-    let head = |output: &[u8]| output.as_ptr().addr().wrapping_neg() % L::STREAM_ALIGN;
+    let head = |output: &[u8]| output.as_ptr().addr().wrapping_neg() % L::ALIGN;
     let first = head(outputs.first()?);
     outputs.iter().all(|output| head(output) == first).then_some(first)
 }

@@ -28,7 +28,7 @@ impl Neon {
 
 impl Lanes for Neon {
     const STEP: usize = 32;
-    const STREAM_ALIGN: usize = 0;
+    const ALIGN: usize = 0;
     const ROWS_MAX: usize = 8;
     type Block = [uint8x16_t; 2];
     /// Low and high halves of each byte.

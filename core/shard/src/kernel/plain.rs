@@ -12,7 +12,7 @@ const ONES: u64 = 0x0101_0101_0101_0101;
 
 impl Lanes for Plain {
     const STEP: usize = WORDS * 8;
-    const STREAM_ALIGN: usize = 0;
+    const ALIGN: usize = 0;
     const ROWS_MAX: usize = 4;
     type Block = [u64; WORDS];
     /// The block times 1, 2, 4, … 128.

@@ -25,7 +25,7 @@ fn table(bytes: &[u8; 16]) -> v128 {
 
 impl Lanes for Simd128 {
     const STEP: usize = 32;
-    const STREAM_ALIGN: usize = 0;
+    const ALIGN: usize = 0;
     const ROWS_MAX: usize = 4;
     type Block = [v128; 2];
     /// Low and high halves of each byte.

@@ -85,7 +85,7 @@ fn aligned(bytes: &mut [u8], at: usize, len: usize, align: usize) -> *mut u8 {
 
 impl Lanes for Ssse3 {
     const STEP: usize = 32;
-    const STREAM_ALIGN: usize = 64;
+    const ALIGN: usize = 64;
     const ROWS_MAX: usize = 4;
     type Block = [__m128i; 2];
     /// Low and high halves of each byte.
@@ -200,7 +200,7 @@ impl Ymm {
 
 impl Lanes for Avx2 {
     const STEP: usize = 64;
-    const STREAM_ALIGN: usize = 64;
+    const ALIGN: usize = 64;
     const ROWS_MAX: usize = 4;
     type Block = [__m256i; 2];
     /// Low and high halves of each byte.
@@ -268,7 +268,7 @@ impl Lanes for Avx2 {
 
 impl Lanes for Gfni256 {
     const STEP: usize = 64;
-    const STREAM_ALIGN: usize = 64;
+    const ALIGN: usize = 64;
     const ROWS_MAX: usize = 6;
     type Block = [__m256i; 2];
     type Split = [__m256i; 2];
@@ -324,7 +324,7 @@ impl Lanes for Gfni256 {
 
 impl Lanes for Gfni512 {
     const STEP: usize = 128;
-    const STREAM_ALIGN: usize = 64;
+    const ALIGN: usize = 64;
     const ROWS_MAX: usize = 8;
     type Block = [__m512i; 2];
     type Split = [__m512i; 2];
