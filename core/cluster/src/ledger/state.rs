@@ -118,6 +118,11 @@ impl State {
         self.items.get(name)
     }
 
+    /// Bytes of what a stripe has that is not forgotten.
+    pub fn live_bytes(&self, stripe: &Stripe) -> usize {
+        stripe.items.iter().filter_map(|name| self.item(name)).map(|place| place.item.len as usize).sum()
+    }
+
     /// Items that there are.
     pub fn items(&self) -> impl ExactSizeIterator<Item = (&ItemName, &ItemPlace)> {
         self.items.iter()

@@ -1,8 +1,9 @@
-//! What the leader does off peak: small stripes are put together into larger ones, and stripes that were cut for another number
-//! of nodes are cut anew. What was forgotten is not taken along.
+//! What the leader does off peak: small stripes are put together into larger ones, stripes that were cut for another number of nodes
+//! are cut anew, and stripes of which something was forgotten are written anew without it: only then their key is gone, and with
+//! it what was forgotten.
 use super::reading::Waiter;
 use super::{Moment, Node};
-use crate::{Item, State, Stripe};
+use crate::{Item, PACKAGE_OVERHEAD, State, Stripe};
 use std::collections::{BTreeMap, BTreeSet};
 use terachat_shard::StripeId;
 
@@ -77,30 +78,34 @@ impl Node {
         self.repacker.give_up(self.now + self.options.quiet_for);
     }
 
-    /// Stripes to be put together into one: first those that are cut for another number of nodes; off peak small ones too, if it is
-    /// not one alone.
+    /// Stripes to be put together into one: first those that are cut for another number of nodes; off peak those of which something
+    /// was forgotten, and small ones, if it is not one alone.
     fn choose(&self, state: &State, off_peak: bool) -> Vec<StripeId> {
         let nodes = state.roster().active().count();
         let fits = |stripe: &Stripe| stripe.record.counts().total() == nodes;
-        let small = |stripe: &Stripe| stripe.record.len() < self.options.batch_len as u64 / 2;
+        let has_forgotten =
+            |stripe: &Stripe| fits(stripe) && state.live_bytes(stripe) + PACKAGE_OVERHEAD < bytes_of(stripe);
+        let small = |stripe: &Stripe| {
+            fits(stripe) && !has_forgotten(stripe) && bytes_of(stripe) < self.options.batch_len / 2
+        };
         let misfits = state.stripes().iter().filter(|(_, stripe)| !fits(stripe));
-        let smalls = state.stripes().iter().filter(|(_, stripe)| off_peak && fits(stripe) && small(stripe));
-        let (mut chosen, mut bytes, mut items, mut misfit) = (Vec::new(), 0, 0, false);
-        for (id, stripe) in misfits.chain(smalls) {
-            let places = stripe.items.iter().filter_map(|name| state.item(name));
-            let live: usize = places.map(|place| place.item.len as usize).sum();
+        let forgotten = state.stripes().iter().filter(|(_, stripe)| off_peak && has_forgotten(stripe));
+        let smalls = state.stripes().iter().filter(|(_, stripe)| off_peak && small(stripe));
+        let (mut chosen, mut bytes, mut items, mut alone) = (Vec::new(), 0, 0, false);
+        for (id, stripe) in misfits.chain(forgotten).chain(smalls) {
+            let live = state.live_bytes(stripe);
             let room = bytes + live <= self.options.batch_len && items + stripe.items.len() <= ITEMS;
             if room || chosen.is_empty() {
                 chosen.push(*id);
                 bytes += live;
                 items += stripe.items.len();
-                misfit |= !fits(stripe);
+                alone |= !fits(stripe) || has_forgotten(stripe);
             }
             if chosen.len() == STRIPES || bytes >= self.options.batch_len {
                 break;
             }
         }
-        if misfit || chosen.len() > 1 { chosen } else { Vec::new() }
+        if alone || chosen.len() > 1 { chosen } else { Vec::new() }
     }
 
     /// A stripe that is to be put together was read.
@@ -130,4 +135,9 @@ impl Node {
             self.put_again(state, read.into_values().flatten().collect(), replaces);
         }
     }
+}
+
+/// Bytes of a stripe's package.
+fn bytes_of(stripe: &Stripe) -> usize {
+    usize::try_from(stripe.record.len()).unwrap_or(usize::MAX)
 }

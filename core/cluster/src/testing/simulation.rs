@@ -269,6 +269,14 @@ fn mend_everything(world: &mut World, clients: &mut Clients) {
         if let Some(stripe) = world.truth.stripes().values().find(misfit) {
             return Some(format!("{:?} is cut for others than {active}", stripe.record));
         }
+        // What was forgotten is gone with its stripe's key.
+        let truth = &world.truth;
+        let holed = |stripe: &&crate::Stripe| {
+            truth.live_bytes(stripe) + crate::PACKAGE_OVERHEAD < stripe.record.len() as usize
+        };
+        if let Some(stripe) = truth.stripes().values().find(holed) {
+            return Some(format!("{:?} has what was forgotten", stripe.record));
+        }
         for node in &members {
             for (stripe, count) in world.shards_on(*node) {
                 let Some(stripe) = world.truth.stripes().get(&stripe) else { continue };
