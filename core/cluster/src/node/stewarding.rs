@@ -198,12 +198,7 @@ impl Node {
             }
         }
         let members = self.members(state, silent);
-        // Whoever was there a moment ago will be again, or be away for long enough: until then nothing is moved because of it.
-        let unsure = |node: NodeId| silent(node) && self.silent_since(node) <= self.options.away_after;
-        let plan = match state.roster().members().any(|(node, _)| unsure(node)) {
-            true => Plan::default(),
-            false => Plan::new(&census, &members, self.options.repair_rate),
-        };
+        let plan = self.plan(state, &census, silent);
         let mut misnamed = misnamed(state, &census, &members);
         misnamed.extend(renamed(state, &census, &members, &plan));
         add(&mut self.steward.counting, &Health::count(&census, &members));
@@ -211,6 +206,23 @@ impl Node {
         // What did not fit the limit is counted in another round.
         self.steward.busy |= plan.bytes_left > 0;
         self.steward.after = page.get(PAGE_LEN - 1).copied();
+    }
+
+    /// What is to be done about a page. Whoever was there a moment ago will be again, or be away for long enough: until then what it
+    /// has counts as there. What others have lost is made anew meanwhile, but nothing is moved, and no copy given up.
+    fn plan(&self, state: &State, census: &Census, silent: impl Fn(NodeId) -> bool + Copy) -> Plan {
+        let unsure = |node: NodeId| silent(node) && self.silent_since(node) <= self.options.away_after;
+        let members = self.members(state, |node| silent(node) && !unsure(node));
+        let mut plan = Plan::new(census, &members, self.options.repair_rate);
+        if state.roster().members().any(|(node, _)| unsure(node)) {
+            plan.moves.clear();
+            plan.surplus.clear();
+            for repair in &mut plan.repairs {
+                repair.targets.retain(|(_, node)| !unsure(*node));
+            }
+            plan.repairs.retain(|repair| !repair.targets.is_empty());
+        }
+        plan
     }
 
     fn carry_out(&mut self, plan: &Plan, misnamed: &[(StripeId, u8, NodeId)]) {

@@ -375,6 +375,33 @@ fn every_set_of_losses_is_borne() {
     }
 }
 
+/// Who comes and goes all the time holds up nobody else's repair.
+#[test]
+fn a_node_that_flaps_does_not_stop_the_mending() {
+    let (truth, log) = founded(7);
+    let mut world = World::new(3, truth, log);
+    world.run_until(SECOND);
+    for byte in 0..20u8 {
+        let bytes = vec![byte; 1500];
+        let name = ItemName::of_blob(&bytes);
+        let put = world.ask(id(1), Request::Put { name, bytes, expires_ms: 0 }).unwrap();
+        world.run_until(world.now + SECOND / 5);
+        assert_eq!(world.replies.remove(&put), Some(Response::Put(Fate::Added)));
+    }
+    world.wipe(id(6));
+    world.start(id(6));
+    let has_all = |world: &mut World| world.shards_on(id(6)).len() == world.truth.stripes().len();
+    let begun = world.now;
+    while !has_all(&mut world) {
+        assert!(world.now < begun + 40 * SECOND, "{} of its shards are back", world.shards_on(id(6)).len());
+        // Never away for as long as counts, and hardly ever there.
+        world.crash(id(7));
+        world.run_until(world.now + 5 * SECOND / 2);
+        world.start(id(7));
+        world.run_until(world.now + SECOND / 20);
+    }
+}
+
 /// With one node more lost than may be: what cannot be read says which shards are missing, and nothing is acknowledged.
 #[test]
 fn too_many_losses_are_said() {
