@@ -47,6 +47,29 @@ impl Told {
     }
 }
 
+/// Items that lie there before: more than any cache holds.
+#[derive(Clone, Copy)]
+pub(crate) struct Stock {
+    /// How many.
+    pub(crate) items: u64,
+    /// Bytes of each.
+    pub(crate) len: usize,
+}
+
+impl Stock {
+    fn key(n: u64) -> u64 {
+        0xf1 << 40 | n
+    }
+
+    /// Puts all of it.
+    pub(crate) async fn put(self, peer: &impl Peer) -> Result<()> {
+        for key in (0..self.items).map(Self::key) {
+            peer.put(0, key, Load::bytes(key, self.len)).await?;
+        }
+        Ok(())
+    }
+}
+
 /// Keys of a client that a get goes through.
 const KEYS: u64 = 16;
 
@@ -87,6 +110,22 @@ impl Load {
             async move {
                 let bytes = peer.get(client, key).await?;
                 anyhow::ensure!(bytes == Self::bytes(key, load.len), "other bytes came back");
+                Ok(())
+            }
+        })
+        .await
+    }
+
+    /// Gets from a stock, in no order that a cache would know.
+    pub(crate) async fn get_of(self, stock: Stock, peer: Arc<impl Peer>) -> Result<Told> {
+        let processes = peer.processes();
+        self.run(processes, move |client, n| {
+            // A permutation of the numbers, for each client from elsewhere on.
+            let key = Stock::key((n * 0x9e37_79b1 + client as u64 * 0x85eb_ca6b) % stock.items);
+            let peer = peer.clone();
+            async move {
+                let bytes = peer.get(client, key).await?;
+                anyhow::ensure!(bytes == Self::bytes(key, stock.len), "other bytes came back");
                 Ok(())
             }
         })

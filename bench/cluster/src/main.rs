@@ -12,8 +12,8 @@ mod repair;
 use anyhow::Result;
 use clap::Parser;
 use etcd::Etcd;
-use load::Load;
-use nodes::Nodes;
+use load::{Load, Stock};
+use nodes::{Nodes, Stored};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -51,6 +51,9 @@ struct Cli {
     /// Take only what a node's lost shards cost, with so many MiB put before.
     #[arg(long, value_name = "MIB")]
     repair: Option<usize>,
+    /// MiB of large items that lie there before nodes are killed: more than all caches hold.
+    #[arg(long, value_name = "MIB", default_value_t = 256)]
+    stock: usize,
     /// Where the disks are; by default the folder for temporary files.
     #[arg(long)]
     folder: Option<PathBuf>,
@@ -143,10 +146,16 @@ async fn main() -> Result<()> {
             show(Figure::new("cluster", what("etcd's puts"), "/s", rate(&theirs)));
         }
     }
-    for figure in losses(&nodes, lasts, cli.len).await? {
+    let small = nodes.stored().await?;
+    let stock = Stock { items: ((cli.stock << 20) / repair::ITEM_LEN) as u64, len: repair::ITEM_LEN };
+    stock.put(&*nodes).await?;
+    let stored = nodes.stored().await?;
+    for figure in overhead(small, stored, nodes.ideal()?) {
         show(figure);
     }
-    show(overhead(&nodes).await?);
+    for figure in losses(&nodes, lasts, cli.len, stock).await? {
+        show(figure);
+    }
     if cli.json {
         println!("{}", serde_json::to_string_pretty(&all)?);
     }
@@ -154,14 +163,13 @@ async fn main() -> Result<()> {
 }
 
 /// What two dead nodes cost: gets before and after, and the longest time in which no put was acknowledged while they died.
-async fn losses(nodes: &Arc<Nodes>, lasts: Duration, len: usize) -> Result<Vec<Figure>> {
+async fn losses(nodes: &Arc<Nodes>, lasts: Duration, len: usize, stock: Stock) -> Result<Vec<Figure>> {
     let load = Load { clients: 16, lasts, len, salt: 0xdead << 8 };
-    load.put(nodes.clone()).await?;
-    let healthy = load.get(nodes.clone()).await?;
+    let healthy = load.get_of(stock, nodes.clone()).await?;
     let dying = {
         let load = Load { salt: 0xdeae << 8, ..load };
         let puts = tokio::spawn(load.put(nodes.clone()));
-        let gets = tokio::spawn(Load { salt: 0xdead << 8, ..load }.get(nodes.clone()));
+        let gets = tokio::spawn(load.get_of(stock, nodes.clone()));
         tokio::time::sleep(lasts / 3).await;
         let leader = nodes.leader().await?;
         nodes.kill(leader)?;
@@ -171,7 +179,7 @@ async fn losses(nodes: &Arc<Nodes>, lasts: Duration, len: usize) -> Result<Vec<F
         nodes.kill((1..).find(|node| ![leader, next].contains(node)).unwrap_or(1))?;
         (puts.await??, gets.await??)
     };
-    let bereft = load.get(nodes.clone()).await?;
+    let bereft = load.get_of(stock, nodes.clone()).await?;
     let ratio = bereft.percentile(0.99) / healthy.percentile(0.99);
     Ok(vec![
         Figure::once("cluster", "p99 of a get, all nodes there", "us", healthy.percentile(0.99)),
@@ -183,11 +191,23 @@ async fn losses(nodes: &Arc<Nodes>, lasts: Duration, len: usize) -> Result<Vec<F
     ])
 }
 
-/// Bytes of segments on all disks over bytes that were put.
-async fn overhead(nodes: &Nodes) -> Result<Figure> {
-    let (on_disk, put, ideal) = nodes.stored().await?;
-    let figure = Figure::once("cluster", "bytes on all disks over bytes put", "times", on_disk / put);
-    Ok(figure.beside("(k + m) / k", ideal).at_most(ideal * 1.05))
+/// Bytes on all disks over bytes that were put, of the small items and of the large ones after them.
+fn overhead(small: Stored, all: Stored, ideal: f64) -> Vec<Figure> {
+    let mut figures = Vec::new();
+    let large = Stored {
+        shards: all.shards - small.shards,
+        ledger: all.ledger - small.ledger,
+        put: all.put - small.put,
+        items: all.items - small.items,
+    };
+    for (word, Stored { shards, ledger, put, items }) in [("1 KiB", small), ("128 KiB", large)] {
+        let name = format!("bytes of shards on all disks over bytes put, items of {word}");
+        let figure = Figure::once("cluster", name, "times", shards / put);
+        figures.push(figure.beside("(k + m) / k", ideal).at_most(ideal * 1.05));
+        let name = format!("bytes of all ledgers for an item of {word}");
+        figures.push(Figure::once("cluster", name, "B", ledger / items));
+    }
+    figures
 }
 
 /// Microseconds since.

@@ -159,20 +159,61 @@ impl Nodes {
         bail!("the cluster was not as wanted within {} s", PATIENCE.as_secs())
     }
 
-    /// Bytes in the segments of the nodes that answer, projected to all; bytes of all items; and how many times as much the code
-    /// makes of them.
-    pub(crate) async fn stored(&self) -> Result<(f64, f64, f64)> {
+    /// What is on all nodes' disks, and what was put.
+    pub(crate) async fn stored(&self) -> Result<Stored> {
         let report = self.status().await?;
-        let profile = Profile::new(usize::from(self.count))?;
-        let counts = profile.counts();
-        let on_disk = report.disk.disk_bytes as f64 * f64::from(self.count);
-        Ok((on_disk, report.bytes as f64, counts.total() as f64 / counts.data() as f64))
+        let (mut shards, mut ledger) = (0, 0);
+        for node in 1..=self.count {
+            let folder = self.folder.join(format!("node-{node}"));
+            shards += bytes_in(&folder.join("shards"))?;
+            ledger += bytes_in(&folder.join("ledger"))?;
+        }
+        Ok(Stored {
+            shards: shards as f64,
+            ledger: ledger as f64,
+            put: report.bytes as f64,
+            items: report.items as f64,
+        })
+    }
+
+    /// How many times as much the code makes of what is put.
+    pub(crate) fn ideal(&self) -> Result<f64> {
+        let counts = Profile::new(usize::from(self.count))?.counts();
+        Ok(counts.total() as f64 / counts.data() as f64)
     }
 
     fn name(&self, key: u64) -> Result<ItemName> {
         let names = self.names.lock().expect("no other thread panics");
         names.get(&key).copied().with_context(|| format!("{key} was never put"))
     }
+}
+
+/// Bytes on disks, and what was put.
+#[derive(Clone, Copy)]
+pub(crate) struct Stored {
+    /// Of files of shards.
+    pub(crate) shards: f64,
+    /// Of the ledgers' files.
+    pub(crate) ledger: f64,
+    /// Of all items.
+    pub(crate) put: f64,
+    /// Items.
+    pub(crate) items: f64,
+}
+
+/// Bytes of all files in a folder and those in it.
+fn bytes_in(folder: &Path) -> Result<u64> {
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        bytes += match entry.metadata() {
+            Ok(file) if file.is_dir() => bytes_in(&entry.path())?,
+            Ok(file) => file.len(),
+            // A file that was given up meanwhile.
+            Err(_) => 0,
+        };
+    }
+    Ok(bytes)
 }
 
 impl Peer for Nodes {

@@ -1,5 +1,5 @@
 //! A node whose shards are lost: how soon it has them again, and what everybody else feels of it.
-use crate::load::{Load, Peer};
+use crate::load::{Load, Stock};
 use crate::nodes::{COUNTING, FAST, Nodes};
 use anyhow::{Result, ensure};
 use std::path::Path;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use terachat_figures::report::Figure;
 
 /// Bytes of an item that fills the disks.
-const ITEM_LEN: usize = 128 << 10;
+pub(crate) const ITEM_LEN: usize = 128 << 10;
 
 /// What is measured.
 pub(crate) struct Plan<'p> {
@@ -48,7 +48,7 @@ async fn lose_and_mend(
 ) -> Result<([(&'static str, [f64; 2]); 2], f64)> {
     let nodes =
         Arc::new(Nodes::start_with(plan.program, &plan.folder.join(name), plan.nodes, settings).await?);
-    fill(&nodes, plan.bytes).await?;
+    Stock { items: (plan.bytes / ITEM_LEN) as u64, len: ITEM_LEN }.put(&*nodes).await?;
     nodes.wait(|health| health.in_place == health.shards).await?;
     let at = |load: Load, salt: u64| Load { salt: salt << 8, ..load };
     let puts = at(plan.load, 0xbeef).put(nodes.clone()).await?;
@@ -77,13 +77,4 @@ async fn lose_and_mend(
     let p99 = |told: &crate::load::Told| told.percentile(0.99);
     let both = [("put", [p99(&puts), p99(&puts_meanwhile)]), ("get", [p99(&gets), p99(&gets_meanwhile)])];
     Ok((both, lost as f64 / took.as_secs_f64() / 1e6))
-}
-
-/// Puts so many bytes.
-async fn fill(nodes: &Nodes, bytes: usize) -> Result<()> {
-    for number in 0..bytes.div_ceil(ITEM_LEN) as u64 {
-        let key = 0xf1 << 40 | number;
-        nodes.put(0, key, Load::bytes(key, ITEM_LEN)).await?;
-    }
-    Ok(())
 }

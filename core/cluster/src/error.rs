@@ -82,4 +82,7 @@ pub enum Error {
         "this names no item; copy it as `terachat cluster items` printed it: blob: or board: and 64 hexadecimal digits"
     )]
     Tag,
+    /// The caller's: no key of a client.
+    #[error("this is no client's key; copy it as `terachat node clients` printed it: 64 hexadecimal digits")]
+    ClientKey,
 }

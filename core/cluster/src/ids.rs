@@ -70,6 +70,14 @@ impl fmt::Debug for ClientKey {
     }
 }
 
+impl FromStr for ClientKey {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        digits(text).map(Self).ok_or(Error::ClientKey)
+    }
+}
+
 impl fmt::Display for ItemName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = match self.kind {
@@ -106,15 +114,21 @@ impl FromStr for ItemTag {
             "board" => ItemKind::Board,
             _ => return Err(Error::Tag),
         };
-        let mut key = [0; 32];
-        if digits.len() != 2 * key.len() || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-            return Err(Error::Tag);
-        }
-        for (byte, at) in key.iter_mut().zip((0..).step_by(2)) {
-            *byte = u8::from_str_radix(&digits[at..at + 2], 16).map_err(|_| Error::Tag)?;
-        }
+        let key = self::digits(digits).ok_or(Error::Tag)?;
         Ok(Self(ItemName { kind, key }))
     }
+}
+
+/// Exactly 64 hexadecimal digits.
+fn digits(text: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    if text.len() != 2 * bytes.len() || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return None;
+    }
+    for (byte, at) in bytes.iter_mut().zip((0..).step_by(2)) {
+        *byte = u8::from_str_radix(&text[at..at + 2], 16).ok()?;
+    }
+    Some(bytes)
 }
 
 impl fmt::Debug for ItemName {
@@ -130,6 +144,13 @@ fn hex(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clients_key_is_read_as_it_was_written() {
+        let key = ClientKey(std::array::from_fn(|at| at as u8 * 7));
+        assert_eq!(key.to_string().parse(), Ok(key));
+        assert_eq!(key.to_string()[1..].parse::<ClientKey>(), Err(Error::ClientKey));
+    }
 
     #[test]
     fn a_tag_is_read_as_it_was_written_and_nothing_else_is() {

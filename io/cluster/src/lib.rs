@@ -51,7 +51,7 @@ pub use error::Error;
 pub use export::{check_export, export_case, open_exported};
 pub use files::{get_file, items_of_file, put_file, stream_file};
 pub use folder::{NodeFolder, Plan};
-pub use history::history;
+pub use history::{history, history_of};
 pub use keys::Keys;
 pub use meters::{Metered, SECONDS, Verb};
 pub use report::{AuditReport, DiskUsage, HealthCount, HealthDetail, MemberReport, Report, ScrubReport};

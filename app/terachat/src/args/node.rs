@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
-use terachat_cluster::ItemTag;
+use terachat_cluster::{ClientKey, ItemTag};
 use terachat_node::{Bucket, Plan, RunOptions};
 use terachat_shard::{Domain, NodeId};
 
@@ -98,6 +98,13 @@ pub(crate) enum NodeCommand {
         /// The folder
         #[arg(long, short, value_name = "DIR")]
         out: PathBuf,
+    },
+    /// Show the clients that may put and get
+    Clients,
+    /// Let a client put and get no more
+    Dismiss {
+        /// Its key, as `terachat node clients` prints it
+        client: ClientKey,
     },
     /// Show how this node sees the cluster
     Status {

@@ -1,4 +1,5 @@
 //! The cluster as a whole: run on this machine, looked at, and used by a client.
+mod audit;
 mod exported;
 mod file;
 mod history;
@@ -40,7 +41,7 @@ pub(super) fn run(args: ClusterArgs, global: &Global, printer: &Printer) -> Resu
             file::get(&folder, &reference, out.as_deref(), global, printer)
         }
         ClusterCommand::Items { reference } => file::items(&folder, &reference, global, printer),
-        ClusterCommand::Audit => status::audit(&folder, global, printer),
+        ClusterCommand::Audit => audit::run(&folder, global, printer),
         ClusterCommand::History => history::run(&folder, global, printer),
         ClusterCommand::Verify { export } => exported::verify(&export, printer),
         ClusterCommand::Scrub => scrub::run(&folder, global, printer),

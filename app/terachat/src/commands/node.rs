@@ -1,4 +1,5 @@
 //! One node of the organisation's storage: made, run, and worked on while it runs.
+mod clients;
 mod export;
 mod holds;
 mod home;
@@ -84,6 +85,8 @@ pub(super) fn run(args: NodeArgs, global: &Global, printer: &Printer) -> Result<
         NodeCommand::Release { case } => holds::release(&home, case, printer),
         NodeCommand::Holds => holds::list(&home, printer),
         NodeCommand::Export { case, to, out } => export::run(&home, &case, &to, &out, printer),
+        NodeCommand::Clients => clients::list(&home, printer),
+        NodeCommand::Dismiss { client } => clients::dismiss(&home, client, printer),
         NodeCommand::Status { watch } => super::cluster::node_status(&home, watch, printer),
     }
 }

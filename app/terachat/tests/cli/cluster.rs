@@ -368,10 +368,24 @@ fn strangers_are_let_into_nothing() {
         let output = place.node("ours", 1, &[&["invite"], args].concat()).output().unwrap();
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     };
+    let clients = || {
+        let output = place.node("ours", 1, &["clients", "--json"]).output().unwrap();
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()["clients"].as_array().unwrap().clone()
+    };
+    let before = clients();
+    assert_eq!(before.len(), 1, "{before:?}");
     let ticket = invite(&["--client"]);
     let key = |name: &str| place.path(name).to_str().unwrap().to_owned();
     place.ok("guest", &["join", &ticket, "--key-file", &key("guest.key")]);
     place.ok("guest", &["status", "--key-file", &key("guest.key")]);
+    // Who was let in is listed, and can be sent away.
+    let guest = clients().into_iter().find(|key| !before.contains(key)).unwrap();
+    let dismiss = |key: &str| Ended::from(place.node("ours", 1, &["dismiss", key]).output().unwrap());
+    assert!(dismiss("12").stderr.contains("terachat node clients"));
+    assert_eq!(dismiss(guest.as_str().unwrap()).code, 0);
+    assert_eq!(clients(), before);
+    let sent_away = place.run("guest", &["status", "--key-file", &key("guest.key")]);
+    assert!(sent_away.pair().0.contains("does not know your key"), "{sent_away:?}");
     let again = place.run("second", &["join", &ticket, "--key-file", &key("second.key")]);
     assert!(again.pair().0.contains("the ticket is used"), "{again:?}");
     let wrong = place.run("second", &["join", &invite(&[]), "--key-file", &key("second.key")]);
