@@ -225,7 +225,7 @@ impl Client {
     }
 
     /// What is to be answered, by device; what is over is forgotten.
-    pub(super) fn to_be_answered(&mut self, space: &SpaceId) -> Result<Vec<(DeviceId, Vec<u8>)>, Error> {
+    pub(super) fn still_asked(&mut self, space: &SpaceId) -> Result<Vec<(DeviceId, Vec<u8>)>, Error> {
         let now = bucket(self.now_ms);
         let (mut asks, mut done): (Vec<_>, Vec<Write>) = Default::default();
         for device in self.heard(space) {

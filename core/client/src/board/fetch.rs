@@ -215,10 +215,10 @@ impl Client {
             for (_, handed) in round.handed.iter().filter(|((of, _), _)| *of == space) {
                 for secret in &handed.secrets {
                     let root = Root::of(secret.duplicate_secret(), None, false);
-                    if !plan.roots.contains_key(&root.id) {
+                    plan.roots.entry(root.id).or_insert_with(|| {
                         control_ids.push(root.id);
-                        plan.roots.insert(root.id, root);
-                    }
+                        root
+                    });
                 }
             }
             for (door, behind) in self.doors(&space)? {

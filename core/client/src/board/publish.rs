@@ -133,7 +133,7 @@ impl Client {
     /// Answers devices that are to rejoin, each once for an epoch, whoever does it.
     fn publish_answers(&mut self, leaving: &mut Leaving<'_>, space: SpaceId) -> Result<(), Error> {
         let log = LogId::control(space);
-        for (device, ask) in self.to_be_answered(&space)? {
+        for (device, ask) in self.still_asked(&space)? {
             let door = door(&space, &device);
             let name = Self::answer_name(&ask, &self.epoch(&space)?.commit);
             let answered = self.book(&self.shelf(leaving.board, log, &door)).things;
