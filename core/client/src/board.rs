@@ -3,14 +3,19 @@
 //! ```text
 //! publish.rs  what a log has and the board has not -> parcels -> sealed records in this device's streams
 //! fetch.rs    everybody's streams from where they were last read -> parcels -> the way of a peer's bundles
+//! door.rs     a device that lost its place in the group asks for it, and a member answers
 //! ```
 mod book;
+mod door;
 mod fetch;
 mod parcel;
 mod publish;
 mod root;
 mod ticket;
 
+pub(crate) use door::asked_name;
+#[cfg(test)]
+pub(crate) use door::door;
 pub(crate) use fetch::Round;
 #[cfg(test)]
 pub(crate) use {
@@ -22,8 +27,13 @@ pub(crate) use {
 /// Reads a parcel's shape: for the fuzzer, who has no stream that opens.
 #[doc(hidden)]
 pub fn fuzz_parcel(bytes: &[u8]) {
-    if let Ok(parcel::Parcel::Frames(mut rest)) = parcel::Parcel::decode(bytes) {
-        while !rest.is_empty() && crate::bundle_file::take(&mut rest).is_ok() {}
+    match parcel::Parcel::decode(bytes) {
+        Ok(parcel::Parcel::Frames(mut rest)) => {
+            while !rest.is_empty() && crate::bundle_file::take(&mut rest).is_ok() {}
+        }
+        Ok(parcel::Parcel::Ask(bytes)) => drop(door::Ask::decode(bytes)),
+        Ok(parcel::Parcel::Answer(bytes)) => drop(door::Answer::decode(bytes)),
+        _ => {}
     }
 }
 

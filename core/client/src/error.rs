@@ -97,7 +97,7 @@ pub enum Error {
     NotInGroup(String),
     /// The caller's: the group moved to another suite without this device. Nothing changed.
     #[error(
-        "the members of space {0} have moved it to another ciphersuite without this device; sync with a member directly, and it takes its place by itself"
+        "the members of space {0} have moved it to another ciphersuite without this device; sync with a member or a board until it has taken its place, which it does by itself"
     )]
     LeftOut(String),
     /// The caller's: the space is in a suite that this version does not know. Nothing changed.

@@ -3,6 +3,7 @@ use crate::api::{Answer, Notice};
 use crate::card::{Invitation, Text};
 use crate::membership::{EPOCH_LABEL, group_record, seal_link};
 use crate::message_keys::message_records;
+use crate::reinit::reinit_of;
 use crate::renewal::renewed_record;
 use crate::{Client, Error};
 use std::collections::{BTreeMap, BTreeSet};
@@ -253,6 +254,9 @@ impl Client {
     /// One key package for each of these devices: what it last offered for this suite, or that of the first admission that counts, as
     /// for the members. A device may have been admitted more than once, by members who did not know of each other or before
     /// an admission became void.
+    ///
+    /// What was given before the group last left this suite does not count: it was used, and whoever got hold of its private part
+    /// since could read along again. Its device was left out, and enters by itself.
     pub(crate) fn key_packages(
         &self,
         space: &SpaceId,
@@ -260,14 +264,30 @@ impl Client {
         suite: CipherSuite,
     ) -> Result<Vec<KeyPackage>, Error> {
         let Some(control) = self.store.control(space)? else { return Ok(Vec::new()) };
+        if devices.is_empty() {
+            return Ok(Vec::new());
+        }
+        let chain = self.epochs(space)?;
+        let moves =
+            chain.iter().rev().filter(|hash| control.event(hash).is_some_and(|it| reinit_of(it).is_some()));
+        let left = moves.copied().nth(1);
+        let mut since = left.is_none();
+        let mut wishes: BTreeSet<EventHash> = BTreeSet::new();
         let counting = control.events().filter(|(_, verdict)| *verdict == Verdict::Counts);
         let mut packages: BTreeMap<DeviceId, KeyPackage> = BTreeMap::new();
         for (event, op) in
             counting.flat_map(|(event, _)| event.transaction.0.iter().map(move |op| (event, op)))
         {
+            since |= left == Some(event.hash);
             let (device, key_package) = match op {
-                ControlOp::Admit { card, key_package, .. } => (card.device, key_package),
-                ControlOp::OfferKeyPackage { key_package, .. } => (event.stamp.author, key_package),
+                ControlOp::WantSuite { .. } if since => {
+                    wishes.insert(event.hash);
+                    continue;
+                }
+                ControlOp::Admit { card, key_package, .. } if since => (card.device, key_package),
+                ControlOp::OfferKeyPackage { wish, key_package } if wishes.contains(wish) => {
+                    (event.stamp.author, key_package)
+                }
                 _ => continue,
             };
             if devices.contains(&device)

@@ -1,5 +1,6 @@
 //! A device that belongs to a space and has lost its state of the group takes its place again: `docs/adr/0029-rejoining.md`.
 use crate::api::{Answer, Notice};
+use crate::board::asked_name;
 use crate::membership::{EPOCH_LABEL, commit_of, group_record, seal_link};
 use crate::message_keys::message_records;
 use crate::peer::Peer;
@@ -13,11 +14,14 @@ use terachat_event::{DeviceId, EventHash, SpaceId};
 use terachat_group::Group;
 use terachat_vault::SecretBytes;
 
-/// Records of the wish to rejoin a space's group: empty while nobody has answered, then the control event that did it; or
-/// [`LEFT_OUT`].
+/// Records of the wish to rejoin a space's group: empty while nobody has answered, then the control event that did it;
+/// [`LEFT_OUT`]; or [`IN_DOUBT`].
 const REJOINS: &[u8] = b"rejoin/";
 /// The group moved to another suite without this device, which is to rejoin unless it is in the group (ADR 0040).
 pub(crate) const LEFT_OUT: &[u8] = b"left";
+/// A board shows that the group may have gone on where this device cannot follow. It is to rejoin unless a member answers for an
+/// epoch that it is in.
+pub(crate) const IN_DOUBT: &[u8] = b"doubt";
 
 impl Client {
     /// Has this device take its place in the group again, with the help of the next member it talks to.
@@ -44,6 +48,7 @@ impl Client {
         let is_in = self.memberships.get(space).is_some_and(|membership| membership.current.is_some());
         let holds = match done {
             LEFT_OUT => is_in,
+            IN_DOUBT => false,
             done => !done.is_empty() && (is_in || chain.iter().any(|commit| commit.0 == *done)),
         };
         let me = self.identity.device_id();
@@ -103,13 +108,52 @@ impl Client {
         if let Some(state) = self.peers.get_mut(&peer) {
             state.no_group.insert(space, previous);
         }
-        if info.is_empty() {
+        if info.is_empty() || self.is_in_after_all(&space, &previous)? {
             return Ok(());
         }
+        self.enter_as_shown(space, previous, info, tree)
+    }
+
+    /// Has this device look for a member's answer, since the group may have gone on without it.
+    pub(crate) fn doubt_place(&mut self, space: &SpaceId) -> Result<(), Error> {
+        let name = rejoin_name(space);
+        match self.store.record(&name) {
+            Some([] | LEFT_OUT | IN_DOUBT) => Ok(()),
+            _ => Ok(self.store.write_records(vec![(name, Some(SecretBytes::take(IN_DOUBT.to_vec())))])?),
+        }
+    }
+
+    /// The same where another commit than the one by which this device rejoined leaves the same epoch.
+    pub(crate) fn doubt_rejoining(&mut self, space: &SpaceId, left: &EventHash) -> Result<(), Error> {
+        let Some(done) = self.store.record(&rejoin_name(space)) else { return Ok(()) };
+        let control = self.store.control(space)?;
+        let own = done.try_into().ok().map(EventHash).and_then(|done| control?.event(&done));
+        let rejoined_there = own.and_then(commit_of).is_some_and(|commit| commit.previous == *left);
+        if rejoined_there { self.doubt_place(space) } else { Ok(()) }
+    }
+
+    /// Whether this device doubted its place and is in the epoch that a member answers for. Then it doubts no more.
+    pub(crate) fn is_in_after_all(&mut self, space: &SpaceId, commit: &EventHash) -> Result<bool, Error> {
+        let name = rejoin_name(space);
+        let is_in = self.store.record(&name) == Some(IN_DOUBT) && self.group(space, commit)?.is_some();
+        if is_in {
+            self.store.write_records(vec![(name, None), (asked_name(space), None)])?;
+        }
+        Ok(is_in)
+    }
+
+    /// Rejoins by the group info and the tree of the epoch that is to be left, whoever showed them.
+    pub(crate) fn enter_as_shown(
+        &mut self,
+        space: SpaceId,
+        previous: EventHash,
+        info: &[u8],
+        tree: &[u8],
+    ) -> Result<(), Error> {
         let (mut next, message) = Group::rejoin(&self.identity.signer, info, tree, self.store.entropy())?;
         if let Some(what) = self.is_not_of_space(&space, &previous, &next)? {
             // Who shows it may have been shown it by another, so the connection stays.
-            self.notices.push_back(Notice::Alarm { what: format!("not rejoined: a peer showed {what}") });
+            self.notices.push_back(Notice::Alarm { what: format!("not rejoined: a member showed {what}") });
             return Ok(());
         }
         let secret = next.epoch_secret(EPOCH_LABEL);
@@ -127,7 +171,7 @@ impl Client {
             let mut writes = message_records(&space, hash, &mut next);
             writes.push(group_record(&space, hash, &next));
             writes.push(LocalStore::epoch_secret_record(&space, hash, &secret));
-            writes.extend([rejoined_record(&space, hash), renewed]);
+            writes.extend([rejoined_record(&space, hash), renewed, (asked_name(&space), None)]);
             writes
         })?;
         let what = "this device has taken its place in the group again".to_owned();

@@ -1,9 +1,10 @@
 use crate::{
-    DeviceSigner, Error, Group, MESSAGE_BYTES_MAX, TREE_BYTES_MAX,
+    CipherSuite, DeviceSigner, Error, Group, MESSAGE_BYTES_MAX, TREE_BYTES_MAX,
     engine::{Cells, Engine, StateKind},
     policy,
     reinit::Tie,
 };
+use openmls::messages::group_info::VerifiableGroupInfo;
 use openmls::prelude::{
     MlsMessageBodyIn, MlsMessageIn, RatchetTreeIn, StagedWelcome, Welcome, WelcomeError,
     tls_codec::Deserialize as _,
@@ -84,6 +85,26 @@ fn parse_welcome(bytes: &[u8]) -> Result<Welcome, Error> {
         Ok(MlsMessageBodyIn::Welcome(welcome)) => Ok(welcome),
         _ => Err(Error::Malformed("welcome")),
     }
+}
+
+/// Reads a GroupInfo (RFC 9420, section 12.4.3) in a suite that is known. Its signature is still to be verified.
+///
+/// # Errors
+/// [`Error::Oversized`], [`Error::Malformed`], [`Error::Unsupported`].
+pub(crate) fn parse_group_info(bytes: &[u8]) -> Result<(VerifiableGroupInfo, CipherSuite), Error> {
+    if bytes.len() > MESSAGE_BYTES_MAX {
+        return Err(Error::Oversized { len: bytes.len(), max: MESSAGE_BYTES_MAX });
+    }
+    let info = match MlsMessageIn::tls_deserialize_exact(bytes).map(MlsMessageIn::extract) {
+        Ok(MlsMessageBodyIn::GroupInfo(info)) => info,
+        _ => return Err(Error::Malformed("group info")),
+    };
+    // Only the tree that comes beside it is used, and checked, whatever the group info carries.
+    if info.extensions().ratchet_tree().is_some() {
+        return Err(Error::Unsupported("a ratchet tree inside of a group info"));
+    }
+    let suite = CipherSuite::of(info.ciphersuite()).ok_or(Error::Unsupported("another ciphersuite"))?;
+    Ok((info, suite))
 }
 
 pub(crate) fn parse_tree(bytes: &[u8]) -> Result<RatchetTreeIn, Error> {

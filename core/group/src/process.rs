@@ -41,24 +41,23 @@ impl Group {
         self.process_addressed(message, None)
     }
 
-    /// A commit by a member, or the external one of `rejoining`.
+    /// A commit by a member, or an external one: of `rejoining`, if that is said, and else of whoever made it.
     pub(crate) fn process_addressed(
         &self,
         message: PublicMessageIn,
         rejoining: Option<DeviceId>,
     ) -> Result<(Option<Group>, Summary), Error> {
-        let committer = match *message.sender() {
-            Sender::Member(leaf) => self.device_at(leaf),
-            _ => rejoining,
+        let member = match *message.sender() {
+            Sender::Member(leaf) => Some(self.device_at(leaf).ok_or(Error::UnknownMember)?),
+            _ => None,
         };
-        let committer = committer.ok_or(Error::UnknownMember)?;
         let engine = Engine::reading(self.cells.clone());
         let mut mls = self.working_copy(&engine)?;
         let processed = mls.process_message(&engine, message).map_err(refused)?;
         let ProcessedMessageContent::StagedCommitMessage(staged) = processed.into_content() else {
             return Err(Error::Unsupported("a handshake that is no commit"));
         };
-        let summary = self.summary(committer, &staged, rejoining.is_some())?;
+        let summary = self.summary(member.or(rejoining), &staged, member.is_none())?;
         let stays = !staged.self_removed();
         mls.merge_staged_commit(&engine, *staged).map_err(|error| Error::bug("merging a commit", error))?;
         let next = if stays { Some(Group::new(mls, engine.into_cells())?) } else { None };
@@ -92,8 +91,14 @@ impl Group {
         Ok(message)
     }
 
-    /// What a verified commit does, if it does only what these groups allow.
-    fn summary(&self, committer: DeviceId, staged: &StagedCommit, rejoins: bool) -> Result<Summary, Error> {
+    /// What a verified commit does, if it does only what these groups allow. An external one may be by anybody of whom nothing
+    /// is said.
+    fn summary(
+        &self,
+        said: Option<DeviceId>,
+        staged: &StagedCommit,
+        rejoins: bool,
+    ) -> Result<Summary, Error> {
         let (mut added, mut removed) = (Vec::new(), Vec::new());
         for queued in staged.queued_proposals() {
             if queued.proposal_or_ref_type() != ProposalOrRefType::Proposal {
@@ -109,11 +114,11 @@ impl Group {
                 _ => return Err(Error::Unsupported("a proposal other than add, remove and control root")),
             }
         }
-        let by = match staged.update_path_leaf_node() {
+        let committer = match staged.update_path_leaf_node() {
             Some(leaf) => policy::device(leaf.credential(), leaf.signature_key().as_slice())?,
-            None => committer,
+            None => said.ok_or(Error::UnknownMember)?,
         };
-        if by != committer {
+        if said.is_some_and(|said| said != committer) {
             return Err(if rejoins { Error::NotItsRejoin } else { Error::ForeignCredential });
         }
         // It takes its own place again and nobody else's, and leaves no second leaf of its own behind.

@@ -5,15 +5,15 @@
 //! proposal, and takes resumption PSKs (section 8.6) of the same group only; so it is an external one (section 8.4), exported
 //! (section 8.5) under a label of its own and named as the resumption PSK would be.
 use crate::{
-    Change, CipherSuite, DeviceId, DeviceSigner, Error, Group, KeyPackage, MESSAGE_BYTES_MAX,
+    Change, CipherSuite, DeviceId, DeviceSigner, Error, Group, KeyPackage,
     engine::{Cells, Crypto, Engine},
     join, policy,
 };
 use openmls::messages::group_info::VerifiableGroupInfo;
 use openmls::prelude::{
-    CreationFromExternalError, ExtensionType, LeafNode, LeafNodeIndex, MlsMessageBodyIn, MlsMessageIn,
-    OpenMlsSignaturePublicKey, PreSharedKeyProposal, Proposal, ProposalStore, PublicGroup, Verifiable as _,
-    tls_codec::{Deserialize as _, Serialize as _, Size as _},
+    CreationFromExternalError, ExtensionType, LeafNode, LeafNodeIndex, OpenMlsSignaturePublicKey,
+    PreSharedKeyProposal, Proposal, ProposalStore, PublicGroup, Verifiable as _,
+    tls_codec::{Serialize as _, Size as _},
 };
 use openmls::schedule::{ExternalPsk, PreSharedKeyId, Psk};
 use openmls_traits::{OpenMlsProvider as _, types::SignatureScheme};
@@ -152,18 +152,7 @@ impl Successor {
 
 /// The group as it can be seen from outside, if its maker signed it and it begins there.
 fn read(group_info: &[u8], ratchet_tree: &[u8]) -> Result<PublicGroup, Error> {
-    if group_info.len() > MESSAGE_BYTES_MAX {
-        return Err(Error::Oversized { len: group_info.len(), max: MESSAGE_BYTES_MAX });
-    }
-    let info = match MlsMessageIn::tls_deserialize_exact(group_info).map(MlsMessageIn::extract) {
-        Ok(MlsMessageBodyIn::GroupInfo(info)) => info,
-        _ => return Err(Error::Malformed("group info")),
-    };
-    // Only the tree that is checked below is used, whatever the group info carries.
-    if info.extensions().ratchet_tree().is_some() {
-        return Err(Error::Unsupported("a ratchet tree inside of a group info"));
-    }
-    CipherSuite::of(info.ciphersuite()).ok_or(Error::Unsupported("another ciphersuite"))?;
+    let (info, _) = join::parse_group_info(group_info)?;
     let tree = join::parse_tree(ratchet_tree)?;
     let engine = Engine::reading(Cells::default());
     let (public, _) = PublicGroup::from_external(

@@ -1,14 +1,11 @@
 //! Rejoining by an external commit (RFC 9420, section 12.4.3.2): for a device that belongs to the group and has lost its
 //! state of it. Why and who may: `docs/adr/0029-rejoining.md`.
 use crate::{
-    CipherSuite, DeviceId, DeviceSigner, Error, Group, MESSAGE_BYTES_MAX, Summary,
+    DeviceId, DeviceSigner, Error, Group, Summary,
     engine::{Cells, Crypto, Engine, Seed},
     join, policy,
 };
-use openmls::prelude::{
-    ExternalCommitBuilderError, LeafNodeParameters, MlsGroup, MlsMessageBodyIn, MlsMessageIn, Sender,
-    tls_codec::Deserialize as _,
-};
+use openmls::prelude::{ExternalCommitBuilderError, LeafNodeParameters, MlsGroup, Sender};
 use openmls_traits::OpenMlsProvider as _;
 use terachat_vault::Entropy;
 
@@ -45,18 +42,7 @@ impl Group {
         ratchet_tree: &[u8],
         entropy: &mut dyn Entropy,
     ) -> Result<(Group, Vec<u8>), Error> {
-        if group_info.len() > MESSAGE_BYTES_MAX {
-            return Err(Error::Oversized { len: group_info.len(), max: MESSAGE_BYTES_MAX });
-        }
-        let info = match MlsMessageIn::tls_deserialize_exact(group_info).map(MlsMessageIn::extract) {
-            Ok(MlsMessageBodyIn::GroupInfo(info)) => info,
-            _ => return Err(Error::Malformed("group info")),
-        };
-        // Only the tree that is checked below is used, whatever the group info carries.
-        if info.extensions().ratchet_tree().is_some() {
-            return Err(Error::Unsupported("a ratchet tree inside of a group info"));
-        }
-        let suite = CipherSuite::of(info.ciphersuite()).ok_or(Error::Unsupported("another ciphersuite"))?;
+        let (info, suite) = join::parse_group_info(group_info)?;
         let tree = join::parse_tree(ratchet_tree)?;
         let engine = Engine::new(Cells::default(), Seed::draw(entropy));
         let leaf = LeafNodeParameters::builder().with_capabilities(policy::capabilities(suite)).build();
@@ -99,6 +85,22 @@ impl Group {
             (Some(next), summary) => Ok((next, summary)),
             // It removed this device, which its rules do not let it.
             (None, _) => Err(Error::NotItsRejoin),
+        }
+    }
+
+    /// Processes a commit as [`Group::process`] does, and an external one whoever made it: for following where a group went
+    /// before it is known whose commits count. What comes out must not be taken for the group that the members are in.
+    ///
+    /// # Errors
+    /// As [`Group::process`], but for [`Error::Rejoins`].
+    pub fn look_ahead(&self, message: &[u8]) -> Result<(Option<Group>, Summary), Error> {
+        match self.process(message) {
+            Err(Error::Rejoins) => {}
+            processed => return processed,
+        }
+        match self.process_addressed(self.addressed(message)?, None)? {
+            (_, summary) if summary.committer == self.device() => Err(Error::OwnCommit),
+            processed => Ok(processed),
         }
     }
 }

@@ -19,6 +19,9 @@ fn a_lost_device_takes_its_place_again() {
     let (alices, summary) = groups[0].process_rejoin(&message, &bob.device()).unwrap();
     let (carols, _) = groups[2].process_rejoin(&message, &bob.device()).unwrap();
     agree([&alices, &bobs, &carols]);
+    let (ahead, seen) = groups[0].look_ahead(&message).unwrap();
+    same_epoch(&ahead.unwrap(), &bobs);
+    assert_eq!(seen, summary);
     assert_eq!((summary.epoch, summary.committer), (2, bob.device()));
     assert_eq!((summary.added, summary.removed), (vec![], vec![bob.device()]));
     assert_eq!(alices.members().iter().filter(|member| **member == bob.device()).count(), 1);

@@ -1,5 +1,6 @@
 use super::book::{Book, Shelf, thing};
 use super::bucket;
+use super::door::{Handed, Heard, door};
 use super::parcel::{Budget, Found, Parcel, Stream};
 use super::root::{Root, RootId};
 use crate::api::BoardFetched;
@@ -10,10 +11,10 @@ use crate::receive::is_doubtful;
 use crate::reinit::successor_of;
 use crate::{Client, Error};
 use std::collections::{BTreeMap, BTreeSet};
-use terachat_core_store::Wait;
 use terachat_core_store::model::ReInit;
 use terachat_core_store::sync::board::Board;
 use terachat_core_store::sync::{Bundle, Limits, Outcome};
+use terachat_core_store::{LocalStore, Wait};
 use terachat_event::{DeviceId, Equivocation, EventHash, LogId, SpaceId};
 use terachat_group::{Group, Successor};
 
@@ -21,6 +22,8 @@ use terachat_group::{Group, Successor};
 pub(super) const BUDGET: Budget = Budget { records: 1 << 14, len: 64 << 20 };
 /// Epochs beyond the control log that are looked into, per round.
 const AHEAD_MAX: usize = 64;
+/// Members' answers that are looked into, per round: what they hand over is held in memory.
+const HANDED_MAX: usize = 8;
 
 /// One stream of a round.
 type At = (Shelf, RootId, DeviceId);
@@ -36,6 +39,9 @@ pub(crate) struct Round {
     quiet: usize,
     /// Epochs of which the commit is known and its event is not, to read on in: nothing else is done with them.
     ahead: BTreeMap<RootId, (SpaceId, Group)>,
+    /// What members handed to this device, which is to rejoin, by the epoch: to read on in, and to rejoin by when nothing more
+    /// is to be read.
+    handed: BTreeMap<(SpaceId, EventHash), Handed>,
     /// Parcels that wait, and for what.
     waiting: BTreeMap<(At, u64), String>,
 }
@@ -140,9 +146,39 @@ impl Client {
                 }
             }
             if round.quiet >= all {
-                return Ok(true);
+                if !self.rejoin_as_handed(visit, round)? {
+                    return Ok(true);
+                }
+                round.quiet = 0;
             }
         }
+    }
+
+    /// Rejoins where a member answered for the epoch that the log ends with. Gives back whether it was tried.
+    fn rejoin_as_handed(&mut self, visit: &mut Visit<'_>, round: &mut Round) -> Result<bool, Error> {
+        for ((space, commit), handed) in &mut round.handed {
+            if self.rejoins_at(space)? != Some(*commit) {
+                continue;
+            }
+            let Some((info, tree)) = handed.take() else { continue };
+            let space = *space;
+            if let Some(secret) = handed.secrets.first() {
+                let record = LocalStore::epoch_secret_record(&space, commit, secret);
+                self.store.write_records(vec![record])?;
+            }
+            match self.enter_as_shown(space, *commit, &info, &tree) {
+                Err(error) if is_own(&error) => return Err(error),
+                Err(error) => visit.leave(error.to_string()),
+                Ok(()) => {}
+            }
+            if self.rejoins_at(&space)?.is_none() {
+                let own = door(&space, &self.identity.device_id()).id;
+                round.handed.retain(|(of, _), _| *of != space);
+                round.waiting.retain(|((_, root, _), _), _| *root != own);
+            }
+            return Ok(true);
+        }
+        Ok(false)
     }
 
     fn plan(&mut self, board: &dyn Board, round: &Round) -> Result<Plan, Error> {
@@ -176,6 +212,21 @@ impl Client {
                     plan.roots.insert(*id, Root::of(group.epoch_secret(EPOCH_LABEL), None, false));
                 }
             }
+            for (_, handed) in round.handed.iter().filter(|((of, _), _)| *of == space) {
+                for secret in &handed.secrets {
+                    let root = Root::of(secret.duplicate_secret(), None, false);
+                    plan.roots.entry(root.id).or_insert_with(|| {
+                        control_ids.push(root.id);
+                        root
+                    });
+                }
+            }
+            for (door, behind) in self.doors(&space)? {
+                for shelf in shelves(LogId::control(space), door.id) {
+                    plan.streams.extend(behind.iter().map(|device| (shelf, door.id, *device)));
+                }
+                plan.roots.insert(door.id, door);
+            }
             let logs = channels.into_iter().map(|log| (log, &ids));
             for (log, ids) in std::iter::once((LogId::control(space), &control_ids)).chain(logs) {
                 for shelf in shelves(log, RootId::default()) {
@@ -205,7 +256,7 @@ impl Client {
             None => self.book(shelf),
         };
         let mut reading = book.streams.get(&(*id, *device)).cloned().unwrap_or_default();
-        let (mut moved, ahead) = (false, round.ahead.len());
+        let (mut moved, leads) = (false, round.ahead.len() + round.handed.len());
         let waited = if visit.again { reading.waiting.clone() } else { Vec::new() };
         while !visit.budget.is_spent() {
             let from = reading.next;
@@ -260,7 +311,7 @@ impl Client {
             self.keep_book(shelf, &book)?;
         }
         visit.books.insert(*shelf, book);
-        Ok(moved || round.ahead.len() > ahead)
+        Ok(moved || round.ahead.len() + round.handed.len() > leads)
     }
 
     /// What a parcel brings. One that waits is read again: nothing of it is kept. `first` is whether it is read for the
@@ -286,6 +337,18 @@ impl Client {
                     return Ok(Taken::Done);
                 }
             },
+            Ok(Parcel::Ask(bytes)) => {
+                let (space, device) = (at.0.log.space, at.2);
+                if device == self.identity.device_id() {
+                    book.things.insert(thing(bytes));
+                } else if door(&space, &device).id != root.id {
+                    visit.leave("an ask for the group in another's place".to_owned());
+                } else if let Some(why) = self.hear(&space, &device, bytes)? {
+                    visit.leave(why.to_owned());
+                }
+                return Ok(Taken::Done);
+            }
+            Ok(Parcel::Answer(bytes)) => return self.take_answer(visit, round, (at, root), book, bytes),
             Ok(Parcel::Step(_) | Parcel::Move(_)) => {
                 visit.leave("a commit among a channel's records; its sender is broken or hostile".to_owned());
                 return Ok(Taken::Done);
@@ -384,6 +447,45 @@ impl Client {
         Ok(Taken::Done)
     }
 
+    /// An answer to a device that is to rejoin: to this one, or to another, which then needs no answer of this device.
+    fn take_answer(
+        &mut self,
+        visit: &mut Visit<'_>,
+        round: &mut Round,
+        (at, root): (&At, &Root),
+        book: &mut Book,
+        bytes: &[u8],
+    ) -> Result<Taken, Error> {
+        let (space, by) = (at.0.log.space, at.2);
+        let me = self.identity.device_id();
+        let asking = self.heard(&space).into_iter().chain([me]);
+        let Some(asking) = asking.into_iter().find(|device| door(&space, device).id == root.id) else {
+            return Ok(Taken::Done);
+        };
+        if by == me {
+            return Ok(Taken::Done);
+        }
+        let known = |commit: &EventHash| round.handed.contains_key(&(space, *commit));
+        match self.judge_answer(&space, &asking, &by, bytes, known)? {
+            Heard::Over => Ok(Taken::Done),
+            Heard::Refused(why) => {
+                visit.leave(why.to_owned());
+                Ok(Taken::Done)
+            }
+            Heard::Elsewhere(name) => {
+                book.things.insert(thing(&name));
+                Ok(Taken::Done)
+            }
+            Heard::Mine(commit, handed) => {
+                if let Some(handed) = handed.filter(|_| round.handed.len() < HANDED_MAX) {
+                    round.handed.insert((space, commit), handed);
+                }
+                let name = self.space_name(&space);
+                Ok(Taken::Waits(format!("{name}: a member's answer waits for the epoch that it is about")))
+            }
+        }
+    }
+
     /// A commit leads to the next epoch, under which its event is to be found. Until that is here, the epoch serves to read
     /// on and for nothing else; the control log decides whether the commit counts.
     fn take_step(
@@ -410,10 +512,22 @@ impl Client {
             None => None,
         };
         let group = known.as_ref().or_else(|| round.ahead.get(&root.id).map(|(_, group)| group));
-        // An epoch too old for this device to go on from: it is told by other epochs' records.
-        let Some(group) = group else { return Ok(Taken::Done) };
+        let Some(group) = group else {
+            // An epoch too old for this device to go on from is told by other epochs' records. That from which it rejoins is not:
+            // it may lose the race, and would not see it.
+            if self.rejoins_at(&space)?.is_some() {
+                let name = self.space_name(&space);
+                return Ok(Taken::Waits(format!(
+                    "{name}: a commit waits for this device to be in the group again"
+                )));
+            }
+            if let Some(left) = root.commit {
+                self.doubt_rejoining(&space, &left)?;
+            }
+            return Ok(Taken::Done);
+        };
         let next = match step {
-            Step::Commit(message) => group.process(message).map(|(next, _)| next).map_err(Error::from),
+            Step::Commit(message) => self.step_to(&space, group, message),
             Step::Move(reinit) => self.step_over(&space, group, reinit),
         };
         match next {
@@ -424,8 +538,15 @@ impl Client {
                 }
                 Ok(Taken::Waits(format!("{}: a commit waits for its event", self.space_name(&space))))
             }
+            Ok(None) if matches!(step, Step::Move(_)) => {
+                self.doubt_place(&space)?;
+                Ok(Taken::Waits(format!(
+                    "{}: the members moved to another ciphersuite without this device, which asks for its place with the next that it publishes",
+                    self.space_name(&space)
+                )))
+            }
             Ok(None) => Ok(Taken::Waits(format!(
-                "{}: the members went on without this device; ask one whether it was removed or left behind in another ciphersuite",
+                "{}: the members went on without this device; ask one whether it was removed",
                 self.space_name(&space)
             ))),
             Err(error) => {
@@ -435,12 +556,22 @@ impl Client {
         }
     }
 
-    /// The group that takes the place of one, by what its maker says alone; none where this device was not taken along.
+    /// The group that a commit leads to, also where that is somebody's rejoining; none where it takes this device out.
+    fn step_to(&self, space: &SpaceId, group: &Group, message: &[u8]) -> Result<Option<Group>, Error> {
+        let (next, summary) = group.look_ahead(message)?;
+        let by = summary.committer;
+        if !group.members().contains(&by) && !self.is_member(space, &DeviceId(by)) {
+            return Err(Error::NotAllowed("a device that is no member's does not rejoin the group"));
+        }
+        Ok(next)
+    }
+
+    /// The group that takes the place of one, by what its maker says alone; none where this device cannot enter it.
     fn step_over(&self, space: &SpaceId, group: &Group, reinit: &ReInit) -> Result<Option<Group>, Error> {
         let successor = Successor::parse(&reinit.commit.message, &reinit.ratchet_tree)?;
         successor_of(space, &DeviceId(successor.maker), reinit)?;
         match self.enter(group, reinit) {
-            Err(Error::Group(terachat_group::Error::NotForUs)) => Ok(None),
+            Err(Error::Group(_)) => Ok(None),
             entered => entered.map(|(next, _)| Some(next)),
         }
     }

@@ -11,6 +11,8 @@ const VERSION: u8 = 1;
 const FRAMES: u8 = 0;
 const STEP: u8 = 1;
 const MOVE: u8 = 2;
+const ASK: u8 = 3;
+const ANSWER: u8 = 4;
 /// How many missing records in a row a stream goes on behind.
 const GAP: u64 = 2;
 
@@ -23,6 +25,10 @@ pub(crate) enum Parcel<'a> {
     Step(&'a [u8]),
     /// What puts another group in the place of the one whose epoch's members the parcel is for: a step as well.
     Move(&'a [u8]),
+    /// What a device asks that is to rejoin its group, behind its door.
+    Ask(&'a [u8]),
+    /// What a member answers it, behind the same door.
+    Answer(&'a [u8]),
 }
 
 impl<'a> Parcel<'a> {
@@ -40,6 +46,14 @@ impl<'a> Parcel<'a> {
         [&[VERSION, MOVE], reinit].concat()
     }
 
+    pub(crate) fn ask(ask: &[u8]) -> Vec<u8> {
+        [&[VERSION, ASK], ask].concat()
+    }
+
+    pub(crate) fn answer(answer: &[u8]) -> Vec<u8> {
+        [&[VERSION, ANSWER], answer].concat()
+    }
+
     /// # Errors
     /// Why nothing can be made of it.
     pub(super) fn decode(bytes: &'a [u8]) -> Result<Self, &'static str> {
@@ -47,6 +61,8 @@ impl<'a> Parcel<'a> {
             [VERSION, FRAMES, rest @ ..] => Ok(Self::Frames(rest)),
             [VERSION, STEP, rest @ ..] => Ok(Self::Step(rest)),
             [VERSION, MOVE, rest @ ..] => Ok(Self::Move(rest)),
+            [VERSION, ASK, rest @ ..] => Ok(Self::Ask(rest)),
+            [VERSION, ANSWER, rest @ ..] => Ok(Self::Answer(rest)),
             [VERSION, ..] => Err("a parcel of an unknown kind; a newer version may read it"),
             _ => Err("a parcel of another format version; update whichever device is older"),
         }

@@ -1,4 +1,5 @@
 use super::book::{Shelf, thing};
+use super::door::door;
 use super::fetch::{BUDGET, Round, Visit, is_own};
 use super::parcel::{Parcel, Stream};
 use super::root::{Root, RootId};
@@ -19,6 +20,8 @@ use terachat_event::{EventHash, LogId, SpaceId};
 const PARCEL: Limits = Limits { events: 1 << 14, payload_len: 1 << 20 };
 /// What one call publishes at most, beside the parcel it is in, in bytes.
 const LEN_MAX: u64 = 32 << 20;
+/// Answers behind one door in a bucket after which no more are left there: each has the group's tree.
+const ANSWERS_MAX: usize = 32;
 /// How often a parcel is begun anew where somebody else's records stand in its way.
 const TRIES: usize = 16;
 
@@ -72,6 +75,10 @@ impl Client {
     }
 
     fn publish_space(&mut self, leaving: &mut Leaving<'_>, space: SpaceId) -> Result<(), Error> {
+        if self.rejoins_at(&space)?.is_some() {
+            let (door, ask) = (door(&space, &self.identity.device_id()), self.own_ask(&space)?);
+            self.publish_thing(leaving, LogId::control(space), &door, &ask, Parcel::ask(&ask))?;
+        }
         self.epoch(&space)?;
         // Nothing is to be left where somebody who was removed can still look.
         self.see_out(space)?;
@@ -106,6 +113,7 @@ impl Client {
             let parcel = Parcel::frames(&[Frame::Proof { bytes: bytes.clone() }]);
             self.publish_thing(leaving, control, &tip, &bytes, parcel)?;
         }
+        self.publish_answers(leaving, space)?;
         let channels =
             self.store.logs().into_iter().filter(|log| log.space == space && log.channel.is_some());
         let channels = channels.filter(|log| self.keeps(log));
@@ -117,6 +125,21 @@ impl Client {
                     leaving.told.skipped.push(line);
                 }
                 left => left?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Answers devices that are to rejoin, each once for an epoch, whoever does it.
+    fn publish_answers(&mut self, leaving: &mut Leaving<'_>, space: SpaceId) -> Result<(), Error> {
+        let log = LogId::control(space);
+        for (device, ask) in self.still_asked(&space)? {
+            let door = door(&space, &device);
+            let name = Self::answer_name(&ask, &self.epoch(&space)?.commit);
+            let answered = self.book(&self.shelf(leaving.board, log, &door)).things;
+            if !answered.contains(&thing(&name)) && answered.len() < ANSWERS_MAX {
+                let answer = Parcel::answer(&self.own_answer(&space, &ask)?);
+                self.publish_thing(leaving, log, &door, &name, answer)?;
             }
         }
         Ok(())

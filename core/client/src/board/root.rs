@@ -7,7 +7,7 @@ use terachat_vault::{Secret, derive_key};
 /// Newest epochs of a space whose streams are read, and as many of commits that did not come to count.
 const EPOCHS_READ: usize = 64;
 /// Newest epochs under which what stands on a board need not be published again: their streams are read for a while yet.
-const EPOCHS_COUNTED: usize = 32;
+pub(super) const EPOCHS_COUNTED: usize = 32;
 
 /// Names a root without telling it.
 pub(crate) type RootId = [u8; 16];

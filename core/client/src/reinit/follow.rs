@@ -2,7 +2,7 @@
 use super::{new_group_id, suite_name};
 use crate::api::Notice;
 use crate::membership::{KEY_PACKAGES, commit_of, joined_record};
-use crate::rejoin::{LEFT_OUT, rejoin_name};
+use crate::rejoin::{IN_DOUBT, LEFT_OUT, rejoin_name};
 use crate::{Client, Error};
 use std::collections::BTreeSet;
 use terachat_core_store::model::{ControlEvent, ControlOp, ReInit};
@@ -63,7 +63,9 @@ impl Client {
                 Ok(Some(next))
             }
             // What others can enter by counts. This device takes its place as one does that has lost its keys.
-            Err(_) if self.store.record(&rejoin_name(&space)) == Some(LEFT_OUT) => Ok(None),
+            Err(_) if matches!(self.store.record(&rejoin_name(&space)), Some(LEFT_OUT | IN_DOUBT)) => {
+                Ok(None)
+            }
             Err(error) => {
                 let what = format!("{}: this device was not taken along: {error}", self.space_name(&space));
                 self.notices.push_back(Notice::Alarm { what });

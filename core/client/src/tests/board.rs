@@ -1,4 +1,6 @@
 //! Devices that are never connected and meet by a board alone.
+mod rejoin;
+
 use super::*;
 use crate::api::{BoardFetched, BoardPublished};
 use crate::board::{BUCKET_MS, Budget, Parcel, RootId, Shelf, Stream, bucket};

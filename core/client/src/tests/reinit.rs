@@ -133,6 +133,28 @@ fn somebody_who_is_away_is_left_out_and_enters_by_itself() {
     );
 }
 
+/// What bob offered for an earlier move is used up: nobody lets him in by it, not even the one who admitted him.
+#[test]
+fn a_former_offer_lets_nobody_in() {
+    let mut world = club(&["ada", "bob", "eve"]);
+    world.ask("ada", reinit(true, false));
+    world.ask("ada", reinit(false, false));
+    together(&mut world, &["ada", "bob", "eve"], false);
+    for to in [true, false] {
+        world.cut("ada", "bob");
+        world.ask("ada", reinit(to, true));
+        world.say("ada", "without bob");
+        let client = world.of("ada");
+        let group = client.current_group(&space(client)).unwrap();
+        assert_eq!(group.members().len(), 2, "to post-quantum: {to}");
+        world.connect("ada", "bob");
+        together(&mut world, &["ada", "bob", "eve"], to);
+        let client = world.of("bob");
+        let done = client.store.record(&crate::rejoin::rejoin_name(&space(client)));
+        assert!(done.is_some_and(|done| done.len() == 32), "he entered by a commit of his own");
+    }
+}
+
 /// He hears of the wish, offers, and is away again: the group is made with him, and he enters it when he is back.
 #[test]
 fn somebody_who_offered_is_taken_along() {

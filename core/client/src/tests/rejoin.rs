@@ -15,7 +15,7 @@ fn space(client: &Client) -> SpaceId {
 }
 
 /// Takes a device's group states, key packages and epoch secrets; what it is and what was said stays.
-fn lose_all_keys(client: &mut Client) {
+pub(super) fn lose_all_keys(client: &mut Client) {
     let space = space(client);
     let mut writes = Vec::new();
     for kind in ["group/", "key-package/", "joined/", "tree/"] {

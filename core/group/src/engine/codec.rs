@@ -89,9 +89,10 @@ impl Cells {
     }
 }
 
-/// One value as postcard bytes, wiped wherever they were on the way.
-pub(super) fn encode(value: &impl Serialize) -> Result<SecretBytes, postcard::Error> {
-    postcard::serialize_with_flavor(value, Wiping(Zeroizing::new(Vec::with_capacity(256))))
+/// One value as postcard bytes, wiped wherever they were on the way. `len` is how long they will probably be: a tree that
+/// grows from little is moved and wiped many times.
+pub(super) fn encode(value: &impl Serialize, len: usize) -> Result<SecretBytes, postcard::Error> {
+    postcard::serialize_with_flavor(value, Wiping(Zeroizing::new(Vec::with_capacity(len))))
 }
 
 /// The value of these postcard bytes, all of them.
@@ -106,24 +107,34 @@ pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, postcard::E
 struct Wiping(Zeroizing<Vec<u8>>);
 
 impl Wiping {
+    #[inline]
     fn reserve(&mut self, more: usize) {
         if self.0.capacity() - self.0.len() < more {
-            let mut grown = Vec::with_capacity((self.0.len() + more).next_power_of_two());
-            grown.extend_from_slice(&self.0);
-            std::mem::replace(&mut *self.0, grown).zeroize();
+            self.grow(more);
         }
+    }
+
+    /// Apart from what is done for each byte, of which a tree has hundreds of thousands.
+    #[cold]
+    #[inline(never)]
+    fn grow(&mut self, more: usize) {
+        let mut grown = Vec::with_capacity((self.0.len() + more).next_power_of_two());
+        grown.extend_from_slice(&self.0);
+        std::mem::replace(&mut *self.0, grown).zeroize();
     }
 }
 
 impl Flavor for Wiping {
     type Output = SecretBytes;
 
+    #[inline]
     fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
         self.reserve(1);
         self.0.push(byte);
         Ok(())
     }
 
+    #[inline]
     fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
         self.reserve(bytes.len());
         self.0.extend_from_slice(bytes);
@@ -187,7 +198,7 @@ mod tests {
     #[test]
     fn values_survive_and_trailing_bytes_do_not() {
         let value: Vec<u64> = (0..1000).map(|i| i * i * i).collect();
-        let bytes = encode(&value).unwrap();
+        let bytes = encode(&value, 16).unwrap();
         assert_eq!(decode::<Vec<u64>>(bytes.expose_secret()).unwrap(), value);
         let mut longer = bytes.expose_secret().to_vec();
         longer.push(0);

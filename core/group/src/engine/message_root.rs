@@ -41,7 +41,7 @@ impl Cells {
             leaves,
             own: tree.own,
         };
-        let stripped = encode(&stored).ok()?;
+        let stripped = encode(&stored, 256).ok()?;
         self.insert(name, Arc::new(stripped));
         Some(root)
     }

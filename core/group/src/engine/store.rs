@@ -70,6 +70,9 @@ pub(crate) enum StoreError {
     Unused(&'static str),
 }
 
+/// How much longer than the one before it a value may be and still be written in one go, in bytes.
+const ROOM: usize = 512;
+
 /// The MLS library's storage: one group's cells, in memory.
 pub(crate) struct Store {
     cells: RefCell<Cells>,
@@ -92,7 +95,10 @@ impl Store {
     }
 
     fn put(&self, kind: Kind, rest: &[u8], value: &impl Serialize) -> Result<(), StoreError> {
-        self.cells.borrow_mut().insert(key(kind, rest), Arc::new(encode(value)?));
+        let key = key(kind, rest);
+        let former = self.cells.borrow().get(&key).map_or(0, |value| value.expose_secret().len());
+        let value = encode(value, former + ROOM)?;
+        self.cells.borrow_mut().insert(key, Arc::new(value));
         Ok(())
     }
 
