@@ -8,7 +8,7 @@ use terachat_core_store::model::{
     Held, Kept, Mention, Named, Permission, Pin, Post, Rank, ReInit, StoredFile, Style,
 };
 use terachat_core_store::query::search_index::SearchIndex;
-use terachat_core_store::sync::{Bundle, Frontier, Limits, encode_batch};
+use terachat_core_store::sync::{Bundle, Frontier, Limits, Want, encode_batch};
 use terachat_event::{DeviceId, DeviceKey, EventHash, EventRef, Header, Kind, UserId};
 use terachat_fuzz::{Counter, owner, pair, secret, world};
 use terachat_shard::{Code, Counts, NodeId, Shard, StripeId, StripeRecord, cut};
@@ -87,7 +87,10 @@ fn batches_and_bundles() -> io::Result<()> {
             put("bundle", name, &[&[0], &bundle.encode()[..]].concat())?;
         }
     }
-    Ok(())
+    let page = world.store.newest(&world.channel, &Want::First { messages: 9 }).map_err(io::Error::other)?;
+    let page = page.ok_or_else(|| io::Error::other("the channel has no page"))?;
+    put("newest_page", "page", &[&[0], &page.encode()[..]].concat())?;
+    put("newest_page", "spoiled", &[1, 200, 0, 1])
 }
 
 fn operations() -> io::Result<()> {

@@ -64,6 +64,9 @@ fn channel(space: Option<String>, command: ChannelCommand) -> Request {
             };
             return Request::ChannelsKeep { space, change };
         }
+        ChannelCommand::Newest { channels } => {
+            return Request::ChannelsKeep { space, change: Selection::Newest { channels } };
+        }
         ChannelCommand::LeaveOut { channels } => {
             return Request::ChannelsKeep { space, change: Selection::LeaveOut { channels } };
         }

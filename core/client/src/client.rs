@@ -203,7 +203,9 @@ impl Client {
             Request::Pin { place, message, remove } => self.pin(&place, &message, remove),
             Request::Read { place, limit, before, after, around, thread, pinned, filter } => {
                 let start = [before.as_deref(), after.as_deref(), around.as_deref()];
-                self.read(&place, limit, start, thread.as_deref(), pinned, &filter)
+                let answer = self.read(&place, limit, start, thread.as_deref(), pinned, &filter)?;
+                self.read_back(&place, &answer, limit)?;
+                Ok(answer)
             }
             Request::Search { place, query, limit } => self.search(&place, &query, limit),
             Request::ImportPosition { place, source } => self.import_position(&place, source),

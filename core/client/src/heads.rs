@@ -53,7 +53,8 @@ impl Client {
     /// Asks a peer for what this device lacks of a log: by its root where the log has many chains, otherwise by its frontier.
     pub(crate) fn ask(&mut self, peer: DeviceId, log: LogId) {
         if !self.keeps(&log) {
-            return self.leave_out(peer, log);
+            self.leave_out(peer, log);
+            return self.begin_newest(peer, log);
         }
         if self.shares(peer, &log) {
             self.tell_standing(peer, log);

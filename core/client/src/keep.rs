@@ -4,6 +4,7 @@ use crate::api::{Answer, Notice, Selection};
 use crate::protocol::Frame;
 use crate::{Client, Error};
 use std::collections::BTreeSet;
+use terachat_core_store::model::History;
 use terachat_core_store::store::Write;
 use terachat_event::{ChannelId, DeviceId, LogId, SpaceId};
 use terachat_vault::SecretBytes;
@@ -40,7 +41,7 @@ impl Client {
 
     /// A channel that this device keeps, or has something of.
     pub(crate) fn readable(&self, log: LogId) -> Result<LogId, Error> {
-        let is_readable = self.keeps(&log) || self.store.len(&log) > 0;
+        let is_readable = self.keeps(&log) || self.store.len(&log) > 0 || self.store.has_preview(&log);
         is_readable.then_some(log).ok_or_else(|| Error::NotKept(self.channel_name(&log)))
     }
 
@@ -74,7 +75,7 @@ impl Client {
                 let more = named(channels)?;
                 now.map(|list| list.union(&more).copied().collect())
             }
-            Selection::LeaveOut { channels } => {
+            Selection::LeaveOut { channels } | Selection::Newest { channels } => {
                 let less = named(channels)?;
                 let state = self.store.space(&space);
                 let all = || state.into_iter().flat_map(|state| state.channels.keys().copied()).collect();
@@ -84,8 +85,43 @@ impl Client {
         if next.is_some() && self.archives(&space) {
             return Err(Error::NotAllowed("this device is the space's archive, which keeps all channels"));
         }
+        let mut newest = self.newest_list(&space);
+        match change {
+            Selection::Newest { channels } => newest.extend(self.with_pages(&space, named(channels)?)?),
+            Selection::LeaveOut { channels } => {
+                let less = named(channels)?;
+                newest.retain(|id| !less.contains(id));
+            }
+            _ => {}
+        }
+        newest.retain(|id| next.as_ref().is_some_and(|kept| !kept.contains(id)));
+        self.select_newest(space, &newest, next.as_ref())?;
         self.select(space, next.as_ref())?;
+        for id in newest {
+            let log = LogId::channel(space, id);
+            self.peers_in(&space).into_iter().for_each(|peer| self.begin_newest(peer, log));
+        }
         Ok(Answer::Done)
+    }
+
+    /// These channels, if each has pages to be read ahead of its past.
+    fn with_pages(
+        &self,
+        space: &SpaceId,
+        channels: BTreeSet<ChannelId>,
+    ) -> Result<BTreeSet<ChannelId>, Error> {
+        let state = self.store.space(space);
+        let has = |id: &ChannelId| {
+            state
+                .and_then(|state| state.channels.get(id))
+                .is_some_and(|channel| channel.history == History::Shared)
+        };
+        if channels.iter().all(has) {
+            return Ok(channels);
+        }
+        Err(Error::Input(
+            "of a channel that is read since joining there is no past to leave out; keep it or leave it out",
+        ))
     }
 
     /// Has a channel that this device just created on its list, if there is one.

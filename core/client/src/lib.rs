@@ -39,6 +39,7 @@ mod log_view;
 mod membership;
 mod membership_ops;
 mod message_keys;
+mod newest;
 mod past;
 mod peer;
 mod protocol;

@@ -6,7 +6,7 @@ use crate::{Client, Error};
 use std::collections::{BTreeMap, BTreeSet};
 use terachat_core_store::Wait;
 use terachat_core_store::store::WANTED_MAX;
-use terachat_core_store::sync::{Limits, Standing};
+use terachat_core_store::sync::{Limits, Standing, Want};
 use terachat_event::{DeviceId, EventHash, EventRef, LogId, SpaceId};
 
 /// How much is sent ahead of a peer's answer.
@@ -39,10 +39,25 @@ pub(crate) struct Peer {
     /// connection, since a peer may make up whatever it likes.
     pub(crate) waits: BTreeMap<LogId, Wait>,
     pub(crate) in_sync: bool,
+    /// Pages of channels ahead of their past.
+    pub(crate) newest: Newest,
     /// Content of which events it was asked for, and of how many it was missing here then.
     pub(crate) wanted: BTreeMap<LogId, (usize, BTreeSet<EventRef>)>,
     /// Of which epochs it had no group to rejoin by, or none that is the space's.
     pub(crate) no_group: BTreeMap<SpaceId, EventHash>,
+}
+
+/// What was said of channels ahead of their past.
+#[derive(Default)]
+pub(crate) struct Newest {
+    /// Pages that the peer was asked for and did not answer yet.
+    pub(crate) asked: BTreeMap<LogId, Want>,
+    /// Channels of which it was asked at all.
+    pub(crate) began: BTreeSet<LogId>,
+    /// Channels of which it had no page, or one that does not hold.
+    pub(crate) none: BTreeSet<LogId>,
+    /// Channels of which it is to be told when there is more.
+    pub(crate) told: BTreeSet<LogId>,
 }
 
 impl Client {
@@ -207,6 +222,7 @@ impl Client {
 
     /// Sends every peer what it lacks of a log.
     pub(crate) fn push(&mut self, log: LogId) -> Result<(), Error> {
+        self.tell_newest(log);
         for peer in self.peers_in(&log.space) {
             self.push_to(peer, log)?;
         }
@@ -251,14 +267,24 @@ impl Client {
             self.memberships.get(space).is_some_and(|membership| membership.wanted_tree.is_some())
         });
         let rejoining = state.common.iter().any(|space| self.hopes_for_group(state, space));
-        let in_sync = !logs.is_empty() && !waits && !joining && !rejoining && logs.iter().all(same);
+        let in_sync = !logs.is_empty()
+            && !waits
+            && state.newest.asked.is_empty()
+            && !joining
+            && !rejoining
+            && logs.iter().all(same);
         let was = state.in_sync;
         if let Some(state) = self.peers.get_mut(&peer) {
             state.in_sync = in_sync;
         }
         if in_sync && !was {
             self.notices.push_back(Notice::InSync { peer: peer.to_string() });
-            logs.into_iter().for_each(|log| self.want_bodies(peer, log));
+            for log in logs {
+                self.want_bodies(peer, log);
+                // Here is all that anybody tells: what else was told ahead of it does not hide it for ever.
+                let dropped = self.store.drop_preview(&log).map_err(Error::from);
+                let _ = self.excuse(dropped);
+            }
         }
     }
 }

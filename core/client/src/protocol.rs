@@ -2,11 +2,11 @@
 use crate::Error;
 use serde::{Deserialize, Serialize};
 use terachat_core_store::store::WANTED_MAX;
-use terachat_core_store::sync::Frontier;
 use terachat_core_store::sync::rateless::Lack;
+use terachat_core_store::sync::{Frontier, Want};
 use terachat_event::{DeviceId, EventHash, EventRef, LogId, SpaceId};
 
-pub(crate) const VERSION: u8 = 4;
+pub(crate) const VERSION: u8 = 5;
 /// Most spaces one device has in common with another.
 const TAGS_MAX: usize = 4096;
 
@@ -49,6 +49,12 @@ pub(crate) enum Frame {
     WantGroup { space: SpaceId, commit: EventHash },
     /// The group info and the ratchet tree of that epoch; both empty if the sender has none.
     Group { space: SpaceId, commit: EventHash, info: Vec<u8>, tree: Vec<u8> },
+    /// Asks for a part of a channel that the sender does not have from the beginning.
+    WantNewest { log: LogId, want: Want },
+    /// The page that was asked for; empty if there is none.
+    Newest { log: LogId, bytes: Vec<u8> },
+    /// The sender has more of a channel than it told the receiver by its last page.
+    MoreNewest { log: LogId },
 }
 
 impl Frame {
@@ -62,6 +68,9 @@ impl Frame {
             Ok((Frame::Spaces { tags }, _)) if tags.len() > TAGS_MAX => Err(Error::Frame("too many spaces")),
             Ok((Frame::WantBodies { events, .. }, _)) if events.len() > WANTED_MAX => {
                 Err(Error::Frame("too many events asked for"))
+            }
+            Ok((Frame::WantNewest { want, .. }, _)) if !want.is_bounded() => {
+                Err(Error::Frame("too many chains of a channel"))
             }
             Ok((Frame::Hello { version, .. }, _)) if version != VERSION => {
                 Err(Error::Frame("another protocol version"))

@@ -25,6 +25,16 @@ impl Client {
         if *filter != MessageFilter::default() && (thread.is_some() || pinned) {
             return Err(Error::Input("a thread and pinned messages are shown whole; ask without conditions"));
         }
+        let whole = thread.is_none() && !pinned && *filter == MessageFilter::default();
+        if let Some(start) = self.start_ahead(&log, start).filter(|_| whole) {
+            let views = self.store.preview_page(&log, start, limit)?;
+            let begins = |view: &MessageView| self.store.begins_preview(&log, &view.event);
+            let messages = views
+                .into_iter()
+                .map(|view| Message { begins: begins(&view), ..self.shown(&log, view) })
+                .collect();
+            return Ok(Answer::Messages { messages });
+        }
         let views = if let Some(root) = thread {
             self.store.thread(&log, &self.event(&log, root)?, limit)?
         } else if pinned {
@@ -120,6 +130,7 @@ impl Client {
             sealed: view.sealed,
             imported,
             depth: 0,
+            begins: false,
             title,
             tags: tags.unwrap_or_default(),
             mentions: view.mentions.iter().map(|mention| self.mentioned(log, mention)).collect(),

@@ -108,6 +108,9 @@ impl Client {
             Frame::Group { space, commit, info, tree } => {
                 self.take_group(peer, space, commit, &info, &tree)?;
             }
+            Frame::WantNewest { log, want } => self.send_newest(peer, log, &want)?,
+            Frame::Newest { log, bytes } => self.take_newest(peer, log, &bytes)?,
+            Frame::MoreNewest { log } => self.take_more_newest(peer, log),
             Frame::NotMember { space } => {
                 if self.store.space(&space).is_some() {
                     self.notices
@@ -308,6 +311,7 @@ impl Client {
             }
         } else {
             pieces.iter().try_for_each(|piece| self.tell_of(&log, piece.clone()))?;
+            self.store.settle_preview(&log)?;
         }
         Ok(())
     }
@@ -326,6 +330,7 @@ impl Client {
 
     /// After the control log changed: removed peers are left alone, members are spoken to, new channels are compared, trees are asked for.
     pub(crate) fn after_control(&mut self, space: SpaceId) -> Result<(), Error> {
+        self.store.rejudge_previews(&space);
         self.follow_archive(space)?;
         self.push(LogId::control(space))?;
         for peer in self.peers_in(&space) {
@@ -398,6 +403,7 @@ impl Client {
     /// forked control chain is void.
     pub(crate) fn proven(&mut self, log: LogId) -> Result<(), Error> {
         let control = log.channel.is_none();
+        self.store.rejudge_previews(&log.space);
         for state in self.peers.values_mut() {
             let hit = |other: &LogId| *other == log || control && other.space == log.space;
             state.waits.retain(|waiting, _| !hit(waiting));

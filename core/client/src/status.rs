@@ -37,6 +37,7 @@ impl Client {
                 topic: channel.topic.clone(),
                 category: category.map(|at| categories[at].1.name.clone()),
                 kept: self.keeps(&log),
+                newest: self.reads_newest(&log),
                 events: self.store.len(&log),
                 messages: self.store.message_count(&log),
                 unread: unread.messages,

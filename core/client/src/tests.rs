@@ -11,6 +11,7 @@ mod guard;
 mod heads;
 mod invite;
 mod keep;
+mod newest;
 mod past;
 mod posts;
 mod reinit;

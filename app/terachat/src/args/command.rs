@@ -383,6 +383,15 @@ pub(crate) enum ChannelCommand {
         #[arg(long, conflicts_with = "channels")]
         all: bool,
     },
+    /// Have this device read the newest messages of these channels, and older ones when somebody reads back to where they begin
+    ///
+    /// For a device with little room or a thin line. It does not write in them, nor pass them on; `terachat channel keep` brings
+    /// all that was said there.
+    Newest {
+        /// Channel names, ids or beginnings of ids
+        #[arg(required = true, value_name = "CHANNEL")]
+        channels: Vec<String>,
+    },
     /// Have this device keep these channels no more: it neither asks for them nor passes them on
     ///
     /// What it has of them stays readable until `terachat channel drop`. A device that lacks channels removes and demotes

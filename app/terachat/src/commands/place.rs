@@ -50,6 +50,7 @@ mod tests {
             topic: String::new(),
             category: None,
             kept: true,
+            newest: false,
             id: id.into(),
             name: name.into(),
             events: 0,

@@ -129,6 +129,7 @@ mod tests {
             deleted: false,
             missing: false,
             sealed: false,
+            begins: false,
             imported: true,
             depth: 0,
             title: None,

@@ -14,6 +14,10 @@ pub(crate) fn messages(page: &[Message], look: &Look, since: &mut Option<String>
             *since = Some(day);
         }
         let mut table = Table::indented(2);
+        if run[0].begins {
+            let from_here = "(from here on; read again for what was said before)";
+            out.push_str(&format!("  {}\n", look.paint.dim(from_here)));
+        }
         run.iter().for_each(|message| rows(&mut table, message, look));
         out.push_str(&table.render());
     }
@@ -108,6 +112,7 @@ pub(super) mod tests {
             deleted: false,
             missing: false,
             sealed: false,
+            begins: false,
             imported: false,
             depth: 0,
             title: None,

@@ -59,7 +59,11 @@ pub(crate) fn channels(channels: &[ChannelStatus], look: &Look) -> String {
         table
             .cell(&unread)
             .cell(&format!("state {}", short(&channel.state_hash)))
-            .cell(if channel.kept { "" } else { "left out" })
+            .cell(match (channel.kept, channel.newest) {
+                (true, _) => "",
+                (_, true) => "newest only",
+                _ => "left out",
+            })
             .cell(if channel.since_join { "read since joining" } else { "" })
             .cell(&one_line(&channel.topic));
     }

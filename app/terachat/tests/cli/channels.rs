@@ -26,6 +26,50 @@ fn bodies(place: &Place, name: &str, channel: &str) -> Vec<String> {
     read["messages"].as_array().unwrap().iter().map(body).collect()
 }
 
+/// Bo's device takes the newest of a long channel, reads back, hears what is said meanwhile, and then takes all of it.
+#[test]
+fn the_newest_of_a_channel_comes_first_and_the_past_on_demand() {
+    let place = pair();
+    let (_ada, addr) = Running::listen(&place, "ada", &[]);
+    for n in 0..60 {
+        place.ok("ada", &["send", &format!("word {n}"), "--channel", "hold"]);
+    }
+    place.json("bo", &["sync", "--peer", &addr]);
+    place.ok("bo", &["channel", "newest", "hold"]);
+    place.ok("bo", &["channel", "drop", "hold", "--last-copy"]);
+    assert_eq!(kept(&place, "bo"), ["deck"]);
+    assert!(place.ok("bo", &["channel", "list"]).contains("newest only"));
+    place.json("bo", &["sync", "--peer", &addr]);
+    let newest = bodies(&place, "bo", "hold");
+    assert_eq!(
+        (newest.len(), newest.last().unwrap().as_str()),
+        (50, "word 59"),
+        "without a daemon, from the disk"
+    );
+    assert!(place.ok("bo", &["read", "--channel", "hold"]).contains("from here on"));
+    assert!(place.run("bo", &["send", "too early", "--channel", "hold"]).pair().0.contains("does not keep"));
+    let (mut bo, _) = Running::listen(&place, "bo", &["--peer", &addr]);
+    bo.line_with("in_sync");
+    place.ok("bo", &["read", "--channel", "hold"]);
+    bo.line_with("ahead of its past");
+    let all = ["read", "--channel", "hold", "--limit", "100"];
+    let count = || place.json("bo", &all)["messages"].as_array().unwrap().len();
+    assert_eq!(count(), 60);
+    assert!(
+        !place.ok("bo", &["read", "--channel", "hold"]).contains("from here on"),
+        "it begins where it began"
+    );
+    place.ok("ada", &["send", "one more", "--channel", "hold"]);
+    bo.line_with("ahead of its past");
+    assert_eq!(bodies(&place, "bo", "hold").last().unwrap(), "one more");
+    place.ok("bo", &["channel", "keep", "hold"]);
+    bo.line_with("one more");
+    place.ok("bo", &["send", "now I may", "--channel", "hold"]);
+    assert_eq!(count(), 62);
+    assert_eq!(bo.interrupt(), 0);
+    place.ok("bo", &["audit"]);
+}
+
 #[test]
 fn a_channel_is_left_out_dropped_and_taken_back() {
     let place = pair();

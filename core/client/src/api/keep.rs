@@ -16,6 +16,11 @@ pub enum Selection {
         /// Which.
         channels: Vec<String>,
     },
+    /// Not these, but for their newest messages, and older ones when somebody scrolls there. They are not written in.
+    Newest {
+        /// Which.
+        channels: Vec<String>,
+    },
     /// Not these. Where all are kept, only the others that there are now.
     LeaveOut {
         /// Which.

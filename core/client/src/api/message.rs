@@ -36,6 +36,9 @@ pub struct Message {
     pub missing: bool,
     /// Whether its text is not for this device: it was sealed for those who were members then.
     pub sealed: bool,
+    /// Whether what was said before it is not here, and comes when it is asked for: the channel is read from here on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub begins: bool,
     /// Whether it came by import (then `user` is the importer).
     pub imported: bool,
     /// Depth below the thread's root; 0 outside thread views.

@@ -87,6 +87,9 @@ pub struct ChannelStatus {
     pub category: Option<String>,
     /// Whether this device keeps it.
     pub kept: bool,
+    /// Whether this device reads its newest messages, and leaves its past with others.
+    #[serde(default)]
+    pub newest: bool,
     /// Events in its log that are here.
     pub events: usize,
     /// Messages that count.

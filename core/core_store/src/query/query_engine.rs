@@ -395,7 +395,7 @@ fn deleted(index: &LogIndex, at: u32, reply_to: Option<u32>) -> MessageView {
 }
 
 /// The files of a message, with where they are kept; of all, or of none.
-fn attached(files: &[Attachment<'_>], stored: Vec<StoredFile>) -> Vec<AttachmentView> {
+pub(super) fn attached(files: &[Attachment<'_>], stored: Vec<StoredFile>) -> Vec<AttachmentView> {
     let stored = stored.into_iter().map(Some).chain(std::iter::repeat(None));
     let view = |(file, stored): (&Attachment<'_>, _)| {
         let Attachment { name, media_type, len, hash } = *file;

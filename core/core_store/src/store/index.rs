@@ -62,7 +62,7 @@ const STUB: u32 = 1 << 31;
 
 /// A parent of which only hash and time are known: it stands on the other branch of a chain that forked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stub {
+pub(crate) struct Stub {
     pub(super) event: EventRef,
     pub(super) hash: EventHash,
     pub(super) lamport: u64,
@@ -258,7 +258,7 @@ impl LogIndex {
         self.stub(parent).map_or_else(|| hash_of(parent), |stub| Some(stub.hash))
     }
 
-    pub(super) fn stub(&self, parent: u32) -> Option<&Stub> {
+    pub(crate) fn stub(&self, parent: u32) -> Option<&Stub> {
         (parent & STUB != 0).then(|| &self.stubs[(parent & !STUB) as usize])
     }
 

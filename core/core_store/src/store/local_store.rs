@@ -2,6 +2,7 @@ use super::dropped::Drops;
 use super::erasure::Stripped;
 use super::index::LogIndex;
 use super::keyring::{self, Keyring};
+use super::preview::Preview;
 use super::records::{self, Records, Write};
 use super::snapshot::PreparedChannel;
 use super::space_logs::{ChannelLog, SpaceLogs, control_event};
@@ -63,6 +64,8 @@ pub struct LocalStore {
     pub(super) prepared: BTreeMap<LogId, PreparedChannel>,
     /// What was dropped and is not off the disk yet.
     pub(super) drops: Drops,
+    /// The newest of channels whose past is not here.
+    pub(crate) previews: BTreeMap<LogId, Preview>,
 }
 
 impl LocalStore {
@@ -84,6 +87,7 @@ impl LocalStore {
             store.make_snapshot_due();
         }
         store.restore_frozen()?;
+        store.restore_previews();
         Ok(store)
     }
 
@@ -104,6 +108,7 @@ impl LocalStore {
             reading: Arc::default(),
             prepared: BTreeMap::new(),
             drops: Drops::default(),
+            previews: BTreeMap::new(),
         }
     }
 

@@ -158,11 +158,11 @@ impl SpaceLogs {
                 let author = *channel.index.device(meta.chain);
                 Standing::of(
                     &mut self.control,
-                    &channel.index,
                     id,
                     &author,
                     channel.index.control_heads(at),
                     permission,
+                    channel.index.frozen.get(&author).copied(),
                 )
             });
             channel.judge(at, meta.seq.into(), standing);
@@ -445,22 +445,21 @@ impl ChannelLog {
 }
 
 /// What a batch's events by one author under the same control heads have in common.
-struct Standing {
+pub(super) struct Standing {
     no_right: Option<&'static str>,
     cut: Option<u64>,
     frozen: Option<u64>,
 }
 
 impl Standing {
-    fn of(
+    pub(super) fn of(
         control: &mut Control,
-        index: &LogIndex,
         channel: &ChannelId,
         author: &DeviceId,
         cited: &[EventHash],
         permission: Permission,
+        frozen: Option<u64>,
     ) -> Self {
-        let frozen = index.frozen.get(author).copied();
         // Mostly the author cites what this device knows too, and may write: one look-up answers everything.
         if control.is_current(cited)
             && control.state().permits(author, permission)
@@ -477,6 +476,13 @@ impl Standing {
         let cuts =
             [Permission::Post, permission].map(|permission| control.state().cut(channel, author, permission));
         Self { no_right, cut: cuts.into_iter().flatten().min(), frozen }
+    }
+
+    /// Why the event with this number counts for nothing, if so.
+    pub(super) fn void(&self, seq: u64) -> Option<&'static str> {
+        let cut = self.cut.is_some_and(|last| seq > last).then_some(CUT);
+        let frozen = self.frozen.is_some_and(|from| seq >= from).then_some(EQUIVOCATED);
+        self.no_right.or(frozen).or(cut)
     }
 }
 

@@ -189,7 +189,7 @@ impl LocalStore {
         Ok(found)
     }
 
-    fn pack(&mut self, log: &LogId, plan: Plan) -> Result<Bundle, Error> {
+    pub(super) fn pack(&mut self, log: &LogId, plan: Plan) -> Result<Bundle, Error> {
         if self.withholds(log, &plan.positions) {
             self.recompute_missing(log)?;
         }
@@ -211,10 +211,10 @@ impl LocalStore {
     }
 }
 
-struct Plan {
-    positions: Vec<u32>,
-    payload_len: usize,
-    signatures: HashMap<(u32, u64), [u8; 64]>,
+pub(super) struct Plan {
+    pub(super) positions: Vec<u32>,
+    pub(super) payload_len: usize,
+    pub(super) signatures: HashMap<(u32, u64), [u8; 64]>,
 }
 
 /// Whether hashes are needed that are not kept: of a place where a peer stands that this device passed long ago, for it

@@ -92,6 +92,7 @@ impl LocalStore {
         writes: impl FnOnce(&[EventHash]) -> Vec<Write>,
     ) -> Result<Vec<EventRef>, Error> {
         self.require_own_back(&draft.log, &signer.id())?;
+        self.require_none_ahead(&draft.log, &signer.id())?;
         let known = self.index(&draft.log);
         if known.is_none() && draft.log.channel.is_some() {
             return Err(Error::Unknown("the channel"));

@@ -102,7 +102,7 @@ impl LocalStore {
 
     /// What the batch needs that is not here, as far as its description tells; else the skeletons by which the past of the
     /// control heads that it cites is known.
-    pub(super) fn prepare(&self, batch: &Batch) -> Result<Result<Vec<Skeleton>, Wait>, Error> {
+    pub(crate) fn prepare(&self, batch: &Batch) -> Result<Result<Vec<Skeleton>, Wait>, Error> {
         let log = batch.log;
         let Some(logs) = self.spaces.get(&log.space) else {
             let founds = log.channel.is_none()
