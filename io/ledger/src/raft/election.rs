@@ -16,6 +16,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::task::JoinSet;
 use tokio::time::{Duration, Instant, sleep, timeout};
 
+/// Candidacies after which a node that is far from a majority stands, too.
+const NEAR_TRIES: u32 = 4;
+
 type Metrics = RaftMetrics<u64, EmptyNode>;
 
 /// What a node knows of the leader, and whose candidacy it waits for.
@@ -102,22 +105,26 @@ impl Elections {
     }
 
     async fn run(self: Arc<Self>, raft: Raft<Types>) {
-        while self.step(&raft).await.is_ok() {}
+        let mut tries = 0;
+        while self.step(&raft, &mut tries).await.is_ok() {}
     }
 
-    async fn step(&self, raft: &Raft<Types>) -> Result<(), Fatal<u64>> {
+    async fn step(&self, raft: &Raft<Types>, tries: &mut u32) -> Result<(), Fatal<u64>> {
         sleep(self.heartbeat / 4).await;
         let now = raft.metrics().borrow().clone();
         now.running_state.clone()?;
         let groups = now.membership_config.membership().get_joint_config();
         let votes = groups.iter().any(|voters| voters.contains(&self.node));
         if !votes || now.state == ServerState::Leader || !self.has_lost_leader() {
+            *tries = 0;
             return Ok(());
         }
+        // Who is far from the others leaves it to them first: openraft waits for votes no longer than for the lease.
+        let within = if *tries < NEAR_TRIES { self.lease / 2 } else { self.lease };
+        *tries += 1;
         let last = self.log.last();
         if self.would_vote_for(self.node, last, &now)
-            // openraft waits for votes no longer.
-            && timeout(self.lease, self.is_wanted(groups, last)).await == Ok(true)
+            && timeout(within, self.is_wanted(groups, last)).await == Ok(true)
             && self.has_lost_leader()
             && self.is_promised_to_itself()
         {
