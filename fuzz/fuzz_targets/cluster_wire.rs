@@ -2,7 +2,7 @@
 //! error, and a value is written as it was read.
 #![no_main]
 use libfuzzer_sys::fuzz_target;
-use terachat_cluster::{Entry, Manifested, Message, Outcome, Request, Response, SignedDeed, State};
+use terachat_cluster::{Entry, ExportManifest, Message, Outcome, Request, Response, SignedDeed, State};
 
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(message) = Message::decode(bytes) {
@@ -23,8 +23,8 @@ fuzz_target!(|bytes: &[u8]| {
     if let Ok(deed) = SignedDeed::decode(bytes) {
         assert_eq!(SignedDeed::decode(&deed.encode()), Ok(deed));
     }
-    if let Ok(list) = Manifested::decode(bytes) {
-        assert_eq!(Manifested::decode(&list.encode()), Ok(list));
+    if let Ok(list) = ExportManifest::decode(bytes) {
+        assert_eq!(ExportManifest::decode(&list.encode()), Ok(list));
     }
     let mut state = State::restore(bytes).unwrap_or_default();
     let next = state.applied().saturating_add(1);

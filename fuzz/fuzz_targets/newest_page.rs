@@ -16,7 +16,8 @@ const WANT: Want = Want::First { messages: 9 };
 /// A reader who has the control log and the key, and the bytes of an honest page.
 fn reader() -> (LocalStore, Vec<u8>) {
     let mut world = world(40);
-    let page = world.store.newest(&world.channel, &WANT).expect("it can be read").expect("there is one").encode();
+    let page =
+        world.store.newest(&world.channel, &WANT).expect("it can be read").expect("there is one").encode();
     let mut store = empty_store();
     let nothing = Frontier { log: world.control, chains: Vec::new() };
     let control: Vec<Bundle> = world.store.bundles_since(&nothing, Limits::PEER).expect("it can be read");

@@ -7,7 +7,7 @@ const VERSION: u8 = 1;
 
 /// The deed of an export and what it is of. One that was read is signed, and of these items.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Manifested {
+pub struct ExportManifest {
     cluster: ClusterId,
     key: NodeKey,
     deed: SignedDeed,
@@ -31,7 +31,7 @@ pub enum ExportError {
     Other,
 }
 
-impl Manifested {
+impl ExportManifest {
     /// What a node gave out by this deed.
     ///
     /// # Errors
@@ -153,26 +153,26 @@ mod tests {
 
     #[test]
     fn what_was_given_out_is_read_again_and_nothing_else_is() {
-        let made = Manifested::new(CLUSTER, node_key(1), of(&exhibits(), 2), exhibits()).unwrap();
-        assert_eq!(Manifested::decode(&made.encode()), Ok(made.clone()));
+        let made = ExportManifest::new(CLUSTER, node_key(1), of(&exhibits(), 2), exhibits()).unwrap();
+        assert_eq!(ExportManifest::decode(&made.encode()), Ok(made.clone()));
         assert_eq!(made.case(), ("17", "the court"));
         assert_eq!((made.there().count(), made.absent().count()), (2, 1));
         assert_eq!(made.there().next().unwrap().0.file_name(), format!("blob-{}", "01".repeat(32)));
         let bytes = made.encode();
         for at in 0..bytes.len() {
-            assert!(Manifested::decode(&bytes[..at]).is_err());
+            assert!(ExportManifest::decode(&bytes[..at]).is_err());
             let mut changed = bytes.clone();
             changed[at] ^= 1;
             // Which cluster it is, its history says, in which the deed is or is not.
             let is_cluster = (1..17).contains(&at);
-            assert_eq!(Manifested::decode(&changed).is_ok(), is_cluster, "byte {at}");
+            assert_eq!(ExportManifest::decode(&changed).is_ok(), is_cluster, "byte {at}");
         }
     }
 
     #[test]
     fn a_deed_is_its_signers_and_of_this_list() {
         let new = |signer: u8, deed: SignedDeed, exhibits: Vec<Exhibit>| {
-            Manifested::new(CLUSTER, node_key(signer), deed, exhibits).map(drop)
+            ExportManifest::new(CLUSTER, node_key(signer), deed, exhibits).map(drop)
         };
         assert_eq!(new(2, of(&exhibits(), 2), exhibits()), Err(ExportError::Signature));
         assert_eq!(new(1, of(&exhibits(), 3), exhibits()), Err(ExportError::Other));

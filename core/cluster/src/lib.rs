@@ -28,7 +28,7 @@ pub use bucket::objects::{
 };
 pub use bucket::{BucketOpened, BucketOptions, BucketStore, MemoryObjects, ObjectsFault};
 pub use error::Error;
-pub use export::{ExportError, Manifested};
+pub use export::{ExportError, ExportManifest};
 pub use file::{FileError, Manifest, PIECE_LEN, Piece, Reference};
 pub use ids::{ClientKey, ClusterId, ItemKind, ItemName, ItemTag, NodeKey};
 pub use ledger::{

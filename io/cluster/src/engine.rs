@@ -129,6 +129,8 @@ pub(crate) struct Engine {
     /// Nodes that left a moment ago, and since when.
     leaving: BTreeMap<NodeId, (Contact, Instant)>,
     deeds: Option<usize>,
+    /// What the leader had counted when that was last logged: shards in place, and shards that there should be.
+    counted: Option<(u64, u64)>,
     status: Status,
     usage: Usage,
     ledger_calls: usize,
@@ -149,6 +151,7 @@ impl Engine {
             reachable: BTreeMap::new(),
             leaving: BTreeMap::new(),
             deeds: None,
+            counted: None,
             status: parts.ledger.status(),
             usage: Usage::default(),
             ledger_calls: 0,
@@ -259,12 +262,24 @@ impl Engine {
                     }
                 }
             }
-            Event::Usage(usage) => self.usage = usage,
+            Event::Usage(usage) => {
+                if usage.rotten > self.usage.rotten {
+                    tracing::warn!(
+                        rotten = usage.rotten,
+                        "shards have rotted; they are made anew from the others"
+                    );
+                }
+                self.usage = usage;
+            }
             Event::Proposed(call, outcome) => self.input(Input::Proposed(call, outcome)),
             Event::Barrier(call, reached) => self.input(Input::Barrier(call, reached)),
             Event::Gone(stripes) => self.input(Input::Gone(stripes)),
             Event::Ledger(status) => {
                 let led = self.status.is_leader;
+                if (status.leader, status.term) != (self.status.leader, self.status.term) {
+                    let leader = status.leader.map(|node| node.0.get());
+                    tracing::info!(leader, term = status.term, "who leads the ledger has changed");
+                }
                 self.status = status;
                 if self.status.is_leader != led {
                     self.input(Input::Leading(self.status.is_leader));

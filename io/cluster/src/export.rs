@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use terachat_cluster::{Exhibit, Export, ItemName, Manifest, Manifested, Piece, Reference, Refused};
+use terachat_cluster::{Exhibit, Export, ExportManifest, ItemName, Manifest, Piece, Reference, Refused};
 use terachat_host::Disk;
 use terachat_storage::Storage;
 use tokio::task::JoinSet;
@@ -34,7 +34,7 @@ pub async fn export_case(
     (case, to): (&str, &str),
     folder: &Path,
     told: impl FnMut(Progress),
-) -> Result<Manifested, Error> {
+) -> Result<ExportManifest, Error> {
     let exhibits = exhibits(operator, case).await?;
     let items = exhibits.iter().filter(|exhibit| exhibit.content.is_some()).count() as u64;
     if items == 0 {
@@ -44,7 +44,7 @@ pub async fn export_case(
     let digest = Exhibit::digest(&exhibits);
     let export = Export { case: case.to_owned(), to: to.to_owned(), items, digest };
     let Told::Exported(deed) = operator.ask(&Ask::Export(export)).await? else { return Err(Error::Answer) };
-    let made = Manifested::new(operator.cluster(), node.key, *deed, exhibits)?;
+    let made = ExportManifest::new(operator.cluster(), node.key, *deed, exhibits)?;
     fetch_items(operator, &made, &folder.join(ITEMS), told).await?;
     list.replace(LIST, &made.encode())?;
     Ok(made)
@@ -53,7 +53,7 @@ pub async fn export_case(
 /// Gets what is given out and is not there yet, several at once; each is durable before the list is.
 async fn fetch_items(
     operator: &Arc<Client>,
-    made: &Manifested,
+    made: &ExportManifest,
     folder: &Path,
     mut told: impl FnMut(Progress),
 ) -> Result<(), Error> {
@@ -108,7 +108,7 @@ async fn exhibits(operator: &Client, case: &str) -> Result<Vec<Exhibit>, Error> 
 ///
 /// # Errors
 /// [`Error::Export`], [`Error::NotExported`] naming the first file that is another one or is not there, [`Error::Local`].
-pub fn check_export(folder: &Path, mut told: impl FnMut(Progress)) -> Result<Manifested, Error> {
+pub fn check_export(folder: &Path, mut told: impl FnMut(Progress)) -> Result<ExportManifest, Error> {
     let made = read_list(folder)?;
     let len = made.there().map(|(_, _, len)| u64::from(len)).sum();
     let mut progress = Progress { len, ..Progress::default() };
@@ -145,13 +145,13 @@ fn item(folder: &Path, name: &ItemName) -> PathBuf {
     folder.join(ITEMS).join(name.file_name())
 }
 
-fn read_list(folder: &Path) -> Result<Manifested, Error> {
+fn read_list(folder: &Path) -> Result<ExportManifest, Error> {
     let file = folder.join(LIST);
     let failed = |source: std::io::Error| Error::Local { doing: format!("read {}", file.display()), source };
     if std::fs::metadata(&file).map_err(failed)?.len() > LIST_LEN_MAX {
         return Err(Error::Damaged(file));
     }
-    Ok(Manifested::decode(&std::fs::read(&file).map_err(failed)?)?)
+    Ok(ExportManifest::decode(&std::fs::read(&file).map_err(failed)?)?)
 }
 
 /// Whether a file is there with these bytes.

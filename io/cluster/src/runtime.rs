@@ -153,8 +153,13 @@ impl NodeFolder {
         ));
         let begun = tokio::spawn(begin(doer.clone(), Arc::clone(&ledger), place.clone(), events));
         let (cluster, number, address) = (self.place.cluster, self.place.node, self.place.address.clone());
+        tracing::info!(%cluster, node = number.0.get(), address, "the node works");
         let ended = tokio::spawn(async move {
             let (disk, outcome) = engine.run(net_events, inbox, stopping).await;
+            match &outcome {
+                Ok(()) => tracing::info!("the node was told to end"),
+                Err(error) => tracing::error!(%error, "the node ends by itself"),
+            }
             begun.abort();
             checkpoints.abort();
             helpers.into_iter().for_each(|helper| helper.abort());

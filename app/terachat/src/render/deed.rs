@@ -1,7 +1,7 @@
 //! What was done to a cluster, and what was given out of it.
 use super::{Look, json_value, one_line, time};
 use serde_json::{Value, json};
-use terachat_cluster::{ItemTag, Manifested, SignedDeed, TicketFor, What};
+use terachat_cluster::{ExportManifest, ItemTag, SignedDeed, TicketFor, What};
 
 /// A line for each deed: its number, when, by whom, the beginning of its hash, and what.
 pub(crate) fn history(deeds: &[SignedDeed], look: &Look) -> String {
@@ -27,7 +27,7 @@ pub(crate) fn history_json(deeds: &[SignedDeed]) -> String {
 }
 
 /// What an export is of, and by which deed.
-pub(crate) fn exported(made: &Manifested, look: &Look) -> String {
+pub(crate) fn exported(made: &ExportManifest, look: &Look) -> String {
     let ((case, to), deed) = (made.case(), &made.deed().deed);
     let bytes: u64 = made.there().map(|(_, _, len)| u64::from(len)).sum();
     let mut text =
@@ -47,7 +47,7 @@ pub(crate) fn exported(made: &Manifested, look: &Look) -> String {
 }
 
 /// The same for programs.
-pub(crate) fn exported_json(made: &Manifested) -> String {
+pub(crate) fn exported_json(made: &ExportManifest) -> String {
     let ((case, to), deed) = (made.case(), &made.deed().deed);
     let items = made.there().map(|(name, hash, len)| {
         json!({ "item": ItemTag(name).to_string(), "hash": hex(&hash), "bytes": len, "file": name.file_name() })

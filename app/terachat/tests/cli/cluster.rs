@@ -343,6 +343,41 @@ fn rot_is_found_when_everything_is_read_again() {
     assert_ne!(place.run("c", &["scrub"]).code, 0);
 }
 
+/// What a node says of itself is for programs, and names nobody's things.
+#[cfg(unix)]
+#[test]
+fn a_nodes_log_is_a_json_object_for_each_line() {
+    let place = Place::new();
+    assert_eq!(place.up("c", 1).interrupt(), 0);
+    let log = place.path("log");
+    let mut command = place.node("c", 1, &["run", "--json"]);
+    command
+        .env("RUST_LOG", "info")
+        .env("TERACHAT_LOG_FORMAT", "json")
+        .env("TERACHAT_NODE_COUNT_EVERY", "100ms");
+    let mut running = Running::start_logging(command, &log);
+    running.line_with("ready");
+    let reference = place.put("c", &place.file("file", 1000));
+    let items = place.ok("c", &["items", &reference]);
+    place.wait("c", whole);
+    assert_eq!(running.interrupt(), 0);
+    let text = std::fs::read_to_string(&log).unwrap();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let said = |message: &str| lines.iter().any(|line| line["message"] == message && line["level"] == "INFO");
+    for message in [
+        "the node works",
+        "who leads the ledger has changed",
+        "shards were counted",
+        "the node was told to end",
+    ] {
+        assert!(said(message), "{message}: {text}");
+    }
+    for item in items.lines() {
+        let name = item.split_once(':').unwrap().1;
+        assert!(!text.contains(name), "{text}");
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn strangers_are_let_into_nothing() {

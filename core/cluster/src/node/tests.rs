@@ -65,6 +65,37 @@ fn count(one: &mut Node, state: &State, found: Counted) -> Vec<(StripeId, u8)> {
     dropped(&one.handle(Moment(1), state, Input::Disk(call.expect("the disk is asked"), done)))
 }
 
+/// What cannot be kept is refused with its reason before anything is asked of anybody.
+#[test]
+fn items_that_are_too_long_empty_misnamed_or_too_many_are_refused() {
+    let (state, _) = founded(4);
+    let options = NodeOptions { waiting_max: 1 << 20, ..NodeOptions::default() };
+    let mut one = Node::new(CLUSTER, node(1), key(1), options, Box::new(Dice(1)));
+    for number in 2..=4 {
+        one.handle(Moment(1), &state, Input::Reachable(node(number), true));
+        one.handle(Moment(1), &state, Input::Peer(node(number), Message::Ping(None)));
+    }
+    let mut put = |number: u64, name: ItemName, bytes: Vec<u8>| {
+        let request = Request::Put { name, bytes, expires_ms: 0 };
+        one.handle(Moment(1), &state, Input::Client(Call(number), request))
+    };
+    let blob = |len: usize| (ItemName::of_blob(&vec![7; len]), vec![7; len]);
+    let refused = |outputs: &[Output]| match outputs {
+        [Output::Reply(_, Response::Refused(why))] => Some(why.clone()),
+        _ => None,
+    };
+    let (name, bytes) = blob(ITEM_LEN_MAX + 1);
+    assert_eq!(refused(&put(1, name, bytes)), Some(Refused::Item));
+    assert_eq!(refused(&put(2, ItemName::of_blob(&[]), Vec::new())), Some(Refused::Item));
+    assert_eq!(refused(&put(3, ItemName::of_blob(b"one"), b"other".to_vec())), Some(Refused::Item));
+    // The first is on its way, the others wait, until there is no room.
+    let full = (4..40).find_map(|number| {
+        let bytes = vec![number as u8; 200_000];
+        refused(&put(number, ItemName::of_blob(&bytes), bytes))
+    });
+    assert!(matches!(full, Some(Refused::Busy { bytes }) if bytes <= 2 << 20), "{full:?}");
+}
+
 /// Two leaders for a moment might each have another copy dropped; what the ledger names stays whoever says otherwise.
 #[test]
 fn a_shard_that_the_ledger_names_is_not_given_up() {

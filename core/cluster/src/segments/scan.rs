@@ -41,9 +41,11 @@ pub(super) fn scan(storage: &dyn Storage, file: &str, len: u64, key: &FrameKey) 
         let sound = head.kind != Kind::Shard || Shard::decode(&body).is_ok();
         found.entries.extend(Entry::of(head.kind, place, &[], &body).into_iter().map(|entry| (entry, sound)));
         at = (at + (HEAD_LEN + head.len) as u64).next_multiple_of(ALIGN as u64);
-        if sound {
+        // With less than the zeros behind it a frame is the end of a write that was never synced; what is written next has to begin where
+        // a frame may.
+        if sound && at <= len {
             found.whole = found.entries.len();
-            found.end = at.min(len);
+            found.end = at;
             found.unreadable += std::mem::take(&mut skipped);
         }
     }

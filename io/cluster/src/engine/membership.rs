@@ -5,7 +5,7 @@ use crate::directory::Directory;
 use crate::voters::{Candidate, choose};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
-use terachat_cluster::{Input, NodeStatus};
+use terachat_cluster::{HealthReport, Input, NodeStatus};
 use terachat_ledger::Ledger;
 use terachat_net::PeerKey;
 use terachat_shard::NodeId;
@@ -21,6 +21,7 @@ impl Engine {
     pub(super) fn reach(&mut self, node: NodeId, yes: bool) {
         self.seen.insert(node, Instant::now());
         if self.reachable.insert(node, yes) != Some(yes) {
+            tracing::info!(member = node.0.get(), connected = yes, "a member comes or goes");
             self.input(Input::Reachable(node, yes));
         }
     }
@@ -32,6 +33,7 @@ impl Engine {
             return;
         }
         self.deeds = Some(deeds);
+        tracing::info!(deeds, "the cluster's history has gone on");
         let remembered = self.parts.place.borrow().members.clone();
         let left: Vec<Contact> = {
             let state = self.state.read();
@@ -83,12 +85,39 @@ impl Engine {
             // Who is who is looked at anew with the next tick.
             self.deeds = None;
         }
+        self.log_health();
         let now = Instant::now();
         for (node, _) in self.reachable.iter().filter(|(_, yes)| **yes) {
             self.seen.insert(*node, now);
         }
         if self.status.is_leader && !self.setting_members {
             self.set_members();
+        }
+    }
+
+    /// Says what the leader has counted, when that is another thing than before: a node that leads says it, and no other.
+    fn log_health(&mut self) {
+        let HealthReport::Counted(health) = self.parts.node.health() else {
+            self.counted = None;
+            return;
+        };
+        let counted = (health.in_place, health.shards);
+        if self.counted.replace(counted) == Some(counted) {
+            return;
+        }
+        let (in_place, shards, unreadable) = (health.in_place, health.shards, health.unreadable.len());
+        let (missing, away) = (health.reasons.missing, health.reasons.away);
+        if unreadable > 0 {
+            tracing::error!(
+                in_place,
+                shards,
+                unreadable,
+                missing,
+                away,
+                "there are stripes that cannot be read now"
+            );
+        } else {
+            tracing::info!(in_place, shards, missing, away, "shards were counted");
         }
     }
 

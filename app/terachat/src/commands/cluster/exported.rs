@@ -6,7 +6,7 @@ use crate::printer::Printer;
 use crate::render;
 use serde_json::json;
 use std::path::Path;
-use terachat_cluster::Manifested;
+use terachat_cluster::ExportManifest;
 use terachat_node::{Progress, check_export, open_exported};
 
 /// Checks all of it.
@@ -21,7 +21,7 @@ pub(super) fn verify(folder: &Path, printer: &Printer) -> Result<()> {
 }
 
 /// Says what an export is of, and by which deed.
-pub(in crate::commands) fn told(made: &Manifested, printer: &Printer) -> Result<()> {
+pub(in crate::commands) fn told(made: &ExportManifest, printer: &Printer) -> Result<()> {
     printer.data(&match printer.is_json() {
         true => render::exported_json(made),
         false => render::exported(made, printer.look()),

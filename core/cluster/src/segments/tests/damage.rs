@@ -225,6 +225,31 @@ fn a_copy_in_part_does_not_take_the_place_of_the_whole() {
     }
 }
 
+/// Wherever a power cut has ended the file, in the last shard, its zeros or before: what comes next is found again.
+#[test]
+fn what_is_written_behind_a_torn_end_is_there() {
+    for len in [301, 307, 312] {
+        let (disk, mut dice) = (Shared::default(), Dice(1));
+        let mut store = open(&disk);
+        let (first, torn, next) = (shard(1, 0, len), shard(2, 0, len), shard(3, 0, len));
+        put(&mut store, &[&first], &mut dice).unwrap();
+        let before = disk.size("shard-00000000").unwrap().unwrap();
+        put(&mut store, &[&torn], &mut dice).unwrap();
+        let end = disk.size("shard-00000000").unwrap().unwrap();
+        drop(store);
+        let whole = disk.0.lock().unwrap().clone();
+        for cut in before..end {
+            let disk = Shared(std::sync::Arc::new(std::sync::Mutex::new(whole.clone())));
+            disk.clone().truncate("shard-00000000", cut).unwrap();
+            put(&mut open(&disk), &[&next], &mut dice).unwrap();
+            let store = open(&disk);
+            let kept =
+                [(1, &first), (3, &next)].map(|(stripe, bytes)| ((StripeId([stripe; 16]), 0), bytes.clone()));
+            holds(&store, &kept.into());
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
     /// Any bytes in any file: an error that is typed, or a store that works.

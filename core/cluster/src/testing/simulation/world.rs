@@ -420,6 +420,29 @@ impl World {
         }
     }
 
+    /// What a liar says instead: other bytes, another count of what it has, a receipt that is not its own.
+    fn twist(&mut self, message: &mut Message) {
+        match message {
+            Message::Fetched(_, Ok(bytes)) if !bytes.is_empty() => {
+                let at = self.dice.below(bytes.len() as u64) as usize;
+                bytes[at] ^= 1 << self.dice.below(8);
+            }
+            Message::Counted(_, found) if !found.is_empty() => {
+                let at = self.dice.below(found.len() as u64) as usize;
+                match self.dice.below(3) {
+                    0 => found[at].sound ^= true,
+                    1 => found[at].hash.0[0] ^= 1,
+                    _ => drop(found.remove(at)),
+                }
+            }
+            Message::Kept(_, Ok(receipt)) | Message::Mended(_, Ok(receipt)) => match self.dice.below(2) {
+                0 => receipt.hash.0[0] ^= 1,
+                _ => receipt.signature.0[self.dice.below(64) as usize] ^= 1,
+            },
+            _ => {}
+        }
+    }
+
     fn send(&mut self, from: NodeId, to: NodeId, message: Message) {
         let copies = match self.dice.below(1000) {
             roll if roll < self.lossy => 0,
@@ -430,7 +453,10 @@ impl World {
         if self.cut.contains(&(from, to)) || !self.runs(to) {
             return;
         }
-        let message = Message::decode(&message.encode()).unwrap();
+        let mut message = Message::decode(&message.encode()).unwrap();
+        if self.machines.get(&from).is_some_and(|machine| machine.lies) && self.dice.below(3) == 0 {
+            self.twist(&mut message);
+        }
         for _ in 0..copies {
             let slow = if self.dice.below(200) == 0 { 100_000 } else { 3_000 };
             let later = 50 + self.dice.below(slow);
