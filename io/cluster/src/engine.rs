@@ -176,6 +176,7 @@ impl Engine {
             interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         }
         // A ledger that leads on as before the start may do so by now, and nobody says it again.
+        self.log_leader();
         if self.status.is_leader {
             self.input(Input::Leading(true));
         }
@@ -276,11 +277,11 @@ impl Engine {
             Event::Gone(stripes) => self.input(Input::Gone(stripes)),
             Event::Ledger(status) => {
                 let led = self.status.is_leader;
-                if (status.leader, status.term) != (self.status.leader, self.status.term) {
-                    let leader = status.leader.map(|node| node.0.get());
-                    tracing::info!(leader, term = status.term, "who leads the ledger has changed");
-                }
+                let is_news = (status.leader, status.term) != (self.status.leader, self.status.term);
                 self.status = status;
+                if is_news {
+                    self.log_leader();
+                }
                 if self.status.is_leader != led {
                     self.input(Input::Leading(self.status.is_leader));
                 }

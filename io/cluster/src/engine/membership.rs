@@ -95,6 +95,12 @@ impl Engine {
         }
     }
 
+    /// Says who leads, as far as this node knows.
+    pub(super) fn log_leader(&self) {
+        let leader = self.status.leader.map(|node| node.0.get());
+        tracing::info!(leader, term = self.status.term, "who leads the ledger");
+    }
+
     /// Says what the leader has counted, when that is another thing than before: a node that leads says it, and no other.
     fn log_health(&mut self) {
         let HealthReport::Counted(health) = self.parts.node.health() else {
