@@ -23,23 +23,9 @@ impl LocalStore {
         let rank = |event: &EventRef| {
             let at = preview.find(event).ok_or(Error::Unknown("that message"))?;
             let rank = timeline.rank(at, |a, b| preview.order(a, b));
-            Ok::<_, Error>((rank, timeline.iter_from(rank).next() == Some(at)))
+            Ok((rank, timeline.iter_from(rank).next() == Some(at)))
         };
-        let (from, len) = match start {
-            PageStart::Newest => (timeline.len().saturating_sub(limit), limit),
-            PageStart::Before(event) => {
-                let end = rank(&event)?.0;
-                (end.saturating_sub(limit), limit.min(end))
-            }
-            PageStart::After(event) => {
-                let (rank, is_here) = rank(&event)?;
-                (rank + usize::from(is_here), limit)
-            }
-            PageStart::Around(event) => {
-                let last_start = timeline.len().saturating_sub(limit);
-                (rank(&event)?.0.saturating_sub(limit / 2).min(last_start), limit)
-            }
-        };
+        let (from, len) = start.range(timeline.len(), limit, rank)?;
         timeline.iter_from(from).take(len).map(|at| preview.view(at)).collect()
     }
 

@@ -22,6 +22,33 @@ pub enum PageStart {
     Around(EventRef),
 }
 
+impl PageStart {
+    /// Where a page of a timeline of `len` messages begins, and how many it has at most. `rank` says how many messages stand before
+    /// one, and whether that one stands there itself.
+    pub(super) fn range(
+        self,
+        len: usize,
+        limit: usize,
+        rank: impl Fn(&EventRef) -> Result<(usize, bool), Error>,
+    ) -> Result<(usize, usize), Error> {
+        Ok(match self {
+            Self::Newest => (len.saturating_sub(limit), limit),
+            Self::Before(event) => {
+                let end = rank(&event)?.0;
+                (end.saturating_sub(limit), limit.min(end))
+            }
+            Self::After(event) => {
+                let (before, is_here) = rank(&event)?;
+                (before + usize::from(is_here), limit)
+            }
+            Self::Around(event) => {
+                let last_start = len.saturating_sub(limit);
+                (rank(&event)?.0.saturating_sub(limit / 2).min(last_start), limit)
+            }
+        })
+    }
+}
+
 /// A message as it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MessageView {
@@ -116,27 +143,12 @@ impl LocalStore {
     pub fn page(&self, log: &LogId, start: PageStart, limit: usize) -> Result<Vec<MessageView>, Error> {
         let channel = self.channel(log)?;
         let timeline = &channel.state.timeline;
-        let order = |a, b| channel.index.order(a, b);
         let rank = |event: &EventRef| {
             let at = channel.index.find(event).ok_or(Error::Unknown("that message"))?;
-            Ok::<_, Error>((at, timeline.rank(at, order)))
+            let rank = timeline.rank(at, |a, b| channel.index.order(a, b));
+            Ok((rank, timeline.iter_from(rank).next() == Some(at)))
         };
-        let (from, len) = match start {
-            PageStart::Newest => (timeline.len().saturating_sub(limit), limit),
-            PageStart::Before(event) => {
-                let end = rank(&event)?.1;
-                (end.saturating_sub(limit), limit.min(end))
-            }
-            PageStart::After(event) => {
-                let (at, rank) = rank(&event)?;
-                let here = timeline.iter_from(rank).next() == Some(at);
-                (rank + usize::from(here), limit)
-            }
-            PageStart::Around(event) => {
-                let last_start = timeline.len().saturating_sub(limit);
-                (rank(&event)?.1.saturating_sub(limit / 2).min(last_start), limit)
-            }
-        };
+        let (from, len) = start.range(timeline.len(), limit, rank)?;
         timeline.iter_from(from).take(len).map(|at| self.view(channel, at)).collect()
     }
 
