@@ -1,16 +1,14 @@
 mod records;
+mod snapshot;
 
 use super::entry::{Entry, Fate, Item, ItemPlace, NewStripe, Outcome, Refusal};
 use super::roster::{NodeStatus, Roster};
 use super::{Chronicle, SignedDeed};
-use crate::{Error, ItemKind, ItemName, NodeKey, PackageKey, RECEIPT_ENTRIES, Receipt, Signature};
+use crate::{ItemName, NodeKey, PackageKey, RECEIPT_ENTRIES, Receipt, Signature};
 use records::{Listed, Signed};
-use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use terachat_shard::{NodeId, Profile, StripeId, StripeRecord};
 
-/// Of a snapshot. Versions 1 and 2 were never published.
-const VERSION: u8 = 3;
 /// Entries between two times at which stripes that are long gone are not remembered any more.
 const SWEEP_EVERY: u64 = 1024;
 
@@ -51,18 +49,6 @@ pub struct Applied {
     pub outcome: Outcome,
     /// Stripes that are not in the ledger any more, whose shards go.
     pub gone: Vec<StripeId>,
-}
-
-/// A state as bytes: what cannot be had from the rest.
-#[derive(Serialize, Deserialize)]
-struct Snapshot {
-    applied: u64,
-    chronicle: Chronicle,
-    stripes: Vec<(Vec<u8>, PackageKey)>,
-    items: Vec<ItemPlace>,
-    gone: BTreeMap<StripeId, u64>,
-    /// Of boards' records, by their place in the order.
-    signatures: Vec<((u64, u32), Signature)>,
 }
 
 impl State {
@@ -128,50 +114,6 @@ impl State {
         self.items.iter()
     }
 
-    /// The whole state as bytes.
-    pub fn snapshot(&self) -> Vec<u8> {
-        let snapshot = Snapshot {
-            applied: self.applied,
-            chronicle: self.chronicle.clone(),
-            stripes: self.stripes.values().map(|stripe| (stripe.record.encode(), stripe.key)).collect(),
-            items: self.items.values().copied().collect(),
-            gone: self.gone.clone(),
-            signatures: self.listed.iter().map(|(order, listed)| (*order, listed.signature)).collect(),
-        };
-        postcard::to_extend(&snapshot, vec![VERSION]).expect("a value in memory can be written")
-    }
-
-    /// The state of such bytes.
-    ///
-    /// # Errors
-    /// [`Error::Snapshot`].
-    pub fn restore(bytes: &[u8]) -> Result<Self, Error> {
-        let Some((&VERSION, rest)) = bytes.split_first() else { return Err(Error::Snapshot) };
-        let (snapshot, rest): (Snapshot, _) = postcard::take_from_bytes(rest).map_err(|_| Error::Snapshot)?;
-        if !rest.is_empty() {
-            return Err(Error::Snapshot);
-        }
-        let Snapshot { applied, chronicle, stripes, items, gone, signatures } = snapshot;
-        let signatures: BTreeMap<(u64, u32), Signature> = signatures.into_iter().collect();
-        let roster = chronicle.replay().map_err(|_| Error::Snapshot)?;
-        let mut state = Self { applied, chronicle, roster, gone, ..Self::default() };
-        for (record, key) in stripes {
-            let record = StripeRecord::decode(&record).map_err(|_| Error::Snapshot)?;
-            state.stripes.insert(record.stripe(), Stripe { record, key, items: Vec::new() });
-        }
-        for place in items {
-            state.stripes.get_mut(&place.stripe).ok_or(Error::Snapshot)?.items.push(place.item.name);
-            let is_record = place.item.name.kind == ItemKind::Board;
-            let signature = signatures.get(&place.order).copied();
-            if signature.is_some() != is_record {
-                return Err(Error::Snapshot);
-            }
-            state.place(place, signature);
-        }
-        state.stripes.values_mut().for_each(|stripe| stripe.items.sort_unstable());
-        Ok(state)
-    }
-
     fn deed(&mut self, deed: SignedDeed) -> Result<Outcome, Refusal> {
         let joined = self.chronicle.take(deed, &mut self.roster)?;
         Ok(joined.map_or(Outcome::Done, Outcome::Joined))
@@ -224,8 +166,9 @@ impl State {
             if fate == Fate::Added {
                 stripe.items.push(item.name);
                 if !self.items.contains_key(&item.name) {
-                    let place = ItemPlace { stripe: id, item: *item, order: (index, at) };
-                    self.place(place, signed.of_item(&item.name));
+                    let signature = signed.of_item(&item.name);
+                    let place = ItemPlace { stripe: id, item: *item, order: signature.map(|_| (index, at)) };
+                    self.place(place, signature);
                 }
             }
             fates.push(fate);
@@ -256,14 +199,15 @@ impl State {
         gone.push(stripe);
     }
 
-    fn place(&mut self, place: ItemPlace, signature: Option<Signature>) {
-        if let Some(signature) = signature {
-            self.listed.insert(place.order, Listed { key: place.item.name.key, signature });
+    /// Puts an item in, and gives back what was there under its name; a record's place in the order comes with its signature.
+    fn place(&mut self, place: ItemPlace, signature: Option<Signature>) -> Option<ItemPlace> {
+        if let (Some(order), Some(signature)) = (place.order, signature) {
+            self.listed.insert(order, Listed { key: place.item.name.key, signature });
         }
         if place.item.expires_ms != 0 {
             self.ends.insert((place.item.expires_ms, place.item.name));
         }
-        self.items.insert(place.item.name, place);
+        self.items.insert(place.item.name, place)
     }
 
     /// That a stripe is cut as the cluster is, stands on members, and is durable on as many as have to be.
@@ -351,7 +295,7 @@ impl State {
     /// Takes an item out, and its stripe if nothing else is in it.
     fn drop_item(&mut self, name: &ItemName, gone: &mut Vec<StripeId>) -> Option<ItemPlace> {
         let place = self.items.remove(name)?;
-        self.listed.remove(&place.order);
+        place.order.and_then(|order| self.listed.remove(&order));
         self.ends.remove(&(place.item.expires_ms, *name));
         if let Some(stripe) = self.stripes.get_mut(&place.stripe) {
             stripe.items.retain(|item| item != name);

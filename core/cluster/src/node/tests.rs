@@ -296,10 +296,10 @@ fn bytes_are_as_the_pages_say() {
     assert_eq!(Message::Clock(300).encode(), [1, 10, 0xac, 2]);
     assert_eq!(Request::Collect.encode(), [1, 5]);
     assert_eq!(Response::Collected { records: 2, more: false }.encode(), [1, 6, 2, 0]);
-    assert_eq!(Entry::Expire { at_ms: 300 }.encode(), [1, 6, 0xac, 2]);
+    assert_eq!(Entry::Expire { at_ms: 300 }.encode(), [2, 6, 0xac, 2]);
     let (key, digest, signature) = ([1; 32], [2; 32], crate::Signature([3; 64]));
     let renewal = crate::Renewal { key, digest, expires_ms: 300, signature, at_ms: 5 };
-    let bytes = [&[1, 5][..], &key, &digest, &[0xac, 2], &[3; 64], &[5]].concat();
+    let bytes = [&[2, 5][..], &key, &digest, &[0xac, 2], &[3; 64], &[5]].concat();
     assert_eq!(Entry::Renew(renewal).encode(), bytes);
 }
 
