@@ -1,5 +1,6 @@
 //! The one task that owns a node: everything that happens goes in here, and what is to be done goes out.
 mod asked;
+mod claims;
 mod exported;
 mod membership;
 mod report;
@@ -19,8 +20,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 use terachat_cluster::{
-    Call, ClientKey, DiskDone, Input, ItemName, Message, Moment, Node, NodeKey, Outcome, Output, Refused,
-    Request, Response, SignedDeed, Unproposed, Usage,
+    Call, ClientKey, DiskDone, Input, ItemName, Message, Moment, Node, NodeKey, Outcome, Output,
+    PlacementClaim, Refused, Request, Response, SignedDeed, Unproposed, Usage,
 };
 use terachat_ledger::{Ledger, RaftLedger, Status};
 use terachat_net::{NetEvent, NetEvents, PeerKey};
@@ -55,6 +56,8 @@ pub(crate) enum Event {
     Exported(PeerKey, u64, BTreeSet<ItemName>, Box<SignedDeed>),
     LedgerCallDone,
     MembersSet,
+    /// What was to be said of the placement is said, or will be said anew.
+    Claimed,
     /// Somebody in this process wants to know how the node sees the cluster.
     Report(oneshot::Sender<Report>),
     Failed(Error),
@@ -108,6 +111,8 @@ pub(crate) struct Parts {
     pub(crate) operator: [u8; 32],
     /// How late it is, in milliseconds since 1970.
     pub(crate) clock: fn() -> u64,
+    /// As of [`crate::RunOptions`].
+    pub(crate) claim_every: Duration,
     pub(crate) events: mpsc::UnboundedSender<Event>,
     pub(crate) meters: Arc<Meters>,
 }
@@ -135,6 +140,9 @@ pub(crate) struct Engine {
     usage: Usage,
     ledger_calls: usize,
     setting_members: bool,
+    claiming: bool,
+    /// The last word on the placement that was looked at.
+    heard: Option<PlacementClaim>,
 }
 
 impl Engine {
@@ -156,6 +164,8 @@ impl Engine {
             usage: Usage::default(),
             ledger_calls: 0,
             setting_members: false,
+            claiming: false,
+            heard: None,
             parts,
         }
     }
@@ -299,6 +309,7 @@ impl Engine {
             }
             Event::LedgerCallDone => self.ledger_calls -= 1,
             Event::MembersSet => self.setting_members = false,
+            Event::Claimed => self.claiming = false,
             Event::Report(told) => {
                 let report = self.report();
                 tokio::spawn(async move {

@@ -1,6 +1,6 @@
 use crate::control::Contact;
 use serde::{Deserialize, Serialize};
-use terachat_cluster::{ClusterId, NodeStatus, Usage};
+use terachat_cluster::{ClusterId, NodeStatus, PlacementMark, Usage};
 use terachat_shard::NodeId;
 
 /// How one node sees the cluster.
@@ -112,6 +112,8 @@ pub struct AuditReport {
     pub wrong: Option<String>,
     /// Entries of the ledger that were applied, and the hash of their chain.
     pub head: (u64, [u8; 32]),
+    /// Where shards are to stand, as that last changed here.
+    pub placement: Option<PlacementMark>,
 }
 
 /// What a node read again of its shards in one step.

@@ -271,6 +271,9 @@ pub(crate) struct RunArgs {
     /// out by 100,000 to 1,000,000 of them: with a TPM take an hour or more.
     #[arg(long, env = "TERACHAT_NODE_CHECKPOINT_EVERY", value_name = "TIME", default_value = "1m", value_parser = between(time, 1_000, 2_592_000_000))]
     pub(crate) checkpoint_every: Duration,
+    /// Between two signed words of the leader in the cluster's history on where all shards stand, 1m to 365d; none where nothing changed
+    #[arg(long, env = "TERACHAT_NODE_CLAIM_EVERY", value_name = "TIME", default_value = "1h", value_parser = between(time, 60_000, 31_536_000_000))]
+    pub(crate) claim_every: Duration,
     /// End when standard input does: whoever started it has ended
     #[arg(long, hide = true)]
     pub(crate) end_with_input: bool,
@@ -300,6 +303,7 @@ impl RunArgs {
         options.ledger.heartbeat_ms = millis(self.heartbeat);
         options.ledger.election_ms = millis(self.election);
         options.checkpoint_every = self.checkpoint_every;
+        options.claim_every = self.claim_every;
         options
     }
 }

@@ -246,6 +246,11 @@ pub enum Refusal {
     /// A program's version.
     #[error("the version of a node's program is 1 to 64 bytes that can be shown")]
     Version,
+    /// What a node says of the placement, after it has said something of a later entry or before that entry is there.
+    #[error(
+        "the node has said already where shards stood later, or says it of an entry that is still to come"
+    )]
+    Placed,
     /// There is no such hold.
     #[error("no case of this name holds anything; see those that do: terachat node holds")]
     NoCase,

@@ -2,8 +2,9 @@ mod records;
 mod snapshot;
 
 use super::entry::{Entry, Fate, Item, ItemPlace, NewStripe, Outcome, Refusal};
+use super::placement::{Placement, PlacementClaim, PlacementMark, Verdict};
 use super::roster::{NodeStatus, Roster};
-use super::{Chronicle, SignedDeed};
+use super::{Chronicle, Deed, SignedDeed, What};
 use crate::{ItemName, NodeKey, PackageKey, RECEIPT_ENTRIES, Receipt, Signature};
 use records::{Listed, Signed};
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,6 +41,8 @@ pub struct State {
     ends: BTreeSet<(u64, ItemName)>,
     /// Stripes that are gone, each until receipts for it are too old to bring it back.
     gone: BTreeMap<StripeId, u64>,
+    placement: Placement,
+    claim: Option<PlacementClaim>,
 }
 
 /// What an entry did.
@@ -61,7 +64,7 @@ impl State {
         let mut gone = Vec::new();
         let taken = match Entry::decode(entry) {
             Err(_) => Err(Refusal::Malformed),
-            Ok(Entry::Deed(deed)) => self.deed(deed),
+            Ok(Entry::Deed(deed)) => self.deed(index, deed),
             Ok(Entry::Stripe(stripe)) => self.stripe(index, &stripe, &Signed::none(), &mut gone),
             Ok(Entry::Holder(receipt)) => self.holder(&receipt),
             Ok(Entry::Forget(names)) => self.forget(&names, &mut gone),
@@ -71,6 +74,7 @@ impl State {
             Ok(Entry::Renew(renewal)) => Ok(Outcome::Renewed(self.renew(&renewal))),
             Ok(Entry::Expire { at_ms }) => Ok(self.expire(at_ms, &mut gone)),
         };
+        self.placement.mark(index);
         Applied { outcome: taken.unwrap_or_else(Outcome::Refused), gone }
     }
 
@@ -114,8 +118,40 @@ impl State {
         self.items.iter()
     }
 
-    fn deed(&mut self, deed: SignedDeed) -> Result<Outcome, Refusal> {
+    /// Where shards are to stand, as it last changed; `None` before the first stripe.
+    pub fn placement(&self) -> Option<PlacementMark> {
+        self.placement.marks().back().copied()
+    }
+
+    /// What a node last said of it in the history.
+    pub fn claim(&self) -> Option<PlacementClaim> {
+        self.claim
+    }
+
+    /// What a node is to say of the placement in the history now: if it leads, once in so many milliseconds in which something changed;
+    /// if not, what it knows of an entry of which another said what is not so here. All that know better follow, so that the history
+    /// has who stands against whom.
+    pub fn to_claim(&self, node: NodeId, leads: bool, now_ms: u64, every_ms: u64) -> Option<PlacementMark> {
+        let said = self.roster.node(node)?.placed;
+        let Some(claim) = self.claim else { return self.placement().filter(|_| leads) };
+        if claim.verdict == Verdict::Differs && said < claim.mark.entry {
+            return self.placement.at(claim.mark.entry);
+        }
+        let is_due = leads && now_ms.abs_diff(claim.at_ms) >= every_ms;
+        self.placement().filter(|mark| is_due && mark.entry > claim.mark.entry)
+    }
+
+    fn deed(&mut self, index: u64, deed: SignedDeed) -> Result<Outcome, Refusal> {
+        let Deed { by, at_ms, ref what, .. } = deed.deed;
+        let claim = match what {
+            What::Placed(mark) if mark.entry >= index => return Err(Refusal::Placed),
+            What::Placed(mark) => {
+                Some(PlacementClaim { by, at_ms, mark: *mark, verdict: self.placement.judge(mark) })
+            }
+            _ => None,
+        };
         let joined = self.chronicle.take(deed, &mut self.roster)?;
+        self.claim = claim.or(self.claim);
         Ok(joined.map_or(Outcome::Done, Outcome::Joined))
     }
 
@@ -175,6 +211,7 @@ impl State {
         }
         if !stripe.items.is_empty() {
             stripe.items.sort_unstable();
+            self.placement.add(&stripe.record);
             self.stripes.insert(id, stripe);
         } else {
             self.remove(id, gone);
@@ -194,7 +231,9 @@ impl State {
 
     /// Takes a stripe and its key out. Its name is remembered as long as a receipt for it may be good.
     fn remove(&mut self, stripe: StripeId, gone: &mut Vec<StripeId>) {
-        self.stripes.remove(&stripe);
+        if let Some(old) = self.stripes.remove(&stripe) {
+            self.placement.take_out(&old.record);
+        }
         self.gone.insert(stripe, self.applied + RECEIPT_ENTRIES);
         gone.push(stripe);
     }
@@ -272,13 +311,15 @@ impl State {
             return Err(Refusal::Signature);
         }
         // A node has one shard of a stripe: the one of its newest receipt.
-        let node: NodeId = receipt.node;
-        let before =
-            stripe.record.counts().indices().find(|index| stripe.record.holder(*index) == Some(node));
+        let (node, mut record) = (receipt.node, stripe.record.clone());
+        let before = record.counts().indices().find(|index| record.holder(*index) == Some(node));
         if let Some(before) = before {
-            stripe.record.set_holder(before, None).map_err(|_| Refusal::Stripe)?;
+            record.set_holder(before, None).map_err(|_| Refusal::Stripe)?;
         }
-        stripe.record.set_holder(receipt.index, Some(node)).map_err(|_| Refusal::Stripe)?;
+        record.set_holder(receipt.index, Some(node)).map_err(|_| Refusal::Stripe)?;
+        self.placement.take_out(&stripe.record);
+        self.placement.add(&record);
+        stripe.record = record;
         Ok(Outcome::Done)
     }
 

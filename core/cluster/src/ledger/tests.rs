@@ -1,5 +1,6 @@
 //! What the ledger takes and what it does not, and that what it does not take changes nothing.
 mod exports;
+mod placement;
 mod records;
 
 use super::*;

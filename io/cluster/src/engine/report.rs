@@ -68,7 +68,8 @@ impl Engine {
                 let wrong = chronicle.audit(state.roster()).err().map(|error| error.to_string());
                 let (deeds, last) = chronicle.next();
                 let head = *head.borrow();
-                AuditReport { node, deeds, last, wrong, head: (head.index, head.hash) }
+                let (head, placement) = ((head.index, head.hash), state.placement());
+                AuditReport { node, deeds, last, wrong, head, placement }
             });
             Ok(Told::Audit(audited.await.map_err(|_| Unwelcome::Busy)?))
         });

@@ -1,5 +1,7 @@
 //! A state as bytes: what cannot be had from the rest.
-use super::{Chronicle, Item, ItemPlace, PackageKey, State, Stripe};
+use super::{
+    Chronicle, Item, ItemPlace, PackageKey, Placement, PlacementClaim, PlacementMark, State, Stripe,
+};
 use crate::{Error, ItemKind, ItemName, Signature};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -14,6 +16,8 @@ struct Snapshot {
     chronicle: Chronicle,
     stripes: Vec<KeptStripe>,
     gone: BTreeMap<StripeId, u64>,
+    marks: Vec<PlacementMark>,
+    claim: Option<PlacementClaim>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -87,6 +91,8 @@ impl State {
             chronicle: self.chronicle.clone(),
             stripes: self.stripes.values().map(kept).collect(),
             gone: self.gone.clone(),
+            marks: self.placement.marks().iter().copied().collect(),
+            claim: self.claim,
         };
         postcard::to_extend(&snapshot, vec![VERSION]).expect("a value in memory can be written")
     }
@@ -101,9 +107,10 @@ impl State {
         if !rest.is_empty() {
             return Err(Error::Snapshot);
         }
-        let Snapshot { applied, chronicle, stripes, gone } = snapshot;
+        let Snapshot { applied, chronicle, stripes, gone, marks, claim } = snapshot;
         let roster = chronicle.replay().map_err(|_| Error::Snapshot)?;
-        let mut state = Self { applied, chronicle, roster, gone, ..Self::default() };
+        let placement = Placement::with_marks(marks).ok_or(Error::Snapshot)?;
+        let mut state = Self { applied, chronicle, roster, gone, placement, claim, ..Self::default() };
         for KeptStripe { record, key, items } in stripes {
             let record = StripeRecord::decode(&record).map_err(|_| Error::Snapshot)?;
             let id = record.stripe();
@@ -116,12 +123,14 @@ impl State {
                 }
             }
             let ordered = stripe.items.is_sorted() && !stripe.items.is_empty();
+            state.placement.add(&stripe.record);
             if !ordered || state.stripes.insert(id, stripe).is_some() {
                 return Err(Error::Snapshot);
             }
         }
         let records = state.items.values().filter(|place| place.order.is_some()).count();
-        // Two records at one place of the list.
-        if state.listed.len() != records { Err(Error::Snapshot) } else { Ok(state) }
+        // A record has a place of the list for itself, and stripes stand as they last came to stand.
+        let sound = state.listed.len() == records && state.placement.settle();
+        sound.then_some(state).ok_or(Error::Snapshot)
     }
 }
