@@ -39,7 +39,7 @@ pub use ledger::{
 };
 pub use node::{
     Call, Counted, DiskDone, DiskWork, HealthReport, ITEM_LEN_MAX, Input, Lack, Message, Moment, Node,
-    NodeOptions, Output, Refused, Request, Response, Unproposed, perform,
+    NodeOptions, Output, Refused, Request, Response, Unproposed, Upkeep, perform,
 };
 pub use package::{PACKAGE_OVERHEAD, PackageKey};
 pub use receipt::{RECEIPT_ENTRIES, Receipt, Signature};

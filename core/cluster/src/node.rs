@@ -34,7 +34,7 @@ pub use disk::{Counted, DiskDone, DiskWork, perform};
 pub use event::{Call, Input, Moment, Output, Unproposed};
 pub use message::{Lack, Message};
 pub use request::{ITEM_LEN_MAX, Refused, Request, Response};
-pub use stewarding::HealthReport;
+pub use stewarding::{HealthReport, Upkeep};
 
 const MILLISECOND: u64 = 1_000;
 const SECOND: u64 = 1_000_000;
@@ -142,7 +142,7 @@ pub struct Node {
     now: Moment,
     started: Option<Moment>,
     next_call: u64,
-    leading: bool,
+    leader: Option<NodeId>,
     pinged: Moment,
     peers: Peers,
     writer: Writer,
@@ -184,7 +184,7 @@ impl Node {
             now: Moment(0),
             started: None,
             next_call,
-            leading: false,
+            leader: None,
             pinged: Moment(0),
             peers: Peers::default(),
             writer: Writer::default(),
@@ -211,6 +211,11 @@ impl Node {
     /// How whole everything is, as the leader last counted.
     pub fn health(&self) -> HealthReport<'_> {
         self.steward.report()
+    }
+
+    /// What it has had done for all shards to be in place, if it leads.
+    pub fn upkeep(&self) -> Option<Upkeep> {
+        self.leads().then(|| self.steward.upkeep(self.now))
     }
 
     /// Microseconds since a word came from another node; `None` if none ever did, or it cannot be reached.
@@ -246,9 +251,12 @@ impl Node {
                 Some(Proposed::Upkeep) | None => {}
             },
             Input::Barrier(call, reached) => self.barrier(state, call, reached),
-            Input::Leading(yes) => {
-                self.leading = yes;
-                self.steward.lead(yes, self.now);
+            Input::Leader(leader) => {
+                let led = self.leads();
+                self.leader = leader;
+                if self.leads() != led {
+                    self.steward.lead(!led, self.now);
+                }
             }
             Input::Gone(stripes) => self.gone(&stripes),
             Input::Client(call, request) => self.client(state, call, request),
@@ -260,10 +268,14 @@ impl Node {
         std::mem::take(&mut self.out)
     }
 
+    fn leads(&self) -> bool {
+        self.leader == Some(self.id)
+    }
+
     fn tick(&mut self, state: &State) {
         if self.now.since(self.pinged) >= PING_EVERY {
             self.pinged = self.now;
-            let health = self.leading.then(|| self.steward.report().shards()).flatten();
+            let health = self.leads().then(|| self.steward.report().shards()).flatten();
             let others: Vec<NodeId> = state.roster().members().map(|(node, _)| node).collect();
             for node in others.into_iter().filter(|node| *node != self.id) {
                 self.out.push(Output::Send(node, Message::Ping(health)));
@@ -279,7 +291,9 @@ impl Node {
 
     fn message(&mut self, state: &State, from: NodeId, message: Message) {
         match message {
-            Message::Ping(health) => self.steward.heard(from, health),
+            // Nobody else has counted.
+            Message::Ping(health) if self.leader == Some(from) => self.steward.heard(health),
+            Message::Ping(_) => {}
             Message::Keep(call, shard) => self.ask_disk(Asked::Keep(from, call), DiskWork::Keep(shard)),
             Message::Kept(call, result) => self.kept(state, from, call, result),
             Message::Fetch(call, stripe, index) => {

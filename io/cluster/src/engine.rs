@@ -187,9 +187,7 @@ impl Engine {
         }
         // A ledger that leads on as before the start may do so by now, and nobody says it again.
         self.log_leader();
-        if self.status.is_leader {
-            self.input(Input::Leading(true));
-        }
+        self.input(Input::Leader(leader(&self.status, self.own)));
         let outcome = loop {
             tokio::select! {
                 _ = stop.changed() => break Ok(()),
@@ -286,14 +284,15 @@ impl Engine {
             Event::Barrier(call, reached) => self.input(Input::Barrier(call, reached)),
             Event::Gone(stripes) => self.input(Input::Gone(stripes)),
             Event::Ledger(status) => {
-                let led = self.status.is_leader;
+                let before = leader(&self.status, self.own);
                 let is_news = (status.leader, status.term) != (self.status.leader, self.status.term);
                 self.status = status;
                 if is_news {
                     self.log_leader();
                 }
-                if self.status.is_leader != led {
-                    self.input(Input::Leading(self.status.is_leader));
+                let now = leader(&self.status, self.own);
+                if now != before {
+                    self.input(Input::Leader(now));
                 }
             }
             Event::Answered(peer) => {
@@ -432,4 +431,9 @@ impl Engine {
     fn node_of(&self, peer: PeerKey) -> Option<NodeId> {
         self.directory(|directory| directory.node_of(&NodeKey(peer.0)))
     }
+}
+
+/// Who leads, as far as a node knows: itself only while it may.
+fn leader(status: &Status, own: NodeId) -> Option<NodeId> {
+    if status.is_leader { Some(own) } else { status.leader.filter(|node| *node != own) }
 }
