@@ -59,7 +59,8 @@ pub struct NodeOptions {
     pub hedge_after: u64,
     /// Until when a request is answered, if only by what is missing; default 5 s.
     pub answer_within: u64,
-    /// Bytes a second that repairs and moves read and write; default 64 MiB.
+    /// Bytes a second that repairs and moves read and write, and that a node reads after its start to be counted while others want
+    /// shards; default 64 MiB.
     pub repair_rate: u64,
     /// Between two counts of everything; default 10 s.
     pub count_every: u64,
@@ -107,8 +108,8 @@ enum Asked {
     Keep(NodeId, Call),
     /// A member, for a shard.
     Fetch(NodeId, Call),
-    /// A member, for what there is.
-    Count(NodeId, Call),
+    /// A member, for what there is of these stripes.
+    Count(NodeId, Call, (StripeId, StripeId)),
     /// The steward, for a shard that was made anew here.
     Mend(NodeId, Call),
     /// The steward, for a receipt of a shard that is here.
@@ -294,14 +295,18 @@ impl Node {
             // Nobody else has counted.
             Message::Ping(health) if self.leader == Some(from) => self.steward.heard(health),
             Message::Ping(_) => {}
-            Message::Keep(call, shard) => self.ask_disk(Asked::Keep(from, call), DiskWork::Keep(shard)),
+            Message::Keep(call, shard) => {
+                self.keeper.asked = self.now;
+                self.ask_disk(Asked::Keep(from, call), DiskWork::Keep(shard));
+            }
             Message::Kept(call, result) => self.kept(state, from, call, result),
             Message::Fetch(call, stripe, index) => {
+                self.keeper.asked = self.now;
                 self.ask_disk(Asked::Fetch(from, call), DiskWork::Fetch(stripe, index));
             }
             Message::Fetched(call, result) => self.fetched(state, from, call, result),
             Message::Count(call, first, last) => {
-                self.ask_disk(Asked::Count(from, call), DiskWork::Count(first, last));
+                self.count_for(from, call, (first, last));
             }
             Message::Counted(call, counted) => self.counted(state, from, call, &counted),
             Message::Mend(call, stripe, index, copy) => self.mend(state, from, call, (stripe, index), copy),

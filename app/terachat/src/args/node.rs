@@ -236,7 +236,9 @@ pub(crate) struct RunArgs {
     /// A shard that has not come within so long is asked for elsewhere too, 1ms to 10s
     #[arg(long, env = "TERACHAT_NODE_HEDGE_AFTER", value_name = "TIME", default_value = "15ms", value_parser = between(time, 1, 10_000))]
     pub(crate) hedge_after: Duration,
-    /// Bytes a second that repairs and moves read and write, 64KiB to 64GiB
+    /// Bytes a second that repairs and moves read and write, and that a node reads after its start to be counted, 64KiB to 64GiB
+    ///
+    /// What is read to be counted keeps to it only while others want shards.
     #[arg(long, env = "TERACHAT_NODE_REPAIR_RATE", value_name = "SIZE", default_value = "64MiB", value_parser = within(size, 64 << 10, 64 << 30))]
     pub(crate) repair_rate: u64,
     /// Between two counts of all shards, 100ms to 1d

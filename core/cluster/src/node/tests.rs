@@ -222,11 +222,12 @@ fn a_scrub_that_is_through_rests() {
             let Output::Disk(call, DiskWork::Reread { anew: false, .. }) = output else { continue };
             steps.push(second);
             // The first pass takes three steps.
-            let step = Scrubbed { through: steps.len() >= 3, ..Scrubbed::default() };
+            let bytes = NodeOptions::default().scrub_rate;
+            let step = Scrubbed { bytes, through: steps.len() >= 3, ..Scrubbed::default() };
             one.handle(now, &state, Input::Disk(call, DiskDone::Reread(step, Usage::default())));
         }
     }
-    assert_eq!(steps, [1, 2, 3, 60, 120, 180]);
+    assert_eq!(steps, [60, 61, 62, 120, 180], "what is there at the start is read to be counted");
 }
 
 /// Whoever has a shard of a stripe does not take another that is made anew, from however many leaders.

@@ -94,3 +94,39 @@ fn only_the_leader_says_how_whole_all_is() {
     assert_eq!(hear(Some(2), 2, None), Some((3, 4)), "it has not counted yet");
     assert_eq!(hear(Some(2), 2, Some((4, 4))), Some((4, 4)));
 }
+
+/// What has to be read before a count is read in steps, between which others have the disk.
+#[test]
+fn a_count_waits_for_what_is_to_be_read() {
+    let (state, mut two) =
+        (founded(4).0, Node::new(CLUSTER, node(2), key(2), NodeOptions::default(), Box::new(Dice(1))));
+    let rate = NodeOptions::default().repair_rate;
+    let whole = (StripeId([0; 16]), StripeId([0xff; 16]));
+    let counts = |outputs: &[Output]| -> Vec<Call> {
+        let count = |output: &Output| match output {
+            Output::Disk(call, DiskWork::Count(..)) => Some(*call),
+            _ => None,
+        };
+        outputs.iter().filter_map(count).collect()
+    };
+    let at = |micros: u64| Moment(SECOND + micros);
+    let ask = |number: u64| Input::Peer(node(1), Message::Count(Call(number), whole.0, whole.1));
+    let first = counts(&two.handle(at(0), &state, ask(1)));
+    let [first] = first[..] else { panic!("once: {first:?}") };
+    // Nobody wants anything: at once.
+    let second = counts(&two.handle(at(1), &state, Input::Disk(first, DiskDone::Uncounted(rate))));
+    let [second] = second[..] else { panic!("once: {second:?}") };
+    // A member wants a shard: after as long as the rate says.
+    two.handle(at(2), &state, Input::Peer(node(3), Message::Fetch(Call(9), STRIPE, 0)));
+    let uncounted = Input::Disk(second, DiskDone::Uncounted(rate / 2));
+    assert_eq!(counts(&two.handle(at(3), &state, uncounted)), []);
+    assert_eq!(counts(&two.handle(at(3 + SECOND / 2 - 1), &state, Input::Tick)), []);
+    let third = counts(&two.handle(at(3 + SECOND / 2), &state, Input::Tick));
+    let [third] = third[..] else { panic!("once: {third:?}") };
+    // The leader gave it up and asks for something else: that is counted next, and what it does not want is not.
+    assert_eq!(counts(&two.handle(at(SECOND), &state, ask(2))), []);
+    let next = counts(&two.handle(at(SECOND), &state, Input::Disk(third, DiskDone::Uncounted(1))));
+    let [next] = next[..] else { panic!("once: {next:?}") };
+    let told = two.handle(at(SECOND), &state, Input::Disk(next, DiskDone::Counted(Vec::new())));
+    assert_eq!(told, [Output::Send(node(1), Message::Counted(Call(2), Vec::new()))]);
+}

@@ -492,7 +492,7 @@ impl World {
     pub(super) fn shards_on(&mut self, id: NodeId) -> BTreeMap<terachat_shard::StripeId, usize> {
         let running = self.machine(id).running.as_mut().unwrap();
         let mut shards = BTreeMap::new();
-        for held in running.store.count(StripeId([0; 16]), StripeId([u8::MAX; 16])).unwrap() {
+        for held in running.store.count(StripeId([0; 16]), StripeId([u8::MAX; 16])) {
             *shards.entry(held.stripe).or_insert(0) += 1;
         }
         shards
