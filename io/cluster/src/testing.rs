@@ -1,5 +1,8 @@
 //! A cluster of one node in this process, for tests.
-use crate::{Client, ClientFolder, Contact, Keys, NodeFolder, Plan, RunOptions, Running, Ticket, contact_of};
+use crate::{
+    Client, ClientFolder, Contact, Driver, Keys, LedgerAt, NodeFolder, Plan, RunOptions, Running, Ticket,
+    contact_of,
+};
 use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
@@ -47,6 +50,7 @@ impl World {
             domain: Domain { site: 0, rack: 0, host: 0 },
             weight: NonZeroU32::MIN,
             bucket: None,
+            ledger: Driver::Openraft,
         };
         let mut entropy = OsEntropy::new().unwrap();
         let made =
@@ -58,7 +62,7 @@ impl World {
         let (cluster, contact) = contact_of(&at("node"), &own).unwrap();
         assert_eq!(contact.key, NodeKey(DeviceKey::from_seed(&seed).id().0));
         let operator = Client::operator(cluster, contact.clone(), &own).await.unwrap();
-        let ticket: Ticket = operator.invite(TicketFor::Client, 60_000).await.unwrap();
+        let ticket: Ticket = operator.invite(TicketFor::Client, 60_000, LedgerAt::Nodes).await.unwrap();
         operator.close().await;
         let (path, client_keys) = (at("client"), keys(&at("client.key"), "client"));
         let client = ClientFolder::join(&path, client_keys, &ticket, &mut entropy).await.unwrap();

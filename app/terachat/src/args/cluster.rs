@@ -78,6 +78,9 @@ pub(crate) struct UpArgs {
     // For nodes that are made now.
     #[command(flatten)]
     pub(crate) shards: super::node::ShardsArgs,
+    // The same for all nodes there will be.
+    #[command(flatten)]
+    pub(crate) ledger: super::LedgerArgs,
     /// How long the nodes may take to come up together, 1s to 1h
     #[arg(long, value_name = "TIME", default_value = "1m", value_parser = super::vault::time)]
     pub(crate) patience: Duration,

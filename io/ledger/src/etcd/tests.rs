@@ -37,7 +37,7 @@ impl Etcd {
 impl Etcd {
     /// Waits until it answers.
     async fn ready(&self) {
-        let client = Client::new(vec![format!("127.0.0.1:{}", self.port)], Duration::from_secs(2));
+        let client = Client::new(access(self.port), Duration::from_secs(2));
         suite::within(async {
             while client.range(b"key", b"", 1).await.is_err() {
                 tokio::time::sleep(follow::PAUSE).await;
@@ -52,6 +52,10 @@ impl Drop for Etcd {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
+}
+
+fn access(port: u16) -> Access {
+    Access::plain(vec![format!("http://127.0.0.1:{port}").parse().unwrap()])
 }
 
 /// A way to etcd that can be cut.
@@ -100,15 +104,16 @@ impl Cluster for Nodes {
                 self.ways.insert(node, Way::new(self.etcd.port).await);
             }
             let settings = EtcdSettings {
-                endpoints: vec![format!("127.0.0.1:{}", self.ways[&node].port)],
-                prefix: self.prefix.clone(),
                 snapshot_entries: 100,
                 kept_entries: 10,
                 call_limit: Duration::from_secs(3),
-                ..EtcdSettings::default()
+                ..EtcdSettings::new(access(self.ways[&node].port), self.prefix.clone())
             };
             let tally = Tally::default();
-            let ledger = Arc::new(EtcdLedger::open(node, tally.clone(), settings).await);
+            let ledger = Arc::new(EtcdLedger::open(node, tally.clone(), settings).await.unwrap());
+            if self.running.is_empty() && !ledger.is_founded().await.unwrap() {
+                ledger.found().await.unwrap();
+            }
             self.running.insert(node, Arc::clone(&ledger));
             Node { ledger, tally }
         })
