@@ -167,6 +167,9 @@ fn no_ledger(etcd: &Etcd, cluster: ClusterId) -> Error {
 }
 
 #[cfg(test)]
+mod over_etcd;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -8,6 +8,8 @@ mod follow;
 mod keys;
 mod lead;
 mod propose;
+#[cfg(test)]
+mod server;
 mod snapshot;
 #[cfg(test)]
 mod tests;

@@ -222,6 +222,8 @@ async fn exchange(
     match answer {
         Some(answer) if status == StatusCode::OK => Ok(answer),
         Some(answer) => Err(refusal(&answer, status)),
+        // Before it is a question to etcd, its gateway may refuse it in words of its own.
+        None if status.is_client_error() => Err((Failed::Refused, short(&String::from_utf8_lossy(&body)))),
         None => Err((Failed::NoAnswer, format!("the answer {status} is not etcd's"))),
     }
 }
@@ -236,8 +238,11 @@ fn refusal(answer: &Value, status: StatusCode) -> (Failed, String) {
         Failed::NoAnswer
     };
     let words = answer.get("message").or(answer.get("error")).and_then(Value::as_str);
-    let words = words.map_or_else(|| status.to_string(), |words| words.chars().take(WORDS_MAX).collect());
-    (failed, words)
+    (failed, words.map_or_else(|| status.to_string(), short))
+}
+
+fn short(words: &str) -> String {
+    words.trim().chars().take(WORDS_MAX).collect()
 }
 
 fn request(path: &str, token: Option<&str>, question: &Value) -> Option<Request<Full<Bytes>>> {
