@@ -102,7 +102,7 @@ impl EtcdAccess {
         let wrong = |why: String| Error::Etcd { etcd: self.to_string(), why };
         let own = match &self.identity {
             None => None,
-            Some((certificate, key)) => Some((read(certificate)?, read(key)?)),
+            Some((certificate, key)) => Some((read(certificate)?, SecretBytes::take(read(key)?))),
         };
         let tls = match &self.authority {
             None if self.endpoints.iter().any(Endpoint::is_tls) => {
@@ -110,7 +110,8 @@ impl EtcdAccess {
             }
             None => None,
             Some(authority) => {
-                let own = own.as_ref().map(|(certificate, key)| (certificate.as_slice(), key.as_slice()));
+                let own =
+                    own.as_ref().map(|(certificate, key)| (certificate.as_slice(), key.expose_secret()));
                 Some(Tls::new(&read(authority)?, own).map_err(|error| wrong(error.to_string()))?)
             }
         };

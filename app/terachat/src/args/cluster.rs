@@ -19,7 +19,7 @@ pub(crate) enum ClusterCommand {
     ///
     /// Started again on the same folder it goes on. Node N is in the folder node-N with its key in keys/node-N.key, so that it can
     /// be stopped and started alone with `terachat node run`. How they work is said by TERACHAT_NODE_..., see `terachat node run --help`.
-    Up(UpArgs),
+    Up(Box<UpArgs>),
     /// Become a client of a cluster elsewhere, with a ticket of `terachat node invite --client`
     Join {
         /// What `terachat node invite --client` printed
