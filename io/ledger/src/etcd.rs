@@ -3,81 +3,44 @@
 //! etcd decides, keeps and repeats; here is only how entries stand in it. Whoever may write below the prefix may write the ledger, and
 //! whoever may read there reads it: give the nodes a user and a prefix of their own, and TLS where etcd is on another machine.
 mod access;
+#[cfg(test)]
+mod authority;
 mod client;
 mod follow;
 mod keys;
 mod lead;
+mod look;
 mod propose;
+mod question;
+mod read;
 #[cfg(test)]
 mod server;
+mod settings;
 mod snapshot;
 #[cfg(test)]
 mod tests;
 
 pub use access::{Access, BadEndpoint, BadTls, Endpoint, Tls, User};
+pub use look::{EtcdError, look};
+pub use settings::EtcdSettings;
 
 use crate::{
     Call, Committed, ENTRY_LEN_MAX, FoundError, Head, Ledger, Machine, MembersError, ProposeError, ReadError,
     Remembered, Status,
 };
-use client::{Client, Failed, is_missing, is_there, put};
+use client::{Client, Failed};
 use follow::Behind;
-use keys::{Keys, MemberList, parse_head};
+use keys::{Keys, MemberList};
+use look::unusable;
 use propose::Pending;
+use question::{is_missing, is_there, put};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 use terachat_shard::NodeId;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout};
-
-/// Where etcd is, and how a node behaves.
-#[derive(Debug, Clone)]
-pub struct EtcdSettings {
-    /// Where etcd is, and how it is reached.
-    pub access: Access,
-    /// What the names of the ledger's keys begin with. No other program uses them, and no other ledger.
-    pub prefix: String,
-    /// How long a call may take, all tries together.
-    pub call_limit: Duration,
-    /// How long etcd may take to answer a question.
-    pub ask_limit: Duration,
-    /// Seconds after which a leader that is not heard of leads no more. Fewer than 2 are 2 to etcd.
-    pub leader_seconds: u32,
-    /// Entries after which the leader makes a snapshot.
-    pub snapshot_entries: u64,
-    /// Entries that are kept behind a snapshot, for nodes that lag a little.
-    pub kept_entries: u64,
-}
-
-impl EtcdSettings {
-    /// The usual ones, for a ledger below this prefix.
-    pub fn new(access: Access, prefix: String) -> Self {
-        Self {
-            access,
-            prefix,
-            call_limit: Duration::from_secs(5),
-            ask_limit: Duration::from_secs(2),
-            leader_seconds: 3,
-            snapshot_entries: 20_000,
-            kept_entries: 1_000,
-        }
-    }
-}
-
-/// An etcd that cannot be used as it is.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum EtcdError {
-    /// It refuses this node: a user, a password or a right.
-    #[error("etcd refuses: {0}")]
-    Refused(String),
-    /// It does not answer, or not in time.
-    #[error("etcd does not answer: {0}")]
-    Unreachable(String),
-}
+use tokio::time::{Instant, timeout};
 
 /// A node's ledger in etcd. Nothing of it is on the node's own disk.
 ///
@@ -161,30 +124,6 @@ impl Shared {
     }
 }
 
-/// Whether etcd answers, and has a ledger below the settings' prefix. Changes nothing.
-///
-/// # Errors
-/// [`EtcdError`].
-pub async fn look(settings: &EtcdSettings) -> Result<bool, EtcdError> {
-    let client = Client::new(settings.access.clone(), settings.ask_limit);
-    let mut last = Failed::NotSent;
-    for _ in &settings.access.endpoints {
-        match client.range(&Keys::new(&settings.prefix).tail(), &[], 1).await {
-            Ok(found) => return Ok(!found.is_empty()),
-            Err(failed) => last = failed,
-        }
-    }
-    Err(unusable(&client, last))
-}
-
-fn unusable(client: &Client, failed: Failed) -> EtcdError {
-    let words = client.words().unwrap_or_else(|| "its answer is not understood".to_owned());
-    match failed {
-        Failed::Refused => EtcdError::Refused(words),
-        Failed::NotSent | Failed::NoAnswer => EtcdError::Unreachable(words),
-    }
-}
-
 impl EtcdLedger {
     /// Opens the ledger with a machine that is as new. Where etcd does not answer yet, it is waited for meanwhile:
     /// [`EtcdLedger::is_founded`].
@@ -228,23 +167,6 @@ impl EtcdLedger {
         Ok(Self { shared, proposals, tasks: Mutex::new(tasks) })
     }
 
-    /// Whether there is a ledger in etcd. Waits until etcd has answered, without limit.
-    ///
-    /// # Errors
-    /// [`ReadError::Stopped`].
-    pub async fn is_founded(&self) -> Result<bool, ReadError> {
-        let seen = async {
-            let mut seen = self.shared.seen.subscribe();
-            let seen = seen.wait_for(|seen| *seen != Seen::Unread).await;
-            seen.map(|seen| *seen != Seen::Nothing).map_err(|_| ReadError::Stopped)
-        };
-        let mut status = self.shared.status.subscribe();
-        tokio::select! {
-            founded = seen => founded,
-            _ = status.wait_for(|now| now.stopped.is_some()) => Err(ReadError::Stopped),
-        }
-    }
-
     async fn put_tail(&self) -> Result<(), FoundError> {
         let shared = &self.shared;
         let tail = shared.keys.tail();
@@ -260,38 +182,6 @@ impl EtcdLedger {
         }
     }
 
-    async fn look_for(&self, head: Head) -> Result<Remembered, ReadError> {
-        if !self.is_founded().await? {
-            return Ok(if head == Head::START { Remembered::Yes } else { Remembered::Less });
-        }
-        loop {
-            match self.has(&head).await {
-                Ok(remembered) => return Ok(remembered),
-                Err(_) if self.shared.is_stopped() => return Err(ReadError::Stopped),
-                Err(_) => sleep(follow::PAUSE).await,
-            }
-        }
-    }
-
-    /// By the entry that stands there, or by the snapshot that has it.
-    async fn has(&self, head: &Head) -> Result<Remembered, Failed> {
-        let shared = &self.shared;
-        let judge = |own: [u8; 32]| if own == head.hash { Remembered::Yes } else { Remembered::Other };
-        if head.index == 0 {
-            return Ok(judge(Head::START.hash));
-        }
-        let found = shared.reader.range(&shared.keys.entry(head.index), &[], 1).await?;
-        if let Some(entry) = found.first() {
-            return Ok(keys::parse_entry(&entry.value).map_or(Remembered::Other, |(hash, _)| judge(hash)));
-        }
-        let snapshot = snapshot::record(shared).await?.map(|(record, _)| record.head());
-        Ok(match snapshot {
-            Some(own) if own.index == head.index => judge(own.hash),
-            Some(own) if own.index > head.index => Remembered::Further,
-            _ => Remembered::Less,
-        })
-    }
-
     async fn propose_entry(&self, entry: Vec<u8>) -> Result<Committed, ProposeError> {
         if entry.len() > ENTRY_LEN_MAX {
             return Err(ProposeError::TooLong(entry.len()));
@@ -301,30 +191,6 @@ impl EtcdLedger {
             return Err(ProposeError::Stopped);
         }
         receiver.await.unwrap_or(Err(ProposeError::Unknown))
-    }
-
-    async fn reach_committed(&self) -> Result<(), ReadError> {
-        let shared = &self.shared;
-        let reached = timeout(shared.settings.call_limit, async {
-            let before = shared.head();
-            let tail = shared.keys.tail();
-            let pairs = loop {
-                match shared.reader.range(&tail, &[], 1).await {
-                    Ok(pairs) => break pairs,
-                    Err(_) => sleep(follow::PAUSE).await,
-                }
-            };
-            let tail = pairs.first().and_then(|pair| parse_head(&pair.value)).ok_or(ReadError::NoMajority)?;
-            if tail.index < before.index {
-                return Err(ReadError::NoMajority);
-            }
-            let mut head = shared.head.subscribe();
-            let head =
-                *head.wait_for(|head| head.index >= tail.index).await.map_err(|_| ReadError::Stopped)?;
-            if head.index == tail.index && head != tail { Err(ReadError::NoMajority) } else { Ok(()) }
-        });
-        let reached = reached.await.unwrap_or(Err(ReadError::NoMajority));
-        if shared.is_stopped() { Err(ReadError::Stopped) } else { reached }
     }
 
     async fn put_members(

@@ -2,6 +2,7 @@
 use super::*;
 use crate::testing::{World, runtime};
 use crate::{Ask, Client, NodeFolder, Plan, Report, Ticket, Told};
+use authority::Authority;
 use server::Server;
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -9,6 +10,8 @@ use terachat_cluster::{Fate, ItemName, Refused, Request, Response, TicketFor};
 use terachat_host::OsEntropy;
 use terachat_shard::Domain;
 
+#[path = "../../../ledger/src/etcd/authority.rs"]
+mod authority;
 #[path = "../../../ledger/src/etcd/server.rs"]
 mod server;
 
@@ -168,6 +171,41 @@ fn a_ledger_does_not_move() {
         let options = RunOptions { etcd: Some(access(&server)), ..RunOptions::default() };
         assert!(matches!(world.start(options).await, Err(Error::LedgerOnNodes)));
         world.start(RunOptions::default()).await.unwrap();
+        world.end().await;
+    });
+}
+
+/// Both ends show certificates; with another authority, or none of one's own, an etcd is refused before a node is made.
+#[test]
+fn a_node_and_its_etcd_show_each_other_certificates() {
+    let authority = Authority::new();
+    let (certificate, key) = authority.issue("127.0.0.1");
+    let ca = authority.certificate();
+    let arguments =
+        ["--cert-file", &certificate, "--key-file", &key, "--client-cert-auth", "--trusted-ca-file", &ca];
+    let Some(server) = Server::start_with("https", &arguments) else { return };
+    let secured = EtcdAccess {
+        authority: Some(ca.clone()),
+        identity: Some(authority.issue("node")),
+        ..access(&server)
+    };
+    let over = |access: EtcdAccess| Etcd::new("tests".to_owned(), access);
+    runtime().block_on(async {
+        over(secured.clone()).try_out().await.unwrap();
+        let other = Some(Authority::new().certificate());
+        for wrong in [
+            EtcdAccess { authority: other, ..secured.clone() },
+            EtcdAccess { identity: None, ..secured.clone() },
+            access(&server),
+        ] {
+            let error = over(wrong).try_out().await.unwrap_err();
+            assert!(matches!(&error, Error::Etcd { .. }), "{error}");
+        }
+        let world = World::over(Driver::Etcd(over(secured)), RunOptions::default()).await;
+        let client = world.client.connect().await.unwrap();
+        assert_eq!(put(&client, b"one").await.unwrap(), Response::Put(Fate::Added));
+        gives(&client, b"one").await;
+        client.close().await;
         world.end().await;
     });
 }

@@ -1,7 +1,6 @@
 //! The little of etcd's JSON gateway that a ledger needs.
 use super::access::{Access, Endpoint};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use super::question::{bytes, text};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
@@ -255,19 +254,6 @@ fn request(path: &str, token: Option<&str>, question: &Value) -> Option<Request<
     request.body(body).ok()
 }
 
-/// Bytes as the gateway writes them.
-pub(super) fn text(bytes: &[u8]) -> String {
-    STANDARD.encode(bytes)
-}
-
-fn bytes(value: Option<&Value>) -> Option<Vec<u8>> {
-    match value {
-        // What is empty is left out.
-        None => Some(Vec::new()),
-        Some(value) => STANDARD.decode(value.as_str()?).ok(),
-    }
-}
-
 fn pairs(answer: &Value) -> Option<Vec<Pair>> {
     let Some(pairs) = answer.get("kvs") else { return Some(Vec::new()) };
     let pair = |pair: &Value| {
@@ -275,31 +261,4 @@ fn pairs(answer: &Value) -> Option<Vec<Pair>> {
         Some(Pair { key: bytes(pair.get("key"))?, value: bytes(pair.get("value"))?, created })
     };
     pairs.as_array()?.iter().map(pair).collect()
-}
-
-pub(super) fn put(key: &[u8], value: &[u8]) -> Value {
-    json!({ "request_put": { "key": text(key), "value": text(value) } })
-}
-
-pub(super) fn put_leased(key: &[u8], value: &[u8], lease: &str) -> Value {
-    json!({ "request_put": { "key": text(key), "value": text(value), "lease": lease } })
-}
-
-pub(super) fn delete(key: &[u8], end: &[u8]) -> Value {
-    json!({ "request_delete_range": { "key": text(key), "range_end": text(end) } })
-}
-
-/// That `key` has this value.
-pub(super) fn has(key: &[u8], value: &[u8]) -> Value {
-    json!({ "key": text(key), "target": "VALUE", "result": "EQUAL", "value": text(value) })
-}
-
-/// That `key` is there.
-pub(super) fn is_there(key: &[u8]) -> Value {
-    json!({ "key": text(key), "target": "CREATE", "result": "GREATER", "create_revision": "0" })
-}
-
-/// That `key` is not there.
-pub(super) fn is_missing(key: &[u8]) -> Value {
-    json!({ "key": text(key), "target": "CREATE", "result": "EQUAL", "create_revision": "0" })
 }

@@ -1,6 +1,6 @@
 //! Who leads: whose key is there, which goes with its lease.
-use super::client::{is_missing, is_there, put_leased};
 use super::keys::number;
+use super::question::{is_missing, is_there, put_leased};
 use super::{Seen, Shared};
 use serde_json::{Value, json};
 use std::sync::Arc;

@@ -1,5 +1,6 @@
 //! Puts entries behind the last one: all that wait in one transaction, which holds only if nobody else was faster.
-use super::client::{Failed, has, put};
+use super::client::Failed;
+use super::question::{has, put};
 use super::{Seen, Shared, keys};
 use crate::{Committed, ENTRY_LEN_MAX, Head, ProposeError};
 use std::sync::Arc;

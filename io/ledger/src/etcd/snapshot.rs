@@ -1,6 +1,7 @@
 use super::Shared;
-use super::client::{Failed, delete, has, is_missing, is_there, put};
+use super::client::Failed;
 use super::keys::SnapshotRecord;
+use super::question::{delete, has, is_missing, is_there, put};
 use serde_json::json;
 use std::sync::atomic::Ordering;
 

@@ -4,6 +4,7 @@ mod secured;
 use super::server::Server;
 use super::*;
 use crate::suite::{self, Cluster, Node, Tally};
+use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 
 fn access(port: u16) -> Access {

@@ -1,48 +1,11 @@
 //! An etcd that asks for certificates and passwords, and is asked for them.
+use super::super::authority::Authority;
 use super::*;
 use crate::suite::{node, within};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, IsCa, KeyPair};
 use serde_json::{Value, json};
 use terachat_vault::SecretBytes;
 
 const PASSWORD: &str = "correct horse";
-
-/// An authority, and whom it has given certificates.
-struct Authority {
-    folder: tempfile::TempDir,
-    issuer: CertifiedIssuer<'static, KeyPair>,
-}
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("ca"), issuer.pem()).unwrap();
-        Self { folder, issuer }
-    }
-
-    /// Certificate and key, for both ends of a connection.
-    fn issue(&self, name: &str) -> (String, String) {
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-        // With a common name etcd's gateway answers nobody once it has users.
-        params.distinguished_name = DistinguishedName::new();
-        let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        (certificate.pem(), key.serialize_pem())
-    }
-
-    fn file(&self, name: &str, content: &str) -> String {
-        let path = self.folder.path().join(name);
-        std::fs::write(&path, content).unwrap();
-        path.to_str().unwrap().to_owned()
-    }
-
-    fn ca(&self) -> String {
-        self.issuer.pem()
-    }
-}
 
 fn with_user(access: &Access, name: &str, password: &str) -> Access {
     let user = User::new(name.to_owned(), SecretBytes::copy_from(password.as_bytes()));
@@ -53,15 +16,16 @@ fn with_user(access: &Access, name: &str, password: &str) -> Access {
 async fn certificates_and_passwords_are_asked_for_and_shown() {
     let authority = Authority::new();
     let (certificate, key) = authority.issue("127.0.0.1");
-    let (certificate, key) = (authority.file("cert", &certificate), authority.file("key", &key));
-    let ca = authority.file("ca", &authority.ca());
+    let ca = authority.certificate();
     let arguments =
         ["--cert-file", &certificate, "--key-file", &key, "--client-cert-auth", "--trusted-ca-file", &ca];
     let Some(mut server) = Server::start_with("https", &arguments) else { return };
     let at = |tls: Option<Tls>| Access { tls, ..Access::plain(vec![server.endpoint().parse().unwrap()]) };
+    let read = |file: &str| std::fs::read(file).unwrap();
     let (own, own_key) = authority.issue("node");
-    let own = Some((own.as_bytes(), own_key.as_bytes()));
-    let tls = Tls::new(authority.ca().as_bytes(), own).unwrap();
+    let (own, own_key) = (read(&own), read(&own_key));
+    let own = Some((&own[..], &own_key[..]));
+    let tls = Tls::new(&read(&ca), own).unwrap();
     let known = at(Some(tls));
     let look_at = async |access: &Access| {
         let settings = EtcdSettings::new(access.clone(), "cluster/ledger/".to_owned());
@@ -72,8 +36,8 @@ async fn certificates_and_passwords_are_asked_for_and_shown() {
     // Neither end is believed without its authority's word.
     for (tls, why) in [
         (None, "no authority is known"),
-        (Some(Tls::new(Authority::new().ca().as_bytes(), own).unwrap()), "TLS"),
-        (Some(Tls::new(authority.ca().as_bytes(), None).unwrap()), ""),
+        (Some(Tls::new(&read(&Authority::new().certificate()), own).unwrap()), "TLS"),
+        (Some(Tls::new(&read(&ca), None).unwrap()), ""),
     ] {
         let error = look_at(&at(tls)).await.unwrap_err();
         assert!(matches!(&error, EtcdError::Unreachable(words) if words.contains(why)), "{error}");
@@ -81,14 +45,14 @@ async fn certificates_and_passwords_are_asked_for_and_shown() {
 
     // A user who may work below one prefix, and nowhere else.
     let root = Client::new(known.clone(), Duration::from_secs(2));
-    let end = client::text(b"cluster0");
+    let end = question::text(b"cluster0");
     let ask = async |path: &str, question: Value| within(root.ask(path, &question)).await.unwrap();
     for name in ["root", "node"] {
         ask("/v3/auth/user/add", json!({ "name": name, "password": PASSWORD })).await;
         ask("/v3/auth/role/add", json!({ "name": name })).await;
         ask("/v3/auth/user/grant", json!({ "user": name, "role": name })).await;
     }
-    let perm = json!({ "permType": "READWRITE", "key": client::text(b"cluster/"), "range_end": end });
+    let perm = json!({ "permType": "READWRITE", "key": question::text(b"cluster/"), "range_end": end });
     ask("/v3/auth/role/grant", json!({ "name": "node", "perm": perm })).await;
     ask("/v3/auth/enable", json!({})).await;
 
