@@ -58,7 +58,9 @@ pub use folder::{NodeFolder, Plan};
 pub use history::{history, history_of};
 pub use keys::Keys;
 pub use meters::{Metered, SECONDS, Verb};
-pub use report::{AuditReport, DiskUsage, HealthCount, HealthDetail, MemberReport, Report, ScrubReport};
+pub use report::{
+    AuditReport, DiskUsage, HealthCount, HealthDetail, MemberReport, Mending, Report, ScrubReport,
+};
 pub use runtime::{RunOptions, Running, contact_of};
 pub use terachat_ledger::etcd::{BadEndpoint, Endpoint};
 pub use ticket::{BadTicket, Ticket};

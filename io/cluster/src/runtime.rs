@@ -54,6 +54,8 @@ pub struct RunOptions {
     /// Between two checkpoints of the ledger's head, at least: how much of an old copy's past goes unnoticed while the node is not
     /// stopped. A counter in a chip wears out by 10^5 to 10^6 of them.
     pub checkpoint_every: Duration,
+    /// Between two deeds of the history by which the leader says where shards stand, at least.
+    pub claim_every: Duration,
     /// How late it is, in milliseconds since 1970, by this machine's clock: when records of boards end.
     pub clock: fn() -> u64,
 }
@@ -68,6 +70,7 @@ impl Default for RunOptions {
             etcd: None,
             lease_seconds: 3,
             checkpoint_every: Duration::from_secs(60),
+            claim_every: Duration::from_secs(3_600),
             clock: clock::now_ms,
         }
     }
@@ -144,6 +147,7 @@ impl NodeFolder {
             place: place.clone(),
             operator: self.keys.operator().id().0,
             clock: options.clock,
+            claim_every: options.claim_every,
             events: events.clone(),
             meters,
         });

@@ -1,7 +1,7 @@
 //! How one node sees the cluster.
 use super::Engine;
 use crate::control::{Contact, Told, Unwelcome};
-use crate::report::{AuditReport, HealthCount, HealthDetail, MemberReport, Report};
+use crate::report::{AuditReport, HealthCount, HealthDetail, MemberReport, Mending, Report};
 use std::collections::BTreeMap;
 use terachat_cluster::{HealthReport, State};
 use terachat_net::PeerKey;
@@ -68,7 +68,8 @@ impl Engine {
                 let wrong = chronicle.audit(state.roster()).err().map(|error| error.to_string());
                 let (deeds, last) = chronicle.next();
                 let head = *head.borrow();
-                AuditReport { node, deeds, last, wrong, head: (head.index, head.hash) }
+                let (head, placement) = ((head.index, head.hash), state.placement());
+                AuditReport { node, deeds, last, wrong, head, placement }
             });
             Ok(Told::Audit(audited.await.map_err(|_| Unwelcome::Busy)?))
         });
@@ -80,7 +81,15 @@ impl Engine {
             HealthReport::Unknown => None,
             HealthReport::Heard(in_place, shards) => Some(HealthCount { shards, in_place, detail: None }),
             HealthReport::Counted(health) => {
+                let upkeep = self.parts.node.upkeep().unwrap_or_default();
+                let mending = |lasted| Mending {
+                    lasted_ms: lasted / 1_000,
+                    shards: upkeep.shards,
+                    bytes: upkeep.bytes,
+                };
                 let detail = HealthDetail {
+                    short_of_nodes: upkeep.short_of_nodes,
+                    mending: upkeep.lasted.map(mending),
                     unreadable: small(health.unreadable.len()),
                     at_the_limit: small(health.at_the_limit),
                     missing: health.reasons.missing,
