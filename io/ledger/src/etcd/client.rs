@@ -135,6 +135,7 @@ impl Client {
         let opened = timeout(self.limit, async {
             let Open { mut sender, token } = self.open(endpoint).await.map_err(|(failed, _)| failed)?;
             let request = request("/v3/watch", token.as_deref(), &question).ok_or(Failed::NotSent)?;
+            sender.ready().await.map_err(|_| Failed::NotSent)?;
             let response = sender.send_request(request).await.map_err(|_| Failed::NotSent)?;
             Ok(Watch { response, _sender: sender })
         });
@@ -210,6 +211,8 @@ async fn exchange(
 ) -> Result<Value, (Failed, String)> {
     let request = request(path, token, question);
     let request = request.ok_or_else(|| (Failed::NotSent, "etcd's token is none".to_owned()))?;
+    // The end of the answer before may not have been read yet.
+    sender.ready().await.map_err(|error| (Failed::NotSent, error.to_string()))?;
     let response = sender.send_request(request).await.map_err(|error| {
         // A connection that had ended before: nothing was written to it.
         (if error.is_canceled() { Failed::NotSent } else { Failed::NoAnswer }, error.to_string())

@@ -66,7 +66,8 @@ async fn certificates_and_passwords_are_asked_for_and_shown() {
     }
     let granted = with_user(&known, "node", PASSWORD);
     let elsewhere = EtcdSettings::new(granted.clone(), "another/".to_owned());
-    assert!(matches!(within(look(&elsewhere)).await, Err(EtcdError::Refused(_))));
+    let error = within(look(&elsewhere)).await.unwrap_err();
+    assert!(matches!(&error, EtcdError::Refused(_)), "{error}");
 
     // All that a ledger does can be done with these rights, snapshots too, and after a restart, which forgets tokens.
     let settings = EtcdSettings {
