@@ -5,7 +5,7 @@ use terachat_node::Report;
 /// Why clients should go to another node; `None` if they are welcome.
 pub(crate) fn hindrance(report: &Report) -> Option<String> {
     if let Some(why) = &report.stopped {
-        return Some(format!("its ledger has stopped: {why}"));
+        return Some(format!("its ledger takes nothing: {why}"));
     }
     let own = report.members.iter().find(|member| member.contact.node == report.node);
     match own.map(|member| member.status) {
@@ -53,6 +53,7 @@ pub(crate) mod tests {
             leader: Some(node(1)),
             term: 3,
             stopped: None,
+            etcd: false,
             head: (9, [0; 32]),
             members: vec![member(1, None), member(2, Some(20))],
             health: Some(HealthCount { shards: 20, in_place: 19, detail: Some(detail) }),

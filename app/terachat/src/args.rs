@@ -2,6 +2,7 @@
 mod archive;
 mod cluster;
 mod command;
+mod etcd;
 mod global;
 mod node;
 pub(crate) mod settings;
@@ -16,6 +17,7 @@ pub(crate) use command::{
     ClusterClientArgs, Command, DemoArgs, DeviceCommand, FetchArgs, FilterArgs, ImportArgs, KeysCommand,
     ListenArgs, MemberCommand, ReadArgs, RoleCommand, SendArgs, SpaceCommand, SuiteName, SyncArgs,
 };
+pub(crate) use etcd::LedgerArgs;
 pub(crate) use global::Global;
 pub(crate) use node::{NodeArgs, NodeCommand, RunArgs, ShardsArgs, node_id};
 pub(crate) use source::{CounterSpec, NewSource, RecoveryArgs, SourceArgs, SourceSpec};

@@ -3,7 +3,7 @@ mod line;
 
 use crate::control::{Ask, Contact, Told, Unwelcome, Welcome};
 use crate::frame::Kind;
-use crate::{Error, Keys, Ticket};
+use crate::{Error, Keys, LedgerAt, Ticket};
 use line::{Line, Speaker};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -145,11 +145,11 @@ impl Client {
         })
     }
 
-    /// A ticket for one newcomer, of an operator.
+    /// A ticket for one newcomer, of an operator, which says where the cluster's ledger is.
     ///
     /// # Errors
     /// As [`Client::ask`].
-    pub async fn invite(&self, role: TicketFor, lifetime_ms: u64) -> Result<Ticket, Error> {
+    pub async fn invite(&self, role: TicketFor, lifetime_ms: u64, ledger: LedgerAt) -> Result<Ticket, Error> {
         let Told::Ticket(secret) = self.ask(&Ask::Invite { role, lifetime_ms }).await? else {
             return Err(Error::Answer);
         };
@@ -158,7 +158,7 @@ impl Client {
         let others = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let others = others.into_iter().filter(|contact| !asked.contains(contact)).take(OTHERS);
         let members = asked.iter().cloned().chain(others).collect();
-        Ok(Ticket { role, cluster: self.cluster, secret, members })
+        Ok(Ticket { role, cluster: self.cluster, secret, members, ledger })
     }
 
     async fn ask_of(&self, contact: Contact, body: &[u8]) -> Result<Told, Attempt> {

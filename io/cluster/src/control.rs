@@ -231,7 +231,8 @@ pub enum Unwelcome {
     Ledger(Refusal),
     /// The ledger has no leader.
     #[error(
-        "the cluster has no majority that this node reaches, so nothing can be changed; bring nodes back, then try again"
+        "the cluster has no majority that this node reaches, or no etcd if that has its ledger, so nothing can be changed; bring nodes or \
+         etcd back, then try again"
     )]
     NoMajority,
     /// The node still has shards that nobody else has.

@@ -23,7 +23,7 @@ use terachat_cluster::{
     Call, ClientKey, DiskDone, Input, ItemName, Message, Moment, Node, NodeKey, Outcome, Output,
     PlacementClaim, Refused, Request, Response, SignedDeed, Unproposed, Usage,
 };
-use terachat_ledger::{Ledger, RaftLedger, Status};
+use terachat_ledger::{Ledger, Status};
 use terachat_net::{NetEvent, NetEvents, PeerKey};
 use terachat_shard::{NodeId, StripeId};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -103,7 +103,9 @@ impl Guest {
 pub(crate) struct Parts {
     pub(crate) node: Node,
     pub(crate) doer: Doer,
-    pub(crate) ledger: Arc<RaftLedger>,
+    pub(crate) ledger: Arc<dyn Ledger>,
+    /// Whether that is in an etcd.
+    pub(crate) etcd: bool,
     pub(crate) links: Links,
     pub(crate) disk: DiskThread,
     pub(crate) directory: Arc<RwLock<Directory>>,

@@ -79,6 +79,54 @@ pub enum Error {
     /// The shards' folder or bucket does not open.
     #[error(transparent)]
     Shards(#[from] terachat_cluster::Error),
+    /// The caller's, or the service's: the etcd that has the cluster's ledger cannot be used.
+    #[error(
+        "the etcd at {etcd} cannot be used: {why}; check that it runs, and --etcd, --etcd-ca, --etcd-cert and --etcd-credentials"
+    )]
+    Etcd {
+        /// Its endpoints.
+        etcd: String,
+        /// Why.
+        why: String,
+    },
+    /// The caller's: a cluster's ledger is in etcd, and the node is not told so. Nothing was changed; a ticket is as good as before.
+    #[error(
+        "the ledger of this cluster is in etcd, below the prefix {0}, and stays there; say where that etcd is with --etcd, and the same \
+         prefix or none"
+    )]
+    LedgerInEtcd(String),
+    /// The caller's: a cluster's ledger is on its nodes, and the node is told of an etcd. Nothing was changed; a ticket is as good as
+    /// before.
+    #[error(
+        "the ledger of this cluster is on its nodes, and does not move into etcd; leave --etcd and TERACHAT_NODE_ETCD out, or found a new \
+         cluster there"
+    )]
+    LedgerOnNodes,
+    /// The caller's, or the service's: another etcd than the cluster's, or one that has lost everything.
+    #[error(
+        "the etcd at {etcd} has no ledger of cluster {cluster} below the prefix {prefix}; name the cluster's etcd with --etcd, or have its \
+         newest data put back"
+    )]
+    NoLedger {
+        /// Its endpoints.
+        etcd: String,
+        /// Where it was looked for.
+        prefix: String,
+        /// Whose.
+        cluster: terachat_cluster::ClusterId,
+    },
+    /// The service's: what was applied on this node once is not in etcd any more.
+    #[error(
+        "the ledger in the etcd at {etcd} is not the one that was applied on this node: {why}. It was set back to an older copy, or \
+         emptied, or is another etcd; what was acknowledged since would be lost, so the node is not started; have etcd's newest data put \
+         back, or name the cluster's etcd with --etcd"
+    )]
+    OlderLedger {
+        /// Its endpoints.
+        etcd: String,
+        /// How that is known.
+        why: String,
+    },
     /// The ledger does not open.
     #[error(transparent)]
     Ledger(#[from] terachat_ledger::raft::OpenError),
@@ -107,7 +155,7 @@ pub enum Error {
     #[error("this ticket is for a {0}; use it with terachat {1}")]
     Role(&'static str, &'static str),
     /// The ledger gave up; the node cannot go on without it.
-    #[error("the ledger of this node stopped: {0}; look at its disk, then start the node again")]
+    #[error("the ledger of this node stopped: {0}; look at its disk, or at etcd, then start the node again")]
     LedgerStopped(String),
     /// The caller's: nobody can dial what a node listens on.
     #[error("others cannot dial {0}; say where they reach this node with --address")]

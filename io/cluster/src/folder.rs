@@ -1,7 +1,7 @@
 //! A node's folder: its keys, what it has to know before the ledger tells it, its shards and its part of the ledger.
 //! `docs/format/node-folder.md`.
 use crate::control::{Contact, decode, encode};
-use crate::{Bucket, Error, Keys};
+use crate::{Bucket, Driver, Error, Keys};
 use serde::{Deserialize, Serialize};
 use std::io::ErrorKind;
 use std::num::NonZeroU32;
@@ -29,6 +29,8 @@ pub struct Plan {
     pub weight: NonZeroU32,
     /// Where it keeps its shards instead of its folder.
     pub bucket: Option<Bucket>,
+    /// What keeps the cluster's ledger; of a node that joins, what keeps it already.
+    pub ledger: Driver,
 }
 
 /// What is written of a node beside the ledger. None of it is secret.
@@ -52,6 +54,7 @@ pub struct NodeFolder {
     pub(crate) keys: Keys,
     pub(crate) place: Place,
     pub(crate) bucket: Option<Bucket>,
+    pub(crate) ledger: Driver,
     pub(crate) _lock: Lock,
 }
 
@@ -63,7 +66,7 @@ impl NodeFolder {
     pub fn found(path: &Path, keys: Keys, plan: &Plan, entropy: &mut dyn Entropy) -> Result<Self, Error> {
         let mut cluster = ClusterId([0; 16]);
         entropy.fill(&mut cluster.0);
-        Self::make(path, keys, plan.bucket.as_ref(), entropy, |_| Place {
+        Self::make(path, keys, plan, entropy, |_| Place {
             cluster,
             node: NodeId(NonZeroU32::MIN),
             founding: true,
@@ -78,7 +81,7 @@ impl NodeFolder {
     pub(crate) fn make(
         path: &Path,
         mut keys: Keys,
-        bucket: Option<&Bucket>,
+        plan: &Plan,
         entropy: &mut dyn Entropy,
         place: impl FnOnce(&Keys) -> Place,
     ) -> Result<Self, Error> {
@@ -86,11 +89,12 @@ impl NodeFolder {
         let place = place(&keys);
         let mut disk = Disk::open(path)?;
         keys.save(&mut disk, entropy)?;
-        if let Some(bucket) = bucket {
+        if let Some(bucket) = &plan.bucket {
             bucket.save(path)?;
         }
-        let bucket = bucket.cloned();
-        let folder = Self { path: path.to_owned(), keys, place, bucket, _lock: lock };
+        plan.ledger.save(path)?;
+        let (bucket, ledger) = (plan.bucket.clone(), plan.ledger.clone());
+        let folder = Self { path: path.to_owned(), keys, place, bucket, ledger, _lock: lock };
         // Last: a folder without it is none of a node's.
         folder.save()?;
         Ok(folder)
@@ -103,8 +107,8 @@ impl NodeFolder {
     pub fn open(path: &Path, keys: Keys) -> Result<Self, Error> {
         let place = read(path)?;
         let lock = Lock::acquire(path)?;
-        let bucket = Bucket::of(path)?;
-        Ok(Self { path: path.to_owned(), keys, place, bucket, _lock: lock })
+        let (bucket, ledger) = (Bucket::of(path)?, Driver::of(path)?);
+        Ok(Self { path: path.to_owned(), keys, place, bucket, ledger, _lock: lock })
     }
 
     /// The node's number and cluster.

@@ -15,7 +15,8 @@ impl NodeFolder {
     /// its first run on.
     ///
     /// # Errors
-    /// [`Error::Role`], [`Error::Used`], [`Error::Unwelcome`], [`Error::NoNode`]; nothing is left then.
+    /// [`Error::Role`], [`Error::Used`], [`Error::LedgerInEtcd`], [`Error::LedgerOnNodes`], [`Error::NoLedger`], [`Error::Unwelcome`],
+    /// [`Error::NoNode`]; nothing is left then.
     pub async fn join(
         path: &Path,
         keys: Keys,
@@ -27,6 +28,9 @@ impl NodeFolder {
             return Err(Error::Role("client", "cluster join"));
         }
         drop(crate::folder::empty(path)?);
+        // Before the ticket is used up.
+        plan.ledger.require(&ticket.ledger)?;
+        plan.ledger.find(ticket.cluster).await?;
         let (listen, address) = take_port(&keys, plan).await?;
         let key = keys.device_key();
         let profile = NodeProfile {
@@ -42,7 +46,7 @@ impl NodeFolder {
         let Told::Welcome(Welcome { cluster, members, joined: Some(node) }) = told? else {
             return Err(Error::Answer);
         };
-        Self::make(path, keys, plan.bucket.as_ref(), entropy, |_| Place {
+        Self::make(path, keys, plan, entropy, |_| Place {
             cluster,
             node,
             founding: false,

@@ -19,8 +19,10 @@ mod deeds;
 mod dialler;
 mod directory;
 mod disk;
+mod driver;
 mod engine;
 mod error;
+mod etcd;
 mod export;
 mod files;
 mod folder;
@@ -47,7 +49,9 @@ pub use bucket::{BadBucket, Bucket};
 pub use client::{Client, PATIENCE};
 pub use client_folder::ClientFolder;
 pub use control::{Admission, Ask, Contact, HISTORY_MAX, Hello, Told, Unwelcome, Welcome};
+pub use driver::{Driver, LedgerAt};
 pub use error::Error;
+pub use etcd::{BadPrefix, Etcd, EtcdAccess};
 pub use export::{check_export, export_case, open_exported};
 pub use files::{get_file, items_of_file, put_file, stream_file};
 pub use folder::{NodeFolder, Plan};
@@ -58,5 +62,6 @@ pub use report::{
     AuditReport, DiskUsage, HealthCount, HealthDetail, MemberReport, Mending, Report, ScrubReport,
 };
 pub use runtime::{RunOptions, Running, contact_of};
+pub use terachat_ledger::etcd::{BadEndpoint, Endpoint};
 pub use ticket::{BadTicket, Ticket};
 pub use watch::Watch;

@@ -16,7 +16,7 @@ pub struct Report {
     pub leader: Option<NodeId>,
     /// Number of that leader's election.
     pub term: u64,
-    /// Why the ledger stopped by itself.
+    /// Why the ledger stopped by itself, or takes nothing though it goes on trying.
     pub stopped: Option<String>,
     /// Entries applied, and the hash of their chain.
     pub head: (u64, [u8; 32]),
@@ -34,6 +34,8 @@ pub struct Report {
     pub deeds: u64,
     /// What its own disk holds.
     pub disk: DiskUsage,
+    /// Whether the ledger is in an etcd, so that no member has a vote.
+    pub etcd: bool,
 }
 
 /// A member, as one node sees it.

@@ -3,20 +3,20 @@ mod helpers;
 #[cfg(test)]
 mod tests;
 
-use crate::Error;
 use crate::carrier::LinkCarrier;
 use crate::control::{Contact, Unwelcome};
 use crate::deeds::Doer;
 use crate::dialler::keep_dialling;
 use crate::directory::Directory;
 use crate::disk::DiskThread;
-use crate::engine::{Engine, Event, Parts};
+use crate::engine::{Engine, Parts};
 use crate::folder::{self, NodeFolder};
 use crate::guard::Guard;
 use crate::links::Links;
 use crate::machine::{SharedState, StateMachine};
 use crate::meters::Meters;
 use crate::watch::Watch;
+use crate::{Driver, Error, EtcdAccess};
 use helpers::{begin, keep_head, keep_place, tell_ledger};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -25,8 +25,8 @@ use terachat_cluster::{
     BucketOptions, ClusterId, Node, NodeOptions, Options, Program, SegmentStore, ShardStore, What,
 };
 use terachat_host::{Disk, OsEntropy, clock};
-use terachat_ledger::raft::{Remembered, Settings};
-use terachat_ledger::{Ledger, RaftLedger};
+use terachat_ledger::Remembered;
+use terachat_ledger::raft::Settings;
 use terachat_net::Net;
 use terachat_shard::NodeId;
 use tokio::sync::{mpsc, watch};
@@ -45,8 +45,12 @@ pub struct RunOptions {
     pub shards: Options,
     /// How it keeps them in a bucket.
     pub objects: BucketOptions,
-    /// How its ledger works.
+    /// How its ledger works, if the nodes keep it.
     pub ledger: Settings,
+    /// How etcd is reached, if it has the ledger, and otherwise than the folder says.
+    pub etcd: Option<EtcdAccess>,
+    /// Seconds after which a leader that etcd does not hear of leads no more, if etcd has the ledger.
+    pub lease_seconds: u32,
     /// Between two checkpoints of the ledger's head, at least: how much of an old copy's past goes unnoticed while the node is not
     /// stopped. A counter in a chip wears out by 10^5 to 10^6 of them.
     pub checkpoint_every: Duration,
@@ -63,6 +67,8 @@ impl Default for RunOptions {
             shards: Options::default(),
             objects: BucketOptions::default(),
             ledger: Settings { heartbeat_ms: 100, election_ms: 700, ..Settings::default() },
+            etcd: None,
+            lease_seconds: 3,
             checkpoint_every: Duration::from_secs(60),
             claim_every: Duration::from_secs(3_600),
             clock: clock::now_ms,
@@ -83,11 +89,13 @@ pub struct Running {
 
 impl NodeFolder {
     /// Starts the node of this folder. Must be called within a tokio runtime with time and I/O enabled, better one of several
-    /// threads: a node seals, cuts and hashes while others wait for its ledger.
+    /// threads: a node seals, cuts and hashes while others wait for its ledger. Where etcd has the ledger and does not answer, it waits.
     ///
     /// # Errors
-    /// [`Error::OlderCopy`], [`Error::Net`] when its address is taken, [`Error::Shards`], [`Error::Ledger`].
+    /// [`Error::OlderCopy`], [`Error::OlderLedger`], [`Error::Net`] when its address is taken, [`Error::Shards`], [`Error::Ledger`],
+    /// [`Error::Etcd`], [`Error::NoLedger`], [`Error::LedgerOnNodes`].
     pub async fn run(mut self, options: RunOptions) -> Result<Running, Error> {
+        let driver = self.ledger.clone().reached(options.etcd.as_ref())?;
         let mut guard = Guard::open(&self.path, self.keys.head_key(), self.keys.take_counter())?;
         let (net, net_events) = Net::start(self.keys.seed(), Some(&self.place.listen)).await?;
         self.settle_address(&net)?;
@@ -96,19 +104,19 @@ impl NodeFolder {
         let directory =
             Arc::new(RwLock::new(Directory::new(state.read().roster(), &self.place.members, [].iter())));
         let links = Links::new(net);
-        let ledger = self.open_ledger(&options, &links, &directory, &state, &events).await?;
-        match ledger.remembers(&guard.head()) {
+        let carrier = LinkCarrier::new(links.clone(), Arc::clone(&directory));
+        let machine = StateMachine::new(state.clone(), events.clone());
+        let whose = (self.place.cluster, self.place.node, self.place.founding);
+        let ledger = driver.open(&self.path, whose, &options, carrier, machine).await?;
+        let stopped = |_| Error::LedgerStopped(ledger.status().stopped.unwrap_or_default());
+        match ledger.remembers(guard.head()).await.map_err(stopped)? {
             Remembered::Yes | Remembered::Further => {}
-            Remembered::Less | Remembered::Other => {
-                let why = format!(
-                    "its ledger does not reach entry {}, which was applied here once",
-                    guard.head().index
-                );
-                return Err(Error::OlderCopy { folder: self.path.clone(), why });
+            remembered @ (Remembered::Less | Remembered::Other) => {
+                ledger.shutdown().await;
+                return Err(driver.forgot(&self.path, &guard.head(), remembered));
             }
         }
         guard.begin()?;
-        let ledger = Arc::new(ledger);
         let store = self.open_shards(&options).await?;
         let disk = DiskThread::start(store, Box::new(OsEntropy::new()?), events.clone())
             .map_err(|source| Error::Local { doing: "start a thread".to_owned(), source })?;
@@ -123,7 +131,7 @@ impl NodeFolder {
             node: self.place.node,
             key: Arc::new(self.keys.device_key()),
             state: state.clone(),
-            ledger: Arc::clone(&ledger) as Arc<dyn Ledger>,
+            ledger: Arc::clone(&ledger),
         };
         let (place, saved) = watch::channel(self.place.clone());
         let meters = Arc::new(Meters::default());
@@ -132,6 +140,7 @@ impl NodeFolder {
             node,
             doer: doer.clone(),
             ledger: Arc::clone(&ledger),
+            etcd: matches!(driver, Driver::Etcd(_)),
             links: links.clone(),
             disk,
             directory: Arc::clone(&directory),
@@ -204,21 +213,6 @@ impl NodeFolder {
         let (cluster, node, options) = (self.place.cluster, self.place.node, options.objects.clone());
         let opened = tokio::task::spawn_blocking(move || bucket.open(cluster, node, options));
         opened.await.map_err(|_| Error::Stopped)?
-    }
-
-    async fn open_ledger(
-        &self,
-        options: &RunOptions,
-        links: &Links,
-        directory: &Arc<RwLock<Directory>>,
-        state: &SharedState,
-        events: &mpsc::UnboundedSender<Event>,
-    ) -> Result<RaftLedger, Error> {
-        let storage = Disk::open(&self.path.join("ledger"))?;
-        let carrier = Arc::new(LinkCarrier::new(links.clone(), Arc::clone(directory)));
-        let machine = StateMachine::new(state.clone(), events.clone());
-        let settings = options.ledger.clone();
-        Ok(RaftLedger::open(self.place.node, Box::new(storage), carrier, machine, settings).await?)
     }
 }
 

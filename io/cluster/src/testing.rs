@@ -1,7 +1,10 @@
 //! A cluster of one node in this process, for tests.
-use crate::{Client, ClientFolder, Contact, Keys, NodeFolder, Plan, RunOptions, Running, Ticket, contact_of};
+use crate::{
+    Client, ClientFolder, Contact, Driver, Error, Keys, NodeFolder, Plan, RunOptions, Running, Ticket,
+    contact_of,
+};
 use std::num::NonZeroU32;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use terachat_cluster::{ClusterId, NodeKey, TicketFor};
 use terachat_event::DeviceKey;
@@ -30,7 +33,7 @@ fn own_keys(folder: &Path) -> Keys {
 
 pub(crate) struct World {
     folder: tempfile::TempDir,
-    node: Running,
+    node: Option<Running>,
     pub(crate) client: ClientFolder,
     pub(crate) cluster: ClusterId,
     pub(crate) contact: Contact,
@@ -39,6 +42,11 @@ pub(crate) struct World {
 impl World {
     /// One node, and a client that is admitted.
     pub(crate) async fn new(options: RunOptions) -> Self {
+        Self::over(Driver::Openraft, options).await
+    }
+
+    /// The same with another ledger.
+    pub(crate) async fn over(ledger: Driver, options: RunOptions) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         let plan = Plan {
@@ -47,7 +55,9 @@ impl World {
             domain: Domain { site: 0, rack: 0, host: 0 },
             weight: NonZeroU32::MIN,
             bucket: None,
+            ledger,
         };
+        let at_ledger = plan.ledger.ledger();
         let mut entropy = OsEntropy::new().unwrap();
         let made =
             NodeFolder::found(&at("node"), keys(&at("node.key"), "node"), &plan, &mut entropy).unwrap();
@@ -58,11 +68,11 @@ impl World {
         let (cluster, contact) = contact_of(&at("node"), &own).unwrap();
         assert_eq!(contact.key, NodeKey(DeviceKey::from_seed(&seed).id().0));
         let operator = Client::operator(cluster, contact.clone(), &own).await.unwrap();
-        let ticket: Ticket = operator.invite(TicketFor::Client, 60_000).await.unwrap();
+        let ticket: Ticket = operator.invite(TicketFor::Client, 60_000, at_ledger).await.unwrap();
         operator.close().await;
         let (path, client_keys) = (at("client"), keys(&at("client.key"), "client"));
         let client = ClientFolder::join(&path, client_keys, &ticket, &mut entropy).await.unwrap();
-        Self { folder, node, client, cluster, contact }
+        Self { folder, node: Some(node), client, cluster, contact }
     }
 
     /// The client's folder once more, as another command would open it.
@@ -77,8 +87,32 @@ impl World {
         Arc::new(Client::operator(self.cluster, self.contact.clone(), &own).await.unwrap())
     }
 
-    pub(crate) async fn end(self) {
-        self.node.stop().await.unwrap();
+    /// A place beside the node's.
+    pub(crate) fn at(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Fresh keys, guarded by a file beside this folder.
+    pub(crate) fn keys(&self, name: &str) -> Keys {
+        keys(&self.at(name).with_extension("key"), name)
+    }
+
+    /// Stops the node.
+    pub(crate) async fn stop(&mut self) {
+        self.node.take().unwrap().stop().await.unwrap();
+    }
+
+    /// Starts it again, and waits until it is ready.
+    pub(crate) async fn start(&mut self, options: RunOptions) -> Result<(), Error> {
+        let path = self.at("node");
+        let node = NodeFolder::open(&path, own_keys(&path))?.run(options).await?;
+        node.ready().await;
+        self.node = Some(node);
+        Ok(())
+    }
+
+    pub(crate) async fn end(mut self) {
+        self.stop().await;
         drop(self.folder);
     }
 }

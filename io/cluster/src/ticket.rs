@@ -1,3 +1,4 @@
+use crate::LedgerAt;
 use crate::control::Contact;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -22,6 +23,8 @@ pub struct Ticket {
     pub secret: [u8; 32],
     /// Members to ask.
     pub members: Vec<Contact>,
+    /// Where the cluster's ledger is, which a node has to be told of besides.
+    pub ledger: LedgerAt,
 }
 
 /// A text that is no ticket.
@@ -34,11 +37,13 @@ struct Content {
     cluster: ClusterId,
     secret: [u8; 32],
     members: Vec<Contact>,
+    ledger: LedgerAt,
 }
 
 impl fmt::Display for Ticket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let content = Content { cluster: self.cluster, secret: self.secret, members: self.members.clone() };
+        let (members, ledger) = (self.members.clone(), self.ledger.clone());
+        let content = Content { cluster: self.cluster, secret: self.secret, members, ledger };
         f.write_str(match self.role {
             TicketFor::Node => NODE,
             TicketFor::Client => CLIENT,
@@ -68,8 +73,8 @@ impl FromStr for Ticket {
             return Err(BadTicket);
         }
         let bytes = URL_SAFE_NO_PAD.decode(rest).map_err(|_| BadTicket)?;
-        let Content { cluster, secret, members } = crate::control::decode(&bytes).ok_or(BadTicket)?;
-        if members.is_empty() { Err(BadTicket) } else { Ok(Self { role, cluster, secret, members }) }
+        let Content { cluster, secret, members, ledger } = crate::control::decode(&bytes).ok_or(BadTicket)?;
+        if members.is_empty() { Err(BadTicket) } else { Ok(Self { role, cluster, secret, members, ledger }) }
     }
 }
 
@@ -88,8 +93,14 @@ mod tests {
                 key: NodeKey([2; 32]),
                 address: "127.0.0.1:4001".to_owned(),
             };
-            let ticket =
-                Ticket { role, cluster: ClusterId([1; 16]), secret: [0xab; 32], members: vec![contact] };
+            let ledger = LedgerAt::Etcd("prefix".to_owned());
+            let ticket = Ticket {
+                role,
+                cluster: ClusterId([1; 16]),
+                secret: [0xab; 32],
+                members: vec![contact],
+                ledger,
+            };
             let text = ticket.to_string();
             assert_eq!(format!(" {text}\n").parse(), Ok(ticket.clone()));
             assert!(!format!("{ticket:?}").contains("ab"), "{ticket:?}");

@@ -26,6 +26,21 @@ impl ProposeError {
     }
 }
 
+/// A ledger that was not founded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FoundError {
+    /// There is one already, and this node is or was a member of it; nothing was changed.
+    #[error("this node already belongs to a ledger")]
+    Founded,
+    /// What keeps the entries did not answer: it may be founded by now. Call again.
+    #[error("it is not known whether the ledger is founded; try again")]
+    Unknown,
+    /// The ledger stopped meanwhile.
+    #[error("the ledger stopped: {0}")]
+    Stopped(String),
+}
+
 /// A read barrier that was not reached.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -1,4 +1,4 @@
-use crate::{Head, MembersError, ProposeError, ReadError};
+use crate::{FoundError, Head, MembersError, ProposeError, ReadError};
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
@@ -12,6 +12,29 @@ pub type Call<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 ///
 /// `suite::conforms` is the one test of all drivers.
 pub trait Ledger: Send + Sync {
+    /// Makes a new ledger without entries, whose first and only member this node is. Once for each cluster: whoever comes later is
+    /// set among the members.
+    ///
+    /// # Errors
+    /// [`FoundError`].
+    fn found(&self) -> Call<'_, Result<(), FoundError>>;
+
+    /// Whether the ledger still has the entries up to `head`, committed or not. For a head that was applied on this node once and is
+    /// remembered elsewhere: whatever is not [`Remembered::Yes`] or [`Remembered::Further`] says that what keeps the entries, this
+    /// node's disk or a service, is not as it was left, and the node must not go on as if it were.
+    ///
+    /// To be asked before the first entry is proposed. A driver whose entries are elsewhere waits until it has been there, without
+    /// limit.
+    ///
+    /// # Errors
+    /// [`ReadError::Stopped`].
+    fn remembers(&self, head: Head) -> Call<'_, Result<Remembered, ReadError>>;
+
+    /// Answers what `from`, whose identity the connection proved, sent by its driver through the [`crate::Carrier`]. What is no
+    /// request of the same driver is answered with a refusal, and costs nothing else; by a driver whose nodes do not speak to each
+    /// other with nothing.
+    fn answer<'a>(&'a self, from: NodeId, request: &'a [u8]) -> Call<'a, Vec<u8>>;
+
     /// Brings `entry` into the order, from whichever node, and gives back where it stands and what the machine
     /// answered. On return it is on the disks of a majority and applied on this node.
     ///
@@ -55,6 +78,19 @@ pub trait Ledger: Send + Sync {
     fn shutdown(&self) -> Call<'_, ()>;
 }
 
+/// What a ledger has of a head that was remembered elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remembered {
+    /// It has the entries up to there, and they are these.
+    Yes,
+    /// It does not reach as far: it was put back in time.
+    Less,
+    /// It has other entries there.
+    Other,
+    /// Its snapshot reaches further, and the entries before that are gone.
+    Further,
+}
+
 /// An entry that was taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Committed {
@@ -85,6 +121,9 @@ pub struct Status {
     pub learners: BTreeSet<NodeId>,
     /// On the leader: milliseconds since a majority last answered it. `None` elsewhere, or where the driver cannot tell.
     pub quorum_ack_ms: Option<u64>,
+    /// Why nothing can be put into the order now, for people, though the driver goes on trying by itself. `None` where all is well, or
+    /// where [`Status::leader`] says it already.
+    pub trouble: Option<String>,
     /// What the disk did since this driver was opened; zero where it is not this process's disk.
     pub disk: DiskCounters,
     /// Why the ledger stopped by itself, for people, with what to do: its disk failed, or a file on it is not sound.

@@ -19,11 +19,11 @@ pub mod suite;
 
 pub use carrier::{Carrier, Unreachable};
 pub use disk::DiskError;
-pub use error::{MembersError, ProposeError, ReadError};
+pub use error::{FoundError, MembersError, ProposeError, ReadError};
 #[cfg(feature = "etcd")]
-pub use etcd::EtcdLedger;
+pub use etcd::{EtcdLedger, EtcdSettings};
 pub use head::Head;
-pub use ledger::{Call, Committed, DiskCounters, Ledger, Status};
+pub use ledger::{Call, Committed, DiskCounters, Ledger, Remembered, Status};
 pub use machine::{BadSnapshot, Machine};
 pub use raft::RaftLedger;
 

@@ -17,8 +17,8 @@ pub use settings::Settings;
 
 use crate::disk::{Counters, Disk, DiskError};
 use crate::{
-    BadSnapshot, Call, Carrier, Committed, Head, Ledger, Machine, MembersError, ProposeError, ReadError,
-    Status,
+    BadSnapshot, Call, Carrier, Committed, FoundError, Head, Ledger, Machine, MembersError, ProposeError,
+    ReadError, Remembered, Status,
 };
 use election::Elections;
 use log::Log;
@@ -42,7 +42,7 @@ mod tests;
 /// A node's ledger over Raft.
 ///
 /// A node that was never a member waits until the leader sets it among the members; the first node of a cluster
-/// [`found`](RaftLedger::found)s it.
+/// [`found`](Ledger::found)s it.
 pub struct RaftLedger {
     node: NodeId,
     raft: Raft<Types>,
@@ -56,7 +56,7 @@ pub struct RaftLedger {
     recovered: Vec<Head>,
 }
 
-/// A ledger that could not be opened or founded.
+/// A ledger that could not be opened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
@@ -74,22 +74,6 @@ pub enum OpenError {
     /// The ledger stopped while it was opened.
     #[error("the ledger stopped: {0}")]
     Stopped(String),
-    /// The node is or was a member of a ledger; nothing was changed.
-    #[error("this node already belongs to a ledger")]
-    Founded,
-}
-
-/// What the disk has of a head that was remembered elsewhere.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Remembered {
-    /// The disk has the entries up to there, and they are these.
-    Yes,
-    /// The disk does not reach as far: it was put back in time.
-    Less,
-    /// It has other entries there.
-    Other,
-    /// Its snapshot reaches further, and the entries before that are gone.
-    Further,
 }
 
 impl RaftLedger {
@@ -133,22 +117,16 @@ impl RaftLedger {
         Ok(Self { node, raft, carrier, proposer, elections, settings, head, status, counters, recovered })
     }
 
-    /// Makes this node the only member of a new ledger.
-    ///
-    /// # Errors
-    /// [`OpenError::Founded`], or [`OpenError::Stopped`].
-    pub async fn found(&self) -> Result<(), OpenError> {
+    async fn initialize(&self) -> Result<(), FoundError> {
         match self.raft.initialize(BTreeSet::from([self.id()])).await {
             Ok(()) => Ok(()),
-            Err(RaftError::APIError(InitializeError::NotAllowed(_))) => Err(OpenError::Founded),
-            Err(error) => Err(OpenError::Stopped(error.to_string())),
+            Err(RaftError::APIError(InitializeError::NotAllowed(_))) => Err(FoundError::Founded),
+            Err(error) => Err(FoundError::Stopped(error.to_string())),
         }
     }
 
-    /// Whether the disk, as it was opened, has the entries up to `head`, committed or not. For a head that was applied
-    /// here once and is remembered outside the disk: whatever is not [`Remembered::Yes`] or [`Remembered::Further`]
-    /// says that the disk is not the one that was left, and the node must not take part as if it were.
-    pub fn remembers(&self, head: &Head) -> Remembered {
+    /// By the disk as it was opened.
+    fn has(&self, head: &Head) -> Remembered {
         let first = self.recovered.first().map_or(0, |head| head.index);
         if head.index < first {
             return Remembered::Further;
@@ -190,6 +168,18 @@ pub(crate) fn node_id(id: u64) -> Option<NodeId> {
 }
 
 impl Ledger for RaftLedger {
+    fn found(&self) -> Call<'_, Result<(), FoundError>> {
+        Box::pin(self.initialize())
+    }
+
+    fn remembers(&self, head: Head) -> Call<'_, Result<Remembered, ReadError>> {
+        Box::pin(std::future::ready(Ok(self.has(&head))))
+    }
+
+    fn answer<'a>(&'a self, from: NodeId, request: &'a [u8]) -> Call<'a, Vec<u8>> {
+        Box::pin(self.answer_request(from, request))
+    }
+
     fn propose(&self, entry: Vec<u8>) -> Call<'_, Result<Committed, ProposeError>> {
         Box::pin(self.propose_somewhere(entry))
     }

@@ -19,7 +19,7 @@ pub(crate) enum ClusterCommand {
     ///
     /// Started again on the same folder it goes on. Node N is in the folder node-N with its key in keys/node-N.key, so that it can
     /// be stopped and started alone with `terachat node run`. How they work is said by TERACHAT_NODE_..., see `terachat node run --help`.
-    Up(UpArgs),
+    Up(Box<UpArgs>),
     /// Become a client of a cluster elsewhere, with a ticket of `terachat node invite --client`
     Join {
         /// What `terachat node invite --client` printed
@@ -78,6 +78,9 @@ pub(crate) struct UpArgs {
     // For nodes that are made now.
     #[command(flatten)]
     pub(crate) shards: super::node::ShardsArgs,
+    // The same for all nodes there will be.
+    #[command(flatten)]
+    pub(crate) ledger: super::LedgerArgs,
     /// How long the nodes may take to come up together, 1s to 1h
     #[arg(long, value_name = "TIME", default_value = "1m", value_parser = super::vault::time)]
     pub(crate) patience: Duration,

@@ -1,3 +1,4 @@
+use super::etcd::{EtcdRunArgs, LedgerArgs, whole};
 use super::vault::{size, time};
 use clap::{Args, Subcommand, value_parser};
 use std::net::SocketAddr;
@@ -6,7 +7,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 use terachat_cluster::{ClientKey, ItemTag};
-use terachat_node::{Bucket, Plan, RunOptions};
+use terachat_node::{Bucket, Driver, Plan, RunOptions};
 use terachat_shard::{Domain, NodeId};
 
 /// A node of the organisation's storage: where it is, and what is to be done.
@@ -131,17 +132,20 @@ pub(crate) struct PlanArgs {
     pub(crate) weight: NonZeroU32,
     #[command(flatten)]
     pub(crate) shards: ShardsArgs,
+    #[command(flatten)]
+    pub(crate) ledger: LedgerArgs,
 }
 
 impl PlanArgs {
-    /// As the node wants it, with the bucket that [`ShardsArgs::bucket`] gave.
-    pub(crate) fn plan(&self, bucket: Option<Bucket>) -> Plan {
+    /// As the node wants it, with the bucket that [`ShardsArgs::bucket`] gave, and what [`LedgerArgs::driver`] did.
+    pub(crate) fn plan(&self, bucket: Option<Bucket>, ledger: Driver) -> Plan {
         Plan {
             listen: self.listen.clone(),
             address: self.address.clone(),
             domain: self.place.0,
             weight: self.weight,
             bucket,
+            ledger,
         }
     }
 }
@@ -174,10 +178,7 @@ impl ShardsArgs {
             bucket.region.clone_from(region);
         }
         if let Some(file) = &self.s3_credentials {
-            // The node may be run from elsewhere.
-            let file = std::path::absolute(file).map_err(|error| format!("{}: {error}", file.display()))?;
-            let text = file.into_os_string().into_string();
-            bucket.credentials = Some(text.map_err(|file| format!("{} is not UTF-8", file.display()))?);
+            bucket.credentials = Some(whole(file)?);
         }
         Ok(Some(bucket))
     }
@@ -267,6 +268,12 @@ pub(crate) struct RunArgs {
     /// One whose connections have ended is replaced after four heartbeats, or after this time if that is less.
     #[arg(long, env = "TERACHAT_NODE_ELECTION", value_name = "TIME", default_value = "700ms", value_parser = between(time, 100, 60_000))]
     pub(crate) election: Duration,
+    #[command(flatten)]
+    pub(crate) etcd: EtcdRunArgs,
+    /// A leader of whom etcd has not heard for so long leads no more, 2s to 1m; if etcd has the ledger, where it goes before --heartbeat and
+    /// --election
+    #[arg(long, env = "TERACHAT_NODE_ETCD_LEASE", value_name = "TIME", default_value = "3s", value_parser = between(time, 2_000, 60_000))]
+    pub(crate) etcd_lease: Duration,
     /// Between two checkpoints by which an older copy of the folder is known, 1s to 30d
     ///
     /// A copy is known as old from the next checkpoint on; one is made at each end and each start as well. A chip's counter wears
@@ -283,7 +290,10 @@ pub(crate) struct RunArgs {
 
 impl RunArgs {
     /// As the node wants it.
-    pub(crate) fn options(&self) -> RunOptions {
+    ///
+    /// # Errors
+    /// What is wrong with what is said of etcd, for people.
+    pub(crate) fn options(&self) -> Result<RunOptions, String> {
         let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let length = |size: u64| usize::try_from(size).unwrap_or(usize::MAX);
@@ -304,9 +314,11 @@ impl RunArgs {
         options.shards.segment_len = u32::try_from(self.segment).unwrap_or(u32::MAX);
         options.ledger.heartbeat_ms = millis(self.heartbeat);
         options.ledger.election_ms = millis(self.election);
+        options.etcd = self.etcd.access()?;
+        options.lease_seconds = u32::try_from(self.etcd_lease.as_secs()).unwrap_or(u32::MAX);
         options.checkpoint_every = self.checkpoint_every;
         options.claim_every = self.claim_every;
-        options
+        Ok(options)
     }
 }
 

@@ -87,7 +87,15 @@ pub(crate) fn template() -> String {
 
 /// What a setting without a default may be.
 fn example(name: &str) -> Option<&'static str> {
-    (name == "monitor").then_some("127.0.0.1:9470")
+    match name {
+        "monitor" => Some("127.0.0.1:9470"),
+        "etcd" => Some("https://etcd-1.example.org:2379,https://etcd-2.example.org:2379"),
+        "etcd-ca" => Some("/etc/terachat/etcd-ca.pem"),
+        "etcd-cert" => Some("/etc/terachat/etcd-node.pem"),
+        "etcd-key" => Some("/etc/terachat/etcd-node.key"),
+        "etcd-credentials" => Some("/etc/terachat/etcd-user"),
+        _ => None,
+    }
 }
 
 /// The options that a file may set.
@@ -176,7 +184,9 @@ mod tests {
             .collect();
         assert_eq!(set.lines().count(), settings().count());
         let all = with(&set, &[]).unwrap();
-        let without = RunArgs { monitor: None, ..all };
+        assert!(all.etcd.access().unwrap().is_some_and(|etcd| etcd.endpoints.len() == 2));
+        let etcd = Cli::try_parse_from(LINE).map(|_| with("", &[]).unwrap().etcd).unwrap();
+        let without = RunArgs { monitor: None, etcd, ..all };
         assert_eq!(format!("{without:?}"), plain);
     }
 }

@@ -7,7 +7,7 @@ mod scrub;
 mod status;
 mod up;
 
-use super::node::{Home, bucket, failed, runtime};
+use super::node::{Home, bucket, failed, ledger, runtime, tried};
 use crate::args::{ClusterArgs, ClusterCommand, Global};
 use crate::failure::{Failure, Result};
 use crate::printer::Printer;

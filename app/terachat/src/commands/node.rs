@@ -5,14 +5,14 @@ mod holds;
 mod home;
 mod serve;
 
-use crate::args::{Global, NodeArgs, NodeCommand, ShardsArgs, node_id, settings};
+use crate::args::{Global, LedgerArgs, NodeArgs, NodeCommand, ShardsArgs, node_id, settings};
 use crate::failure::{Failure, Result};
 use crate::printer::Printer;
 use crate::render;
 use serde_json::json;
 use std::sync::Arc;
 use terachat_cluster::TicketFor;
-use terachat_node::{Ask, Bucket, Client, Contact, NodeFolder, Told};
+use terachat_node::{Ask, Bucket, Client, Contact, Driver, LedgerAt, NodeFolder, Ticket, Told};
 use terachat_shard::NodeId;
 use tokio::runtime::{Builder, Runtime};
 
@@ -32,16 +32,18 @@ pub(super) fn run(args: NodeArgs, global: &Global, printer: &Printer) -> Result<
     let home = Home::new(folder, global)?;
     match command {
         NodeCommand::Init(args) => {
-            let plan = args.plan(bucket(&args.shards)?);
+            let ledger = ledger(&args.ledger, None)?;
+            runtime()?.block_on(tried(&ledger))?;
+            let plan = args.plan(bucket(&args.shards)?, ledger);
             let made = home.make("node", |keys, path, entropy| {
                 NodeFolder::found(path, keys, &plan, entropy).map_err(failed)
             })?;
             told(&made, printer, "Run it: terachat node run. It founds the cluster, and then can invite.")
         }
         NodeCommand::Join { ticket, plan: args } => {
-            let ticket = ticket.parse().map_err(Failure::from_text)?;
+            let ticket: Ticket = ticket.parse().map_err(Failure::from_text)?;
             // Before the ticket is used up.
-            let plan = args.plan(bucket(&args.shards)?);
+            let plan = args.plan(bucket(&args.shards)?, ledger(&args.ledger, Some(&ticket.ledger))?);
             let runtime = runtime()?;
             let made = home.make("node", |keys, path, entropy| {
                 runtime.block_on(NodeFolder::join(path, keys, &plan, &ticket, entropy)).map_err(failed)
@@ -59,7 +61,8 @@ pub(super) fn run(args: NodeArgs, global: &Global, printer: &Printer) -> Result<
         NodeCommand::Invite { client, lifetime } => {
             let role = if client { TicketFor::Client } else { TicketFor::Node };
             let lifetime = u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX);
-            let ticket = asked(&home, async |operator, _| operator.invite(role, lifetime).await)?;
+            let at = Driver::of(home.folder()).map_err(failed)?.ledger();
+            let ticket = asked(&home, async |operator, _| operator.invite(role, lifetime, at).await)?;
             printer.data(&match printer.is_json() {
                 true => render::json_value(&json!({ "ticket": ticket.to_string() })),
                 false => format!("{ticket}\n"),
@@ -99,6 +102,19 @@ pub(super) fn bucket(args: &ShardsArgs) -> Result<Option<Bucket>> {
         bucket.try_out().map_err(failed)?;
     }
     Ok(bucket)
+}
+
+/// What keeps the ledger of a new node's cluster; of one that joins, of which the ticket says where it is.
+pub(super) fn ledger(args: &LedgerArgs, of: Option<&LedgerAt>) -> Result<Driver> {
+    args.driver(of).map_err(|why| Failure::new(why, "name the files for etcd otherwise"))
+}
+
+/// That an etcd for a new cluster can be used.
+pub(super) async fn tried(ledger: &Driver) -> Result<()> {
+    match ledger {
+        Driver::Openraft => Ok(()),
+        Driver::Etcd(etcd) => etcd.try_out().await.map_err(failed),
+    }
 }
 
 fn told(made: &NodeFolder, printer: &Printer, next: &str) -> Result<()> {

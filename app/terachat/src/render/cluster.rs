@@ -51,9 +51,10 @@ pub(crate) fn cluster(view: &ClusterView, look: &Look) -> String {
     let leader = of.leader.map_or("nobody leads".to_owned(), |node| format!("{node} leads"));
     let id = of.cluster.to_string();
     let mut out = format!(
-        "Cluster {}, {} nodes, {leader}\n",
+        "Cluster {}, {} nodes, {leader}{}\n",
         look.paint.strong(id.get(..8).unwrap_or(&id)),
-        of.members.len()
+        of.members.len(),
+        if of.etcd { ", the ledger is in etcd" } else { "" }
     );
     let mut table = Table::indented(2);
     for (contact, report) in &view.nodes {
@@ -74,7 +75,8 @@ pub(crate) fn cluster(view: &ClusterView, look: &Look) -> String {
     out += &format!("{} stripes, {} items, {}\n", of.stripes, of.items, bytes(of.bytes));
     out += &promise(view.active());
     if let Some(stopped) = &of.stopped {
-        out += &look.paint.alarm(&format!("The ledger of {} stopped: {}\n", of.node, one_line(stopped)));
+        out +=
+            &look.paint.alarm(&format!("The ledger of {} takes nothing: {}\n", of.node, one_line(stopped)));
     }
     out
 }
@@ -270,6 +272,7 @@ pub(crate) fn cluster_json(view: &ClusterView) -> String {
         "cluster": of.map(|of| of.cluster.to_string()),
         "leader": of.and_then(|of| of.leader).map(|node| node.0),
         "term": of.map(|of| of.term),
+        "ledger": of.map(|of| if of.etcd { "etcd" } else { "openraft" }),
         "nodes": nodes,
         "health": health,
         "profile": profile,

@@ -76,6 +76,7 @@ pub(crate) fn program() -> Command {
         "FLUSH_INTERVAL",
         "TERACHAT_CLUSTER",
         "TERACHAT_NODE",
+        "TERACHAT_NODE_ETCD",
         "AWS_ACCESS_KEY_ID",
         "AWS_SECRET_ACCESS_KEY",
         "AWS_SESSION_TOKEN",

@@ -91,7 +91,8 @@ pub enum Refused {
     },
     /// The ledger has no leader. Nothing is kept.
     #[error(
-        "the cluster has no majority that this node reaches; nothing was kept. Bring nodes back, then try again"
+        "the cluster has no majority that this node reaches, or no etcd if that has its ledger; nothing was kept. Bring nodes or etcd \
+         back, then try again"
     )]
     NoMajority,
     /// It is not known whether it was taken.

@@ -6,7 +6,6 @@ use crate::voters::{Candidate, choose};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 use terachat_cluster::{HealthReport, Input, NodeStatus};
-use terachat_ledger::Ledger;
 use terachat_net::PeerKey;
 use terachat_shard::NodeId;
 

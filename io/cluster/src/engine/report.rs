@@ -4,7 +4,6 @@ use crate::control::{Contact, Told, Unwelcome};
 use crate::report::{AuditReport, HealthCount, HealthDetail, MemberReport, Mending, Report};
 use std::collections::BTreeMap;
 use terachat_cluster::{HealthReport, State};
-use terachat_ledger::Ledger;
 use terachat_net::PeerKey;
 use terachat_shard::NodeId;
 
@@ -24,7 +23,7 @@ impl Engine {
         let (status, health, usage) = (self.status.clone(), self.health(), self.usage);
         let cluster = self.parts.place.borrow().cluster;
         let head = *self.parts.ledger.head().borrow();
-        let (state, node) = (self.state.clone(), self.own);
+        let (state, node, etcd) = (self.state.clone(), self.own, self.parts.etcd);
         // It goes through all that the ledger names: not on the task that has the node.
         let report = tokio::task::spawn_blocking(move || {
             let state = state.read();
@@ -32,7 +31,7 @@ impl Engine {
             let members = state.roster().members().map(|(node, record)| MemberReport {
                 contact: Contact { node, key: record.profile.key, address: record.profile.address.clone() },
                 status: record.status,
-                voter: status.voters.contains(&node),
+                voter: !etcd && status.voters.contains(&node),
                 silent_ms: silent.get(&node).copied(),
                 shards: shards.get(&node).copied().unwrap_or(0),
             });
@@ -42,7 +41,7 @@ impl Engine {
                 process: std::process::id(),
                 leader: status.leader,
                 term: status.term,
-                stopped: status.stopped,
+                stopped: status.stopped.or(status.trouble),
                 head: (head.index, head.hash),
                 members: members.collect(),
                 health,
@@ -51,6 +50,7 @@ impl Engine {
                 bytes: state.items().map(|(_, place)| u64::from(place.item.len)).sum(),
                 deeds: state.chronicle().deeds().len() as u64,
                 disk: usage.into(),
+                etcd,
             }
         });
         async move { report.await.map_err(|_| Unwelcome::Busy) }

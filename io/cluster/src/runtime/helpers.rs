@@ -9,25 +9,27 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use terachat_cluster::{NodeKey, NodeProfile, Refusal, What};
-use terachat_ledger::raft::OpenError;
-use terachat_ledger::{Ledger, RaftLedger, Status};
+use terachat_ledger::{FoundError, Ledger, Status};
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 
 /// What has to be done once after each start: the cluster is founded, or is told where this node is now.
 pub(super) async fn begin(
     doer: Doer,
-    ledger: Arc<RaftLedger>,
+    ledger: Arc<dyn Ledger>,
     place: watch::Sender<Place>,
     events: mpsc::UnboundedSender<Event>,
 ) {
     let now = place.borrow().clone();
     if now.founding {
-        match ledger.found().await {
-            Ok(()) | Err(OpenError::Founded) => {}
-            Err(error) => {
-                let _ = events.send(Event::Failed(error.into()));
-                return;
+        loop {
+            match ledger.found().await {
+                Ok(()) | Err(FoundError::Founded) => break,
+                Err(FoundError::Unknown) => sleep(PAUSE).await,
+                Err(error) => {
+                    let _ = events.send(Event::Failed(Error::LedgerStopped(error.to_string())));
+                    return;
+                }
             }
         }
         let profile = NodeProfile {
@@ -63,13 +65,14 @@ pub(super) async fn begin(
 }
 
 /// Tells the engine what becomes of the ledger: who leads and who votes, not each entry.
-pub(super) async fn tell_ledger(ledger: Arc<RaftLedger>, events: mpsc::UnboundedSender<Event>) {
+pub(super) async fn tell_ledger(ledger: Arc<dyn Ledger>, events: mpsc::UnboundedSender<Event>) {
     let mut status = ledger.watch();
     let mut told: Option<Status> = None;
     loop {
         let now = status.borrow_and_update().clone();
         let is_news = told.as_ref().is_none_or(|told| {
-            let said = |status: &Status| (status.leader, status.is_leader, status.term);
+            let said =
+                |status: &Status| (status.leader, status.is_leader, status.term, status.trouble.clone());
             said(told) != said(&now) || (&told.voters, &told.learners) != (&now.voters, &now.learners)
         });
         let event = match &now.stopped {
@@ -102,7 +105,7 @@ pub(super) async fn keep_place(
 
 /// Makes a checkpoint now and then, if the head has gone on.
 pub(super) async fn keep_head(
-    ledger: Arc<RaftLedger>,
+    ledger: Arc<dyn Ledger>,
     guard: Arc<Mutex<Guard>>,
     every: Duration,
     events: mpsc::UnboundedSender<Event>,

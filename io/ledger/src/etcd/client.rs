@@ -1,83 +1,113 @@
 //! The little of etcd's JSON gateway that a ledger needs.
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use super::access::{Access, Endpoint};
+use super::question::{bytes, text};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::{Request, Response, StatusCode, header};
 use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
 use serde_json::{Value, json};
+use std::sync::PoisonError;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
 
 /// Bytes of an answer at most: what is read at once, in base64.
 const ANSWER_LEN_MAX: usize = 64 << 20;
+/// Letters of etcd's own words that are told.
+const WORDS_MAX: usize = 200;
 
-/// A question etcd gave no answer to.
+/// A question etcd did not answer as it was asked to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Failed {
     /// It certainly did not arrive.
     NotSent,
+    /// etcd refused it, and certainly did nothing.
+    Refused,
     /// It may have been carried out.
     NoAnswer,
 }
 
 /// A connection to one of etcd's nodes, made again when it breaks.
 pub(super) struct Client {
-    /// Host and port of each of etcd's nodes.
-    endpoints: Vec<String>,
+    access: Access,
     limit: Duration,
     connection: Mutex<Connection>,
+    /// Why the last question was not answered, for people.
+    words: std::sync::Mutex<Option<String>>,
 }
 
 #[derive(Default)]
 struct Connection {
-    sender: Option<SendRequest<Full<Bytes>>>,
+    open: Option<Open>,
     /// Which endpoint is tried next.
     next: usize,
+}
+
+struct Open {
+    sender: SendRequest<Full<Bytes>>,
+    /// What etcd gave for name and password.
+    token: Option<String>,
 }
 
 /// A key with its value.
 pub(super) struct Pair {
     pub(super) key: Vec<u8>,
     pub(super) value: Vec<u8>,
+    /// etcd's revision in which the key came to be.
+    pub(super) created: u64,
 }
 
 impl Client {
-    pub(super) fn new(endpoints: Vec<String>, limit: Duration) -> Self {
-        Self { endpoints, limit, connection: Mutex::default() }
+    pub(super) fn new(access: Access, limit: Duration) -> Self {
+        Self { access, limit, connection: Mutex::default(), words: std::sync::Mutex::default() }
+    }
+
+    /// Why the last question was not answered, for people; `None` if it was.
+    pub(super) fn words(&self) -> Option<String> {
+        self.words.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn say(&self, words: Option<String>) {
+        *self.words.lock().unwrap_or_else(PoisonError::into_inner) = words;
     }
 
     /// Asks and waits for the answer, one question at a time.
     pub(super) async fn ask(&self, path: &str, question: &Value) -> Result<Value, Failed> {
         let mut connection = self.connection.lock().await;
-        let ready = match &mut connection.sender {
-            Some(sender) => sender.ready().await.is_ok(),
+        let ready = match &mut connection.open {
+            Some(open) => open.sender.ready().await.is_ok(),
             None => false,
         };
         if !ready {
-            let endpoint = self.endpoints.get(connection.next % self.endpoints.len().max(1));
-            connection.next += 1;
-            connection.sender = None;
+            connection.open = None;
+            let endpoint = self.access.endpoints.get(connection.next % self.access.endpoints.len().max(1));
+            connection.next = connection.next.wrapping_add(1);
             let endpoint = endpoint.ok_or(Failed::NotSent)?;
-            let made = timeout(self.limit, connect(endpoint)).await;
-            connection.sender = Some(made.map_err(|_| Failed::NotSent)?.ok_or(Failed::NotSent)?);
+            let opened = timeout(self.limit, self.open(endpoint)).await;
+            let opened = opened.unwrap_or_else(|_| Err((Failed::NotSent, self.late())));
+            connection.open = Some(opened.map_err(|(failed, words)| {
+                self.say(Some(format!("{endpoint}: {words}")));
+                // Of the question itself nothing was sent.
+                if failed == Failed::Refused { failed } else { Failed::NotSent }
+            })?);
         }
-        let sender = connection.sender.as_mut().ok_or(Failed::NotSent)?;
-        let answer = timeout(self.limit, async {
-            let response = sender.send_request(request(path, question)).await.ok()?;
-            let whole = response.status() == StatusCode::OK;
-            let body = Limited::new(response.into_body(), ANSWER_LEN_MAX).collect().await.ok()?.to_bytes();
-            if whole { serde_json::from_slice(&body).ok() } else { None }
-        });
-        match answer.await {
-            Ok(Some(answer)) => Ok(answer),
-            Ok(None) | Err(_) => {
-                // What comes of the question is not known, and its answer must not be taken for the next one's.
-                connection.sender = None;
-                Err(Failed::NoAnswer)
+        let open = connection.open.as_mut().ok_or(Failed::NotSent)?;
+        let answer = timeout(self.limit, exchange(&mut open.sender, open.token.as_deref(), path, question));
+        match answer.await.unwrap_or_else(|_| Err((Failed::NoAnswer, self.late()))) {
+            Ok(answer) => {
+                self.say(None);
+                Ok(answer)
+            }
+            Err((failed, words)) => {
+                // What comes of the question is not known, and its answer must not be taken for the next one's; or its token is over.
+                connection.open = None;
+                self.say(Some(words));
+                Err(failed)
             }
         }
     }
@@ -99,14 +129,53 @@ impl Client {
     /// Opens a watch of the keys from `key` to before `end`, on a connection of its own.
     pub(super) async fn watch(&self, key: &[u8], end: &[u8]) -> Result<Watch, Failed> {
         let number = self.connection.lock().await.next;
-        let endpoint = self.endpoints.get(number % self.endpoints.len().max(1)).ok_or(Failed::NotSent)?;
+        let endpoints = &self.access.endpoints;
+        let endpoint = endpoints.get(number % endpoints.len().max(1)).ok_or(Failed::NotSent)?;
         let question = json!({ "create_request": { "key": text(key), "range_end": text(end) } });
         let opened = timeout(self.limit, async {
-            let mut sender = connect(endpoint).await?;
-            let response = sender.send_request(request("/v3/watch", &question)).await.ok()?;
-            Some(Watch { response, _sender: sender })
+            let Open { mut sender, token } = self.open(endpoint).await.map_err(|(failed, _)| failed)?;
+            let request = request("/v3/watch", token.as_deref(), &question).ok_or(Failed::NotSent)?;
+            sender.ready().await.map_err(|_| Failed::NotSent)?;
+            let response = sender.send_request(request).await.map_err(|_| Failed::NotSent)?;
+            Ok(Watch { response, _sender: sender })
         });
-        opened.await.ok().flatten().ok_or(Failed::NotSent)
+        opened.await.unwrap_or(Err(Failed::NotSent))
+    }
+
+    fn late(&self) -> String {
+        format!("no answer within {} ms", self.limit.as_millis())
+    }
+
+    /// A connection that etcd knows the user of.
+    async fn open(&self, endpoint: &Endpoint) -> Result<Open, (Failed, String)> {
+        let not_sent = |words: String| (Failed::NotSent, words);
+        let stream = TcpStream::connect(endpoint.authority()).await;
+        let stream = stream.map_err(|error| not_sent(error.to_string()))?;
+        stream.set_nodelay(true).map_err(|error| not_sent(error.to_string()))?;
+        let mut sender = match endpoint.tls {
+            false => handshake(stream).await,
+            true => {
+                let tls = self.access.tls.as_ref();
+                let tls =
+                    tls.ok_or_else(|| not_sent("no authority is known for its certificate".to_owned()))?;
+                let name = ServerName::try_from(endpoint.host.clone());
+                let name = name.map_err(|error| not_sent(error.to_string()))?;
+                let stream = TlsConnector::from(tls.0.clone()).connect(name, stream).await;
+                handshake(stream.map_err(|error| not_sent(format!("TLS: {error}")))?).await
+            }
+        }
+        .map_err(|error| not_sent(error.to_string()))?;
+        let token = match &self.access.user {
+            None => None,
+            Some(user) => {
+                let password = String::from_utf8_lossy(user.password.expose_secret());
+                let question = json!({ "name": user.name, "password": password });
+                let answer = exchange(&mut sender, None, "/v3/auth/authenticate", &question).await?;
+                let token = answer.get("token").and_then(Value::as_str);
+                Some(token.ok_or_else(|| not_sent("etcd gave no token".to_owned()))?.to_owned())
+            }
+        };
+        Ok(Open { sender, token })
     }
 }
 
@@ -124,60 +193,75 @@ impl Watch {
     }
 }
 
-async fn connect(endpoint: &str) -> Option<SendRequest<Full<Bytes>>> {
-    let stream = TcpStream::connect(endpoint).await.ok()?;
-    stream.set_nodelay(true).ok()?;
-    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.ok()?;
+async fn handshake<T>(stream: T) -> Result<SendRequest<Full<Bytes>>, hyper::Error>
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(async move { drop(connection.await) });
-    Some(sender)
+    Ok(sender)
 }
 
-fn request(path: &str, question: &Value) -> Request<Full<Bytes>> {
-    let body = Full::new(Bytes::from(question.to_string()));
-    Request::post(path)
-        .header(header::HOST, "etcd")
-        .header(header::CONTENT_TYPE, "application/json")
-        .body(body)
-        .expect("the path is this crate's own")
-}
-
-/// Bytes as the gateway writes them.
-pub(super) fn text(bytes: &[u8]) -> String {
-    STANDARD.encode(bytes)
-}
-
-fn bytes(value: Option<&Value>) -> Option<Vec<u8>> {
-    match value {
-        // What is empty is left out.
-        None => Some(Vec::new()),
-        Some(value) => STANDARD.decode(value.as_str()?).ok(),
+/// One question and its answer, without a limit of time.
+async fn exchange(
+    sender: &mut SendRequest<Full<Bytes>>,
+    token: Option<&str>,
+    path: &str,
+    question: &Value,
+) -> Result<Value, (Failed, String)> {
+    let request = request(path, token, question);
+    let request = request.ok_or_else(|| (Failed::NotSent, "etcd's token is none".to_owned()))?;
+    // The end of the answer before may not have been read yet.
+    sender.ready().await.map_err(|error| (Failed::NotSent, error.to_string()))?;
+    let response = sender.send_request(request).await.map_err(|error| {
+        // A connection that had ended before: nothing was written to it.
+        (if error.is_canceled() { Failed::NotSent } else { Failed::NoAnswer }, error.to_string())
+    })?;
+    let status = response.status();
+    let body = Limited::new(response.into_body(), ANSWER_LEN_MAX).collect().await;
+    let body = body.map_err(|error| (Failed::NoAnswer, error.to_string()))?.to_bytes();
+    let answer: Option<Value> = serde_json::from_slice(&body).ok();
+    match answer {
+        Some(answer) if status == StatusCode::OK => Ok(answer),
+        Some(answer) => Err(refusal(&answer, status)),
+        // Before it is a question to etcd, its gateway may refuse it in words of its own.
+        None if status.is_client_error() => Err((Failed::Refused, short(&String::from_utf8_lossy(&body)))),
+        None => Err((Failed::NoAnswer, format!("the answer {status} is not etcd's"))),
     }
+}
+
+/// What etcd says instead of an answer: <https://grpc.io/docs/guides/status-codes/>. Of some codes it is certain that nothing was done:
+/// invalid, not found, forbidden, no room, not so set up, out of range, unknown to it, and a user or token that is not known.
+fn refusal(answer: &Value, status: StatusCode) -> (Failed, String) {
+    let code = answer.get("code").and_then(Value::as_u64);
+    let failed = if matches!(code, Some(3 | 5 | 7 | 8 | 9 | 11 | 12 | 16)) {
+        Failed::Refused
+    } else {
+        Failed::NoAnswer
+    };
+    let words = answer.get("message").or(answer.get("error")).and_then(Value::as_str);
+    (failed, words.map_or_else(|| status.to_string(), short))
+}
+
+fn short(words: &str) -> String {
+    words.trim().chars().take(WORDS_MAX).collect()
+}
+
+fn request(path: &str, token: Option<&str>, question: &Value) -> Option<Request<Full<Bytes>>> {
+    let body = Full::new(Bytes::from(question.to_string()));
+    let mut request =
+        Request::post(path).header(header::HOST, "etcd").header(header::CONTENT_TYPE, "application/json");
+    if let Some(token) = token {
+        request = request.header(header::AUTHORIZATION, token);
+    }
+    request.body(body).ok()
 }
 
 fn pairs(answer: &Value) -> Option<Vec<Pair>> {
     let Some(pairs) = answer.get("kvs") else { return Some(Vec::new()) };
-    let pair = |pair: &Value| Some(Pair { key: bytes(pair.get("key"))?, value: bytes(pair.get("value"))? });
+    let pair = |pair: &Value| {
+        let created = pair.get("create_revision").and_then(Value::as_str)?.parse().ok()?;
+        Some(Pair { key: bytes(pair.get("key"))?, value: bytes(pair.get("value"))?, created })
+    };
     pairs.as_array()?.iter().map(pair).collect()
-}
-
-pub(super) fn put(key: &[u8], value: &[u8]) -> Value {
-    json!({ "request_put": { "key": text(key), "value": text(value) } })
-}
-
-pub(super) fn put_leased(key: &[u8], value: &[u8], lease: &str) -> Value {
-    json!({ "request_put": { "key": text(key), "value": text(value), "lease": lease } })
-}
-
-pub(super) fn delete(key: &[u8], end: &[u8]) -> Value {
-    json!({ "request_delete_range": { "key": text(key), "range_end": text(end) } })
-}
-
-/// That `key` has this value.
-pub(super) fn has(key: &[u8], value: &[u8]) -> Value {
-    json!({ "key": text(key), "target": "VALUE", "result": "EQUAL", "value": text(value) })
-}
-
-/// That `key` is not there.
-pub(super) fn is_missing(key: &[u8]) -> Value {
-    json!({ "key": text(key), "target": "CREATE", "result": "EQUAL", "create_revision": "0" })
 }

@@ -1,8 +1,8 @@
 //! Puts entries behind the last one: all that wait in one transaction, which holds only if nobody else was faster.
-use super::Shared;
-use super::client::{Failed, has, is_missing, put};
-use super::keys::number;
-use crate::{Committed, ENTRY_LEN_MAX, ProposeError};
+use super::client::Failed;
+use super::question::{has, put};
+use super::{Seen, Shared, keys};
+use crate::{Committed, ENTRY_LEN_MAX, Head, ProposeError};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
@@ -20,7 +20,7 @@ pub(super) struct Pending {
 pub(super) async fn run(shared: Arc<Shared>, mut queue: mpsc::Receiver<Pending>) {
     let mut left = None;
     // The last place that is taken, as far as is known. What this node put may not be applied yet.
-    let mut last = 0;
+    let mut last = Head::START;
     loop {
         let first = match left.take() {
             Some(pending) => pending,
@@ -48,20 +48,28 @@ pub(super) async fn run(shared: Arc<Shared>, mut queue: mpsc::Receiver<Pending>)
     }
 }
 
-async fn put_batch(shared: &Arc<Shared>, batch: Vec<Pending>, last: &mut u64) {
+async fn put_batch(shared: &Arc<Shared>, batch: Vec<Pending>, last: &mut Head) {
     let deadline = Instant::now() + shared.settings.call_limit;
     let mut head = shared.head.subscribe();
     while Instant::now() < deadline {
-        let before = head.borrow_and_update().index.max(*last);
-        let (receivers, taken) = put_behind(shared, before, &batch).await;
+        if shared.is_stopped() {
+            return deny(batch, &ProposeError::Stopped);
+        }
+        // Behind another history than the one that is applied here nothing would be put; it need not be tried.
+        if *shared.seen.borrow() == Seen::Unlike {
+            break;
+        }
+        let applied = *head.borrow_and_update();
+        let before = if applied.index >= last.index { applied } else { *last };
+        let (after, receivers, taken) = put_behind(shared, before, &batch).await;
         match taken {
             Ok(true) => {
-                *last = before + batch.len() as u64;
-                return answer(shared, before, batch, receivers);
+                *last = after;
+                return answer(shared, before.index, batch, receivers);
             }
             // Others were faster.
             Ok(false) => drop(timeout(super::follow::PAUSE, head.changed()).await),
-            Err(Failed::NotSent) => sleep(super::follow::PAUSE).await,
+            Err(Failed::NotSent | Failed::Refused) => sleep(super::follow::PAUSE).await,
             Err(Failed::NoAnswer) => return deny(batch, &ProposeError::Unknown),
         }
     }
@@ -71,10 +79,10 @@ async fn put_batch(shared: &Arc<Shared>, batch: Vec<Pending>, last: &mut u64) {
 /// Puts the batch at the places after `before`, if that is the last one, and waits there for the machine's answers.
 async fn put_behind(
     shared: &Shared,
-    before: u64,
+    before: Head,
     batch: &[Pending],
-) -> (Vec<oneshot::Receiver<Vec<u8>>>, Result<bool, Failed>) {
-    let places = before + 1..;
+) -> (Head, Vec<oneshot::Receiver<Vec<u8>>>, Result<bool, Failed>) {
+    let places = before.index + 1..;
     let mut receivers = Vec::new();
     for (place, _) in places.clone().zip(batch) {
         let (sender, receiver) = oneshot::channel();
@@ -82,21 +90,22 @@ async fn put_behind(
         receivers.push(receiver);
     }
     let tail = shared.keys.tail();
-    let last = if before == 0 { is_missing(&tail) } else { has(&tail, &number(before)) };
-    let mut then: Vec<_> = places
-        .clone()
-        .zip(batch)
-        .map(|(place, pending)| put(&shared.keys.entry(place), &pending.entry))
-        .collect();
-    then.push(put(&tail, &number(before + batch.len() as u64)));
-    let taken = shared.client.transaction(&[last], &then).await;
+    let mut after = before;
+    let mut then = Vec::new();
+    for pending in batch {
+        after = after.after(&pending.entry);
+        then.push(put(&shared.keys.entry(after.index), &keys::entry(&after, &pending.entry)));
+    }
+    then.push(put(&tail, &keys::head(&after)));
+    // The tail has the hash of all before it: nothing is ever put behind another history than the one that this node knows.
+    let taken = shared.client.transaction(&[has(&tail, &keys::head(&before))], &then).await;
     if taken != Ok(true) {
         let mut waiting = shared.waiting();
         for (place, _) in places.zip(batch) {
             waiting.remove(&place);
         }
     }
-    (receivers, taken)
+    (after, receivers, taken)
 }
 
 fn answer(shared: &Shared, before: u64, batch: Vec<Pending>, receivers: Vec<oneshot::Receiver<Vec<u8>>>) {

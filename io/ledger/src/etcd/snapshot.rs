@@ -1,6 +1,7 @@
 use super::Shared;
-use super::client::{Failed, delete, has, is_missing, put};
+use super::client::Failed;
 use super::keys::SnapshotRecord;
+use super::question::{delete, has, is_missing, is_there, put};
 use serde_json::json;
 use std::sync::atomic::Ordering;
 
@@ -39,7 +40,7 @@ async fn make(shared: &Shared, before: Option<(SnapshotRecord, Vec<u8>)>) -> Res
     let value = postcard::to_allocvec(&record).expect("a vector takes everything");
     let mut then = vec![put(&key, &value)];
     then.extend(before.iter().map(|(old, _)| delete_parts(shared, old)));
-    if !shared.client.transaction(&[same], &then).await? {
+    if !shared.client.transaction(&[same, is_there(&shared.keys.tail())], &then).await? {
         // Another leader was faster.
         return shared.client.transaction(&[], &[delete_parts(shared, &record)]).await.map(drop);
     }
@@ -59,8 +60,8 @@ fn delete_parts(shared: &Shared, record: &SnapshotRecord) -> serde_json::Value {
 }
 
 /// The snapshot that counts, and its key's value.
-async fn record(shared: &Shared) -> Result<Option<(SnapshotRecord, Vec<u8>)>, Failed> {
-    let pairs = shared.client.range(&shared.keys.snapshot(), &[], 1).await?;
+pub(super) async fn record(shared: &Shared) -> Result<Option<(SnapshotRecord, Vec<u8>)>, Failed> {
+    let pairs = shared.reader.range(&shared.keys.snapshot(), &[], 1).await?;
     match pairs.into_iter().next() {
         None => Ok(None),
         Some(pair) => {
@@ -81,7 +82,7 @@ pub(super) async fn load(shared: &Shared) -> Result<(), Failed> {
     let mut number = 0;
     while number < record.parts {
         let end = shared.keys.part(&record, u32::MAX);
-        let parts = shared.client.range(&shared.keys.part(&record, number), &end, PARTS).await?;
+        let parts = shared.reader.range(&shared.keys.part(&record, number), &end, PARTS).await?;
         if parts.is_empty() {
             return Err(Failed::NoAnswer);
         }
@@ -93,7 +94,7 @@ pub(super) async fn load(shared: &Shared) -> Result<(), Failed> {
     }
     let restored = shared.machine().restore(record.index, &content);
     if let Err(error) = restored {
-        shared.status.send_modify(|now| now.stopped = Some(error.to_string()));
+        shared.stop(format!("{error}; use the version that wrote it"));
         return Err(Failed::NoAnswer);
     }
     shared.covered.store(record.index, Ordering::Relaxed);

@@ -1,57 +1,18 @@
+mod history;
+mod secured;
+
+use super::server::Server;
 use super::*;
 use crate::suite::{self, Cluster, Node, Tally};
-use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 
-/// A real etcd on loopback, in a folder of its own; ended with it.
-struct Etcd {
-    child: Child,
-    port: u16,
-    _folder: tempfile::TempDir,
+fn access(port: u16) -> Access {
+    Access::plain(vec![format!("http://127.0.0.1:{port}").parse().unwrap()])
 }
 
-impl Etcd {
-    /// `None` where there is no etcd.
-    fn start() -> Option<Self> {
-        let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let (port, peer_port) = (free(), free());
-        let (url, peer_url) = (format!("http://127.0.0.1:{port}"), format!("http://127.0.0.1:{peer_port}"));
-        let folder = tempfile::tempdir().unwrap();
-        let child = Command::new("etcd")
-            .args(["--name", "test", "--listen-client-urls", &url, "--advertise-client-urls", &url])
-            .args(["--listen-peer-urls", &peer_url, "--initial-advertise-peer-urls", &peer_url])
-            .args(["--initial-cluster", &format!("test={peer_url}")])
-            .arg("--data-dir")
-            .arg(folder.path())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn();
-        match child {
-            Ok(child) => Some(Self { child, port, _folder: folder }),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-            Err(error) => panic!("etcd does not start: {error}"),
-        }
-    }
-}
-
-impl Etcd {
-    /// Waits until it answers.
-    async fn ready(&self) {
-        let client = Client::new(vec![format!("127.0.0.1:{}", self.port)], Duration::from_secs(2));
-        suite::within(async {
-            while client.range(b"key", b"", 1).await.is_err() {
-                tokio::time::sleep(follow::PAUSE).await;
-            }
-        })
-        .await;
-    }
-}
-
-impl Drop for Etcd {
-    fn drop(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
+fn port(server: &Server) -> u16 {
+    server.endpoint().rsplit_once(':').unwrap().1.parse().unwrap()
 }
 
 /// A way to etcd that can be cut.
@@ -87,7 +48,7 @@ impl Way {
 }
 
 struct Nodes {
-    etcd: Arc<Etcd>,
+    etcd: u16,
     prefix: String,
     ways: BTreeMap<NodeId, Way>,
     running: BTreeMap<NodeId, Arc<EtcdLedger>>,
@@ -97,18 +58,19 @@ impl Cluster for Nodes {
     fn start(&mut self, node: NodeId) -> Call<'_, Node> {
         Box::pin(async move {
             if !self.ways.contains_key(&node) {
-                self.ways.insert(node, Way::new(self.etcd.port).await);
+                self.ways.insert(node, Way::new(self.etcd).await);
             }
             let settings = EtcdSettings {
-                endpoints: vec![format!("127.0.0.1:{}", self.ways[&node].port)],
-                prefix: self.prefix.clone(),
                 snapshot_entries: 100,
                 kept_entries: 10,
                 call_limit: Duration::from_secs(3),
-                ..EtcdSettings::default()
+                ..EtcdSettings::new(access(self.ways[&node].port), self.prefix.clone())
             };
             let tally = Tally::default();
-            let ledger = Arc::new(EtcdLedger::open(node, tally.clone(), settings).await);
+            let ledger = Arc::new(EtcdLedger::open(node, tally.clone(), settings).await.unwrap());
+            if self.running.is_empty() && !ledger.is_founded().await.unwrap() {
+                ledger.found().await.unwrap();
+            }
             self.running.insert(node, Arc::clone(&ledger));
             Node { ledger, tally }
         })
@@ -133,16 +95,12 @@ impl Cluster for Nodes {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn conforms() {
-    let Some(etcd) = Etcd::start().map(Arc::new) else {
-        println!("SKIPPED: there is no etcd on this machine, so that its driver was not tested");
-        return;
-    };
-    etcd.ready().await;
+    let Some(server) = Server::start() else { return };
     let mut number = 0;
     suite::conforms(&mut || {
         number += 1;
         Nodes {
-            etcd: Arc::clone(&etcd),
+            etcd: port(&server),
             prefix: format!("test/{number}/"),
             ways: BTreeMap::new(),
             running: BTreeMap::new(),

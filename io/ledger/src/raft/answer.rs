@@ -9,8 +9,8 @@ use terachat_shard::NodeId;
 use tokio::time::timeout;
 
 impl RaftLedger {
-    /// Answers `from`, whose identity the connection proved. What is not a request is refused; it costs nothing else.
-    pub async fn answer(&self, from: NodeId, request: &[u8]) -> Vec<u8> {
+    /// Answers `from`. What is not a request is refused; it costs nothing else.
+    pub(super) async fn answer_request(&self, from: NodeId, request: &[u8]) -> Vec<u8> {
         let Some(request) = decode::<Request>(request).filter(Request::is_sound) else {
             return encode(&Answer::Refused(Refusal::Form));
         };

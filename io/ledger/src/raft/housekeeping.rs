@@ -84,6 +84,7 @@ pub(crate) fn status(metrics: &RaftMetrics<u64, EmptyNode>, counters: &Counters)
         voters: membership.voter_ids().filter_map(node_id).collect(),
         learners: membership.learner_ids().filter_map(node_id).collect(),
         quorum_ack_ms: metrics.millis_since_quorum_ack,
+        trouble: None,
         disk: counters.read(),
         stopped: counters.broken().or(stopped),
     }

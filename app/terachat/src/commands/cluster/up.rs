@@ -1,8 +1,8 @@
 //! A whole cluster on this machine: each node a process of its own.
 mod nodes;
 
-use super::{Home, bucket, failed, runtime};
-use crate::args::{CounterSpec, Global, UpArgs};
+use super::{Home, bucket, failed, ledger, runtime, tried};
+use crate::args::{CounterSpec, Global, LedgerArgs, UpArgs};
 use crate::commands::listen::End;
 use crate::failure::{Failure, Result};
 use crate::printer::Printer;
@@ -11,7 +11,7 @@ use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use terachat_cluster::TicketFor;
-use terachat_node::{Bucket, Client, ClientFolder, NodeFolder, Plan};
+use terachat_node::{Bucket, Client, ClientFolder, Driver, NodeFolder, Plan};
 use terachat_shard::{Domain, Profile};
 
 /// Between two looks at whether all are there.
@@ -64,14 +64,15 @@ pub(super) fn run(folder: &Path, args: &UpArgs, global: &Global, printer: &Print
     let count = args.nodes.unwrap_or(if made == 0 { NODES } else { made }).max(made);
     // Before anything is made.
     let bucket = if count > made { bucket(&args.shards)? } else { None };
-    make_folder(&folder.join("keys"))?;
     let runtime = runtime()?;
+    let ledger = runtime.block_on(kept(&layout, made, &args.ledger))?;
+    make_folder(&folder.join("keys"))?;
     runtime.block_on(async {
         let mut end = End::new()?;
         let mut nodes = Nodes::new(&layout)?;
         let outcome = tokio::select! {
             () = end.wait() => Ok(()),
-            outcome = bring_up(&layout, &mut nodes, (made, count), (args, bucket), printer) => match outcome {
+            outcome = bring_up(&layout, &mut nodes, (made, count), (args, bucket, ledger), printer) => match outcome {
                 Ok(()) => tokio::select! {
                     () = end.wait() => Ok(()),
                     () = watch_over(&mut nodes, printer) => Ok(()),
@@ -85,18 +86,32 @@ pub(super) fn run(folder: &Path, args: &UpArgs, global: &Global, printer: &Print
     })
 }
 
+/// What keeps the ledger: of a cluster that is there what its first node says, which may be said again.
+async fn kept(layout: &Layout<'_>, made: u8, args: &LedgerArgs) -> Result<Driver> {
+    if made == 0 {
+        let named = ledger(args, None)?;
+        tried(&named).await?;
+        return Ok(named);
+    }
+    let own = Driver::of(&layout.node(1)).map_err(failed)?;
+    match ledger(args, Some(&own.ledger()))? {
+        Driver::Openraft => Ok(own),
+        named => named.require(&own.ledger()).map_err(failed).map(|()| named),
+    }
+}
+
 async fn bring_up(
     layout: &Layout<'_>,
     nodes: &mut Nodes,
     (made, count): (u8, u8),
-    (args, bucket): (&UpArgs, Option<Bucket>),
+    (args, bucket, ledger): (&UpArgs, Option<Bucket>, Driver),
     printer: &Printer,
 ) -> Result<()> {
     let until = Instant::now() + args.patience;
     if made == 0 {
         let home = layout.home(1)?;
         home.make("node", |keys, path, entropy| {
-            NodeFolder::found(path, keys, &plan(1, bucket.clone()), entropy).map_err(failed)
+            NodeFolder::found(path, keys, &plan(1, bucket.clone(), &ledger), entropy).map_err(failed)
         })?;
     }
     for number in 1..=made.max(1) {
@@ -104,33 +119,35 @@ async fn bring_up(
     }
     nodes.wait_ready(until).await?;
     for number in made.max(1) + 1..=count {
-        add(layout, number, bucket.clone()).await?;
+        add(layout, number, bucket.clone(), &ledger).await?;
         nodes.start(layout, number, printer)?;
     }
     nodes.wait_ready(until).await?;
-    admit_client(layout).await?;
+    admit_client(layout, &ledger).await?;
     wait_for_all(layout, count, until).await?;
     tell(layout, nodes.started(), count, printer)
 }
 
 /// All on loopback, each on a host of its own as far as placement is concerned.
-fn plan(number: u8, bucket: Option<Bucket>) -> Plan {
+fn plan(number: u8, bucket: Option<Bucket>, ledger: &Driver) -> Plan {
     Plan {
         listen: "127.0.0.1:0".to_owned(),
         address: None,
         domain: Domain { site: 0, rack: 0, host: u32::from(number) },
         weight: std::num::NonZeroU32::MIN,
         bucket,
+        ledger: ledger.clone(),
     }
 }
 
-async fn add(layout: &Layout<'_>, number: u8, bucket: Option<Bucket>) -> Result<()> {
-    let ticket = operator(layout, async |operator| operator.invite(TicketFor::Node, TICKET_MS).await).await?;
+async fn add(layout: &Layout<'_>, number: u8, bucket: Option<Bucket>, ledger: &Driver) -> Result<()> {
+    let invite = async |operator: &Client| operator.invite(TicketFor::Node, TICKET_MS, ledger.ledger()).await;
+    let ticket = operator(layout, invite).await?;
     let home = layout.home(number)?;
     let runtime = tokio::runtime::Handle::current();
     home.make("node", |keys, path, entropy| {
         let joined = tokio::task::block_in_place(|| {
-            runtime.block_on(NodeFolder::join(path, keys, &plan(number, bucket), &ticket, entropy))
+            runtime.block_on(NodeFolder::join(path, keys, &plan(number, bucket, ledger), &ticket, entropy))
         });
         joined.map_err(failed)
     })?;
@@ -138,13 +155,14 @@ async fn add(layout: &Layout<'_>, number: u8, bucket: Option<Bucket>) -> Result<
 }
 
 /// The client of this machine, admitted once.
-async fn admit_client(layout: &Layout<'_>) -> Result<()> {
+async fn admit_client(layout: &Layout<'_>, ledger: &Driver) -> Result<()> {
     let folder = layout.folder.join("client");
     if folder.join("access").exists() {
         return Ok(());
     }
-    let ticket =
-        operator(layout, async |operator| operator.invite(TicketFor::Client, TICKET_MS).await).await?;
+    let invite =
+        async |operator: &Client| operator.invite(TicketFor::Client, TICKET_MS, ledger.ledger()).await;
+    let ticket = operator(layout, invite).await?;
     let home = Home::new(folder, &layout.bare())?.or_key_file(layout.key("client"));
     let runtime = tokio::runtime::Handle::current();
     home.make("client", |keys, path, entropy| {
@@ -177,7 +195,8 @@ async fn wait_for_all(layout: &Layout<'_>, count: u8, until: Instant) -> Result<
             let heard = report.members.iter().filter(|member| heard(&member.silent_ms)).count();
             let votes = report.members.iter().filter(|member| member.voter).count();
             let enough = Profile::new(usize::from(count)).map_or(1, Profile::voters);
-            if heard >= usize::from(count) && votes >= enough && report.leader.is_some() {
+            let decided = report.etcd || votes >= enough;
+            if heard >= usize::from(count) && decided && report.leader.is_some() {
                 return Ok(());
             }
         }

@@ -7,8 +7,11 @@ use crate::render;
 use serde_json::json;
 use std::time::Duration;
 use terachat_cluster::Program;
-use terachat_node::{NodeFolder, Running};
+use terachat_node::{NodeFolder, RunOptions, Running};
 use terachat_node_monitor::Monitor;
+
+/// Between two words that the node waits for its ledger.
+const WAITS_AFTER: Duration = Duration::from_secs(10);
 
 /// Runs the node until it is told to end.
 pub(super) fn run(home: &Home, args: &RunArgs, printer: &Printer) -> Result<()> {
@@ -27,7 +30,16 @@ async fn serve(folder: NodeFolder, args: &RunArgs, printer: &Printer) -> Result<
         Some(address) => Some(Monitor::bind(address).await.map_err(Failure::from_text)?),
         None => None,
     };
-    let mut running = folder.run(args.options()).await.map_err(failed)?;
+    let options = args
+        .options()
+        .map_err(|why| Failure::new(why, "see terachat node settings for what goes with --etcd"))?;
+    let mut parent = std::pin::pin!(parent_ends(args.end_with_input));
+    let started = started(folder, options, printer);
+    let mut running = tokio::select! {
+        started = started => started?,
+        () = end.wait() => return Ok(()),
+        () = &mut parent => return Ok(()),
+    };
     let url = monitor.as_ref().map(Monitor::url);
     let line = |what| line(&running, what, url.as_deref(), printer);
     let (listening, ready) = (line("listening"), line("ready"));
@@ -47,12 +59,24 @@ async fn serve(folder: NodeFolder, args: &RunArgs, printer: &Printer) -> Result<
     };
     let outcome = tokio::select! {
         () = end.wait() => Ok(()),
-        () = parent_ends(args.end_with_input) => Ok(()),
+        () = &mut parent => Ok(()),
         ended = running.ended() => return ended.map_err(failed),
         outcome = says_ready => outcome,
     };
     let stopped = running.stop().await.map_err(failed);
     outcome.and(stopped)
+}
+
+/// Starts the node. Where etcd has the ledger it may have to be waited for, which is said.
+async fn started(folder: NodeFolder, options: RunOptions, printer: &Printer) -> Result<Running> {
+    let waits = format!("{} waits for the etcd that has its cluster's ledger", folder.names().1);
+    let mut started = std::pin::pin!(folder.run(options));
+    loop {
+        tokio::select! {
+            started = &mut started => return started.map_err(failed),
+            () = tokio::time::sleep(WAITS_AFTER) => printer.warn(&waits),
+        }
+    }
 }
 
 /// This program: its version, and the hash of its file. `None` if the file cannot be read, which the log says.

@@ -145,7 +145,7 @@ async fn a_remembered_head_tells_a_disk_that_was_put_back() {
     let mut nodes = Nodes::new(1);
     let (ledger, _) = nodes.open(node(1)).await.unwrap();
     ledger.found().await.unwrap();
-    assert_eq!(ledger.found().await, Err(OpenError::Founded));
+    assert_eq!(ledger.found().await, Err(FoundError::Founded));
     let mut heads = Vec::new();
     for number in 0..30u8 {
         within(ledger.propose(vec![number])).await.unwrap();
@@ -154,11 +154,11 @@ async fn a_remembered_head_tells_a_disk_that_was_put_back() {
     nodes.cut_power(node(1));
     let (ledger, _) = nodes.open(node(1)).await.unwrap();
     for head in &heads {
-        assert_eq!(ledger.remembers(head), Remembered::Yes);
+        assert_eq!(ledger.remembers(*head).await, Ok(Remembered::Yes));
     }
     let last = heads[29];
-    assert_eq!(ledger.remembers(&last.after(b"more")), Remembered::Less, "the disk was put back");
-    assert_eq!(ledger.remembers(&Head { hash: [1; 32], ..last }), Remembered::Other);
+    assert_eq!(ledger.remembers(last.after(b"more")).await, Ok(Remembered::Less), "the disk was put back");
+    assert_eq!(ledger.remembers(Head { hash: [1; 32], ..last }).await, Ok(Remembered::Other));
     for number in 0..150u8 {
         within(ledger.propose(vec![number])).await.unwrap();
     }
@@ -166,7 +166,7 @@ async fn a_remembered_head_tells_a_disk_that_was_put_back() {
     within(status.wait_for(|now| now.disk.snapshots > 0)).await.unwrap();
     nodes.cut_power(node(1));
     let (ledger, _) = nodes.open(node(1)).await.unwrap();
-    assert_eq!(ledger.remembers(&heads[0]), Remembered::Further, "a snapshot has it");
+    assert_eq!(ledger.remembers(heads[0]).await, Ok(Remembered::Further), "a snapshot has it");
 }
 
 /// A request as an honest leader makes it.

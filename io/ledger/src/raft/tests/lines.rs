@@ -1,6 +1,6 @@
 //! Lines between nodes in this process, which can be cut, each way for itself.
 use crate::raft::MESSAGE_LEN_MAX;
-use crate::{Call, Carrier, RaftLedger, Unreachable};
+use crate::{Call, Carrier, Ledger, RaftLedger, Unreachable};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
