@@ -5,19 +5,17 @@ mod membership;
 mod report;
 
 use crate::Error;
-use crate::control::{Contact, Told, Unwelcome};
 use crate::deeds::Doer;
 use crate::directory::Directory;
 use crate::disk::DiskThread;
 use crate::folder::Place;
-use crate::frame::{Frame, Kind};
 use crate::links::Links;
 use crate::machine::SharedState;
 use crate::meters::{Meters, Verb};
-use crate::report::Report;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
+use terachat_cluster::wire::{Contact, Frame, Kind, Report, Told, Unwelcome};
 use terachat_cluster::{
     Call, ClientKey, DiskDone, Input, ItemName, Message, Moment, Node, NodeKey, Outcome, Output, Refused,
     Request, Response, SignedDeed, Unproposed, Usage,

@@ -14,7 +14,6 @@ mod bucket;
 mod carrier;
 mod client;
 mod client_folder;
-mod control;
 mod deeds;
 mod dialler;
 mod directory;
@@ -24,7 +23,6 @@ mod error;
 mod export;
 mod files;
 mod folder;
-mod frame;
 mod guard;
 mod history;
 mod join;
@@ -32,11 +30,9 @@ mod keys;
 mod links;
 mod machine;
 mod meters;
-mod report;
 mod runtime;
 #[cfg(test)]
 mod testing;
-mod ticket;
 mod voters;
 mod watch;
 
@@ -46,7 +42,6 @@ pub use board::ClusterBoard;
 pub use bucket::{BadBucket, Bucket};
 pub use client::{Client, PATIENCE};
 pub use client_folder::ClientFolder;
-pub use control::{Admission, Ask, Contact, HISTORY_MAX, Hello, Told, Unwelcome, Welcome};
 pub use error::Error;
 pub use export::{check_export, export_case, open_exported};
 pub use files::{get_file, items_of_file, put_file, stream_file};
@@ -54,7 +49,9 @@ pub use folder::{NodeFolder, Plan};
 pub use history::{history, history_of};
 pub use keys::Keys;
 pub use meters::{Metered, SECONDS, Verb};
-pub use report::{AuditReport, DiskUsage, HealthCount, HealthDetail, MemberReport, Report, ScrubReport};
 pub use runtime::{RunOptions, Running, contact_of};
-pub use ticket::{BadTicket, Ticket};
+pub use terachat_cluster::wire::{
+    Admission, Ask, AuditReport, BadTicket, Contact, DiskUsage, HISTORY_MAX, HealthCount, HealthDetail,
+    Hello, MemberReport, Report, ScrubReport, Ticket, Told, Unwelcome, Welcome,
+};
 pub use watch::Watch;

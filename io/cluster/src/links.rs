@@ -1,8 +1,8 @@
 //! The connections of one process, as whoever sends sees them: nobody waits for a peer that does not read.
-use crate::frame::{Kind, frame};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use terachat_cluster::wire::{Frame, Kind};
 use terachat_net::{Net, PeerKey};
 use tokio::sync::{mpsc, oneshot};
 
@@ -100,7 +100,7 @@ impl Links {
     pub(crate) fn send(&self, peer: PeerKey, kind: Kind, call: u64, body: &[u8]) -> Result<(), Unsent> {
         let outboxes = lock(&self.0.outboxes);
         let outbox = outboxes.get(&peer).ok_or(Unsent::NotConnected)?;
-        let bytes = frame(kind, call, body);
+        let bytes = Frame { kind, call, body }.encode();
         let cost = bytes.len() + COST;
         if outbox.waiting.load(Ordering::Relaxed) + cost > WAITING_MAX {
             return Err(Unsent::Full);

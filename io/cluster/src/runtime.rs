@@ -5,7 +5,6 @@ mod tests;
 
 use crate::Error;
 use crate::carrier::LinkCarrier;
-use crate::control::{Contact, Unwelcome};
 use crate::deeds::Doer;
 use crate::dialler::keep_dialling;
 use crate::directory::Directory;
@@ -21,6 +20,7 @@ use helpers::{begin, keep_head, keep_place, tell_ledger};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
+use terachat_cluster::wire::{Contact, Unwelcome};
 use terachat_cluster::{
     BucketOptions, ClusterId, Node, NodeOptions, Options, Program, SegmentStore, ShardStore, What,
 };

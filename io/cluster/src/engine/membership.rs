@@ -1,10 +1,10 @@
 //! Who is who: what a change of the cluster means for the connections, and for the ledger's members.
 use super::{Engine, Event, Who};
-use crate::control::Contact;
 use crate::directory::Directory;
 use crate::voters::{Candidate, choose};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
+use terachat_cluster::wire::Contact;
 use terachat_cluster::{HealthReport, Input, NodeStatus};
 use terachat_ledger::Ledger;
 use terachat_net::PeerKey;

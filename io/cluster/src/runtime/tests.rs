@@ -1,9 +1,8 @@
 //! A node in this process, and peers that are not what they should be.
 use crate::RunOptions;
-use crate::control::{Ask, Ends, Told, decode, encode};
-use crate::frame::{Frame, Kind, frame};
 use crate::testing::{World, runtime};
 use std::time::Duration;
+use terachat_cluster::wire::{Ask, Ends, Frame, Kind, Told, decode, encode};
 use terachat_cluster::{Fate, ITEM_LEN_MAX, ItemName, Message, Refused, Request, Response};
 use terachat_host::OsEntropy;
 use terachat_net::{Net, NetEvent, NetEvents, PeerKey};
@@ -12,6 +11,10 @@ use tokio::time::timeout;
 
 /// What no step comes near.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+fn frame(kind: Kind, call: u64, body: &[u8]) -> Vec<u8> {
+    Frame { kind, call, body }.encode()
+}
 
 async fn connect(world: &World) -> (Net, NetEvents, PeerKey) {
     let seed = Secret::generate(|seed| terachat_vault::Entropy::fill(&mut OsEntropy::new().unwrap(), seed));

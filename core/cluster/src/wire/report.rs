@@ -1,6 +1,6 @@
-use crate::control::Contact;
+use super::Contact;
+use crate::{ClusterId, NodeStatus, Usage};
 use serde::{Deserialize, Serialize};
-use terachat_cluster::{ClusterId, NodeStatus, Usage};
 use terachat_shard::NodeId;
 
 /// How one node sees the cluster.
