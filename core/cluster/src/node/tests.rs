@@ -1,4 +1,6 @@
 //! Single steps of one node; whole runs are in `crate::testing::simulation`.
+mod reading;
+
 use super::*;
 use crate::testing::{CLUSTER, Dice, founded, key, node};
 use crate::{
