@@ -104,6 +104,8 @@ pub(crate) struct Parts {
     pub(crate) directory: Arc<RwLock<Directory>>,
     pub(crate) place: watch::Sender<Place>,
     pub(crate) operator: [u8; 32],
+    /// Within so long a connection says who it is.
+    pub(crate) greet_within: Duration,
     /// How late it is, in milliseconds since 1970.
     pub(crate) clock: fn() -> u64,
     pub(crate) events: mpsc::UnboundedSender<Event>,

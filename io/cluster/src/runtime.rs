@@ -50,6 +50,8 @@ pub struct RunOptions {
     /// Between two checkpoints of the ledger's head, at least: how much of an old copy's past goes unnoticed while the node is not
     /// stopped. A counter in a chip wears out by 10^5 to 10^6 of them.
     pub checkpoint_every: Duration,
+    /// Within so long whoever is no member says who it is, or is disconnected: 10 s, of which a client needs one round trip.
+    pub greet_within: Duration,
     /// How late it is, in milliseconds since 1970, by this machine's clock: when records of boards end.
     pub clock: fn() -> u64,
 }
@@ -62,6 +64,7 @@ impl Default for RunOptions {
             objects: BucketOptions::default(),
             ledger: Settings { heartbeat_ms: 100, election_ms: 700, ..Settings::default() },
             checkpoint_every: Duration::from_secs(60),
+            greet_within: Duration::from_secs(10),
             clock: clock::now_ms,
         }
     }
@@ -134,6 +137,7 @@ impl NodeFolder {
             directory: Arc::clone(&directory),
             place: place.clone(),
             operator: self.keys.operator().id().0,
+            greet_within: options.greet_within,
             clock: options.clock,
             events: events.clone(),
             meters,
