@@ -157,13 +157,18 @@ impl State {
         let mut state = Self { applied, chronicle, roster, gone, ..Self::default() };
         for (record, key) in stripes {
             let record = StripeRecord::decode(&record).map_err(|_| Error::Snapshot)?;
-            state.stripes.insert(record.stripe(), Stripe { record, key, items: Vec::new() });
+            let stripe = Stripe { record, key, items: Vec::new() };
+            if state.stripes.insert(stripe.record.stripe(), stripe).is_some() {
+                return Err(Error::Snapshot);
+            }
         }
         for place in items {
             state.stripes.get_mut(&place.stripe).ok_or(Error::Snapshot)?.items.push(place.item.name);
             let is_record = place.item.name.kind == ItemKind::Board;
             let signature = signatures.get(&place.order).copied();
-            if signature.is_some() != is_record {
+            let is_twice = state.items.contains_key(&place.item.name)
+                || is_record && state.listed.contains_key(&place.order);
+            if signature.is_some() != is_record || is_twice {
                 return Err(Error::Snapshot);
             }
             state.place(place, signature);

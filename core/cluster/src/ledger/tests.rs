@@ -1,6 +1,7 @@
 //! What the ledger takes and what it does not, and that what it does not take changes nothing.
 mod exports;
 mod records;
+mod snapshots;
 
 use super::*;
 use crate::testing::{CLUSTER, Dice, deed, founded, joining, key, node, profile};
