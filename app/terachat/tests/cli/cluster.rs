@@ -1,5 +1,7 @@
 //! The cluster as real processes on loopback: killed, brought back, grown, copied, and asked by strangers.
 mod bucket;
+mod departures;
+mod full_disk;
 
 use crate::support::{Ended, Running, program};
 use serde_json::Value;
