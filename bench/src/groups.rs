@@ -1,6 +1,7 @@
 //! MLS groups: what our verbs cost beside the bare library, and what goes over the wire.
 mod away;
 mod bare;
+mod messages;
 mod own;
 
 use crate::measure::{Spread, time};
@@ -42,6 +43,7 @@ pub(crate) fn run(runs: usize, options: Options) -> Result<Vec<Figure>> {
     for size in SIZES.into_iter().filter(|size| *size <= options.most) {
         eprintln!("a group of {size}");
         figures.extend(at(size, runs)?);
+        figures.extend(messages::figures(size, runs)?);
         if size <= QUANTUM_MOST {
             figures.extend(quantum(size, runs)?);
         }

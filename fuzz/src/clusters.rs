@@ -115,7 +115,14 @@ fn report() -> Report {
 
 fn tolds() -> Vec<Told> {
     let deeds = deeds();
-    let audit = AuditReport { node: node(), deeds: 7, last: [5; 32], wrong: None, head: (9, [4; 32]) };
+    let audit = AuditReport {
+        node: node(),
+        deeds: 7,
+        last: [5; 32],
+        wrong: None,
+        placement: None,
+        head: (9, [4; 32]),
+    };
     let last = deeds.last().cloned().expect("there are deeds");
     vec![
         Told::Welcome(Welcome { cluster: CLUSTER, members: vec![contact()], joined: Some(node()) }),

@@ -100,6 +100,12 @@ impl Collector for Numbers {
                 gauge(&mut encoder, "health_unreadable_stripes", help, detail.unreadable)?;
                 let help = "Stripes that bear no further loss";
                 gauge(&mut encoder, "health_stripes_at_the_limit", help, detail.at_the_limit)?;
+                let help = "Stripes of which shards have no node left to stand on: nodes have to come back, or others to come";
+                gauge(&mut encoder, "health_stripes_short_of_nodes", help, detail.short_of_nodes)?;
+                let mending = detail.mending.unwrap_or_default();
+                let help = "Shards made anew or moved since there was last nothing to do";
+                gauge(&mut encoder, "mended_shards", help, mending.shards)?;
+                gauge(&mut encoder, "mended_bytes", "Bytes of these", mending.bytes)?;
                 let lacking = [
                     ("missing", detail.missing),
                     ("away", detail.away),

@@ -90,6 +90,10 @@ fn health_of(report: &Report) -> String {
     let reasons = [
         (detail.unreadable, "stripes cannot be read now: bring nodes back"),
         (detail.at_the_limit, "stripes bear no further loss"),
+        (
+            detail.short_of_nodes,
+            "stripes have more shards than there are nodes to hold them: bring nodes back or add one",
+        ),
         (detail.missing, "shards are missing, and made anew"),
         (detail.away, "shards are on nodes that do not answer"),
         (detail.rotten, "shards are rotten, and made anew"),

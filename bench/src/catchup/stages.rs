@@ -18,6 +18,9 @@ use terachat_vault::Secret;
 /// The step that no design can do without.
 pub(super) const SIGNATURES: &str = "step: verify the newest signature of each author";
 
+/// Messages of a shared channel that are to be opened in a second.
+const OPENED: f64 = 500_000.0;
+
 /// Measures each step over the channel's bundles.
 ///
 /// # Errors
@@ -30,16 +33,24 @@ pub(super) fn run(prepared: &Prepared, runs: usize) -> Result<Vec<Figure>> {
         Some((_, list)) => list.push(took),
         None => steps.push((name, vec![took])),
     };
+    // Of each run, what opening takes: from sealed bytes to operations that are bound to their authors.
+    let (mut opened, mut events) = (Vec::new(), 0);
     for _ in 0..runs {
+        let mut opening = 0.0;
+        events = 0;
         for bytes in &prepared.channel {
             let bundle = Bundle::decode(bytes, Limits::PEER)?;
             let (chunks, took) = time(|| bundle.open_chunks(Some(&key)));
             let chunks = chunks?;
+            opening += took.cpu;
+            events += bundle.batch.events.len();
             note("step: open and unpack payloads", took);
             let (heads, took) = time(|| hash_all(&bundle.batch, &chunks, &key));
+            opening += took.cpu;
             note("step: write headers and hash every event", took);
             let (bad, took) = time(|| verify_heads(&bundle.batch.log, &heads));
             assert!(bad.is_empty(), "the sender's signatures verify");
+            opening += took.cpu;
             note(SIGNATURES, took);
             let (meta, took) = time(|| encode_batch(&bundle.batch));
             note("step: encode the batch's columns for the disk", took);
@@ -54,17 +65,19 @@ pub(super) fn run(prepared: &Prepared, runs: usize) -> Result<Vec<Figure>> {
             result?;
             note("step: seal, write and sync what came compressed", took);
             let ((), took) = time(|| decode_all(&bundle.batch, &chunks));
+            opening += took.cpu;
             note("step: decode every operation", took);
         }
+        opened.push(opening);
     }
     let bundles = prepared.channel.len();
-    Ok(steps
-        .into_iter()
-        .map(|(name, list)| {
-            let runs = list.chunks(bundles).map(|run| run.iter().map(|took| took.cpu).sum());
-            Figure::new(NAME, name, "ms CPU", Spread::of(runs).per(1e-3))
-        })
-        .collect())
+    let steps = steps.into_iter().map(|(name, list)| {
+        let runs = list.chunks(bundles).map(|run| run.iter().map(|took| took.cpu).sum());
+        Figure::new(NAME, name, "ms CPU", Spread::of(runs).per(1e-3))
+    });
+    let name = "messages of a shared channel opened, on one core";
+    let opened = Figure::new(NAME, name, "/s", Spread::of(opened).rate(events as f64)).at_least(OPENED);
+    Ok(steps.chain([opened]).collect())
 }
 
 /// Follows every chain of a batch that stands at its log's beginning, as a validator has to.

@@ -156,6 +156,25 @@ impl Bare {
         Ok(())
     }
 
+    /// A message for the others, whose key the library has stored as used.
+    pub(super) fn seal(&mut self, text: &[u8]) -> Result<Vec<u8>> {
+        let Self { provider, signer, group, .. } = self;
+        let group = group.as_mut().expect("it is a member");
+        Ok(group.create_message(provider, signer, text)?.to_bytes()?)
+    }
+
+    pub(super) fn open(&mut self, message: &[u8]) -> Result<Vec<u8>> {
+        let Self { provider, group, .. } = self;
+        let group = group.as_mut().expect("it is a member");
+        let message = MlsMessageIn::tls_deserialize_exact(message)?.try_into_protocol_message()?;
+        let ProcessedMessageContent::ApplicationMessage(message) =
+            group.process_message(provider, message)?.into_content()
+        else {
+            bail!("that is no message");
+        };
+        Ok(message.into_bytes())
+    }
+
     pub(crate) fn agrees(&self, other: &Self) -> bool {
         self.group().epoch_authenticator().as_slice() == other.group().epoch_authenticator().as_slice()
     }

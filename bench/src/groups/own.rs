@@ -6,7 +6,7 @@ use terachat_vault::{Entropy, Secret, SecretBytes};
 const ROOT: [u8; 32] = [7; 32];
 
 /// Any numbers do where nothing is secret.
-struct Seeded(blake3::OutputReader);
+pub(super) struct Seeded(blake3::OutputReader);
 
 impl Seeded {
     fn new(seed: u64) -> Self {
@@ -22,9 +22,9 @@ impl Entropy for Seeded {
 
 /// A member with its view of the group.
 pub(crate) struct Own {
-    signer: DeviceSigner,
-    entropy: Seeded,
-    group: Group,
+    pub(super) signer: DeviceSigner,
+    pub(super) entropy: Seeded,
+    pub(super) group: Group,
 }
 
 /// What a newcomer needs, and the members.

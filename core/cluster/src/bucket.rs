@@ -12,6 +12,7 @@ use crate::shards::Key;
 use crate::{Compacted, Error, Held, Scrubbed, ShardStore, Sound, Usage};
 use object::{ENTRIES_MAX, Entry, Head, ObjectName, encode};
 use objects::Objects;
+use read::TOGETHER;
 use std::collections::BTreeMap;
 use terachat_shard::{Shard, ShardHash, StripeId};
 use terachat_vault::Entropy;
@@ -140,17 +141,28 @@ impl ShardStore for BucketStore {
         shards.filter(|(_, copies)| counts(copies)).map(|(&(_, index), _)| index).collect()
     }
 
-    fn count(&mut self, first: StripeId, last: StripeId) -> Result<Vec<Held>, Error> {
+    fn count(&self, first: StripeId, last: StripeId) -> Vec<Held> {
         if first > last {
-            return Ok(Vec::new());
+            return Vec::new();
         }
-        let range = (first, 0)..=(last, u8::MAX);
-        let lives = self.shards.range(range.clone()).filter_map(|(key, copies)| Some((*key, copies.live?)));
-        let unread: Vec<(Key, Live)> = lives.filter(|(_, live)| live.sound == Sound::Unknown).collect();
-        self.verify(&unread)?;
-        let held =
-            self.shards.range(range).filter_map(|(key, copies)| Some(held(*key, copies.live.as_ref()?)));
-        Ok(held.collect())
+        let range = self.shards.range((first, 0)..=(last, u8::MAX));
+        range.filter_map(|(key, copies)| Some(held(*key, copies.live.as_ref()?))).collect()
+    }
+
+    fn verify(&mut self, first: StripeId, last: StripeId, budget: u64) -> Result<u64, Error> {
+        if first > last {
+            return Ok(0);
+        }
+        let range = self.shards.range((first, 0)..=(last, u8::MAX));
+        let lives = range.filter_map(|(key, copies)| Some((*key, copies.live?)));
+        let mut left = budget.max(TOGETHER);
+        let unread = lives.filter(|(_, live)| live.sound == Sound::Unknown).take_while(|(_, live)| {
+            let fits = left > 0;
+            left = left.saturating_sub(u64::from(live.len));
+            fits
+        });
+        let unread: Vec<(Key, Live)> = unread.collect();
+        Ok(self.read_again(&unread)?.0)
     }
 
     fn scrub(&mut self, budget: u64) -> Result<Scrubbed, Error> {

@@ -3,6 +3,7 @@ mod chronicle;
 mod deed;
 mod entry;
 mod exhibit;
+mod placement;
 mod roster;
 mod state;
 #[cfg(test)]
@@ -14,6 +15,7 @@ pub(crate) use deed::ticket_hash;
 pub use deed::{Deed, Export, HELD_ITEMS_MAX, JoinConsent, NodeProfile, Program, SignedDeed, What};
 pub use entry::{Entry, Fate, Item, ItemPlace, NewRecords, NewStripe, Outcome, Refusal, Renewal};
 pub use exhibit::{EXHIBITS_MAX, Exhibit};
+pub use placement::{PlacementClaim, PlacementMark, Verdict};
 pub use roster::{NodeRecord, NodeStatus, Roster, TicketFor};
 pub use state::{Applied, State, Stripe};
 

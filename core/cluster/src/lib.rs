@@ -35,12 +35,12 @@ pub use ids::{ClientKey, ClusterId, ItemKind, ItemName, ItemTag, NodeKey};
 pub use ledger::{
     Applied, Chronicle, ChronicleError, Deed, ENTRY_LEN_MAX, EXHIBITS_MAX, EXPIRED_MAX, Entry, Exhibit,
     Export, Fate, HELD_ITEMS_MAX, ITEMS_MAX, Item, ItemPlace, JoinConsent, NewRecords, NewStripe,
-    NodeProfile, NodeRecord, NodeStatus, Outcome, Program, Refusal, Renewal, Roster, SignedDeed, State,
-    Stripe, TicketFor, What,
+    NodeProfile, NodeRecord, NodeStatus, Outcome, PlacementClaim, PlacementMark, Program, Refusal, Renewal,
+    Roster, SignedDeed, State, Stripe, TicketFor, Verdict, What,
 };
 pub use node::{
     Call, Counted, DiskDone, DiskWork, HealthReport, ITEM_LEN_MAX, Input, Lack, Message, Moment, Node,
-    NodeOptions, Output, Refused, Request, Response, Unproposed, perform,
+    NodeOptions, Output, Refused, Request, Response, Unproposed, Upkeep, perform,
 };
 pub use package::{PACKAGE_OVERHEAD, PackageKey};
 pub use receipt::{RECEIPT_ENTRIES, Receipt, Signature};

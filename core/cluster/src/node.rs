@@ -34,7 +34,7 @@ pub use disk::{Counted, DiskDone, DiskWork, perform};
 pub use event::{Call, Input, Moment, Output, Unproposed};
 pub use message::{Lack, Message};
 pub use request::{ITEM_LEN_MAX, Refused, Request, Response};
-pub use stewarding::HealthReport;
+pub use stewarding::{HealthReport, Upkeep};
 
 const MILLISECOND: u64 = 1_000;
 const SECOND: u64 = 1_000_000;
@@ -59,7 +59,8 @@ pub struct NodeOptions {
     pub hedge_after: u64,
     /// Until when a request is answered, if only by what is missing; default 5 s.
     pub answer_within: u64,
-    /// Bytes a second that repairs and moves read and write; default 64 MiB.
+    /// Bytes a second that repairs and moves read and write, and that a node reads after its start to be counted while others want
+    /// shards; default 64 MiB.
     pub repair_rate: u64,
     /// Between two counts of everything; default 10 s.
     pub count_every: u64,
@@ -107,8 +108,8 @@ enum Asked {
     Keep(NodeId, Call),
     /// A member, for a shard.
     Fetch(NodeId, Call),
-    /// A member, for what there is.
-    Count(NodeId, Call),
+    /// A member, for what there is of these stripes.
+    Count(NodeId, Call, (StripeId, StripeId)),
     /// The steward, for a shard that was made anew here.
     Mend(NodeId, Call),
     /// The steward, for a receipt of a shard that is here.
@@ -142,7 +143,7 @@ pub struct Node {
     now: Moment,
     started: Option<Moment>,
     next_call: u64,
-    leading: bool,
+    leader: Option<NodeId>,
     pinged: Moment,
     peers: Peers,
     writer: Writer,
@@ -184,7 +185,7 @@ impl Node {
             now: Moment(0),
             started: None,
             next_call,
-            leading: false,
+            leader: None,
             pinged: Moment(0),
             peers: Peers::default(),
             writer: Writer::default(),
@@ -211,6 +212,11 @@ impl Node {
     /// How whole everything is, as the leader last counted.
     pub fn health(&self) -> HealthReport<'_> {
         self.steward.report()
+    }
+
+    /// What it has had done for all shards to be in place, if it leads.
+    pub fn upkeep(&self) -> Option<Upkeep> {
+        self.leads().then(|| self.steward.upkeep(self.now))
     }
 
     /// Microseconds since a word came from another node; `None` if none ever did, or it cannot be reached.
@@ -246,9 +252,12 @@ impl Node {
                 Some(Proposed::Upkeep) | None => {}
             },
             Input::Barrier(call, reached) => self.barrier(state, call, reached),
-            Input::Leading(yes) => {
-                self.leading = yes;
-                self.steward.lead(yes, self.now);
+            Input::Leader(leader) => {
+                let led = self.leads();
+                self.leader = leader;
+                if self.leads() != led {
+                    self.steward.lead(!led, self.now);
+                }
             }
             Input::Gone(stripes) => self.gone(&stripes),
             Input::Client(call, request) => self.client(state, call, request),
@@ -260,10 +269,14 @@ impl Node {
         std::mem::take(&mut self.out)
     }
 
+    fn leads(&self) -> bool {
+        self.leader == Some(self.id)
+    }
+
     fn tick(&mut self, state: &State) {
         if self.now.since(self.pinged) >= PING_EVERY {
             self.pinged = self.now;
-            let health = self.leading.then(|| self.steward.report().shards()).flatten();
+            let health = self.leads().then(|| self.steward.report().shards()).flatten();
             let others: Vec<NodeId> = state.roster().members().map(|(node, _)| node).collect();
             for node in others.into_iter().filter(|node| *node != self.id) {
                 self.out.push(Output::Send(node, Message::Ping(health)));
@@ -279,15 +292,21 @@ impl Node {
 
     fn message(&mut self, state: &State, from: NodeId, message: Message) {
         match message {
-            Message::Ping(health) => self.steward.heard(from, health),
-            Message::Keep(call, shard) => self.ask_disk(Asked::Keep(from, call), DiskWork::Keep(shard)),
+            // Nobody else has counted.
+            Message::Ping(health) if self.leader == Some(from) => self.steward.heard(health),
+            Message::Ping(_) => {}
+            Message::Keep(call, shard) => {
+                self.keeper.asked = self.now;
+                self.ask_disk(Asked::Keep(from, call), DiskWork::Keep(shard));
+            }
             Message::Kept(call, result) => self.kept(state, from, call, result),
             Message::Fetch(call, stripe, index) => {
+                self.keeper.asked = self.now;
                 self.ask_disk(Asked::Fetch(from, call), DiskWork::Fetch(stripe, index));
             }
             Message::Fetched(call, result) => self.fetched(state, from, call, result),
             Message::Count(call, first, last) => {
-                self.ask_disk(Asked::Count(from, call), DiskWork::Count(first, last));
+                self.count_for(from, call, (first, last));
             }
             Message::Counted(call, counted) => self.counted(state, from, call, &counted),
             Message::Mend(call, stripe, index, copy) => self.mend(state, from, call, (stripe, index), copy),

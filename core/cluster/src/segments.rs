@@ -345,8 +345,12 @@ impl ShardStore for SegmentStore {
         self.places(stripe).collect()
     }
 
-    fn count(&mut self, first: StripeId, last: StripeId) -> Result<Vec<Held>, Error> {
+    fn count(&self, first: StripeId, last: StripeId) -> Vec<Held> {
         self.count(first, last)
+    }
+
+    fn verify(&mut self, first: StripeId, last: StripeId, budget: u64) -> Result<u64, Error> {
+        self.verify(first, last, budget)
     }
 
     fn scrub(&mut self, budget: u64) -> Result<Scrubbed, Error> {

@@ -103,11 +103,15 @@ pub trait ShardStore: Send {
     /// Which shards of a stripe are kept and not known to be rotten.
     fn places(&self, stripe: StripeId) -> Vec<u8>;
 
-    /// What is kept of these stripes, first and last with them. What nobody has read since the store was opened is read now.
+    /// What is kept of these stripes, first and last with them. Nothing is read for it.
+    fn count(&self, first: StripeId, last: StripeId) -> Vec<Held>;
+
+    /// Reads what nobody has read since the store was opened of these stripes, first and last with them, until `budget` bytes are read
+    /// or all is, and says how many bytes that were. Each is then known to be sound or rotten.
     ///
     /// # Errors
     /// [`Error::Storage`], [`Error::Objects`]: it cannot be read; what was found until then is known.
-    fn count(&mut self, first: StripeId, last: StripeId) -> Result<Vec<Held>, Error>;
+    fn verify(&mut self, first: StripeId, last: StripeId, budget: u64) -> Result<u64, Error>;
 
     /// Reads the next shards, as they lie, until `budget` bytes are read or all were. Each is then known to be sound or rotten. Begins
     /// where the step before ended; a store that is opened begins anew.

@@ -20,7 +20,9 @@ pub use ask::{ASK_LEN_MAX, Ask};
 pub use contact::Contact;
 pub use frame::{Frame, Kind};
 pub use hello::{Ends, Hello};
-pub use report::{AuditReport, DiskUsage, HealthCount, HealthDetail, MemberReport, Report, ScrubReport};
+pub use report::{
+    AuditReport, DiskUsage, HealthCount, HealthDetail, MemberReport, Mending, Report, ScrubReport,
+};
 pub use ticket::{BadTicket, Ticket};
 pub use told::{HISTORY_MAX, Told};
 pub use unwelcome::Unwelcome;

@@ -1,5 +1,6 @@
 //! The one task that owns a node: everything that happens goes in here, and what is to be done goes out.
 mod asked;
+mod claims;
 mod exported;
 mod membership;
 mod report;
@@ -17,8 +18,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 use terachat_cluster::wire::{Contact, Frame, Kind, Report, Told, Unwelcome};
 use terachat_cluster::{
-    Call, ClientKey, DiskDone, Input, ItemName, Message, Moment, Node, NodeKey, Outcome, Output, Refused,
-    Request, Response, SignedDeed, Unproposed, Usage,
+    Call, ClientKey, DiskDone, Input, ItemName, Message, Moment, Node, NodeKey, Outcome, Output,
+    PlacementClaim, Refused, Request, Response, SignedDeed, Unproposed, Usage,
 };
 use terachat_ledger::{Ledger, RaftLedger, Status};
 use terachat_net::{NetEvent, NetEvents, PeerKey};
@@ -53,6 +54,8 @@ pub(crate) enum Event {
     Exported(PeerKey, u64, BTreeSet<ItemName>, Box<SignedDeed>),
     LedgerCallDone,
     MembersSet,
+    /// What was to be said of the placement is said, or will be said anew.
+    Claimed,
     /// Somebody in this process wants to know how the node sees the cluster.
     Report(oneshot::Sender<Report>),
     Failed(Error),
@@ -108,6 +111,8 @@ pub(crate) struct Parts {
     pub(crate) greet_within: Duration,
     /// How late it is, in milliseconds since 1970.
     pub(crate) clock: fn() -> u64,
+    /// As of [`crate::RunOptions`].
+    pub(crate) claim_every: Duration,
     pub(crate) events: mpsc::UnboundedSender<Event>,
     pub(crate) meters: Arc<Meters>,
 }
@@ -135,6 +140,9 @@ pub(crate) struct Engine {
     usage: Usage,
     ledger_calls: usize,
     setting_members: bool,
+    claiming: bool,
+    /// The last word on the placement that was looked at.
+    heard: Option<PlacementClaim>,
 }
 
 impl Engine {
@@ -156,6 +164,8 @@ impl Engine {
             usage: Usage::default(),
             ledger_calls: 0,
             setting_members: false,
+            claiming: false,
+            heard: None,
             parts,
         }
     }
@@ -177,9 +187,7 @@ impl Engine {
         }
         // A ledger that leads on as before the start may do so by now, and nobody says it again.
         self.log_leader();
-        if self.status.is_leader {
-            self.input(Input::Leading(true));
-        }
+        self.input(Input::Leader(leader(&self.status, self.own)));
         let outcome = loop {
             tokio::select! {
                 _ = stop.changed() => break Ok(()),
@@ -276,14 +284,15 @@ impl Engine {
             Event::Barrier(call, reached) => self.input(Input::Barrier(call, reached)),
             Event::Gone(stripes) => self.input(Input::Gone(stripes)),
             Event::Ledger(status) => {
-                let led = self.status.is_leader;
+                let before = leader(&self.status, self.own);
                 let is_news = (status.leader, status.term) != (self.status.leader, self.status.term);
                 self.status = status;
                 if is_news {
                     self.log_leader();
                 }
-                if self.status.is_leader != led {
-                    self.input(Input::Leading(self.status.is_leader));
+                let now = leader(&self.status, self.own);
+                if now != before {
+                    self.input(Input::Leader(now));
                 }
             }
             Event::Answered(peer) => {
@@ -299,6 +308,7 @@ impl Engine {
             }
             Event::LedgerCallDone => self.ledger_calls -= 1,
             Event::MembersSet => self.setting_members = false,
+            Event::Claimed => self.claiming = false,
             Event::Report(told) => {
                 let report = self.report();
                 tokio::spawn(async move {
@@ -421,4 +431,9 @@ impl Engine {
     fn node_of(&self, peer: PeerKey) -> Option<NodeId> {
         self.directory(|directory| directory.node_of(&NodeKey(peer.0)))
     }
+}
+
+/// Who leads, as far as a node knows: itself only while it may.
+fn leader(status: &Status, own: NodeId) -> Option<NodeId> {
+    if status.is_leader { Some(own) } else { status.leader.filter(|node| *node != own) }
 }

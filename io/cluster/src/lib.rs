@@ -52,6 +52,6 @@ pub use meters::{Metered, SECONDS, Verb};
 pub use runtime::{RunOptions, Running, contact_of};
 pub use terachat_cluster::wire::{
     Admission, Ask, AuditReport, BadTicket, Contact, DiskUsage, HISTORY_MAX, HealthCount, HealthDetail,
-    Hello, MemberReport, Report, ScrubReport, Ticket, Told, Unwelcome, Welcome,
+    Hello, MemberReport, Mending, Report, ScrubReport, Ticket, Told, Unwelcome, Welcome,
 };
 pub use watch::Watch;

@@ -52,6 +52,8 @@ pub struct RunOptions {
     pub checkpoint_every: Duration,
     /// Within so long whoever is no member says who it is, or is disconnected: 10 s, of which a client needs one round trip.
     pub greet_within: Duration,
+    /// Between two deeds of the history by which the leader says where shards stand, at least.
+    pub claim_every: Duration,
     /// How late it is, in milliseconds since 1970, by this machine's clock: when records of boards end.
     pub clock: fn() -> u64,
 }
@@ -65,6 +67,7 @@ impl Default for RunOptions {
             ledger: Settings { heartbeat_ms: 100, election_ms: 700, ..Settings::default() },
             checkpoint_every: Duration::from_secs(60),
             greet_within: Duration::from_secs(10),
+            claim_every: Duration::from_secs(3_600),
             clock: clock::now_ms,
         }
     }
@@ -139,6 +142,7 @@ impl NodeFolder {
             operator: self.keys.operator().id().0,
             greet_within: options.greet_within,
             clock: options.clock,
+            claim_every: options.claim_every,
             events: events.clone(),
             meters,
         });

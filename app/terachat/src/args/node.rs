@@ -236,7 +236,9 @@ pub(crate) struct RunArgs {
     /// A shard that has not come within so long is asked for elsewhere too, 1ms to 10s
     #[arg(long, env = "TERACHAT_NODE_HEDGE_AFTER", value_name = "TIME", default_value = "15ms", value_parser = between(time, 1, 10_000))]
     pub(crate) hedge_after: Duration,
-    /// Bytes a second that repairs and moves read and write, 64KiB to 64GiB
+    /// Bytes a second that repairs and moves read and write, and that a node reads after its start to be counted, 64KiB to 64GiB
+    ///
+    /// What is read to be counted keeps to it only while others want shards.
     #[arg(long, env = "TERACHAT_NODE_REPAIR_RATE", value_name = "SIZE", default_value = "64MiB", value_parser = within(size, 64 << 10, 64 << 30))]
     pub(crate) repair_rate: u64,
     /// Between two counts of all shards, 100ms to 1d
@@ -271,6 +273,9 @@ pub(crate) struct RunArgs {
     /// out by 100,000 to 1,000,000 of them: with a TPM take an hour or more.
     #[arg(long, env = "TERACHAT_NODE_CHECKPOINT_EVERY", value_name = "TIME", default_value = "1m", value_parser = between(time, 1_000, 2_592_000_000))]
     pub(crate) checkpoint_every: Duration,
+    /// Between two signed words of the leader in the cluster's history on where all shards stand, 1m to 365d; none where nothing changed
+    #[arg(long, env = "TERACHAT_NODE_CLAIM_EVERY", value_name = "TIME", default_value = "1h", value_parser = between(time, 60_000, 31_536_000_000))]
+    pub(crate) claim_every: Duration,
     /// End when standard input does: whoever started it has ended
     #[arg(long, hide = true)]
     pub(crate) end_with_input: bool,
@@ -300,6 +305,7 @@ impl RunArgs {
         options.ledger.heartbeat_ms = millis(self.heartbeat);
         options.ledger.election_ms = millis(self.election);
         options.checkpoint_every = self.checkpoint_every;
+        options.claim_every = self.claim_every;
         options
     }
 }

@@ -1,9 +1,13 @@
+use super::status::bytes;
 use super::{Align, Look, Table, json_line, one_line};
 use crate::render::Paint;
 use serde_json::{Value, json};
 use terachat_cluster::NodeStatus;
-use terachat_node::{Contact, HealthCount, MemberReport, Report};
+use terachat_node::{Contact, HealthCount, MemberReport, Mending, Report};
 use terachat_shard::Profile;
+
+/// A member that was silent for so long may be lost.
+const LOST_AFTER_MS: u64 = 15 * 60 * 1_000;
 
 /// What is known of a cluster: each member, and its own word if it gave one.
 pub(crate) struct ClusterView {
@@ -65,6 +69,8 @@ pub(crate) fn cluster(view: &ClusterView, look: &Look) -> String {
     }
     out += &table.render();
     out += &health(of.health.as_ref(), look.paint);
+    out += &mending(of.health.as_ref());
+    out += &lost(&of.members);
     out += &format!("{} stripes, {} items, {}\n", of.stripes, of.items, bytes(of.bytes));
     out += &promise(view.active());
     if let Some(stopped) = &of.stopped {
@@ -126,6 +132,60 @@ fn health(health: Option<&HealthCount>, paint: Paint) -> String {
         }
     }
     out + "\n"
+}
+
+/// What is being done for all to be in place, how long it takes yet, and what cannot be done.
+fn mending(health: Option<&HealthCount>) -> String {
+    let Some((health, detail)) = health.and_then(|health| Some((health, health.detail?))) else {
+        return String::new();
+    };
+    let mut out = String::new();
+    if let Some(Mending { lasted_ms, shards, bytes: len }) = detail.mending {
+        let rate = u128::from(len) * 1_000 / u128::from(lasted_ms.max(1));
+        let rate = bytes(u64::try_from(rate).unwrap_or(u64::MAX));
+        out += &format!(
+            "Mending for {}: {shards} shards, {} made anew or moved, {rate} a second",
+            span(lasted_ms),
+            bytes(len)
+        );
+        let left = health.shards - health.in_place.min(health.shards);
+        if let (Some(each), true) = (lasted_ms.checked_div(shards), left > 0) {
+            out += &format!("; {left} to go, about {}", span(each.saturating_mul(left)));
+        }
+        out += "\n";
+    }
+    if detail.short_of_nodes > 0 {
+        out += &format!(
+            "{} stripes have more shards than there are nodes to hold them: bring nodes back, or add one with terachat node invite\n",
+            detail.short_of_nodes
+        );
+    }
+    out
+}
+
+/// Members that may never come back.
+fn lost(members: &[MemberReport]) -> String {
+    let line = |member: &MemberReport| {
+        let silent = member.silent_ms.filter(|silent| *silent >= LOST_AFTER_MS)?;
+        let node = member.contact.node;
+        Some(format!(
+            "{node} has been silent for {}: bring it back, or count it out with terachat node leave {}\n",
+            span(silent),
+            node.0
+        ))
+    };
+    members.iter().filter(|member| member.status != NodeStatus::Left).filter_map(line).collect()
+}
+
+/// Milliseconds in words, rounded down.
+fn span(ms: u64) -> String {
+    let seconds = ms / 1_000;
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        7_200..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} days", seconds / 86_400),
+    }
 }
 
 /// Hundredths, rounded down: 100.00 only if nothing is missing.
@@ -190,6 +250,10 @@ pub(crate) fn cluster_json(view: &ClusterView) -> String {
             "doubled": health.detail.map(|detail| detail.doubled),
             "unreadable": health.detail.map(|detail| detail.unreadable),
             "at_the_limit": health.detail.map(|detail| detail.at_the_limit),
+            "short_of_nodes": health.detail.map(|detail| detail.short_of_nodes),
+            "mending": health.detail.and_then(|detail| detail.mending).map(|mending| json!({
+                "lasted_ms": mending.lasted_ms, "shards": mending.shards, "bytes": mending.bytes,
+            })),
         })
     });
     let profile = Profile::new(view.active()).ok().map(|profile| {
@@ -218,4 +282,56 @@ pub(crate) fn cluster_json(view: &ClusterView) -> String {
     json_line(&value.to_string()) + "\n"
 }
 
-use super::status::bytes;
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::num::NonZeroU32;
+    use terachat_cluster::NodeKey;
+    use terachat_node::HealthDetail;
+    use terachat_shard::NodeId;
+
+    #[test]
+    fn what_is_mended_says_how_far_it_is() {
+        let with = |mending: Option<Mending>, in_place: u64, short_of_nodes: u64| {
+            let detail = HealthDetail { mending, short_of_nodes, ..HealthDetail::default() };
+            super::mending(Some(&HealthCount { shards: 100, in_place, detail: Some(detail) }))
+        };
+        assert_eq!(with(None, 100, 0), "");
+        let begun = Mending { lasted_ms: 4_000, shards: 40, bytes: 8 << 20 };
+        let text = with(Some(begun), 70, 0);
+        assert_eq!(
+            text,
+            "Mending for 4 s: 40 shards, 8.0 MiB made anew or moved, 2.0 MiB a second; 30 to go, about 3 s\n"
+        );
+        assert!(!with(Some(begun), 100, 0).contains("to go"));
+        assert!(!with(Some(Mending { shards: 0, ..begun }), 70, 0).contains("about"));
+        assert!(with(None, 70, 3).starts_with("3 stripes have more shards than there are nodes"));
+        assert_eq!(super::mending(Some(&HealthCount { shards: 1, in_place: 0, detail: None })), "");
+    }
+
+    #[test]
+    fn who_is_silent_for_long_may_be_counted_out() {
+        let member = |number: u32, silent_ms: Option<u64>, status: NodeStatus| MemberReport {
+            contact: Contact {
+                node: NodeId(NonZeroU32::new(number).unwrap()),
+                key: NodeKey([1; 32]),
+                address: String::new(),
+            },
+            status,
+            voter: true,
+            silent_ms,
+            shards: 0,
+        };
+        let long = Some(3 * 3_600_000);
+        let members = [
+            member(1, None, NodeStatus::Active),
+            member(2, Some(LOST_AFTER_MS - 1), NodeStatus::Active),
+            member(3, long, NodeStatus::Active),
+            member(4, long, NodeStatus::Left),
+        ];
+        assert_eq!(
+            lost(&members),
+            "node 3 has been silent for 3 h: bring it back, or count it out with terachat node leave 3\n"
+        );
+    }
+}

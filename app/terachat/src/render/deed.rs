@@ -83,6 +83,9 @@ fn what(what: &What) -> String {
             format!("gave out {} items of case {} to {}", export.items, export.case, export.to)
         }
         What::Deployed(program) => format!("runs {}, {}", program.version, &hex(&program.hash)[..16]),
+        What::Placed(mark) => {
+            format!("saw shards placed by entry {} as {}", mark.entry, &hex(&mark.digest)[..16])
+        }
         _ => "did what a newer version knows; update this program".to_owned(),
     }
 }

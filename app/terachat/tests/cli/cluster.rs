@@ -303,6 +303,16 @@ fn what_a_case_holds_is_given_out_and_the_history_says_so() {
     assert!(broken.pair().0.contains("is not what the export's deed says"), "{broken:?}");
     assert_eq!(export("out").code, 0);
     place.ok("c", &["verify", &at("out")]);
+    // Where the shards of all that stand is there too, and nobody has seen it otherwise.
+    let placed = || {
+        let history = place.json("c", &["history"]);
+        history["deeds"].as_array().unwrap().iter().filter(is("saw shards placed by entry")).count()
+    };
+    let until = Instant::now() + PATIENCE;
+    while placed() == 0 {
+        assert!(Instant::now() < until, "nobody says where shards stand");
+    }
+    assert_eq!(placed(), 1, "once an hour");
     let again =
         place.json("c", &["history"])["deeds"].as_array().unwrap().iter().filter(is("gave out")).count();
     assert_eq!(again, 2);

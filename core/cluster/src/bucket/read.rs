@@ -8,7 +8,7 @@ use std::ops::Range;
 use terachat_shard::Shard;
 
 /// Bytes that lie one behind the other and are read as one part at most, and bytes that are read at once when nobody waits for them.
-const TOGETHER: u64 = 8 << 20;
+pub(super) const TOGETHER: u64 = 8 << 20;
 
 impl BucketStore {
     /// Reads these copies and compares each with its hash; the answers are in their order.
@@ -58,7 +58,7 @@ impl BucketStore {
     }
 
     /// Reads these copies, if not all at once, and notes what each is found to be. Says how many bytes that were, and which are rotten.
-    pub(super) fn verify(&mut self, lives: &[(Key, Live)]) -> Result<(u64, Vec<Key>), Error> {
+    pub(super) fn read_again(&mut self, lives: &[(Key, Live)]) -> Result<(u64, Vec<Key>), Error> {
         let (mut bytes, mut rotten, mut rest) = (0, Vec::new(), lives);
         while !rest.is_empty() {
             let mut len = 0;
@@ -94,7 +94,7 @@ impl BucketStore {
                 break;
             };
             let reached = (last.object, last.at + 1);
-            let (bytes, rotten) = self.verify(&next)?;
+            let (bytes, rotten) = self.read_again(&next)?;
             step.bytes += bytes;
             step.rotten.extend(rotten);
             self.scrubbed_to = reached;

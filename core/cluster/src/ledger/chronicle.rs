@@ -2,6 +2,7 @@ use super::deed::{SignedDeed, What};
 use super::roster::Roster;
 use crate::{NodeKey, Refusal};
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 use terachat_shard::NodeId;
 
 /// The cluster's history of itself: every deed since it was founded, each signed and naming the one before. Nothing is ever taken
@@ -78,6 +79,20 @@ impl Chronicle {
     pub fn append(&mut self, deed: SignedDeed, roster: &mut Roster) -> Result<(), ChronicleError> {
         let seq = self.deeds.len() as u64;
         self.take(deed, roster).map(drop).map_err(|why| ChronicleError::Deed { seq, why })
+    }
+
+    /// What nodes have said of the placement after the latest entry of which any has: all the same, or memory or a ledger is not sound.
+    pub fn last_claims(&self) -> (u64, BTreeMap<[u8; 32], BTreeSet<NodeId>>) {
+        let claims = self.deeds.iter().filter_map(|SignedDeed { deed, .. }| match &deed.what {
+            What::Placed(mark) => Some((deed.by, mark)),
+            _ => None,
+        });
+        let last = claims.clone().map(|(_, mark)| mark.entry).max().unwrap_or(0);
+        let mut said: BTreeMap<[u8; 32], BTreeSet<NodeId>> = BTreeMap::new();
+        for (by, mark) in claims.filter(|(_, mark)| mark.entry == last) {
+            said.entry(mark.digest).or_default().insert(by);
+        }
+        (last, said)
     }
 
     /// Replays the history and compares what comes out with what the node works by.

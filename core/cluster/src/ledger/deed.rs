@@ -1,3 +1,4 @@
+use super::PlacementMark;
 use crate::{ClientKey, ClusterId, Error, ItemName, NodeKey, Signature, TicketFor};
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroU32;
@@ -123,6 +124,8 @@ pub enum What {
     Exported(Export),
     /// The node that signs runs this program from now on.
     Deployed(Program),
+    /// By the node that signs, shards were to stand so after this entry.
+    Placed(PlacementMark),
 }
 
 /// What was given out, and to whom.

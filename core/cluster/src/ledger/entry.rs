@@ -1,10 +1,11 @@
 use super::deed::SignedDeed;
 use super::{ENTRY_LEN_MAX, ITEMS_MAX};
-use crate::{Error, ItemName, PackageKey, Receipt, Signature};
+use crate::{Error, ItemKind, ItemName, PackageKey, Receipt, Signature};
 use serde::{Deserialize, Serialize};
 use terachat_shard::{NodeId, StripeId};
 
-const VERSION: u8 = 1;
+/// Version 1, which said more of each item than had to be said, was never published.
+const VERSION: u8 = 2;
 
 /// What the cluster agrees on, one after the other.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,7 +63,7 @@ pub struct NewStripe {
     pub record: Vec<u8>,
     /// What opens the batch, with k shards.
     pub key: PackageKey,
-    /// What is in the batch.
+    /// What is in the batch, one behind the other.
     pub items: Vec<Item>,
     /// Of shards that are durable: place, [`Receipt::until`], and the signature of the holder that the record names.
     pub receipts: Vec<(u8, u64, Signature)>,
@@ -71,11 +72,14 @@ pub struct NewStripe {
 }
 
 /// A part of a batch.
+///
+/// An entry does not say where its items begin, for they lie one behind the other, nor the digest of a blob, which is its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "WrittenItem", into = "WrittenItem")]
 pub struct Item {
     /// By what it is found.
     pub name: ItemName,
-    /// BLAKE3 of its bytes.
+    /// BLAKE3 of its bytes: of a blob, the key in its name.
     pub digest: [u8; 32],
     /// Where it begins in the batch.
     pub at: u32,
@@ -85,15 +89,47 @@ pub struct Item {
     pub expires_ms: u64,
 }
 
+/// What an entry says of an item, by its kind.
+#[derive(Serialize, Deserialize)]
+enum WrittenItem {
+    Blob { digest: [u8; 32], len: u32, expires_ms: u64 },
+    Board { key: [u8; 32], digest: [u8; 32], len: u32, expires_ms: u64 },
+}
+
+impl From<Item> for WrittenItem {
+    fn from(item: Item) -> Self {
+        let Item { name: ItemName { kind, key }, digest, len, expires_ms, .. } = item;
+        match kind {
+            ItemKind::Blob => Self::Blob { digest: key, len, expires_ms },
+            ItemKind::Board => Self::Board { key, digest, len, expires_ms },
+        }
+    }
+}
+
+impl From<WrittenItem> for Item {
+    /// Without its place, which those before it give.
+    fn from(item: WrittenItem) -> Self {
+        let (kind, key, digest, len, expires_ms) = match item {
+            WrittenItem::Blob { digest, len, expires_ms } => {
+                (ItemKind::Blob, digest, digest, len, expires_ms)
+            }
+            WrittenItem::Board { key, digest, len, expires_ms } => {
+                (ItemKind::Board, key, digest, len, expires_ms)
+            }
+        };
+        Self { name: ItemName { kind, key }, digest, at: 0, len, expires_ms }
+    }
+}
+
 /// Where an item is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ItemPlace {
     /// In which stripe.
     pub stripe: StripeId,
     /// Its part of that.
     pub item: Item,
-    /// When it came: by the ledger's order, and its place in its batch.
-    pub order: (u64, u32),
+    /// Of a board's record, when it came: by the ledger's order, and its place in its batch.
+    pub order: Option<(u64, u32)>,
 }
 
 /// What became of an item.
@@ -210,6 +246,11 @@ pub enum Refusal {
     /// A program's version.
     #[error("the version of a node's program is 1 to 64 bytes that can be shown")]
     Version,
+    /// What a node says of the placement, after it has said something of a later entry or before that entry is there.
+    #[error(
+        "the node has said already where shards stood later, or says it of an entry that is still to come"
+    )]
+    Placed,
     /// There is no such hold.
     #[error("no case of this name holds anything; see those that do: terachat node holds")]
     NoCase,
@@ -233,16 +274,27 @@ impl Entry {
         if bytes.len() > ENTRY_LEN_MAX {
             return Err(Error::Entry);
         }
-        let (entry, rest) = postcard::take_from_bytes::<Self>(rest).map_err(|_| Error::Entry)?;
-        let fits = match &entry {
+        let (mut entry, rest) = postcard::take_from_bytes::<Self>(rest).map_err(|_| Error::Entry)?;
+        let fits = match &mut entry {
             Self::Stripe(stripe) | Self::Records(NewRecords { stripe, .. }) => {
-                (1..=ITEMS_MAX).contains(&stripe.items.len())
+                (1..=ITEMS_MAX).contains(&stripe.items.len()) && lay_out(&mut stripe.items)
             }
             Self::Forget(names) => names.len() <= ITEMS_MAX,
             _ => true,
         };
         if rest.is_empty() && fits { Ok(entry) } else { Err(Error::Entry) }
     }
+}
+
+/// Gives each item its place behind those before it. False if they are more than any batch.
+fn lay_out(items: &mut [Item]) -> bool {
+    let mut end = Some(0u32);
+    for item in items {
+        let Some(at) = end else { return false };
+        item.at = at;
+        end = at.checked_add(item.len);
+    }
+    end.is_some()
 }
 
 impl Outcome {

@@ -44,6 +44,8 @@ pub struct NodeRecord {
     pub status: NodeStatus,
     /// What it runs, if it has said so.
     pub program: Option<Program>,
+    /// The entry up to which it has said where shards are to stand; 0 if it never did.
+    pub placed: u64,
 }
 
 /// Who belongs to the cluster, and what may not be forgotten: a function of its deeds.
@@ -194,6 +196,13 @@ impl Roster {
                 }
                 self.member_mut(deed.by)?.program = Some(program.clone());
             }
+            What::Placed(mark) => {
+                let node = self.member_mut(deed.by)?;
+                if mark.entry < node.placed {
+                    return Err(Refusal::Placed);
+                }
+                node.placed = mark.entry;
+            }
         }
         Ok(None)
     }
@@ -261,7 +270,7 @@ impl Roster {
 const FIRST: NodeId = NodeId(NonZeroU32::MIN);
 
 fn active(profile: &NodeProfile) -> NodeRecord {
-    NodeRecord { profile: profile.clone(), status: NodeStatus::Active, program: None }
+    NodeRecord { profile: profile.clone(), status: NodeStatus::Active, program: None, placed: 0 }
 }
 
 fn check(profile: &NodeProfile) -> Result<(), Refusal> {

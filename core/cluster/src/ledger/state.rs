@@ -1,16 +1,15 @@
 mod records;
+mod snapshot;
 
 use super::entry::{Entry, Fate, Item, ItemPlace, NewStripe, Outcome, Refusal};
+use super::placement::{Placement, PlacementClaim, PlacementMark, Verdict};
 use super::roster::{NodeStatus, Roster};
-use super::{Chronicle, SignedDeed};
-use crate::{Error, ItemKind, ItemName, NodeKey, PackageKey, RECEIPT_ENTRIES, Receipt, Signature};
+use super::{Chronicle, Deed, SignedDeed, What};
+use crate::{ItemName, NodeKey, PackageKey, RECEIPT_ENTRIES, Receipt, Signature};
 use records::{Listed, Signed};
-use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use terachat_shard::{NodeId, Profile, StripeId, StripeRecord};
 
-/// Of a snapshot. Versions 1 and 2 were never published.
-const VERSION: u8 = 3;
 /// Entries between two times at which stripes that are long gone are not remembered any more.
 const SWEEP_EVERY: u64 = 1024;
 
@@ -42,6 +41,8 @@ pub struct State {
     ends: BTreeSet<(u64, ItemName)>,
     /// Stripes that are gone, each until receipts for it are too old to bring it back.
     gone: BTreeMap<StripeId, u64>,
+    placement: Placement,
+    claim: Option<PlacementClaim>,
 }
 
 /// What an entry did.
@@ -51,18 +52,6 @@ pub struct Applied {
     pub outcome: Outcome,
     /// Stripes that are not in the ledger any more, whose shards go.
     pub gone: Vec<StripeId>,
-}
-
-/// A state as bytes: what cannot be had from the rest.
-#[derive(Serialize, Deserialize)]
-struct Snapshot {
-    applied: u64,
-    chronicle: Chronicle,
-    stripes: Vec<(Vec<u8>, PackageKey)>,
-    items: Vec<ItemPlace>,
-    gone: BTreeMap<StripeId, u64>,
-    /// Of boards' records, by their place in the order.
-    signatures: Vec<((u64, u32), Signature)>,
 }
 
 impl State {
@@ -75,7 +64,7 @@ impl State {
         let mut gone = Vec::new();
         let taken = match Entry::decode(entry) {
             Err(_) => Err(Refusal::Malformed),
-            Ok(Entry::Deed(deed)) => self.deed(deed),
+            Ok(Entry::Deed(deed)) => self.deed(index, deed),
             Ok(Entry::Stripe(stripe)) => self.stripe(index, &stripe, &Signed::none(), &mut gone),
             Ok(Entry::Holder(receipt)) => self.holder(&receipt),
             Ok(Entry::Forget(names)) => self.forget(&names, &mut gone),
@@ -85,6 +74,7 @@ impl State {
             Ok(Entry::Renew(renewal)) => Ok(Outcome::Renewed(self.renew(&renewal))),
             Ok(Entry::Expire { at_ms }) => Ok(self.expire(at_ms, &mut gone)),
         };
+        self.placement.mark(index);
         Applied { outcome: taken.unwrap_or_else(Outcome::Refused), gone }
     }
 
@@ -128,57 +118,40 @@ impl State {
         self.items.iter()
     }
 
-    /// The whole state as bytes.
-    pub fn snapshot(&self) -> Vec<u8> {
-        let snapshot = Snapshot {
-            applied: self.applied,
-            chronicle: self.chronicle.clone(),
-            stripes: self.stripes.values().map(|stripe| (stripe.record.encode(), stripe.key)).collect(),
-            items: self.items.values().copied().collect(),
-            gone: self.gone.clone(),
-            signatures: self.listed.iter().map(|(order, listed)| (*order, listed.signature)).collect(),
+    /// Where shards are to stand, as it last changed; `None` before the first stripe.
+    pub fn placement(&self) -> Option<PlacementMark> {
+        self.placement.marks().back().copied()
+    }
+
+    /// What a node last said of it in the history.
+    pub fn claim(&self) -> Option<PlacementClaim> {
+        self.claim
+    }
+
+    /// What a node is to say of the placement in the history now: if it leads, once in so many milliseconds in which something changed;
+    /// if not, what it knows of an entry of which another said what is not so here. All that know better follow, so that the history
+    /// has who stands against whom.
+    pub fn to_claim(&self, node: NodeId, leads: bool, now_ms: u64, every_ms: u64) -> Option<PlacementMark> {
+        let said = self.roster.node(node)?.placed;
+        let Some(claim) = self.claim else { return self.placement().filter(|_| leads) };
+        if claim.verdict == Verdict::Differs && said < claim.mark.entry {
+            return self.placement.at(claim.mark.entry);
+        }
+        let is_due = leads && now_ms.abs_diff(claim.at_ms) >= every_ms;
+        self.placement().filter(|mark| is_due && mark.entry > claim.mark.entry)
+    }
+
+    fn deed(&mut self, index: u64, deed: SignedDeed) -> Result<Outcome, Refusal> {
+        let Deed { by, at_ms, ref what, .. } = deed.deed;
+        let claim = match what {
+            What::Placed(mark) if mark.entry >= index => return Err(Refusal::Placed),
+            What::Placed(mark) => {
+                Some(PlacementClaim { by, at_ms, mark: *mark, verdict: self.placement.judge(mark) })
+            }
+            _ => None,
         };
-        postcard::to_extend(&snapshot, vec![VERSION]).expect("a value in memory can be written")
-    }
-
-    /// The state of such bytes.
-    ///
-    /// # Errors
-    /// [`Error::Snapshot`].
-    pub fn restore(bytes: &[u8]) -> Result<Self, Error> {
-        let Some((&VERSION, rest)) = bytes.split_first() else { return Err(Error::Snapshot) };
-        let (snapshot, rest): (Snapshot, _) = postcard::take_from_bytes(rest).map_err(|_| Error::Snapshot)?;
-        if !rest.is_empty() {
-            return Err(Error::Snapshot);
-        }
-        let Snapshot { applied, chronicle, stripes, items, gone, signatures } = snapshot;
-        let signatures: BTreeMap<(u64, u32), Signature> = signatures.into_iter().collect();
-        let roster = chronicle.replay().map_err(|_| Error::Snapshot)?;
-        let mut state = Self { applied, chronicle, roster, gone, ..Self::default() };
-        for (record, key) in stripes {
-            let record = StripeRecord::decode(&record).map_err(|_| Error::Snapshot)?;
-            let stripe = Stripe { record, key, items: Vec::new() };
-            if state.stripes.insert(stripe.record.stripe(), stripe).is_some() {
-                return Err(Error::Snapshot);
-            }
-        }
-        for place in items {
-            state.stripes.get_mut(&place.stripe).ok_or(Error::Snapshot)?.items.push(place.item.name);
-            let is_record = place.item.name.kind == ItemKind::Board;
-            let signature = signatures.get(&place.order).copied();
-            let is_twice = state.items.contains_key(&place.item.name)
-                || is_record && state.listed.contains_key(&place.order);
-            if signature.is_some() != is_record || is_twice {
-                return Err(Error::Snapshot);
-            }
-            state.place(place, signature);
-        }
-        state.stripes.values_mut().for_each(|stripe| stripe.items.sort_unstable());
-        Ok(state)
-    }
-
-    fn deed(&mut self, deed: SignedDeed) -> Result<Outcome, Refusal> {
         let joined = self.chronicle.take(deed, &mut self.roster)?;
+        self.claim = claim.or(self.claim);
         Ok(joined.map_or(Outcome::Done, Outcome::Joined))
     }
 
@@ -229,14 +202,16 @@ impl State {
             if fate == Fate::Added {
                 stripe.items.push(item.name);
                 if !self.items.contains_key(&item.name) {
-                    let place = ItemPlace { stripe: id, item: *item, order: (index, at) };
-                    self.place(place, signed.of_item(&item.name));
+                    let signature = signed.of_item(&item.name);
+                    let place = ItemPlace { stripe: id, item: *item, order: signature.map(|_| (index, at)) };
+                    self.place(place, signature);
                 }
             }
             fates.push(fate);
         }
         if !stripe.items.is_empty() {
             stripe.items.sort_unstable();
+            self.placement.add(&stripe.record);
             self.stripes.insert(id, stripe);
         } else {
             self.remove(id, gone);
@@ -256,19 +231,22 @@ impl State {
 
     /// Takes a stripe and its key out. Its name is remembered as long as a receipt for it may be good.
     fn remove(&mut self, stripe: StripeId, gone: &mut Vec<StripeId>) {
-        self.stripes.remove(&stripe);
+        if let Some(old) = self.stripes.remove(&stripe) {
+            self.placement.take_out(&old.record);
+        }
         self.gone.insert(stripe, self.applied + RECEIPT_ENTRIES);
         gone.push(stripe);
     }
 
-    fn place(&mut self, place: ItemPlace, signature: Option<Signature>) {
-        if let Some(signature) = signature {
-            self.listed.insert(place.order, Listed { key: place.item.name.key, signature });
+    /// Puts an item in, and gives back what was there under its name; a record's place in the order comes with its signature.
+    fn place(&mut self, place: ItemPlace, signature: Option<Signature>) -> Option<ItemPlace> {
+        if let (Some(order), Some(signature)) = (place.order, signature) {
+            self.listed.insert(order, Listed { key: place.item.name.key, signature });
         }
         if place.item.expires_ms != 0 {
             self.ends.insert((place.item.expires_ms, place.item.name));
         }
-        self.items.insert(place.item.name, place);
+        self.items.insert(place.item.name, place)
     }
 
     /// That a stripe is cut as the cluster is, stands on members, and is durable on as many as have to be.
@@ -333,13 +311,15 @@ impl State {
             return Err(Refusal::Signature);
         }
         // A node has one shard of a stripe: the one of its newest receipt.
-        let node: NodeId = receipt.node;
-        let before =
-            stripe.record.counts().indices().find(|index| stripe.record.holder(*index) == Some(node));
+        let (node, mut record) = (receipt.node, stripe.record.clone());
+        let before = record.counts().indices().find(|index| record.holder(*index) == Some(node));
         if let Some(before) = before {
-            stripe.record.set_holder(before, None).map_err(|_| Refusal::Stripe)?;
+            record.set_holder(before, None).map_err(|_| Refusal::Stripe)?;
         }
-        stripe.record.set_holder(receipt.index, Some(node)).map_err(|_| Refusal::Stripe)?;
+        record.set_holder(receipt.index, Some(node)).map_err(|_| Refusal::Stripe)?;
+        self.placement.take_out(&stripe.record);
+        self.placement.add(&record);
+        stripe.record = record;
         Ok(Outcome::Done)
     }
 
@@ -356,7 +336,7 @@ impl State {
     /// Takes an item out, and its stripe if nothing else is in it.
     fn drop_item(&mut self, name: &ItemName, gone: &mut Vec<StripeId>) -> Option<ItemPlace> {
         let place = self.items.remove(name)?;
-        self.listed.remove(&place.order);
+        place.order.and_then(|order| self.listed.remove(&order));
         self.ends.remove(&(place.item.expires_ms, *name));
         if let Some(stripe) = self.stripes.get_mut(&place.stripe) {
             stripe.items.retain(|item| item != name);

@@ -7,6 +7,8 @@ use terachat_vault::Entropy;
 /// A segment or an object of which at most so much counts is compacted, so many bytes at once.
 const LIVE_PERCENT: u8 = 60;
 const COMPACT_LEN: u64 = 8 << 20;
+/// Bytes that are read before it is said what is kept, at once: whoever puts or gets waits for so many.
+const COUNT_LEN: u64 = 1 << 20;
 
 /// A shard's name and whether it is what it should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -32,7 +34,7 @@ pub enum DiskWork {
     Fetch(StripeId, u8),
     /// Give shards up.
     Drop(Vec<(StripeId, u8)>),
-    /// Say what is kept of these stripes, first and last with them. What was not read since the start is read now.
+    /// Say what is kept of these stripes, first and last with them, or read some of what was not read since the start.
     Count(StripeId, StripeId),
     /// Read some bytes again, in the order in which they lie, to find what has rotted.
     Reread {
@@ -54,6 +56,8 @@ pub enum DiskDone {
     Fetched(Option<Vec<u8>>),
     /// These are what there is.
     Counted(Vec<Counted>),
+    /// So many bytes were read, and more has to be before it is known what there is.
+    Uncounted(u64),
     /// This was read again, and so much is there now.
     Reread(Scrubbed, Usage),
     /// It is done.
@@ -94,9 +98,13 @@ pub fn perform(
                 done.extend(fetch_all(store, &mut reads));
                 store.give_up(&shards, entropy).map(|_| DiskDone::Done(store.usage()))
             }
-            DiskWork::Count(first, last) => {
-                store.count(first, last).map(|held| DiskDone::Counted(counted(held)))
-            }
+            DiskWork::Count(first, last) => store.verify(first, last, COUNT_LEN).map(|read| {
+                let held = store.count(first, last);
+                match read > 0 && held.iter().any(|held| held.sound == Sound::Unknown) {
+                    true => DiskDone::Uncounted(read),
+                    false => DiskDone::Counted(counted(held)),
+                }
+            }),
             DiskWork::Reread { budget, anew } => {
                 if anew {
                     store.rewind();

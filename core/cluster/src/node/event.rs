@@ -54,8 +54,8 @@ pub enum Input {
     Proposed(Call, Result<Outcome, Unproposed>),
     /// [`Output::Barrier`] is reached, or could not be.
     Barrier(Call, bool),
-    /// This node leads the ledger from now on, or no more.
-    Leading(bool),
+    /// This node, another one, or as far as this node knows nobody leads the ledger from now on.
+    Leader(Option<NodeId>),
     /// The ledger has forgotten these stripes.
     Gone(Vec<StripeId>),
     /// A client asks.

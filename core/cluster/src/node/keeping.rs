@@ -6,8 +6,12 @@ use crate::{Error, RECEIPT_ENTRIES, Receipt, State};
 use std::collections::BTreeMap;
 use terachat_shard::{NodeId, Shard, ShardHash, StripeId};
 
-/// Between two steps of the scrub.
-const SCRUB_EVERY: u64 = SECOND;
+/// Bytes that are read again at once: whoever puts or gets waits for so many.
+const SCRUB_LEN: u64 = 1 << 20;
+/// After a step of the scrub that did not succeed.
+const SCRUB_PAUSE: u64 = SECOND;
+/// Nobody has asked for a shard for so long before what is to be counted is read as fast as the disk does.
+const IDLE_AFTER: u64 = SECOND / 10;
 /// Between two looks at what need not be remembered.
 const SWEEP_EVERY: u64 = SECOND;
 /// Between two steps that have space back.
@@ -22,12 +26,19 @@ pub(super) struct Keeper {
     since: Option<u64>,
     /// Receipts given since: a shard that no record names is kept until the ledger has gone on beyond.
     promised: BTreeMap<(StripeId, u8), u64>,
+    /// When a member last asked for a shard, or for one to be kept.
+    pub(super) asked: Moment,
+    /// Who waits for a count for which more has to be read, and from when on that is done: one of each member.
+    counts: BTreeMap<NodeId, (Moment, Call, (StripeId, StripeId))>,
     swept: Moment,
-    scrubbed: Moment,
+    /// A step of the scrub is under way, and from when on the next one may be.
+    scrubbing: bool,
+    scrub_next: Moment,
     /// When the scrub began that is under way or rests, and until when it rests: one that began anew at once would read the few
     /// shards of a small node again and again.
     scrub_begun: Moment,
-    scrub_rests_until: Moment,
+    /// Not set before the first tick: what is there after a start is read to be counted.
+    scrub_rests_until: Option<Moment>,
     compacted: Moment,
 }
 
@@ -64,17 +75,54 @@ impl Node {
                 };
                 self.send(to, Message::Fetched(call, fetched));
             }
-            (Asked::Count(to, call), DiskDone::Counted(counted)) => {
+            (Asked::Count(to, call, _), DiskDone::Counted(counted)) => {
                 self.sweep(state, &counted);
                 self.send(to, Message::Counted(call, counted));
             }
-            (Asked::Scrub, DiskDone::Reread(step, _)) if step.through => {
-                let next = self.keeper.scrub_begun + self.options.scrub_every;
-                self.keeper.scrub_rests_until = next;
-                self.keeper.scrub_begun = next.max(self.now);
+            (Asked::Count(to, call, stripes), DiskDone::Uncounted(read)) => {
+                let idle = self.now.since(self.keeper.asked) >= IDLE_AFTER;
+                let pause = if idle { 0 } else { lasts(read, self.options.repair_rate) };
+                // Whoever has asked for something else meanwhile does not wait for this.
+                self.keeper.counts.entry(to).or_insert((self.now + pause, call, stripes));
+                self.go_on_counting();
+            }
+            (Asked::Scrub, DiskDone::Reread(step, _)) => {
+                self.keeper.scrubbing = false;
+                self.keeper.scrub_next = self.now + lasts(step.bytes, self.options.scrub_rate);
+                if step.through {
+                    let next = self.keeper.scrub_begun + self.options.scrub_every;
+                    self.keeper.scrub_rests_until = Some(next);
+                    self.keeper.scrub_begun = next.max(self.now);
+                }
+            }
+            (Asked::Scrub, _) => {
+                (self.keeper.scrubbing, self.keeper.scrub_next) = (false, self.now + SCRUB_PAUSE)
             }
             // Who does not answer counts as away until the next count.
-            (Asked::Count(..) | Asked::Scrub | Asked::Upkeep, _) => {}
+            (Asked::Count(..) | Asked::Upkeep, _) => {}
+        }
+    }
+
+    /// A member wants to know what is here of these stripes. What it asked before it does not want any more.
+    pub(super) fn count_for(&mut self, from: NodeId, call: Call, stripes: (StripeId, StripeId)) {
+        self.keeper.counts.insert(from, (self.now, call, stripes));
+        self.go_on_counting();
+    }
+
+    /// Has the disk count what is due, of each member one thing at a time.
+    fn go_on_counting(&mut self) {
+        let now = self.now;
+        let under_way =
+            |asked: &Asked, member: NodeId| matches!(asked, Asked::Count(to, ..) if *to == member);
+        let due: Vec<NodeId> = (self.keeper.counts.iter())
+            .filter(|(_, (at, ..))| *at <= now)
+            .map(|(member, _)| *member)
+            .filter(|member| !self.disk.values().any(|asked| under_way(asked, *member)))
+            .collect();
+        for member in due {
+            if let Some((_, call, (first, last))) = self.keeper.counts.remove(&member) {
+                self.ask_disk(Asked::Count(member, call, (first, last)), DiskWork::Count(first, last));
+            }
         }
     }
 
@@ -136,9 +184,15 @@ impl Node {
             self.keeper.current = Some(call);
             self.out.push(Output::Barrier(call));
         }
-        if self.now >= self.keeper.scrub_rests_until && self.now.since(self.keeper.scrubbed) >= SCRUB_EVERY {
-            self.keeper.scrubbed = self.now;
-            let budget = self.options.scrub_rate;
+        self.go_on_counting();
+        let Keeper { scrub_begun, scrub_rests_until, scrub_next, .. } = &mut self.keeper;
+        let rests_until = *scrub_rests_until.get_or_insert_with(|| {
+            *scrub_begun = self.now + self.options.scrub_every;
+            *scrub_begun
+        });
+        if rests_until.max(*scrub_next) <= self.now && !self.keeper.scrubbing {
+            self.keeper.scrubbing = true;
+            let budget = SCRUB_LEN.min(self.options.scrub_rate);
             self.ask_disk(Asked::Scrub, DiskWork::Reread { budget, anew: false });
         }
         if self.now.since(self.keeper.swept) >= SWEEP_EVERY {
@@ -175,6 +229,11 @@ impl Node {
             self.ask_disk(Asked::Upkeep, DiskWork::Drop(over));
         }
     }
+}
+
+/// Microseconds that so many bytes take at so many a second.
+fn lasts(bytes: u64, rate: u64) -> u64 {
+    bytes.saturating_mul(SECOND) / rate.max(1)
 }
 
 fn lack(error: &Error) -> Lack {

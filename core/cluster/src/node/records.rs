@@ -149,7 +149,7 @@ impl Node {
                 self.out.push(Output::Send(node, Message::Clock(ms)));
             }
         }
-        if !self.leading || self.ending.proposed || self.now.since(self.ending.looked) < LOOK_EVERY {
+        if !self.leads() || self.ending.proposed || self.now.since(self.ending.looked) < LOOK_EVERY {
             return;
         }
         self.ending.looked = self.now;

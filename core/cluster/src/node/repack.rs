@@ -54,7 +54,7 @@ impl Node {
             let at = if self.repacker.moves { self.repacker.moved.0 } else { self.now };
             (self.repacker.moved, self.repacker.moves) = ((at, state.applied()), false);
         }
-        if !self.leading || !self.repacker.is_idle() || self.repacker.not_before > self.now {
+        if !self.leads() || !self.repacker.is_idle() || self.repacker.not_before > self.now {
             return;
         }
         // While somebody is away stripes would come out with a shard less.

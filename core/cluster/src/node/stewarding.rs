@@ -5,7 +5,7 @@ use super::{Call, Counted, Moment, Node, Proposed, SECOND};
 use crate::{Entry, Receipt, State};
 use std::collections::{BTreeSet, VecDeque};
 use std::ops::Bound;
-use terachat_shard::{Census, Health, Members, NodeId, Plan, StripeCensus, StripeId, Surplus};
+use terachat_shard::{Blocked, Census, Health, Members, NodeId, Plan, StripeCensus, StripeId, Surplus};
 
 /// Between two counts while something is to be mended.
 const SHORT_REST: u64 = SECOND / 5;
@@ -30,6 +30,19 @@ impl HealthReport<'_> {
             Self::Heard(in_place, shards) => Some((in_place, shards)),
         }
     }
+}
+
+/// What a leader has had done, since there was last nothing to do, and what cannot be.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Upkeep {
+    /// Microseconds since it began; `None` if there is nothing to do.
+    pub lasted: Option<u64>,
+    /// Shards made anew or moved.
+    pub shards: u64,
+    /// Bytes of these.
+    pub bytes: u64,
+    /// Stripes, as of the last count, of which shards have no node left to stand on.
+    pub short_of_nodes: u64,
 }
 
 #[derive(Debug)]
@@ -84,6 +97,12 @@ pub(super) struct Steward {
     /// A node came or went since the round began.
     changed: bool,
     deeds: usize,
+    /// When there was something to do first.
+    began: Option<Moment>,
+    /// Of shards that were brought to where they should be since then: how many, and their bytes.
+    done: (u64, u64),
+    /// Stripes that are short of nodes: in this round so far, and in the last.
+    short: (u64, u64),
 }
 
 impl Steward {
@@ -95,7 +114,8 @@ impl Steward {
         }
     }
 
-    pub(super) fn heard(&mut self, _leader: NodeId, health: Option<(u64, u64)>) {
+    /// What the leader says.
+    pub(super) fn heard(&mut self, health: Option<(u64, u64)>) {
         self.heard = health.or(self.heard);
     }
 
@@ -105,6 +125,11 @@ impl Steward {
         self.changed = yes;
     }
 
+    pub(super) fn upkeep(&self, now: Moment) -> Upkeep {
+        let ((shards, bytes), (_, short_of_nodes)) = (self.done, self.short);
+        Upkeep { lasted: self.began.map(|began| now.since(began)), shards, bytes, short_of_nodes }
+    }
+
     pub(super) fn somebody_changed(&mut self) {
         self.changed = true;
     }
@@ -112,7 +137,7 @@ impl Steward {
 
 impl Node {
     pub(super) fn tick_stewarding(&mut self, state: &State) {
-        if !self.leading {
+        if !self.leads() {
             return;
         }
         let deeds = state.chronicle().deeds().len();
@@ -135,6 +160,7 @@ impl Node {
         if self.steward.after.is_none() {
             (self.steward.counting, self.steward.busy, self.steward.changed) =
                 (Health::default(), false, false);
+            self.steward.short.0 = 0;
         }
         let from = self.steward.after.map_or(Bound::Unbounded, Bound::Excluded);
         let page: Vec<StripeId> =
@@ -202,6 +228,8 @@ impl Node {
         let mut misnamed = misnamed(state, &census, &members);
         misnamed.extend(renamed(state, &census, &members, &plan));
         add(&mut self.steward.counting, &Health::count(&census, &members));
+        let short = plan.blocked.values().filter(|why| matches!(why, Blocked::TooFewNodes { .. }));
+        self.steward.short.0 += short.count() as u64;
         self.carry_out(&plan, &misnamed);
         // What did not fit the limit is counted in another round.
         self.steward.busy |= plan.bytes_left > 0;
@@ -239,6 +267,9 @@ impl Node {
             misnamed.iter().map(|&(stripe, index, node)| Mend { stripe, index, node, copy: Some(node) });
         let mends: Vec<Mend> = made.chain(moved).chain(vouched).collect();
         self.steward.busy |= !mends.is_empty() || !plan.surplus.is_empty();
+        if !mends.is_empty() {
+            self.steward.began.get_or_insert(self.now);
+        }
         for surplus in &plan.surplus {
             self.send(surplus.node, Message::Drop(surplus.stripe, surplus.index));
         }
@@ -275,8 +306,10 @@ impl Node {
             return;
         }
         let Ok(receipt) = result else { return };
-        let holder =
-            state.stripes().get(&receipt.stripe).and_then(|stripe| stripe.record.holder(receipt.index));
+        let Some(stripe) = state.stripes().get(&receipt.stripe) else { return };
+        let holder = stripe.record.holder(receipt.index);
+        let (shards, bytes) = self.steward.done;
+        self.steward.done = (shards + 1, bytes + stripe.record.shard_len() as u64);
         if receipt.node == from && holder != Some(from) {
             self.propose(Proposed::Upkeep, &Entry::Holder(receipt));
         }
@@ -288,6 +321,10 @@ impl Node {
         }
         let rest = if self.steward.busy { SHORT_REST } else { self.options.count_every };
         self.steward.counted = Some(std::mem::take(&mut self.steward.counting));
+        self.steward.short.1 = self.steward.short.0;
+        if !self.steward.busy {
+            (self.steward.began, self.steward.done) = (None, (0, 0));
+        }
         self.steward.stage = Stage::Resting { until: self.now + rest };
     }
 }

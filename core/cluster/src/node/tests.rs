@@ -1,5 +1,6 @@
 //! Single steps of one node; whole runs are in `crate::testing::simulation`.
 mod reading;
+mod stewarding;
 
 use super::*;
 use crate::testing::{CLUSTER, Dice, founded, key, node};
@@ -222,11 +223,12 @@ fn a_scrub_that_is_through_rests() {
             let Output::Disk(call, DiskWork::Reread { anew: false, .. }) = output else { continue };
             steps.push(second);
             // The first pass takes three steps.
-            let step = Scrubbed { through: steps.len() >= 3, ..Scrubbed::default() };
+            let bytes = NodeOptions::default().scrub_rate;
+            let step = Scrubbed { bytes, through: steps.len() >= 3, ..Scrubbed::default() };
             one.handle(now, &state, Input::Disk(call, DiskDone::Reread(step, Usage::default())));
         }
     }
-    assert_eq!(steps, [1, 2, 3, 60, 120, 180]);
+    assert_eq!(steps, [60, 61, 62, 120, 180], "what is there at the start is read to be counted");
 }
 
 /// Whoever has a shard of a stripe does not take another that is made anew, from however many leaders.
@@ -298,10 +300,10 @@ fn bytes_are_as_the_pages_say() {
     assert_eq!(Message::Clock(300).encode(), [1, 10, 0xac, 2]);
     assert_eq!(Request::Collect.encode(), [1, 5]);
     assert_eq!(Response::Collected { records: 2, more: false }.encode(), [1, 6, 2, 0]);
-    assert_eq!(Entry::Expire { at_ms: 300 }.encode(), [1, 6, 0xac, 2]);
+    assert_eq!(Entry::Expire { at_ms: 300 }.encode(), [2, 6, 0xac, 2]);
     let (key, digest, signature) = ([1; 32], [2; 32], crate::Signature([3; 64]));
     let renewal = crate::Renewal { key, digest, expires_ms: 300, signature, at_ms: 5 };
-    let bytes = [&[1, 5][..], &key, &digest, &[0xac, 2], &[3; 64], &[5]].concat();
+    let bytes = [&[2, 5][..], &key, &digest, &[0xac, 2], &[3; 64], &[5]].concat();
     assert_eq!(Entry::Renew(renewal).encode(), bytes);
 }
 

@@ -1,6 +1,6 @@
 //! Reading everything again, a little at a time, to find what has rotted.
 use super::segment::Entry;
-use super::{Copies, Live, SegmentStore};
+use super::{Live, SegmentStore};
 use crate::shards::Key;
 use crate::{Error, Held, Scrubbed, Sound};
 use terachat_shard::StripeId;
@@ -34,31 +34,41 @@ impl SegmentStore {
         Ok(step)
     }
 
-    /// What is kept of these stripes, first and last with them. What nobody has read since the store was opened is read now.
+    /// What is kept of these stripes, first and last with them.
+    pub fn count(&self, first: StripeId, last: StripeId) -> Vec<Held> {
+        if first > last {
+            return Vec::new();
+        }
+        let held =
+            self.shards.range((first, 0)..=(last, u8::MAX)).filter_map(|(&(stripe, index), copies)| {
+                let Live { hash, len, sound, .. } = copies.live?;
+                Some(Held { stripe, index, hash, len, sound })
+            });
+        held.collect()
+    }
+
+    /// Reads what nobody has read since the store was opened of these stripes, first and last with them, until `budget` bytes are read
+    /// or all is, and says how many bytes that were.
     ///
     /// # Errors
     /// [`Error::Storage`]: the disk cannot be read; what was found until then is known.
-    pub fn count(&mut self, first: StripeId, last: StripeId) -> Result<Vec<Held>, Error> {
-        let unread =
-            |(_, copies): &(&Key, &Copies)| copies.live.is_some_and(|live| live.sound == Sound::Unknown);
-        if first > last {
-            return Ok(Vec::new());
-        }
-        let range = (first, 0)..=(last, u8::MAX);
-        let unread: Vec<Key> = self.shards.range(range.clone()).filter(unread).map(|(key, _)| *key).collect();
-        for key in unread {
-            let sound = match self.get(key.0, key.1) {
+    pub fn verify(&mut self, first: StripeId, last: StripeId, budget: u64) -> Result<u64, Error> {
+        let unread: Vec<Held> =
+            self.count(first, last).into_iter().filter(|held| held.sound == Sound::Unknown).collect();
+        let mut bytes = 0;
+        for held in unread {
+            if bytes >= budget {
+                break;
+            }
+            let sound = match self.get(held.stripe, held.index) {
                 Ok(_) => Sound::Yes,
                 Err(Error::Rotten { .. }) => Sound::Rotten,
                 Err(error) => return Err(error),
             };
-            self.set_sound(&key, sound);
+            self.set_sound(&(held.stripe, held.index), sound);
+            bytes += u64::from(held.len);
         }
-        let held = self.shards.range(range).filter_map(|(&(stripe, index), copies)| {
-            let Live { hash, len, sound, .. } = copies.live?;
-            Some(Held { stripe, index, hash, len, sound })
-        });
-        Ok(held.collect())
+        Ok(bytes)
     }
 
     /// The first shard that counts, from where the scrub is on.

@@ -76,3 +76,25 @@ impl Place for OnADisk {
 fn conforms_as_a_store_in_a_bucket_does() {
     conforms(&mut || Box::new(OnADisk(CrashStorage::new(1))));
 }
+
+/// What lies in closed segments is not read to open them, and then so much at once as is asked for.
+#[test]
+fn what_is_to_be_counted_is_read_in_steps() {
+    let (storage, mut dice) = (CrashStorage::new(1), Dice(1));
+    let mut store = open(&storage);
+    let shards: Vec<Vec<u8>> = (1..=9).map(|stripe| shard(stripe, 0, 2000)).collect();
+    shards.iter().for_each(|bytes| put(&mut store, &[bytes], &mut dice).unwrap());
+    drop(store);
+    let mut store = open(&storage);
+    let (first, last) = (StripeId([2; 16]), StripeId([5; 16]));
+    let unread = |store: &SegmentStore| {
+        store.count(first, last).iter().filter(|held| held.sound == Sound::Unknown).count()
+    };
+    let len = shards[0].len() as u64;
+    assert_eq!(unread(&store), 4);
+    for (budget, bytes, left) in [(1, len, 3), (len + 1, 2 * len, 1), (u64::MAX, len, 0), (1, 0, 0)] {
+        assert_eq!((store.verify(first, last, budget), unread(&store)), (Ok(bytes), left), "{budget}");
+    }
+    assert_eq!(store.count(first, last).len(), 4);
+    assert_eq!(store.verify(last, first, u64::MAX), Ok(0));
+}

@@ -1,5 +1,5 @@
 use super::Contact;
-use crate::{ClusterId, NodeStatus, Usage};
+use crate::{ClusterId, NodeStatus, PlacementMark, Usage};
 use serde::{Deserialize, Serialize};
 use terachat_shard::NodeId;
 
@@ -77,6 +77,21 @@ pub struct HealthDetail {
     pub rotten: u64,
     /// Shards on a node that has another one of the same stripe.
     pub doubled: u64,
+    /// Stripes of which shards have no node left to stand on.
+    pub short_of_nodes: u64,
+    /// What has been done since there was last nothing to do.
+    pub mending: Option<Mending>,
+}
+
+/// What the leader has had done for all shards to be in place.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mending {
+    /// Milliseconds since it began.
+    pub lasted_ms: u64,
+    /// Shards made anew or moved.
+    pub shards: u64,
+    /// Bytes of these.
+    pub bytes: u64,
 }
 
 /// What a node's disk holds.
@@ -112,6 +127,8 @@ pub struct AuditReport {
     pub wrong: Option<String>,
     /// Entries of the ledger that were applied, and the hash of their chain.
     pub head: (u64, [u8; 32]),
+    /// Where shards are to stand, as that last changed here.
+    pub placement: Option<PlacementMark>,
 }
 
 /// What a node read again of its shards in one step.

@@ -82,7 +82,14 @@ fn tolds() -> Vec<Told> {
     vec![
         Told::Welcome(welcome),
         Told::Status(Box::new(report())),
-        Told::Audit(AuditReport { node: node(1), deeds: 9, last: [8; 32], wrong, head: (7, [6; 32]) }),
+        Told::Audit(AuditReport {
+            node: node(1),
+            deeds: 9,
+            last: [8; 32],
+            wrong,
+            placement: None,
+            head: (7, [6; 32]),
+        }),
         Told::Ticket([9; 32]),
         Told::Done,
         Told::Refused(Unwelcome::Ledger(Refusal::Held)),

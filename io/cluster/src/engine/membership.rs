@@ -32,6 +32,7 @@ impl Engine {
         }
         self.deeds = Some(deeds);
         tracing::info!(deeds, "the cluster's history has gone on");
+        self.hear_claim();
         let remembered = self.parts.place.borrow().members.clone();
         let left: Vec<Contact> = {
             let state = self.state.read();
@@ -92,6 +93,7 @@ impl Engine {
         if self.status.is_leader && !self.setting_members {
             self.set_members();
         }
+        self.claim();
     }
 
     /// Says who leads, as far as this node knows.

@@ -2,7 +2,7 @@
 use super::Engine;
 use std::collections::BTreeMap;
 use terachat_cluster::wire::{
-    AuditReport, Contact, HealthCount, HealthDetail, MemberReport, Report, Told, Unwelcome,
+    AuditReport, Contact, HealthCount, HealthDetail, MemberReport, Mending, Report, Told, Unwelcome,
 };
 use terachat_cluster::{HealthReport, State};
 use terachat_ledger::Ledger;
@@ -69,7 +69,8 @@ impl Engine {
                 let wrong = chronicle.audit(state.roster()).err().map(|error| error.to_string());
                 let (deeds, last) = chronicle.next();
                 let head = *head.borrow();
-                AuditReport { node, deeds, last, wrong, head: (head.index, head.hash) }
+                let (head, placement) = ((head.index, head.hash), state.placement());
+                AuditReport { node, deeds, last, wrong, head, placement }
             });
             Ok(Told::Audit(audited.await.map_err(|_| Unwelcome::Busy)?))
         });
@@ -81,7 +82,15 @@ impl Engine {
             HealthReport::Unknown => None,
             HealthReport::Heard(in_place, shards) => Some(HealthCount { shards, in_place, detail: None }),
             HealthReport::Counted(health) => {
+                let upkeep = self.parts.node.upkeep().unwrap_or_default();
+                let mending = |lasted| Mending {
+                    lasted_ms: lasted / 1_000,
+                    shards: upkeep.shards,
+                    bytes: upkeep.bytes,
+                };
                 let detail = HealthDetail {
+                    short_of_nodes: upkeep.short_of_nodes,
+                    mending: upkeep.lasted.map(mending),
                     unreadable: small(health.unreadable.len()),
                     at_the_limit: small(health.at_the_limit),
                     missing: health.reasons.missing,

@@ -6,6 +6,7 @@ use crate::failure::{Failure, Result};
 use crate::printer::Printer;
 use crate::render;
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::path::Path;
 use terachat_cluster::Chronicle;
 use terachat_node::{Ask, AuditReport, Client, Contact, Error, Told, history_of};
@@ -80,9 +81,33 @@ fn differences(audits: &[Audit]) -> Vec<String> {
                 differ
                     .push(format!("{} and {} have different histories", one.report.node, other.report.node));
             }
+            if let (Some(mark), Some(others)) = (one.report.placement, other.report.placement)
+                && mark.entry == others.entry
+                && mark.digest != others.digest
+            {
+                differ.push(format!(
+                    "{} and {} differ on where shards stand after entry {}",
+                    one.report.node, other.report.node, mark.entry
+                ));
+            }
         }
     }
+    let longest = audits.iter().max_by_key(|audit| audit.history.next().0);
+    differ.extend(longest.and_then(|audit| dispute(&audit.history)));
     differ
+}
+
+/// Who stands against whom in the history, on where shards stood.
+fn dispute(history: &Chronicle) -> Option<String> {
+    let (entry, said) = history.last_claims();
+    let who = |nodes: &BTreeSet<NodeId>| nodes.iter().map(NodeId::to_string).collect::<Vec<_>>().join(", ");
+    let sides: Vec<String> = said.values().map(who).collect();
+    (sides.len() > 1).then(|| {
+        format!(
+            "where shards stood after entry {entry} is disputed: {}; stop the nodes that the fewest stand with, and start them again",
+            sides.join(" against ")
+        )
+    })
 }
 
 fn as_json(audits: &[Audit], silent: &[NodeId], sound: bool) -> String {
@@ -90,6 +115,7 @@ fn as_json(audits: &[Audit], silent: &[NodeId], sound: bool) -> String {
         json!({
             "node": report.node.0, "deeds": report.deeds, "last": render::hex(&report.last),
             "entries": report.head.0, "head": render::hex(&report.head.1), "wrong": wrong,
+            "placement": report.placement.map(|mark| json!({ "entry": mark.entry, "digest": render::hex(&mark.digest) })),
         })
     };
     let (nodes, silent): (Vec<_>, Vec<_>) =
@@ -113,7 +139,7 @@ fn as_text(audits: &[Audit], silent: &[NodeId], differ: &[String], sound: bool) 
 mod tests {
     use super::*;
     use std::num::NonZeroU32;
-    use terachat_cluster::{ClusterId, Deed, NodeKey, NodeProfile, Roster, SignedDeed, What};
+    use terachat_cluster::{ClusterId, Deed, NodeKey, NodeProfile, PlacementMark, Roster, SignedDeed, What};
     use terachat_event::DeviceKey;
     use terachat_shard::Domain;
     use terachat_vault::Secret;
@@ -149,7 +175,8 @@ mod tests {
     fn audit(node: u32, history: Chronicle, entries: u64, head: u8) -> Audit {
         let (deeds, last) = history.next();
         let node = NodeId(NonZeroU32::new(node).unwrap());
-        let report = AuditReport { node, deeds, last, wrong: None, head: (entries, [head; 32]) };
+        let report =
+            AuditReport { node, deeds, last, wrong: None, head: (entries, [head; 32]), placement: None };
         Audit { report, history, wrong: None }
     }
 
@@ -163,6 +190,34 @@ mod tests {
         assert_eq!(differences(&[one(), audit(2, history(3, 7), 10, 8)]).len(), 1, "the last deed");
         assert_eq!(differences(&[one(), audit(2, history(2, 7), 8, 1)]).len(), 1, "a fork that is shorter");
         assert_eq!(differences(&[one(), audit(2, history(3, 0), 9, 1)]).len(), 1, "entries");
+    }
+
+    #[test]
+    fn where_shards_stand_is_compared_where_both_saw_it_change() {
+        let saw = |node: u32, entry: u64, digest: u8| {
+            let mut audit = audit(node, history(3, 0), u64::from(node), 8);
+            audit.report.placement = Some(PlacementMark { entry, digest: [digest; 32] });
+            audit
+        };
+        assert_eq!(differences(&[saw(1, 5, 1), saw(2, 5, 1), saw(3, 4, 2)]).len(), 0);
+        assert_eq!(differences(&[saw(1, 5, 1), saw(2, 5, 2)]).len(), 1);
+    }
+
+    #[test]
+    fn a_dispute_names_both_sides() {
+        let key = DeviceKey::from_seed(&Secret::take(&mut [1; 32]));
+        let mut history = history(0, 0);
+        let mut roster = history.replay().unwrap();
+        let mut claim = |digest: u8| {
+            let (seq, previous) = history.next();
+            let what = What::Placed(PlacementMark { entry: 7, digest: [digest; 32] });
+            let deed = SignedDeed::sign(Deed { seq, previous, at_ms: 0, by: FIRST, what }, &key);
+            history.append(deed, &mut roster).unwrap();
+            dispute(&history)
+        };
+        assert_eq!((claim(1), claim(1)), (None, None));
+        let text = claim(2).unwrap();
+        assert!(text.contains("node 1 against node 1"), "{text}");
     }
 
     #[test]

@@ -63,7 +63,7 @@ impl State {
 
     /// The signature of a board's record.
     pub fn signature(&self, record: &ItemPlace) -> Option<Signature> {
-        self.listed.get(&record.order).map(|listed| listed.signature)
+        self.listed.get(&record.order?).map(|listed| listed.signature)
     }
 
     /// Whether something has ended by then, in milliseconds since 1970, and may be forgotten.
@@ -101,7 +101,7 @@ impl State {
         if after != 0 {
             self.ends.insert((after, *name));
         }
-        match (signature, self.listed.get_mut(&known.order)) {
+        match (signature, known.order.and_then(|order| self.listed.get_mut(&order))) {
             (Some(signature), Some(listed)) => {
                 listed.signature = signature;
                 Fate::Renewed

@@ -4,14 +4,14 @@ use crate::Signature;
 
 /// A stripe of one node with these records: key, content, end.
 fn records(id: u8, at_ms: u64, records: &[(u8, u8, u64)]) -> NewRecords {
-    let item = |at: u32, (key, content, expires_ms): (u8, u8, u64)| Item {
+    let item = |(key, content, expires_ms): (u8, u8, u64)| Item {
         name: record(key),
         digest: [content; 32],
-        at,
+        at: 0,
         len: 10,
         expires_ms,
     };
-    let items = (0..).zip(records).map(|(at, new)| item(at, *new)).collect();
+    let items = records.iter().map(|new| item(*new)).collect();
     NewRecords {
         stripe: stripe(id, 1, &[1], items, u64::MAX),
         at_ms,
@@ -119,7 +119,7 @@ fn one_entry_ends_so_many_and_no_more() {
         kind: ItemKind::Board,
         key: *blake3::hash(&number.to_le_bytes()).as_bytes(),
     };
-    let item = |number| Item { name: key(number), digest: [1; 32], at: 0, len: 1, expires_ms: 10 };
+    let item = |number| Item { name: key(number), digest: [1; 32], at: 0, len: 0, expires_ms: 10 };
     let many = EXPIRED_MAX as u16 + 1;
     let stripe = stripe(1, 1, &[1], (0..many).map(item).collect(), u64::MAX);
     let new = NewRecords { stripe, at_ms: 0, signatures: vec![signed(10); usize::from(many)] };
@@ -160,6 +160,9 @@ fn records_are_put_together_as_they_are() {
     leave(&mut state, &records(2, 0, &[(3, 3, 30)]), &[Fate::Added]);
     let mut together = records(4, 0, &[(1, 1, 10), (2, 2, 20), (3, 3, 30)]).stripe;
     together.replaces = vec![StripeId([1; 16]), StripeId([2; 16])];
+    let mut other = together.clone();
+    other.items[2].digest = [0; 32];
+    assert_eq!(take(&mut state, &other), Outcome::Refused(Refusal::Repack));
     renew(&mut state, 0, (2, 2, 25), Fate::Renewed);
     leave(&mut state, &records(3, 10, &[(1, 7, 90)]), &[Fate::Added]);
     let outcome = take(&mut state, &together);

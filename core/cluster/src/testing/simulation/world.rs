@@ -53,7 +53,7 @@ struct Running {
     state: State,
     store: Box<dyn ShardStore>,
     work: Vec<(Call, DiskWork)>,
-    leading: bool,
+    leader: Option<NodeId>,
 }
 
 pub(super) struct World {
@@ -162,7 +162,7 @@ impl World {
         let store = machine.disk.open(id.0.get(), &self.trace);
         let node = Node::new(CLUSTER, id, key(id.0.get() as u8), options(), entropy);
         machine.running =
-            Some(Running { node, state: State::default(), store, work: Vec::new(), leading: false });
+            Some(Running { node, state: State::default(), store, work: Vec::new(), leader: None });
         self.after(1, id, Event::Tick);
         self.after(1, id, Event::Apply);
         for other in self.members() {
@@ -284,12 +284,12 @@ impl World {
             Event::Tick => {
                 self.after(TICK, id, Event::Tick);
                 self.elect();
-                let leads = self.leader == Some(id);
+                let leader = self.leader;
                 let running = self.machines.get_mut(&id).unwrap().running.as_mut().unwrap();
-                // Who lost the lead without being told goes on for a while.
-                if running.leading != leads && (leads || self.dice.below(20) == 0) {
-                    running.leading = leads;
-                    self.feed(id, Input::Leading(leads));
+                // Who lost the lead without being told goes on for a while, and who follows hears late.
+                if running.leader != leader && (leader == Some(id) || self.dice.below(20) == 0) {
+                    running.leader = leader;
+                    self.feed(id, Input::Leader(leader));
                 }
                 self.feed(id, Input::Clock(self.shown(id)));
                 self.feed(id, Input::Tick);
@@ -518,7 +518,7 @@ impl World {
     pub(super) fn shards_on(&mut self, id: NodeId) -> BTreeMap<terachat_shard::StripeId, usize> {
         let running = self.machine(id).running.as_mut().unwrap();
         let mut shards = BTreeMap::new();
-        for held in running.store.count(StripeId([0; 16]), StripeId([u8::MAX; 16])).unwrap() {
+        for held in running.store.count(StripeId([0; 16]), StripeId([u8::MAX; 16])) {
             *shards.entry(held.stripe).or_insert(0) += 1;
         }
         shards
