@@ -34,6 +34,7 @@ lint:
 # core/ compiles for the browser.
 wasm:
     scripts/wasm-check
+    scripts/wasm-kernels
 
 # Licences, advisories, duplicates and sources of dependencies (needs cargo-deny).
 deny:

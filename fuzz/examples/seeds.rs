@@ -23,6 +23,9 @@ fn main() -> io::Result<()> {
     frames()?;
     templates()?;
     stripes()?;
+    for (target, name, bytes) in terachat_fuzz::clusters::seeds() {
+        put(target, &name, &bytes)?;
+    }
     let zeros = "0".repeat(64);
     let opening = format!(
         r#"{{"archive":{{"version":1,"space":"{zeros}","name":"x","device":"{zeros}","channel":null,"from_ms":null,"to_ms":1,"exported_ms":2}}}}"#

@@ -26,7 +26,9 @@ fuzz_target!(|bytes: &[u8]| {
     if let Ok(list) = ExportManifest::decode(bytes) {
         assert_eq!(ExportManifest::decode(&list.encode()), Ok(list));
     }
-    let mut state = State::restore(bytes).unwrap_or_default();
+    let kept = |state: &State| assert_eq!(State::restore(&state.snapshot()).as_ref(), Ok(state));
+    let mut state = State::restore(bytes).inspect(kept).unwrap_or_default();
     let next = state.applied().saturating_add(1);
     state.apply(next, bytes);
+    kept(&state);
 });

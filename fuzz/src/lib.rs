@@ -1,4 +1,5 @@
 //! What several fuzz targets share: fixed keys, repeatable entropy, and a small store to throw things at.
+pub mod clusters;
 pub mod damage;
 pub mod groups;
 mod spoiled;

@@ -137,7 +137,8 @@ impl Reference {
         let (manifest, rest): (Manifest, _) =
             postcard::take_from_bytes(rest).map_err(|_| FileError::Foreign)?;
         let count = manifest.len.div_ceil(PIECE_LEN as u64);
-        let fits = rest.is_empty() && manifest.pieces.len() as u64 == count;
+        let fits =
+            rest.is_empty() && manifest.pieces.len() as u64 == count && manifest.pieces.len() <= PIECES_MAX;
         if fits { Ok(manifest) } else { Err(FileError::Foreign) }
     }
 }
@@ -224,7 +225,11 @@ mod tests {
         }
         let longest = Manifest { len: u64::MAX, pieces: vec![piece; PIECES_MAX] };
         assert!(longest.seal(&owner(1)).unwrap().1.len() <= crate::ITEM_LEN_MAX);
-        let long = Manifest { len: u64::MAX, pieces: vec![piece; PIECES_MAX + 1] };
+        let pieces = PIECES_MAX + 1;
+        let long = Manifest { len: (pieces * PIECE_LEN) as u64, pieces: vec![piece; pieces] };
         assert_eq!(long.seal(&owner(1)).map(|_| ()), Err(FileError::Long));
+        let bytes = postcard::to_extend(&long, vec![VERSION]).unwrap();
+        let (by_another, sealed) = Piece::seal_as(MANIFEST, &owner(1), bytes);
+        assert_eq!(Reference(by_another).open(sealed), Err(FileError::Foreign), "what nobody may seal");
     }
 }

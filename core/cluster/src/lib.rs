@@ -22,6 +22,7 @@ mod segments;
 mod shards;
 #[cfg(test)]
 mod testing;
+pub mod wire;
 
 pub use bucket::objects::{
     Objects, ObjectsError, ObjectsErrorKind, ObjectsVerb, Part, suite as objects_suite,

@@ -71,12 +71,17 @@ pub(crate) fn profile(number: u32) -> NodeProfile {
 
 /// Entries by which the next node comes in: an invitation by node 1, and the join.
 pub(crate) fn joining(state: &mut State, entries: &mut Vec<Vec<u8>>, number: u32) {
+    joining_by(state, entries, 1, number);
+}
+
+/// The same by another node.
+pub(crate) fn joining_by(state: &mut State, entries: &mut Vec<Vec<u8>>, by: u32, number: u32) {
     let secret = [number as u8; 32];
     let ticket = crate::ledger::ticket_hash(&secret);
     let invited = What::Invited { ticket, role: TicketFor::Node, until_ms: u64::MAX };
-    take(state, entries, |state| deed(state, 1, 0, invited));
+    take(state, entries, |state| deed(state, by, 0, invited));
     let consent = JoinConsent::sign(CLUSTER, secret, profile(number), &key(number as u8));
-    take(state, entries, |state| deed(state, 1, 0, What::Joined(consent)));
+    take(state, entries, |state| deed(state, by, 0, What::Joined(consent)));
 }
 
 /// A cluster of so many nodes.

@@ -7,6 +7,8 @@ pub use decoder::Decoder;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vectors;
 
 /// Bytes read and written from which on the written ones go past the cache.
 ///

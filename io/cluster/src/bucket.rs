@@ -8,10 +8,10 @@ pub(crate) mod server;
 mod tests;
 
 use crate::Error;
-use crate::control::{decode, encode};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::Path;
+use terachat_cluster::wire::{decode, encode};
 use terachat_cluster::{ClusterId, ShardStore};
 use terachat_host::Disk;
 use terachat_shard::NodeId;

@@ -1,7 +1,7 @@
 use crate::directory::Directory;
-use crate::frame::Kind;
 use crate::links::Links;
 use std::sync::{Arc, PoisonError, RwLock};
+use terachat_cluster::wire::Kind;
 use terachat_ledger::{Call, Carrier, Unreachable};
 use terachat_net::PeerKey;
 use terachat_shard::NodeId;

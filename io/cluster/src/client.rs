@@ -1,12 +1,11 @@
 //! Whoever asks a cluster: knows several nodes and goes on to another one by itself.
 mod line;
 
-use crate::control::{Ask, Contact, Told, Unwelcome, Welcome};
-use crate::frame::Kind;
-use crate::{Error, Keys, LedgerAt, Ticket};
+use crate::{Error, Keys, Ticket};
 use line::{Line, Speaker};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use terachat_cluster::wire::{Ask, Contact, Kind, LedgerAt, Told, Unwelcome, Welcome};
 use terachat_cluster::{ClusterId, ItemKind, ItemName, Refused, Request, Response, TicketFor};
 use terachat_host::OsEntropy;
 use terachat_vault::{Entropy, Secret};

@@ -1,8 +1,8 @@
-use crate::control::{Contact, decode, encode};
 use crate::{Client, Error, Keys};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use terachat_cluster::ClusterId;
+use terachat_cluster::wire::{Contact, decode, encode};
 use terachat_host::Disk;
 use terachat_storage::Storage;
 use terachat_vault::Entropy;

@@ -1,5 +1,5 @@
-use crate::control::Contact;
 use std::collections::BTreeMap;
+use terachat_cluster::wire::Contact;
 use terachat_cluster::{NodeKey, Roster};
 use terachat_shard::NodeId;
 

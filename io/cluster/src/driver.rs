@@ -1,12 +1,11 @@
 //! What keeps a cluster's ledger: chosen when the cluster is founded, and the same ever after.
 use crate::carrier::LinkCarrier;
-use crate::control::{decode, encode};
 use crate::machine::StateMachine;
 use crate::{Error, Etcd, EtcdAccess, RunOptions};
-use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::sync::Arc;
 use terachat_cluster::ClusterId;
+use terachat_cluster::wire::{LedgerAt, decode, encode};
 use terachat_host::Disk;
 use terachat_ledger::{EtcdLedger, Head, Ledger, RaftLedger, Remembered};
 use terachat_shard::NodeId;
@@ -25,15 +24,6 @@ pub enum Driver {
     Openraft,
     /// The organisation's etcd.
     Etcd(Etcd),
-}
-
-/// Where a cluster's ledger is: what all its nodes have in common.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum LedgerAt {
-    /// On the nodes.
-    Nodes,
-    /// In an etcd, below this prefix.
-    Etcd(String),
 }
 
 impl Driver {

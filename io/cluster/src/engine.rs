@@ -6,19 +6,17 @@ mod membership;
 mod report;
 
 use crate::Error;
-use crate::control::{Contact, Told, Unwelcome};
 use crate::deeds::Doer;
 use crate::directory::Directory;
 use crate::disk::DiskThread;
 use crate::folder::Place;
-use crate::frame::{Frame, Kind};
 use crate::links::Links;
 use crate::machine::SharedState;
 use crate::meters::{Meters, Verb};
-use crate::report::Report;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
+use terachat_cluster::wire::{Contact, Frame, Kind, Report, Told, Unwelcome};
 use terachat_cluster::{
     Call, ClientKey, DiskDone, Input, ItemName, Message, Moment, Node, NodeKey, Outcome, Output,
     PlacementClaim, Refused, Request, Response, SignedDeed, Unproposed, Usage,
@@ -111,6 +109,8 @@ pub(crate) struct Parts {
     pub(crate) directory: Arc<RwLock<Directory>>,
     pub(crate) place: watch::Sender<Place>,
     pub(crate) operator: [u8; 32],
+    /// Within so long a connection says who it is.
+    pub(crate) greet_within: Duration,
     /// How late it is, in milliseconds since 1970.
     pub(crate) clock: fn() -> u64,
     /// As of [`crate::RunOptions`].

@@ -3,12 +3,12 @@
 mod tests;
 
 use crate::blobs::{Progress, get, write_failed};
-use crate::control::{Ask, Contact, Told};
 use crate::{Client, Error};
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use terachat_cluster::wire::{Ask, Contact, Told};
 use terachat_cluster::{Exhibit, Export, ExportManifest, ItemName, Manifest, Piece, Reference, Refused};
 use terachat_host::Disk;
 use terachat_storage::Storage;

@@ -1,12 +1,12 @@
 //! A node's folder: its keys, what it has to know before the ledger tells it, its shards and its part of the ledger.
 //! `docs/format/node-folder.md`.
-use crate::control::{Contact, decode, encode};
 use crate::{Bucket, Driver, Error, Keys};
 use serde::{Deserialize, Serialize};
 use std::io::ErrorKind;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use terachat_cluster::ClusterId;
+use terachat_cluster::wire::{Contact, decode, encode};
 use terachat_host::{Disk, Lock};
 use terachat_shard::{Domain, NodeId};
 use terachat_storage::Storage;

@@ -1,6 +1,6 @@
 //! The cluster's history, told by nodes and replayed by whoever asks.
-use crate::control::{Ask, Contact, Told};
 use crate::{Client, Error};
+use terachat_cluster::wire::{Ask, Contact, Told};
 use terachat_cluster::{Chronicle, Roster, SignedDeed};
 
 /// The whole history and what it comes to, as whichever node answers tells it. It was replayed here: no node's word is taken for it, but

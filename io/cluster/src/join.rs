@@ -1,11 +1,11 @@
 //! Coming in with a ticket: as a node, or as a client.
 use crate::client::Client;
 use crate::client_folder::ClientFolder;
-use crate::control::{Admission, Ask, Told, Welcome};
 use crate::folder::{NodeFolder, Place, Plan};
 use crate::runtime::listening;
 use crate::{Error, Keys, Ticket};
 use std::path::Path;
+use terachat_cluster::wire::{Admission, Ask, Told, Welcome};
 use terachat_cluster::{JoinConsent, NodeKey, NodeProfile, TicketFor};
 use terachat_net::Net;
 use terachat_vault::Entropy;

@@ -14,7 +14,6 @@ mod bucket;
 mod carrier;
 mod client;
 mod client_folder;
-mod control;
 mod deeds;
 mod dialler;
 mod directory;
@@ -26,7 +25,6 @@ mod etcd;
 mod export;
 mod files;
 mod folder;
-mod frame;
 mod guard;
 mod history;
 mod join;
@@ -34,11 +32,9 @@ mod keys;
 mod links;
 mod machine;
 mod meters;
-mod report;
 mod runtime;
 #[cfg(test)]
 mod testing;
-mod ticket;
 mod voters;
 mod watch;
 
@@ -48,8 +44,7 @@ pub use board::ClusterBoard;
 pub use bucket::{BadBucket, Bucket};
 pub use client::{Client, PATIENCE};
 pub use client_folder::ClientFolder;
-pub use control::{Admission, Ask, Contact, HISTORY_MAX, Hello, Told, Unwelcome, Welcome};
-pub use driver::{Driver, LedgerAt};
+pub use driver::Driver;
 pub use error::Error;
 pub use etcd::{BadPrefix, Etcd, EtcdAccess};
 pub use export::{check_export, export_case, open_exported};
@@ -58,10 +53,10 @@ pub use folder::{NodeFolder, Plan};
 pub use history::{history, history_of};
 pub use keys::Keys;
 pub use meters::{Metered, SECONDS, Verb};
-pub use report::{
-    AuditReport, DiskUsage, HealthCount, HealthDetail, MemberReport, Mending, Report, ScrubReport,
-};
 pub use runtime::{RunOptions, Running, contact_of};
+pub use terachat_cluster::wire::{
+    Admission, Ask, AuditReport, BadTicket, Contact, DiskUsage, HISTORY_MAX, HealthCount, HealthDetail,
+    Hello, LedgerAt, MemberReport, Mending, Report, ScrubReport, Ticket, Told, Unwelcome, Welcome,
+};
 pub use terachat_ledger::etcd::{BadEndpoint, Endpoint};
-pub use ticket::{BadTicket, Ticket};
 pub use watch::Watch;

@@ -1,8 +1,8 @@
 //! The connections of one process, as whoever sends sees them: nobody waits for a peer that does not read.
-use crate::frame::{Kind, frame};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use terachat_cluster::wire::{Frame, Kind};
 use terachat_net::{Net, PeerKey};
 use tokio::sync::{mpsc, oneshot};
 
@@ -100,7 +100,7 @@ impl Links {
     pub(crate) fn send(&self, peer: PeerKey, kind: Kind, call: u64, body: &[u8]) -> Result<(), Unsent> {
         let outboxes = lock(&self.0.outboxes);
         let outbox = outboxes.get(&peer).ok_or(Unsent::NotConnected)?;
-        let bytes = frame(kind, call, body);
+        let bytes = Frame { kind, call, body }.encode();
         let cost = bytes.len() + COST;
         if outbox.waiting.load(Ordering::Relaxed) + cost > WAITING_MAX {
             return Err(Unsent::Full);
@@ -167,4 +167,62 @@ impl Drop for Forget<'_> {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::runtime;
+    use std::time::Duration;
+    use terachat_net::NetEvent;
+    use terachat_vault::Secret;
+    use tokio::time::timeout;
+
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    /// What waits for a peer that does not read is bounded while it is there, and gone with it.
+    #[test]
+    fn a_peer_that_does_not_read_holds_no_memory() {
+        runtime().block_on(async {
+            let net = async |seed: u8| {
+                let listen = Some("127.0.0.1:0");
+                Net::start(&Secret::take(&mut [seed; 32]), listen).await.unwrap()
+            };
+            let ((own, mut events), (other, _unread)) = (net(1).await, net(2).await);
+            let peer = own.dial(&other.listen_addrs()[0], None).await.unwrap();
+            let links = Links::new(own);
+            while !matches!(timeout(PATIENCE, events.recv()).await.unwrap(), Some(NetEvent::Connected { .. }))
+            {
+            }
+            links.connected(peer);
+            let body = vec![7; 4 << 20];
+            let mut sent = 0;
+            let unsent = loop {
+                match links.send(peer, Kind::Response, sent, &body) {
+                    Ok(()) => sent += 1,
+                    Err(unsent) => break unsent,
+                }
+                assert!(sent < 1000, "it takes everything");
+                assert!(links.waiting(|_| true) <= WAITING_MAX);
+            };
+            assert_eq!(unsent, Unsent::Full);
+            assert!(links.waiting(|_| true) > WAITING_MAX / 2, "{} bytes wait", links.waiting(|_| true));
+            // The queue and whoever empties it hold the number, and nobody else does.
+            let queue = Arc::downgrade(&lock(&links.0.outboxes)[&peer].waiting);
+            links.part(peer);
+            while !matches!(
+                timeout(PATIENCE, events.recv()).await.unwrap(),
+                Some(NetEvent::Disconnected { .. })
+            ) {}
+            links.disconnected(peer);
+            assert_eq!(links.waiting(|_| true), 0);
+            let gone = async {
+                while queue.strong_count() > 0 {
+                    tokio::task::yield_now().await;
+                }
+            };
+            timeout(PATIENCE, gone).await.expect("the queue is dropped with the connection");
+            assert_eq!(links.send(peer, Kind::Response, 0, &body), Err(Unsent::NotConnected));
+        });
+    }
 }

@@ -4,7 +4,6 @@ mod helpers;
 mod tests;
 
 use crate::carrier::LinkCarrier;
-use crate::control::{Contact, Unwelcome};
 use crate::deeds::Doer;
 use crate::dialler::keep_dialling;
 use crate::directory::Directory;
@@ -21,6 +20,7 @@ use helpers::{begin, keep_head, keep_place, tell_ledger};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
+use terachat_cluster::wire::{Contact, Unwelcome};
 use terachat_cluster::{
     BucketOptions, ClusterId, Node, NodeOptions, Options, Program, SegmentStore, ShardStore, What,
 };
@@ -54,6 +54,8 @@ pub struct RunOptions {
     /// Between two checkpoints of the ledger's head, at least: how much of an old copy's past goes unnoticed while the node is not
     /// stopped. A counter in a chip wears out by 10^5 to 10^6 of them.
     pub checkpoint_every: Duration,
+    /// Within so long whoever is no member says who it is, or is disconnected: 10 s, of which a client needs one round trip.
+    pub greet_within: Duration,
     /// Between two deeds of the history by which the leader says where shards stand, at least.
     pub claim_every: Duration,
     /// How late it is, in milliseconds since 1970, by this machine's clock: when records of boards end.
@@ -70,6 +72,7 @@ impl Default for RunOptions {
             etcd: None,
             lease_seconds: 3,
             checkpoint_every: Duration::from_secs(60),
+            greet_within: Duration::from_secs(10),
             claim_every: Duration::from_secs(3_600),
             clock: clock::now_ms,
         }
@@ -146,6 +149,7 @@ impl NodeFolder {
             directory: Arc::clone(&directory),
             place: place.clone(),
             operator: self.keys.operator().id().0,
+            greet_within: options.greet_within,
             clock: options.clock,
             claim_every: options.claim_every,
             events: events.clone(),

@@ -1,8 +1,8 @@
 //! A look at a node from inside its process.
 use crate::engine::Event;
 use crate::meters::{Metered, Meters};
-use crate::report::Report;
 use std::sync::Arc;
+use terachat_cluster::wire::Report;
 use tokio::sync::{mpsc, oneshot};
 
 /// Sees how a node does that runs in this process. Cheap to clone; it keeps nothing alive.

@@ -4,6 +4,7 @@ pub(crate) mod batch;
 mod calls;
 mod election;
 mod housekeeping;
+mod incoming;
 mod log;
 mod message;
 mod network;
@@ -21,6 +22,7 @@ use crate::{
     ReadError, Remembered, Status,
 };
 use election::Elections;
+use incoming::Incoming;
 use log::Log;
 use network::Network;
 use openraft::Raft;
@@ -49,6 +51,7 @@ pub struct RaftLedger {
     carrier: Arc<dyn Carrier>,
     proposer: Proposer,
     elections: Arc<Elections>,
+    incoming: Incoming,
     settings: Settings,
     head: watch::Receiver<Head>,
     status: watch::Receiver<Status>,
@@ -114,7 +117,20 @@ impl RaftLedger {
         let proposer = Proposer::spawn(raft.clone(), 2 * settings.election_ms);
         let elections = Elections::spawn(raft.clone(), Arc::clone(&carrier), log.clone(), &settings);
         let status = housekeeping::spawn(raft.clone(), log, Arc::clone(&counters), settings.clone());
-        Ok(Self { node, raft, carrier, proposer, elections, settings, head, status, counters, recovered })
+        let incoming = Incoming::default();
+        Ok(Self {
+            node,
+            raft,
+            carrier,
+            proposer,
+            elections,
+            incoming,
+            settings,
+            head,
+            status,
+            counters,
+            recovered,
+        })
     }
 
     async fn initialize(&self) -> Result<(), FoundError> {

@@ -1,6 +1,8 @@
 //! The cluster as real processes on loopback: killed, brought back, grown, copied, and asked by strangers.
 mod bucket;
+mod departures;
 mod etcd;
+mod full_disk;
 
 use crate::support::{Ended, Running, program};
 use serde_json::Value;

@@ -172,6 +172,12 @@ impl Running {
         }
     }
 
+    /// Its exit code, once it has ended by itself.
+    #[cfg(unix)]
+    pub(crate) fn code(mut self) -> i32 {
+        self.child.wait().unwrap().code().unwrap_or(-1)
+    }
+
     /// Ends it as Ctrl-C does, and gives its exit code.
     #[cfg(unix)]
     pub(crate) fn interrupt(mut self) -> i32 {

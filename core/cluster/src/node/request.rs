@@ -78,8 +78,9 @@ pub enum Refused {
     },
     /// Too few nodes took their shards. Nothing is kept.
     #[error(
-        "{have} nodes made their part durable and {need} have to; nothing was kept. These did not: {without:?}. Bring them back \
-         (terachat cluster status), then write again"
+        "{have} nodes made their part durable and {need} have to; nothing was kept. {}Bring them back, or make room on their disks \
+         (terachat cluster status), then write again",
+        told(without.iter().map(|(node, lack)| (Some(*node), *lack)))
     )]
     NotDurable {
         /// Nodes that did.
@@ -105,7 +106,8 @@ pub enum Refused {
     Ledger(Refusal),
     /// Too few shards can be read now.
     #[error(
-        "of the {need} shards that are needed {have} can be read now. These cannot: {lacking:?}. Bring those nodes back"
+        "of the {need} shards that are needed {have} can be read now. {}Bring those nodes back",
+        told(lacking.iter().map(|(_, node, lack)| (*node, *lack)))
     )]
     Unreadable {
         /// Shards that can.
@@ -171,5 +173,40 @@ fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Error> {
     match postcard::take_from_bytes(rest) {
         Ok((value, [])) => Ok(value),
         _ => Err(Error::Message),
+    }
+}
+
+/// Nodes and why they are no help, in sentences.
+fn told(lacks: impl Iterator<Item = (Option<NodeId>, Lack)>) -> String {
+    let told = |(node, lack): (Option<NodeId>, Lack)| match node {
+        Some(node) => format!("Of {node}: {lack}. "),
+        None => format!("Of nobody: {lack}. "),
+    };
+    lacks.map(told).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::node;
+
+    #[test]
+    fn who_is_no_help_is_told_in_sentences() {
+        let without = vec![(node(2), Lack::Disk), (node(3), Lack::Silent)];
+        let text = Refused::NotDurable { have: 2, need: 3, without }.to_string();
+        assert!(
+            text.contains(
+                "Of node 2: the disk there is full or fails. Of node 3: the node does not answer. Bring"
+            ),
+            "{text}"
+        );
+        let lacking = vec![(0, Some(node(4)), Lack::Forged), (1, None, Lack::Missing)];
+        let text = Refused::Unreadable { have: 1, need: 2, lacking }.to_string();
+        assert!(
+            text.contains(
+                "now. Of node 4: the node gave something else. Of nobody: it is not kept there. Bring"
+            ),
+            "{text}"
+        );
     }
 }

@@ -1,4 +1,5 @@
 //! Single steps of one node; whole runs are in `crate::testing::simulation`.
+mod reading;
 mod stewarding;
 
 use super::*;

@@ -1,12 +1,11 @@
 //! A client's connections: dialled when they are needed, introduced, and let go when they end.
 use super::Attempt;
 use crate::Error;
-use crate::control::{Ask, Contact, Ends, Told, Welcome};
-use crate::frame::{Frame, Kind};
 use crate::links::Links;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use terachat_cluster::ClusterId;
+use terachat_cluster::wire::{Ask, Contact, Ends, Frame, Kind, Told, Welcome};
 use terachat_event::DeviceKey;
 use terachat_net::{Net, NetEvent, NetEvents, PeerKey};
 use terachat_vault::Secret;

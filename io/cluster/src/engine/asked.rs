@@ -1,10 +1,8 @@
 //! Questions about the cluster itself: who may ask them, and what is done.
 use super::{Engine, Event, Who};
-use crate::control::{Ask, Ends, Hello, Told, Unwelcome, Welcome};
 use crate::deeds::Doer;
-use crate::frame::Kind;
-use crate::report::ScrubReport;
 use std::sync::Arc;
+use terachat_cluster::wire::{Ask, Ends, Hello, Kind, ScrubReport, Told, Unwelcome, Welcome};
 use terachat_cluster::{Call, DiskDone, DiskWork, JoinConsent, Outcome, TicketFor, What};
 use terachat_host::{OsEntropy, clock};
 use terachat_net::PeerKey;

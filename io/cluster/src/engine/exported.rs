@@ -1,7 +1,7 @@
 //! What is given out of the cluster, and its history.
 use super::{Engine, Event};
-use crate::control::{HISTORY_MAX, Told, Unwelcome};
 use crate::deeds::Doer;
+use terachat_cluster::wire::{HISTORY_MAX, Kind, Told, Unwelcome};
 use terachat_cluster::{EXHIBITS_MAX, Exhibit, Export, ItemName, SignedDeed, What};
 use terachat_net::PeerKey;
 
@@ -29,7 +29,7 @@ impl Engine {
                     let _ = events.send(Event::Exported(peer, number, names, Box::new(deed)));
                 }
                 Err(why) => {
-                    let _ = links.send(peer, crate::frame::Kind::Told, number, &Told::Refused(why).encode());
+                    let _ = links.send(peer, Kind::Told, number, &Told::Refused(why).encode());
                 }
             }
             let _ = events.send(Event::Answered(peer));

@@ -1,16 +1,14 @@
 //! Who is who: what a change of the cluster means for the connections, and for the ledger's members.
 use super::{Engine, Event, Who};
-use crate::control::Contact;
 use crate::directory::Directory;
 use crate::voters::{Candidate, choose};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
+use terachat_cluster::wire::Contact;
 use terachat_cluster::{HealthReport, Input, NodeStatus};
 use terachat_net::PeerKey;
 use terachat_shard::NodeId;
 
-/// Within so long a connection says who it is.
-const HELLO_WITHIN: Duration = Duration::from_secs(10);
 /// A voter that was not connected for so long may lose its vote to one that is.
 const VOTE_LOST_AFTER: Duration = Duration::from_secs(30);
 /// How long a node that left is still told what the ledger takes: until it has heard of it itself.
@@ -76,8 +74,9 @@ impl Engine {
     }
 
     pub(super) fn look(&mut self) {
+        let within = self.parts.greet_within;
         let late: Vec<PeerKey> = (self.guests.iter())
-            .filter(|(_, guest)| guest.who == Who::Stranger && guest.since.elapsed() > HELLO_WITHIN)
+            .filter(|(_, guest)| guest.who == Who::Stranger && guest.since.elapsed() > within)
             .map(|(peer, _)| *peer)
             .collect();
         late.into_iter().for_each(|peer| self.parts.links.part(peer));

@@ -1,8 +1,9 @@
 //! How one node sees the cluster.
 use super::Engine;
-use crate::control::{Contact, Told, Unwelcome};
-use crate::report::{AuditReport, HealthCount, HealthDetail, MemberReport, Mending, Report};
 use std::collections::BTreeMap;
+use terachat_cluster::wire::{
+    AuditReport, Contact, HealthCount, HealthDetail, MemberReport, Mending, Report, Told, Unwelcome,
+};
 use terachat_cluster::{HealthReport, State};
 use terachat_net::PeerKey;
 use terachat_shard::NodeId;

@@ -1,9 +1,8 @@
 //! A node in this process, and peers that are not what they should be.
 use crate::RunOptions;
-use crate::control::{Ask, Ends, Told, decode, encode};
-use crate::frame::{Frame, Kind, frame};
 use crate::testing::{World, runtime};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use terachat_cluster::wire::{Ask, Ends, Frame, Kind, Told, decode, encode};
 use terachat_cluster::{Fate, ITEM_LEN_MAX, ItemName, Message, Refused, Request, Response};
 use terachat_host::OsEntropy;
 use terachat_net::{Net, NetEvent, NetEvents, PeerKey};
@@ -12,6 +11,10 @@ use tokio::time::timeout;
 
 /// What no step comes near.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+fn frame(kind: Kind, call: u64, body: &[u8]) -> Vec<u8> {
+    Frame { kind, call, body }.encode()
+}
 
 async fn connect(world: &World) -> (Net, NetEvents, PeerKey) {
     let seed = Secret::generate(|seed| terachat_vault::Entropy::fill(&mut OsEntropy::new().unwrap(), seed));
@@ -100,6 +103,41 @@ fn a_stranger_is_told_so_or_nothing() {
         client.close().await;
         net.send(peer, b"no frame".to_vec()).await.unwrap();
         assert_eq!(next(&mut events, Kind::Told).await, None, "it is let go");
+        world.end().await;
+    });
+}
+
+/// Whoever does not say who it is holds its connection for no longer than that takes, whatever else it says; who has said it stays.
+#[test]
+fn a_guest_that_does_not_greet_is_let_go() {
+    assert_eq!(
+        RunOptions::default().greet_within,
+        Duration::from_secs(10),
+        "as docs/format/cluster-message.md says"
+    );
+    runtime().block_on(async {
+        let within = Duration::from_millis(600);
+        let world = World::new(RunOptions { greet_within: within, ..RunOptions::default() }).await;
+        let client = world.client.connect().await.unwrap();
+        let status = async || client.ask_node(&world.contact, &Ask::Status).await;
+        assert!(status().await.is_ok());
+        let begun = Instant::now();
+        let (_silent, mut silent_events, _) = connect(&world).await;
+        let (talks, mut talks_events, peer) = connect(&world).await;
+        // Its greeting is of another connection, its question is no client's.
+        let ends = Ends { cluster: world.cluster, node: world.contact.key.0, connection: [7; 32] };
+        let hello = Ask::Hello(ends.client(&world.client.keys().device_key()));
+        for ask in [hello, Ask::Status] {
+            talks.send(peer, frame(Kind::Ask, 1, &ask.encode())).await.unwrap();
+            let told = next(&mut talks_events, Kind::Told).await.unwrap();
+            assert!(matches!(decode(&told), Some(Told::Refused(_))));
+        }
+        assert_eq!(next(&mut silent_events, Kind::Told).await, None, "it is let go");
+        assert_eq!(next(&mut talks_events, Kind::Told).await, None, "so is this one");
+        assert!(begun.elapsed() >= within, "it had its time: {:?}", begun.elapsed());
+        // Connected for longer than they were.
+        assert!(status().await.is_ok(), "who has greeted stays");
+        client.close().await;
         world.end().await;
     });
 }

@@ -155,10 +155,12 @@ impl Replay {
     }
 
     fn record(&mut self, record: Record) -> Result<(), &'static str> {
-        let begin = self.purged.map_or(0, |purged| purged.index + 1);
+        let begin = self.purged.map_or(0, |purged| purged.index.saturating_add(1));
         match record {
+            // Nothing could follow it, and so no leader makes it.
+            Record::Entry(entry) if entry.id.index == u64::MAX => Err("an entry's number"),
             Record::Entry(entry) if entry.id.index < begin => Ok(()),
-            Record::Entry(entry) if entry.id.index == begin + self.entries.len() as u64 => {
+            Record::Entry(entry) if entry.id.index == begin.saturating_add(self.entries.len() as u64) => {
                 self.entries.push_back(entry);
                 Ok(())
             }

@@ -1,3 +1,5 @@
+mod forged;
+
 use super::frame::SEGMENT_HEAD_LEN;
 use super::*;
 use crate::raft::batch::Batch;

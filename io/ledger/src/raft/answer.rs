@@ -101,12 +101,16 @@ impl RaftLedger {
         Bytes(data): Bytes,
         done: bool,
     ) -> Result<Answer, Fatal<u64>> {
+        let (id, len) = (meta.id, data.len() as u64);
+        if !self.incoming.follows(&id, offset) {
+            return Ok(Answer::SnapshotMismatch);
+        }
         let request = InstallSnapshotRequest {
             vote: ballot.into(),
             meta: SnapshotMeta {
                 last_log_id: meta.last.map(LogId::from),
                 last_membership: meta.members.into(),
-                snapshot_id: meta.id,
+                snapshot_id: id.clone(),
             },
             offset,
             data,
@@ -117,9 +121,17 @@ impl RaftLedger {
                 if Ballot::from(answer.vote) == ballot {
                     self.elections.heard(ballot.node);
                 }
+                // openraft passes over the parts of who was voted out.
+                if Vote::from(ballot) >= answer.vote {
+                    match done {
+                        true => self.incoming.ended(),
+                        false => self.incoming.took(id, offset.saturating_add(len)),
+                    }
+                }
                 Ok(Answer::Snapshot { ballot: answer.vote.into() })
             }
             Err(RaftError::APIError(InstallSnapshotError::SnapshotMismatch(_))) => {
+                self.incoming.ended();
                 Ok(Answer::SnapshotMismatch)
             }
             Err(RaftError::Fatal(error)) => Err(error),

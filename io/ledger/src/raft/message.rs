@@ -8,6 +8,9 @@ use std::collections::BTreeSet;
 pub const MESSAGE_LEN_MAX: usize = (1 << 20) + (64 << 10);
 const VERSION: u8 = 1;
 
+#[cfg(test)]
+pub(crate) mod tests;
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Request {
     /// A leader's entries behind `previous`, or its sign of life.

@@ -1,6 +1,7 @@
 mod behaviour;
 mod lines;
 mod openraft_suite;
+mod replays;
 mod storms;
 
 use super::*;

@@ -1,4 +1,5 @@
 //! Where a node of the simulation keeps its shards: on a disk, or in a bucket.
+use super::trace::{Trace, Traced};
 use crate::testing::Dice;
 use crate::{
     BucketOptions, BucketStore, MemoryObjects, Objects, ObjectsFault, Options, SegmentStore, ShardStore,
@@ -21,15 +22,19 @@ impl Keeping {
         Self::Bucket(MemoryObjects::default())
     }
 
-    pub(super) fn open(&self) -> Box<dyn ShardStore> {
+    /// Opens it for this node, while `trace` looks on.
+    pub(super) fn open(&self, of: u32, trace: &Trace) -> Box<dyn ShardStore> {
+        let trace = trace.clone();
         match self {
             Self::Disk(disk) => {
                 let options = Options { segment_len: 64 << 10 };
-                Box::new(SegmentStore::open(Box::new(disk.clone()), options).unwrap().0)
+                let disk = Traced { inner: disk.clone(), of, trace };
+                Box::new(SegmentStore::open(Box::new(disk), options).unwrap().0)
             }
             Self::Bucket(objects) => {
                 let options = BucketOptions { object_len: 16 << 10 };
-                Box::new(BucketStore::open(Box::new(objects.clone()), options).unwrap().0)
+                let objects = Traced { inner: objects.clone(), of, trace };
+                Box::new(BucketStore::open(Box::new(objects), options).unwrap().0)
             }
         }
     }

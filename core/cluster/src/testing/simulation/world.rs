@@ -3,6 +3,8 @@
 //! The ledger here is what [`crate::State`] needs of one and no more: one order, into which an entry of a node that reaches a
 //! majority comes, with or without an answer. That the real ones keep that is tested where they are.
 use super::keeping::Keeping;
+use super::members::left;
+use super::trace::Trace;
 use crate::testing::{CLUSTER, Dice, key, node};
 use crate::{
     Call, DiskDone, DiskWork, Input, Message, Moment, Node, NodeOptions, Outcome, Output, Request, Response,
@@ -16,6 +18,7 @@ const TICK: u64 = 10_000;
 const EPOCH_MS: u64 = 1_800_000_000_000;
 
 /// Something that happens later.
+#[derive(Debug)]
 enum Event {
     Tick,
     Deliver(NodeId, Message),
@@ -55,6 +58,7 @@ struct Running {
 
 pub(super) struct World {
     seed: u64,
+    trace: Trace,
     pub(super) dice: Dice,
     pub(super) now: u64,
     machines: BTreeMap<NodeId, Machine>,
@@ -95,10 +99,16 @@ pub(super) fn options() -> NodeOptions {
 
 impl World {
     pub(super) fn new(seed: u64, truth: State, log: Vec<Vec<u8>>) -> Self {
+        Self::seen(seed, truth, log, Trace::default())
+    }
+
+    /// The same, and who looks on.
+    pub(super) fn seen(seed: u64, truth: State, log: Vec<Vec<u8>>, trace: Trace) -> Self {
         let mut replay = State::default();
         let outcomes = (1..).zip(&log).map(|(index, entry)| replay.apply(index, entry).outcome).collect();
         let mut world = Self {
             seed,
+            trace,
             dice: Dice(seed),
             now: 0,
             machines: BTreeMap::new(),
@@ -149,7 +159,7 @@ impl World {
         let entropy = Box::new(Dice(self.dice.next()));
         let machine = self.machines.get_mut(&id).unwrap();
         machine.start += 1;
-        let store = machine.disk.open();
+        let store = machine.disk.open(id.0.get(), &self.trace);
         let node = Node::new(CLUSTER, id, key(id.0.get() as u8), options(), entropy);
         machine.running =
             Some(Running { node, state: State::default(), store, work: Vec::new(), leader: None });
@@ -205,6 +215,11 @@ impl World {
         }
     }
 
+    /// It has left: nobody hears it any more, nor has it a say, wherever it runs on.
+    pub(super) fn parted(&mut self, id: NodeId) {
+        self.break_connections(id);
+    }
+
     fn break_connections(&mut self, id: NodeId) {
         for other in self.members().into_iter().filter(|other| *other != id) {
             let later = 1_000 + self.dice.below(50_000);
@@ -239,6 +254,9 @@ impl World {
     pub(super) fn commit(&mut self, entry: Vec<u8>) -> Outcome {
         let index = self.log.len() as u64 + 1;
         let outcome = self.truth.apply(index, &entry).outcome;
+        if self.trace.is_on() {
+            self.trace.see("entry", &[&entry, &outcome.encode()]);
+        }
         self.log.push(entry);
         self.outcomes.push(outcome.clone());
         outcome
@@ -261,6 +279,7 @@ impl World {
     }
 
     fn happen(&mut self, id: NodeId, event: Event) {
+        self.trace.see_all("event", &(self.now, id, &event));
         match event {
             Event::Tick => {
                 self.after(TICK, id, Event::Tick);
@@ -275,7 +294,13 @@ impl World {
                 self.feed(id, Input::Clock(self.shown(id)));
                 self.feed(id, Input::Tick);
             }
-            Event::Deliver(from, message) => self.feed(id, Input::Peer(from, message)),
+            Event::Deliver(from, message) => {
+                // A connection is a member's as long as the node knows it as one.
+                let running = self.machines[&id].running.as_ref();
+                if running.is_some_and(|running| !left(&running.state).contains(&from)) {
+                    self.feed(id, Input::Peer(from, message));
+                }
+            }
             Event::Reachable(other, yes) => {
                 let comes_through = !self.cut.contains(&(id, other)) && !self.cut.contains(&(other, id));
                 self.feed(id, Input::Reachable(other, yes && comes_through && self.runs(other)));
@@ -342,7 +367,7 @@ impl World {
             let both = [(id, **other), (**other, id)].iter().all(|way| !self.cut.contains(way));
             **other == id || both && self.runs(**other)
         });
-        2 * reached.count() > members.len()
+        2 * reached.count() > members.len() && members.contains(&id)
     }
 
     fn elect(&mut self) {
@@ -389,6 +414,7 @@ impl World {
             return;
         };
         let outputs = running.node.handle(now, &running.state, input);
+        self.trace.see_all("outputs", &(now, id, &outputs));
         for output in outputs {
             match output {
                 Output::Send(to, message) => self.send(id, to, message),

@@ -1,4 +1,5 @@
 use super::*;
+use crate::raft::message::tests::requests;
 use crate::raft::message::{Answer, Refusal, Request, decode, encode};
 use crate::raft::types::{Ballot, Id};
 use crate::suite::{applied, node, voters, within};
@@ -210,6 +211,51 @@ async fn what_is_not_a_request_is_refused() {
     }
     assert_eq!(refused(ledger.answer(node(2), &whole).await), None);
     assert_eq!(ledger.status().stopped, None);
+}
+
+/// Everything that a peer may send, changed in every place: nothing panics, everything is answered, and the node goes on. But for a
+/// whole snapshot that is none: who leads is trusted with that, and a node that cannot read it stops rather than go on without.
+#[tokio::test(start_paused = true)]
+async fn no_request_of_any_kind_stops_a_node() {
+    let mut nodes = Nodes::new(1);
+    let (ledger, _) = nodes.open(node(1)).await.unwrap();
+    for request in requests() {
+        let whole = encode(&request);
+        for at in 0..whole.len() {
+            for change in [1, 0x80, 0xff] {
+                let mut bytes = whole.clone();
+                bytes[at] ^= change;
+                if matches!(decode(&bytes), Some(Request::Snapshot { done: true, .. })) {
+                    continue;
+                }
+                let answer = ledger.answer(node(2), &bytes).await;
+                assert!(decode::<Answer>(&answer).is_some(), "{request:?}, byte {at}");
+            }
+        }
+    }
+    assert_eq!(ledger.status().stopped, None);
+}
+
+/// openraft would fill the gap with zeros: memory for as many bytes as the peer says.
+#[tokio::test(start_paused = true)]
+async fn a_part_of_a_snapshot_that_leaves_a_gap_is_refused() {
+    let mut nodes = Nodes::new(1);
+    let (ledger, _) = nodes.open(node(1)).await.unwrap();
+    let part = |at: u64| {
+        let mut request = requests().swap_remove(2);
+        let Request::Snapshot { offset, .. } = &mut request else { panic!("the third is a snapshot") };
+        *offset = at;
+        encode(&request)
+    };
+    let takes = async |at: u64| match decode::<Answer>(&ledger.answer(node(2), &part(at)).await) {
+        Some(Answer::Snapshot { .. }) => true,
+        Some(Answer::SnapshotMismatch) => false,
+        other => panic!("{other:?} is no answer to a snapshot"),
+    };
+    assert!(!takes(1 << 20).await, "nothing has come yet");
+    assert!(takes(0).await && takes(20).await);
+    assert!(!takes(41).await && !takes(1 << 20).await && !takes(u64::MAX).await, "a gap");
+    assert!(takes(0).await && takes(40).await, "what comes again, and what follows");
 }
 
 /// A batch that reached the log of a leader that was cut off may come yet, so that it must not count as refused.

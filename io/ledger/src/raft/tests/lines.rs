@@ -18,6 +18,8 @@ struct Ends {
     isolated: BTreeSet<NodeId>,
     /// How long everything takes to and from a node.
     far: BTreeMap<NodeId, Duration>,
+    /// What was said so far, by whom to whom, if anybody wants to know.
+    said: Option<Vec<(NodeId, NodeId, Vec<u8>)>>,
 }
 
 impl Ends {
@@ -71,6 +73,22 @@ impl Lines {
         let mut ends = self.ends();
         ends.cut.clear();
         ends.isolated.clear();
+    }
+
+    /// Keeps every request from now on.
+    pub(crate) fn record(&self) {
+        self.ends().said = Some(Vec::new());
+    }
+
+    /// Every request that came to somebody.
+    pub(crate) fn recorded(&self) -> Vec<(NodeId, NodeId, Vec<u8>)> {
+        self.ends().said.clone().unwrap_or_default()
+    }
+
+    /// Hands a request to a node, as if `from` had sent it, and gives its answer.
+    pub(crate) async fn hand(&self, from: NodeId, to: NodeId, request: &[u8]) -> Vec<u8> {
+        let peer = self.ends().nodes.get(&to).and_then(Weak::upgrade).expect("it runs");
+        peer.answer(from, request).await
     }
 
     fn ends(&self) -> MutexGuard<'_, Ends> {
@@ -127,6 +145,9 @@ impl Carrier for Line {
                 Err(Some(error)) => return Err(error),
                 Err(None) => std::future::pending().await,
             };
+            if let Some(said) = &mut self.lines.ends().said {
+                said.push((self.from, to, request.clone()));
+            }
             let answer = peer.answer(self.from, &request).await;
             assert!(answer.len() <= MESSAGE_LEN_MAX);
             drop(peer);

@@ -1,11 +1,10 @@
-use crate::LedgerAt;
-use crate::control::Contact;
+use super::{Contact, LedgerAt};
+use crate::{ClusterId, TicketFor};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
-use terachat_cluster::{ClusterId, TicketFor};
 
 const NODE: &str = "tcnode-";
 const CLIENT: &str = "tcclient-";
@@ -48,7 +47,7 @@ impl fmt::Display for Ticket {
             TicketFor::Node => NODE,
             TicketFor::Client => CLIENT,
         })?;
-        f.write_str(&URL_SAFE_NO_PAD.encode(crate::control::encode(&content)))
+        f.write_str(&URL_SAFE_NO_PAD.encode(super::encode(&content)))
     }
 }
 
@@ -73,7 +72,7 @@ impl FromStr for Ticket {
             return Err(BadTicket);
         }
         let bytes = URL_SAFE_NO_PAD.decode(rest).map_err(|_| BadTicket)?;
-        let Content { cluster, secret, members, ledger } = crate::control::decode(&bytes).ok_or(BadTicket)?;
+        let Content { cluster, secret, members, ledger } = super::decode(&bytes).ok_or(BadTicket)?;
         if members.is_empty() { Err(BadTicket) } else { Ok(Self { role, cluster, secret, members, ledger }) }
     }
 }
@@ -81,8 +80,8 @@ impl FromStr for Ticket {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::NodeKey;
     use std::num::NonZeroU32;
-    use terachat_cluster::NodeKey;
     use terachat_shard::NodeId;
 
     #[test]

@@ -1,6 +1,6 @@
-use crate::control::Contact;
+use super::Contact;
+use crate::{ClusterId, NodeStatus, PlacementMark, Usage};
 use serde::{Deserialize, Serialize};
-use terachat_cluster::{ClusterId, NodeStatus, PlacementMark, Usage};
 use terachat_shard::NodeId;
 
 /// How one node sees the cluster.

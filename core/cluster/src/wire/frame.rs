@@ -6,20 +6,20 @@ const HEAD_LEN: usize = 9;
 /// What a frame is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub(crate) enum Kind {
-    /// A member's message to another: [`terachat_cluster::Message`].
+pub enum Kind {
+    /// A member's message to another: [`crate::Message`].
     Message = 1,
     /// A call of the ledger's driver.
     LedgerCall = 2,
     /// The answer to it.
     LedgerAnswer = 3,
-    /// A client's request: [`terachat_cluster::Request`].
+    /// A client's request: [`crate::Request`].
     Request = 4,
-    /// The answer to it: [`terachat_cluster::Response`].
+    /// The answer to it: [`crate::Response`].
     Response = 5,
-    /// Something about the cluster itself: [`crate::Ask`].
+    /// Something about the cluster itself: [`Ask`](super::Ask).
     Ask = 6,
-    /// The answer to it: [`crate::Told`].
+    /// The answer to it: [`Told`](super::Told).
     Told = 7,
 }
 
@@ -41,18 +41,18 @@ impl Kind {
 
 /// A frame that was read.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Frame<'a> {
+pub struct Frame<'a> {
     /// What it is.
-    pub(crate) kind: Kind,
+    pub kind: Kind,
     /// Which call it is, or answers; whoever called has chosen it. 0 for messages.
-    pub(crate) call: u64,
+    pub call: u64,
     /// What it carries.
-    pub(crate) body: &'a [u8],
+    pub body: &'a [u8],
 }
 
 impl<'a> Frame<'a> {
     /// Reads a frame; `None` if it is of no kind that this version knows.
-    pub(crate) fn read(bytes: &'a [u8]) -> Option<Self> {
+    pub fn read(bytes: &'a [u8]) -> Option<Self> {
         let (&kind, rest) = bytes.split_first()?;
         let kind = Kind::of(kind)?;
         if kind == Kind::Message {
@@ -61,17 +61,17 @@ impl<'a> Frame<'a> {
         let (call, body) = rest.split_first_chunk()?;
         Some(Self { kind, call: u64::from_le_bytes(*call), body })
     }
-}
 
-/// The bytes of a frame.
-pub(crate) fn frame(kind: Kind, call: u64, body: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(HEAD_LEN + body.len());
-    bytes.push(kind as u8);
-    if kind != Kind::Message {
-        bytes.extend(call.to_le_bytes());
+    /// Its bytes. The call of a message is not among them.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(HEAD_LEN + self.body.len());
+        bytes.push(self.kind as u8);
+        if self.kind != Kind::Message {
+            bytes.extend(self.call.to_le_bytes());
+        }
+        bytes.extend(self.body);
+        bytes
     }
-    bytes.extend(body);
-    bytes
 }
 
 #[cfg(test)]
@@ -82,11 +82,12 @@ mod tests {
     fn frames_are_read_as_they_were_written() {
         for kind in Kind::ALL {
             let call = if kind == Kind::Message { 0 } else { 0x0102_0304_0506_0708 };
-            let bytes = frame(kind, call, b"body");
-            assert_eq!(Frame::read(&bytes), Some(Frame { kind, call, body: b"body" }));
+            let frame = Frame { kind, call, body: b"body" };
+            assert_eq!(Frame::read(&frame.encode()), Some(frame));
         }
-        assert_eq!(frame(Kind::Message, 0, b"x"), [1, b'x']);
-        assert_eq!(frame(Kind::Told, 258, b"x"), [7, 2, 1, 0, 0, 0, 0, 0, 0, b'x']);
+        let bytes = |kind, call| Frame { kind, call, body: b"x" }.encode();
+        assert_eq!(bytes(Kind::Message, 0), [1, b'x']);
+        assert_eq!(bytes(Kind::Told, 258), [7, 2, 1, 0, 0, 0, 0, 0, 0, b'x']);
     }
 
     #[test]

@@ -1,0 +1,137 @@
+//! Disks that are really full: small file systems in memory, under the shards and under the ledger of a node. Needs Linux and root.
+use super::*;
+
+/// A file system of its own in a folder, until it is dropped.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    /// Takes the place of the folder, with what was in it. None where nothing can be mounted, which is said.
+    fn under(folder: &Path, size: &str) -> Option<Self> {
+        let aside = folder.with_extension("aside");
+        std::fs::rename(folder, &aside).unwrap();
+        std::fs::create_dir(folder).unwrap();
+        let mounted = mount(&["-t", "tmpfs", "-o", &format!("size={size},mode=700"), "tmpfs"], folder);
+        if let Err(why) = mounted {
+            eprintln!(
+                "SKIPPED full disks: nothing can be mounted here ({why}). Next: run the tests as root on Linux"
+            );
+            return None;
+        }
+        let disk = Self(folder.to_owned());
+        copy_all(&aside, folder);
+        std::fs::remove_dir_all(aside).unwrap();
+        Some(disk)
+    }
+
+    fn grow(&self, size: &str) {
+        mount(&["-o", &format!("remount,size={size}")], &self.0).unwrap();
+    }
+
+    /// Takes all its room but for so many bytes.
+    fn fill(&self, but_for: u64) {
+        let mut file = std::fs::File::create(self.0.join("filler")).unwrap();
+        while file.write_all(&[1; 4096]).is_ok() {}
+        let len = file.metadata().unwrap().len();
+        file.set_len(len.saturating_sub(but_for)).unwrap();
+    }
+
+    fn free(&self) {
+        std::fs::remove_file(self.0.join("filler")).unwrap();
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).output();
+    }
+}
+
+fn mount(args: &[&str], folder: &Path) -> Result<(), String> {
+    let output = Command::new("mount").args(args).arg(folder).output().map_err(|error| error.to_string())?;
+    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    if output.status.success() { Ok(()) } else { Err(said) }
+}
+
+/// Puts files until one is refused; the ones that were acknowledged, and what was said: the problem and the next step.
+fn put_until_refused(place: &Place, len: usize) -> (Vec<(String, PathBuf)>, String, String) {
+    let mut kept = Vec::new();
+    loop {
+        let file = place.file(&format!("file-{}", kept.len()), len);
+        let ended = place.run("c", &["put", file.to_str().unwrap(), "--json"]);
+        if ended.code != 0 {
+            let said: Value = serde_json::from_str(&ended.stderr).unwrap();
+            let text = |key: &str| said[key].as_str().unwrap().to_owned();
+            return (kept, text("error"), text("next"));
+        }
+        let put: Value = serde_json::from_str(&ended.stdout).unwrap();
+        kept.push((put["reference"].as_str().unwrap().to_owned(), file));
+        assert!(kept.len() < 200, "the disk is never full");
+    }
+}
+
+/// Where shards find no room, what is put is refused and says so; what was acknowledged is given meanwhile and afterwards, and with
+/// room again it goes on, without a restart.
+#[cfg(unix)]
+#[test]
+fn shards_on_a_full_disk_are_refused_until_there_is_room() {
+    let place = Place::new();
+    assert_eq!(place.up("c", 1).interrupt(), 0);
+    let Some(disk) = SmallDisk::under(&place.path("c/node-1/shards"), "8m") else { return };
+    let up = place.up("c", 1);
+    let (kept, what, next) = put_until_refused(&place, 1 << 20);
+    assert!((2..8).contains(&kept.len()), "{} files of 1 MiB on 8 MiB", kept.len());
+    assert!(what.contains("0 nodes made their part durable"), "{what}");
+    assert!(
+        next.contains("Of node 1: the disk there is full or fails") && next.contains("make room"),
+        "{next}"
+    );
+    for (reference, file) in &kept {
+        place.gives("c", reference, file);
+    }
+    disk.grow("64m");
+    let more = place.file("more", 1 << 20);
+    let reference = place.put("c", &more);
+    for (reference, file) in kept.iter().chain([&(reference, more)]) {
+        place.gives("c", reference, file);
+    }
+    assert_eq!(place.json("c", &["scrub"])["sound"], true);
+    assert_eq!(up.interrupt(), 0);
+    let up = place.up("c", 1);
+    for (reference, file) in &kept {
+        place.gives("c", reference, file);
+    }
+    assert_eq!(place.json("c", &["audit"])["sound"], true);
+    assert_eq!(up.interrupt(), 0);
+}
+
+/// Where the ledger finds no room, its node acknowledges nothing any more, ends and says why. With room, and started again, it has all
+/// that it acknowledged.
+#[cfg(unix)]
+#[test]
+fn a_ledger_on_a_full_disk_ends_its_node_and_loses_nothing() {
+    let place = Place::new();
+    assert_eq!(place.up("c", 1).interrupt(), 0);
+    let Some(disk) = SmallDisk::under(&place.path("c/node-1/ledger"), "2m") else { return };
+    let log = place.path("log");
+    let mut node = Running::start_logging(place.node("c", 1, &["run", "--json"]), &log);
+    node.line_with("ready");
+    let before = place.file("before", 1000);
+    let first = (place.put("c", &before), before);
+    disk.fill(16 << 10);
+    let (mut kept, what, next) = put_until_refused(&place, 1000);
+    kept.push(first);
+    assert!(what.contains("answered within") && next.contains("terachat node run"), "{what}; {next}");
+    assert_ne!(node.code(), 0, "it ends by itself");
+    let said = std::fs::read_to_string(&log).unwrap();
+    assert!(said.contains("full"), "{said}");
+    disk.free();
+    let node = place.run_node("c", 1);
+    for (reference, file) in &kept {
+        place.gives("c", reference, file);
+    }
+    let after = place.file("after", 1000);
+    let reference = place.put("c", &after);
+    place.gives("c", &reference, &after);
+    assert_eq!(place.json("c", &["audit"])["sound"], true);
+    assert_eq!(node.interrupt(), 0);
+}
