@@ -1,4 +1,5 @@
 mod agreement;
+mod dhkem;
 
 use super::Seed;
 use crate::CipherSuite;

@@ -1,8 +1,9 @@
 //! HPKE (RFC 9180) in base mode with HKDF-SHA256 and ChaCha20-Poly1305, over each suite's KEM.
+use super::dhkem::Dhkem;
 use crate::engine::random::Stream;
 use hpke::{
-    Deserializable, Kem, OpModeR, OpModeS, Serializable, aead::ChaCha20Poly1305, kdf::HkdfSha256,
-    kem::X25519HkdfSha256, kem::XWing, setup_receiver, setup_sender_with_rng,
+    Deserializable, Kem, OpModeR, OpModeS, Serializable, aead::ChaCha20Poly1305, kdf::HkdfSha256, kem::XWing,
+    setup_receiver, setup_sender_with_rng,
 };
 use openmls_traits::types::{
     CryptoError, ExporterSecret, HpkeAeadType, HpkeCiphertext, HpkeConfig, HpkeKdfType, HpkeKemType,
@@ -25,7 +26,7 @@ pub(super) enum Agreement {
 macro_rules! by_kem {
     ($agreement:expr, $function:ident ( $($argument:expr),* )) => {
         match $agreement {
-            Agreement::X25519 => burn_after::<AGREEMENT_DEPTH, _>(|| $function::<X25519HkdfSha256>($($argument),*)),
+            Agreement::X25519 => burn_after::<AGREEMENT_DEPTH, _>(|| $function::<Dhkem>($($argument),*)),
             Agreement::XWing => burn_after::<ENCAPSULATION_DEPTH, _>(|| $function::<XWing>($($argument),*)),
         }
     };
