@@ -38,7 +38,7 @@ impl Kem for Dhkem {
         encapped: &Self::EncappedKey,
     ) -> Result<SharedSecret<Self>, HpkeError> {
         let shared = X25519HkdfSha256::decap(private, sender, encapped)?;
-        Ok(SharedSecret(shared.0.clone()))
+        Ok(SharedSecret(shared.0))
     }
 
     fn encap_with_rng(
