@@ -54,6 +54,8 @@ enum Stage {
         call: Call,
         page: Vec<StripeId>,
         waiting: BTreeSet<NodeId>,
+        /// Who has said what it has. Whoever has not, because it was not asked or has not answered, may have anything.
+        told: BTreeSet<NodeId>,
         found: Vec<(NodeId, Counted)>,
         until: Moment,
     },
@@ -175,15 +177,17 @@ impl Node {
             self.send(*node, Message::Count(call, first, last));
         }
         let until = self.now + self.options.answer_within;
-        self.steward.stage = Stage::Counting { call, page, waiting: nodes, found: Vec::new(), until };
+        self.steward.stage =
+            Stage::Counting { call, page, waiting: nodes, told: BTreeSet::new(), found: Vec::new(), until };
     }
 
     /// A member says what it has.
     pub(super) fn counted(&mut self, state: &State, from: NodeId, answer: Call, counted: &[Counted]) {
-        let Stage::Counting { call, waiting, found, .. } = &mut self.steward.stage else { return };
+        let Stage::Counting { call, waiting, told, found, .. } = &mut self.steward.stage else { return };
         if answer != *call || !waiting.remove(&from) {
             return;
         }
+        told.insert(from);
         found.extend(counted.iter().map(|shard| (from, *shard)));
         if waiting.is_empty() {
             self.plan_page(state);
@@ -193,7 +197,7 @@ impl Node {
     /// Counts what was found, and has done what is to be done about it.
     fn plan_page(&mut self, state: &State) {
         let rest = Stage::Resting { until: self.now };
-        let Stage::Counting { page, waiting, found, .. } = std::mem::replace(&mut self.steward.stage, rest)
+        let Stage::Counting { page, told, found, .. } = std::mem::replace(&mut self.steward.stage, rest)
         else {
             return;
         };
@@ -213,7 +217,8 @@ impl Node {
                 false => counted.found_rotten(shard.index, node),
             };
         }
-        let silent = |node: NodeId| node != self.id && (waiting.contains(&node) || !self.answers(node));
+        // One that answers by now and was not asked is silent as well: what it has is not lost.
+        let silent = |node: NodeId| !told.contains(&node) || !self.answers(node);
         // What the records name on nodes that are silent is away, not lost; it counts for nothing before they answer.
         for (id, counted) in &mut census {
             let Some(stripe) = state.stripes().get(id) else { continue };
@@ -239,7 +244,9 @@ impl Node {
     /// What is to be done about a page. Whoever was there a moment ago will be again, or be away for long enough: until then what it
     /// has counts as there. What others have lost is made anew meanwhile, but nothing is moved, and no copy given up.
     fn plan(&self, state: &State, census: &Census, silent: impl Fn(NodeId) -> bool + Copy) -> Plan {
-        let unsure = |node: NodeId| silent(node) && self.silent_since(node) <= self.options.away_after;
+        let unsure = |node: NodeId| {
+            silent(node) && (node == self.id || self.silent_since(node) <= self.options.away_after)
+        };
         let members = self.members(state, |node| silent(node) && !unsure(node));
         let mut plan = Plan::new(census, &members, self.options.repair_rate);
         if state.roster().members().any(|(node, _)| unsure(node)) {

@@ -68,6 +68,43 @@ fn what_was_mended_is_told_until_there_is_nothing_to_do() {
     assert_eq!((one.health().shards(), one.upkeep()), (Some((4, 4)), Some(nothing)));
 }
 
+/// A node that was silent when the members were asked, and answers by the time that all others have: nobody knows what it has, so
+/// nothing of it is lost. It was taken for lost, made anew elsewhere, and the sound shard was given up as one too many.
+#[test]
+fn who_was_not_asked_has_lost_nothing() {
+    let (state, mut one) = (with_a_stripe(), led());
+    let later = Moment(SECOND);
+    for number in [2, 4] {
+        one.handle(later, &state, Input::Peer(node(number), Message::Ping(None)));
+    }
+    let asked = one.handle(later, &state, Input::Tick);
+    let of_members = asked.iter().filter_map(|output| match output {
+        Output::Send(to, Message::Count(call, ..)) => Some((*to, *call)),
+        _ => None,
+    });
+    let of_members: Vec<(NodeId, Call)> = of_members.collect();
+    assert_eq!(of_members.iter().map(|(to, _)| *to).collect::<Vec<_>>(), [node(2), node(4)]);
+    let own = asked.iter().find_map(|output| match output {
+        Output::Disk(call, DiskWork::Count(..)) => Some(*call),
+        _ => None,
+    });
+    one.handle(later, &state, Input::Peer(node(3), Message::Ping(None)));
+    let record = state.stripes()[&STRIPE].record.clone();
+    let has =
+        |index: u8| vec![Counted { stripe: STRIPE, index, hash: record.hash(index).unwrap(), sound: true }];
+    let mut outputs =
+        one.handle(later, &state, Input::Disk(own.expect("the node counts too"), DiskDone::Counted(has(0))));
+    for (to, call) in of_members {
+        let index = u8::try_from(to.0.get()).unwrap() - 1;
+        let counted = Message::Counted(call, has(index));
+        outputs.extend(one.handle(later, &state, Input::Peer(to, counted)));
+    }
+    let mends = outputs.iter().filter(|output| matches!(output, Output::Send(_, Message::Mend(..))));
+    assert_eq!(mends.count(), 0, "{outputs:?}");
+    one.handle(later, &state, Input::Tick);
+    assert_eq!(one.health().shards(), Some((3, 4)), "it does not count before it has said so");
+}
+
 /// A stripe of four of whose nodes one has left: its shard has nowhere to go.
 #[test]
 fn a_stripe_that_is_short_of_nodes_is_told() {
