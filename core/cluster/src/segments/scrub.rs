@@ -4,6 +4,10 @@ use super::{Live, SegmentStore};
 use crate::shards::Key;
 use crate::{Error, Held, Scrubbed, Sound};
 use terachat_shard::StripeId;
+use terachat_storage::StorageErrorKind;
+
+/// Shards that are tried to see whether the disk gives any.
+const OTHERS: usize = 8;
 
 impl SegmentStore {
     /// Reads the next shards, as they stand on the disk, until `budget` bytes are read or all were. Each is then known to be sound or
@@ -19,14 +23,10 @@ impl SegmentStore {
                 step.through = true;
                 break;
             };
-            let sound = match self.get(key.0, key.1) {
-                Ok(_) => Sound::Yes,
-                Err(Error::Rotten { .. }) => {
-                    step.rotten.push(key);
-                    Sound::Rotten
-                }
-                Err(error) => return Err(error),
-            };
+            let sound = self.look_again(&key)?;
+            if sound == Sound::Rotten {
+                step.rotten.push(key);
+            }
             self.set_sound(&key, sound);
             step.bytes += u64::from(len);
             self.scrubbed_to = (segment, at + 1);
@@ -60,15 +60,30 @@ impl SegmentStore {
             if bytes >= budget {
                 break;
             }
-            let sound = match self.get(held.stripe, held.index) {
-                Ok(_) => Sound::Yes,
-                Err(Error::Rotten { .. }) => Sound::Rotten,
-                Err(error) => return Err(error),
-            };
-            self.set_sound(&(held.stripe, held.index), sound);
+            let key = (held.stripe, held.index);
+            let sound = self.look_again(&key)?;
+            self.set_sound(&key, sound);
             bytes += u64::from(held.len);
         }
         Ok(bytes)
+    }
+
+    /// Reads a shard. One that the disk does not give while it gives another is rotten: a sector that is gone stays gone, and whoever
+    /// waited for it would count nothing any more.
+    fn look_again(&self, key: &Key) -> Result<Sound, Error> {
+        match self.get(key.0, key.1) {
+            Ok(_) => Ok(Sound::Yes),
+            Err(Error::Rotten { .. }) => Ok(Sound::Rotten),
+            Err(Error::Storage(error)) if error.kind == StorageErrorKind::Io && self.gives_another(key) => {
+                Ok(Sound::Rotten)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn gives_another(&self, than: &Key) -> bool {
+        let others = self.shards.keys().filter(|key| *key != than).take(OTHERS);
+        others.map(|key| self.get(key.0, key.1)).any(|read| !matches!(read, Err(Error::Storage(_))))
     }
 
     /// The first shard that counts, from where the scrub is on.

@@ -2,6 +2,7 @@
 mod damage;
 mod model;
 mod power_cuts;
+mod worn;
 
 use super::{Key, Options, SegmentStore};
 use crate::shards::suite::{Place, conforms};
