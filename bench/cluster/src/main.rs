@@ -203,6 +203,9 @@ fn overhead(small: Stored, all: Stored, ideal: f64) -> Vec<Figure> {
     for (word, Stored { shards, ledger, put, items }) in [("1 KiB", small), ("128 KiB", large)] {
         let name = format!("bytes of shards on all disks over bytes put, items of {word}");
         let figure = Figure::once("cluster", name, "times", shards / put);
+        figures.push(figure.beside("(k + m) / k", ideal));
+        let name = format!("bytes of shards and ledgers on all disks over bytes put, items of {word}");
+        let figure = Figure::once("cluster", name, "times", (shards + ledger) / put);
         figures.push(figure.beside("(k + m) / k", ideal).at_most(ideal * 1.05));
         let name = format!("bytes of all ledgers for an item of {word}");
         figures.push(Figure::once("cluster", name, "B", ledger / items));

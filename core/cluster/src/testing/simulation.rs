@@ -360,6 +360,55 @@ fn every_set_of_losses_is_borne() {
     }
 }
 
+/// Whatever was acknowledged while any f nodes of four to ten were away is read after the disks of f others are lost as well, from the
+/// k shards that are left; and then all becomes whole again.
+#[test]
+fn what_was_acknowledged_without_f_nodes_is_read_without_f_more() {
+    for nodes in 4..=10u32 {
+        let (truth, log) = founded(nodes);
+        let mut world = World::new(u64::from(nodes), truth, log);
+        world.run_until(SECOND);
+        let f = Profile::new(nodes as usize).unwrap().losses() as u32;
+        let mut kept: Vec<ItemName> = Vec::new();
+        for away in (0..1u32 << nodes).filter(|set| set.count_ones() == f) {
+            let others: Vec<u64> =
+                (1..=u64::from(nodes)).filter(|node| away >> (node - 1) & 1 == 0).collect();
+            // Other ones for each set, so that in time all are lost with all.
+            let turned = |at: usize| others[(at + kept.len()) % others.len()];
+            let (lost, through) = ((0..f as usize).map(turned).collect::<Vec<u64>>(), turned(f as usize));
+            let of_away = || (1..=u64::from(nodes)).filter(|node| away >> (node - 1) & 1 == 1).map(id);
+            of_away().for_each(|node| world.crash(node));
+            let bytes = away.to_le_bytes().repeat(40);
+            let name = ItemName::of_blob(&bytes);
+            let put = world.ask(id(through), Request::Put { name, bytes, expires_ms: 0 }).unwrap();
+            world.run_until(world.now + SECOND);
+            let acknowledged = world.replies.remove(&put);
+            assert_eq!(acknowledged, Some(Response::Put(Fate::Added)), "{nodes} nodes without {away:b}");
+            kept.push(name);
+            lost.iter().for_each(|node| world.wipe(id(*node)));
+            let get = world.ask(id(through), Request::Get(name)).unwrap();
+            world.run_until(world.now + SECOND);
+            let got = world.replies.remove(&get);
+            assert!(
+                matches!(got, Some(Response::Got(Some(_)))),
+                "{nodes} nodes without {away:b} and then {lost:?}: {got:?}"
+            );
+            of_away().chain(lost.iter().map(|node| id(*node))).for_each(|node| world.start(node));
+            let begun = world.now;
+            world.run_until(begun + SECOND);
+            while world.health().is_none_or(|(in_place, shards)| in_place != shards) {
+                assert!(world.now < begun + 60 * SECOND, "{nodes} nodes: {}", world.health_text());
+                world.run_until(world.now + SECOND / 4);
+            }
+        }
+        let gets: Vec<_> = kept.iter().map(|name| world.ask(id(1), Request::Get(*name)).unwrap()).collect();
+        world.run_until(world.now + 2 * SECOND);
+        for get in gets {
+            assert!(matches!(world.replies.remove(&get), Some(Response::Got(Some(_)))), "{nodes} nodes");
+        }
+    }
+}
+
 /// Who comes and goes all the time holds up nobody else's repair.
 #[test]
 fn a_node_that_flaps_does_not_stop_the_mending() {
