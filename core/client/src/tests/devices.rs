@@ -141,3 +141,50 @@ fn what_makes_no_sense_is_refused_in_words() {
     }
     assert!(devices(&mut world, "bob").iter().all(|device| !device.revoked));
 }
+
+/// Who is removed is removed with every device: none of them is in the group, and none reads what comes after.
+#[test]
+fn a_member_is_removed_with_all_devices() {
+    let mut world = club_with_second_device(&["ada", "bob", "cid"]);
+    world.ask("ada", Request::MemberRemove { space: None, member: "bob".into() });
+    world.say("ada", "after");
+    world.settle();
+    let space = world.of("ada").store.spaces().next().unwrap();
+    for name in ["ada", "cid"] {
+        let epoch = world.of(name).epoch(&space).unwrap();
+        let group = world.of(name).group(&space, &epoch.commit).unwrap().unwrap();
+        let mut members = group.members();
+        members.sort_unstable();
+        let mut stay = [world.id("ada"), world.id("cid")];
+        stay.sort_unstable();
+        assert_eq!(members, stay, "{name}");
+        assert!(world.bodies(name).contains(&"after".to_owned()), "{name}");
+    }
+    for name in ["bob", "phone"] {
+        assert!(!world.bodies(name).contains(&"after".to_owned()), "{name}");
+    }
+    world.same(&["ada", "cid"]);
+}
+
+/// Each device has keys of its own to the messages of a channel that one reads since one's joining.
+#[test]
+fn both_devices_of_a_user_read_and_write_in_a_channel_since_joining() {
+    let mut world = club_with_second_device(&["ada", "bob"]);
+    let vault = || Place { space: None, channel: Some("vault".into()) };
+    world.ask(
+        "ada",
+        Request::ChannelCreate { space: None, name: "vault".into(), forum: false, since_join: true },
+    );
+    for name in ["ada", "bob", "phone"] {
+        world.say_in(vault(), name, &format!("by {name}"));
+    }
+    for name in ["ada", "bob", "phone"] {
+        let seen: Vec<(bool, String)> = world
+            .messages_in(vault(), name)
+            .into_iter()
+            .map(|message| (message.sealed, message.body))
+            .collect();
+        assert_eq!(seen, ["ada", "bob", "phone"].map(|by| (false, format!("by {by}"))), "{name}");
+    }
+    world.same(&["ada", "bob", "phone"]);
+}

@@ -168,9 +168,9 @@ fn a_third_member_hands_on_what_was_sealed() {
     world.same(&["bob", "cid"]);
 }
 
-/// A further device of a member is a member: it reads from its own admission on.
+/// What a message is about is sealed as what it says: who came later sees neither its title nor whom it mentions.
 #[test]
-fn a_further_device_of_the_same_user_reads_too() {
+fn titles_and_mentions_are_sealed_with_the_text() {
     let mut world = club(&["ada", "bob"]);
     world.open_vault("ada", true);
     let titled = |title: &str| crate::api::NewPost {
