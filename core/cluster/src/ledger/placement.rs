@@ -27,12 +27,10 @@ pub struct PlacementClaim {
     pub at_ms: u64,
     /// What.
     pub mark: PlacementMark,
-    /// Whether it was so by what is known here.
-    pub verdict: Verdict,
 }
 
-/// What a node makes of another's word on the placement.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// What a node makes of another's word on the placement. Never a part of the state, which is the same on all nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// It was so.
     Agrees,

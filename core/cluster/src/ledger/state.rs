@@ -123,9 +123,9 @@ impl State {
         self.placement.marks().back().copied()
     }
 
-    /// What a node last said of it in the history.
-    pub fn claim(&self) -> Option<PlacementClaim> {
-        self.claim
+    /// What a node last said of it in the history, and whether that is so by what is known here.
+    pub fn claim(&self) -> Option<(PlacementClaim, Verdict)> {
+        self.claim.map(|claim| (claim, self.placement.judge(&claim.mark)))
     }
 
     /// What a node is to say of the placement in the history now: if it leads, once in so many milliseconds in which something changed;
@@ -133,8 +133,8 @@ impl State {
     /// has who stands against whom.
     pub fn to_claim(&self, node: NodeId, leads: bool, now_ms: u64, every_ms: u64) -> Option<PlacementMark> {
         let said = self.roster.node(node)?.placed;
-        let Some(claim) = self.claim else { return self.placement().filter(|_| leads) };
-        if claim.verdict == Verdict::Differs && said < claim.mark.entry {
+        let Some((claim, verdict)) = self.claim() else { return self.placement().filter(|_| leads) };
+        if verdict == Verdict::Differs && said < claim.mark.entry {
             return self.placement.at(claim.mark.entry);
         }
         let is_due = leads && now_ms.abs_diff(claim.at_ms) >= every_ms;
@@ -145,9 +145,7 @@ impl State {
         let Deed { by, at_ms, ref what, .. } = deed.deed;
         let claim = match what {
             What::Placed(mark) if mark.entry >= index => return Err(Refusal::Placed),
-            What::Placed(mark) => {
-                Some(PlacementClaim { by, at_ms, mark: *mark, verdict: self.placement.judge(mark) })
-            }
+            What::Placed(mark) => Some(PlacementClaim { by, at_ms, mark: *mark }),
             _ => None,
         };
         let joined = self.chronicle.take(deed, &mut self.roster)?;

@@ -321,21 +321,31 @@ fn nothing_acknowledged_is_lost_and_all_becomes_whole() {
     }
 }
 
+/// A cluster of so many nodes at work, how many it bears to lose, and each set of as many, a bit a node.
+fn with_sets_of_losses(nodes: u32) -> (World, usize, impl Iterator<Item = u32>) {
+    let (truth, log) = founded(nodes);
+    let mut world = World::new(u64::from(nodes), truth, log);
+    world.run_until(SECOND);
+    let f = Profile::new(nodes as usize).unwrap().losses();
+    (world, f, (0..1u32 << nodes).filter(move |set| set.count_ones() as usize == f))
+}
+
+/// Of so many nodes those in a set, and the others.
+fn parted(nodes: u32, set: u32) -> (Vec<NodeId>, Vec<NodeId>) {
+    let (within, without): (Vec<u64>, Vec<u64>) =
+        (1..=u64::from(nodes)).partition(|node| set >> (node - 1) & 1 == 1);
+    (within.into_iter().map(id).collect(), without.into_iter().map(id).collect())
+}
+
 /// Whichever f nodes are lost, of four to ten: what was acknowledged is read, and new things are acknowledged.
 #[test]
 fn every_set_of_losses_is_borne() {
     for nodes in 4..=10u32 {
-        let (truth, log) = founded(nodes);
-        let mut world = World::new(u64::from(nodes), truth, log);
-        world.run_until(SECOND);
-        let f = Profile::new(nodes as usize).unwrap().losses() as u32;
+        let (mut world, _, sets) = with_sets_of_losses(nodes);
         let mut kept: Vec<ItemName> = Vec::new();
-        for lost in (0..1u32 << nodes).filter(|set| set.count_ones() == f) {
-            let is_lost = |node: u64| lost >> (node - 1) & 1 == 1;
-            let there: Vec<NodeId> = (1..=u64::from(nodes)).filter(|node| !is_lost(*node)).map(id).collect();
-            for node in (1..=u64::from(nodes)).filter(|node| is_lost(*node)) {
-                world.crash(id(node));
-            }
+        for lost in sets {
+            let (gone, there) = parted(nodes, lost);
+            gone.iter().for_each(|node| world.crash(*node));
             let through = there[kept.len() % there.len()];
             let gets: Vec<_> =
                 kept.iter().rev().take(3).map(|name| world.ask(through, Request::Get(*name))).collect();
@@ -353,7 +363,7 @@ fn every_set_of_losses_is_borne() {
             let acknowledged = world.replies.remove(&put);
             assert_eq!(acknowledged, Some(Response::Put(Fate::Added)), "{nodes} nodes without {lost:b}");
             kept.push(name);
-            (1..=u64::from(nodes)).filter(|node| is_lost(*node)).for_each(|node| world.start(id(node)));
+            gone.iter().for_each(|node| world.start(*node));
             world.run_until(world.now + SECOND / 2);
         }
         assert!(kept.len() >= nodes as usize, "{nodes} nodes were lost in {} ways", kept.len());
@@ -365,35 +375,30 @@ fn every_set_of_losses_is_borne() {
 #[test]
 fn what_was_acknowledged_without_f_nodes_is_read_without_f_more() {
     for nodes in 4..=10u32 {
-        let (truth, log) = founded(nodes);
-        let mut world = World::new(u64::from(nodes), truth, log);
-        world.run_until(SECOND);
-        let f = Profile::new(nodes as usize).unwrap().losses() as u32;
+        let (mut world, f, sets) = with_sets_of_losses(nodes);
         let mut kept: Vec<ItemName> = Vec::new();
-        for away in (0..1u32 << nodes).filter(|set| set.count_ones() == f) {
-            let others: Vec<u64> =
-                (1..=u64::from(nodes)).filter(|node| away >> (node - 1) & 1 == 0).collect();
+        for away in sets {
+            let (gone, others) = parted(nodes, away);
             // Other ones for each set, so that in time all are lost with all.
             let turned = |at: usize| others[(at + kept.len()) % others.len()];
-            let (lost, through) = ((0..f as usize).map(turned).collect::<Vec<u64>>(), turned(f as usize));
-            let of_away = || (1..=u64::from(nodes)).filter(|node| away >> (node - 1) & 1 == 1).map(id);
-            of_away().for_each(|node| world.crash(node));
+            let (lost, through) = ((0..f).map(turned).collect::<Vec<NodeId>>(), turned(f));
+            gone.iter().for_each(|node| world.crash(*node));
             let bytes = away.to_le_bytes().repeat(40);
             let name = ItemName::of_blob(&bytes);
-            let put = world.ask(id(through), Request::Put { name, bytes, expires_ms: 0 }).unwrap();
+            let put = world.ask(through, Request::Put { name, bytes, expires_ms: 0 }).unwrap();
             world.run_until(world.now + SECOND);
             let acknowledged = world.replies.remove(&put);
             assert_eq!(acknowledged, Some(Response::Put(Fate::Added)), "{nodes} nodes without {away:b}");
             kept.push(name);
-            lost.iter().for_each(|node| world.wipe(id(*node)));
-            let get = world.ask(id(through), Request::Get(name)).unwrap();
+            lost.iter().for_each(|node| world.wipe(*node));
+            let get = world.ask(through, Request::Get(name)).unwrap();
             world.run_until(world.now + SECOND);
             let got = world.replies.remove(&get);
             assert!(
                 matches!(got, Some(Response::Got(Some(_)))),
                 "{nodes} nodes without {away:b} and then {lost:?}: {got:?}"
             );
-            of_away().chain(lost.iter().map(|node| id(*node))).for_each(|node| world.start(node));
+            gone.iter().chain(&lost).for_each(|node| world.start(*node));
             let begun = world.now;
             world.run_until(begun + SECOND);
             while world.health().is_none_or(|(in_place, shards)| in_place != shards) {

@@ -24,18 +24,16 @@ impl Engine {
 
     /// Says aloud when another node has seen shards placed otherwise.
     pub(super) fn hear_claim(&mut self) {
-        let claim = self.state.read().claim();
-        if claim == self.heard {
+        let Some((claim, verdict)) = self.state.read().claim() else { return };
+        if self.heard.replace(claim) == Some(claim) || verdict != Verdict::Differs {
             return;
         }
-        self.heard = claim;
-        if let Some(PlacementClaim { by, mark, verdict: Verdict::Differs, .. }) = claim {
-            tracing::error!(
-                member = by.0.get(),
-                entry = mark.entry,
-                "a node has seen shards placed otherwise than this one: memory or a ledger is not sound; see which it is: terachat \
-                 cluster audit"
-            );
-        }
+        let PlacementClaim { by, mark, .. } = claim;
+        tracing::error!(
+            member = by.0.get(),
+            entry = mark.entry,
+            "a node has seen shards placed otherwise than this one: memory or a ledger is not sound; see which it is: terachat \
+             cluster audit"
+        );
     }
 }

@@ -16,7 +16,7 @@ fn claim(state: &mut State, by: u32, at_ms: u64, mark: PlacementMark) -> Outcome
 }
 
 fn verdict(state: &State) -> Option<Verdict> {
-    state.claim().map(|claim| claim.verdict)
+    state.claim().map(|(_, verdict)| verdict)
 }
 
 #[test]
@@ -69,6 +69,8 @@ fn who_sees_it_otherwise_says_so_and_who_knows_better_follows() {
         assert_eq!(claim(state, 1, 0, mark), Outcome::Done);
     }
     assert_eq!((verdict(&sound), verdict(&odd)), (Some(Verdict::Agrees), Some(Verdict::Differs)));
+    let said = |state: &State| state.claim().map(|(claim, _)| claim);
+    assert_eq!(said(&sound), said(&odd), "what was said is the same on all, whatever they make of it");
     let other = odd.placement().unwrap();
     assert_eq!(other.entry, mark.entry);
     assert_eq!(odd.to_claim(node(4), false, 0, HOUR), Some(other));
