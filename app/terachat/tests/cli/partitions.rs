@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use wires::{Wires, addresses};
@@ -111,15 +111,23 @@ fn client_command(wires: &Wires, folder: PathBuf, args: &[&str]) -> Command {
 
 /// Puts one small file after the other, and keeps what was acknowledged.
 struct Writer {
-    acknowledged: Arc<Mutex<Vec<(String, String)>>>,
+    heard: Arc<(Mutex<Heard>, Condvar)>,
     over: Arc<AtomicBool>,
     thread: JoinHandle<()>,
 }
 
+#[derive(Default)]
+struct Heard {
+    /// References and contents.
+    acknowledged: Vec<(String, String)>,
+    /// What was said to the others since somebody looked.
+    refusals: Vec<String>,
+}
+
 impl Writer {
     fn start(site: &Arc<Mutex<Site>>) -> Self {
-        let (acknowledged, over) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
-        let (kept, ends, site) = (acknowledged.clone(), over.clone(), site.clone());
+        let (heard, over) = (Arc::<(Mutex<Heard>, Condvar)>::default(), Arc::new(AtomicBool::new(false)));
+        let (kept, ends, site) = (heard.clone(), over.clone(), site.clone());
         let thread = thread::spawn(move || {
             for number in 0.. {
                 if ends.load(Ordering::Relaxed) {
@@ -136,33 +144,39 @@ impl Writer {
                         &["put", file.to_str().unwrap(), "--json"],
                     )
                 };
+                let began = Instant::now();
                 let ended = Ended::from(put.output().unwrap());
+                let mut heard = kept.0.lock().unwrap();
                 if ended.code == 0 {
                     let value: Value = serde_json::from_str(&ended.stdout).unwrap();
                     let reference = value["reference"].as_str().unwrap().to_owned();
-                    kept.lock().unwrap().push((reference, content));
+                    heard.acknowledged.push((reference, content));
+                    kept.1.notify_all();
+                } else {
+                    heard.refusals.push(format!("after {:?}: {}", began.elapsed(), ended.stderr));
                 }
             }
         });
-        Self { acknowledged, over, thread }
+        Self { heard, over, thread }
     }
 
     /// Waits until some more were acknowledged.
     #[track_caller]
     fn goes_on(&self) {
-        let count = || self.acknowledged.lock().unwrap().len();
-        let (before, until) = (count(), Instant::now() + PATIENCE);
+        let mut heard = self.heard.0.lock().unwrap();
+        heard.refusals.clear();
         // The first may have been on its way before.
-        while count() < before + 4 {
-            assert!(Instant::now() < until, "nothing is acknowledged any more");
-            thread::yield_now();
-        }
+        let enough = heard.acknowledged.len() + 4;
+        let lacking = |heard: &mut Heard| heard.acknowledged.len() < enough;
+        let (heard, waited) = self.heard.1.wait_timeout_while(heard, PATIENCE, lacking).unwrap();
+        let missing = enough.saturating_sub(heard.acknowledged.len());
+        assert!(!waited.timed_out(), "{missing} more are not acknowledged; refused: {:#?}", heard.refusals);
     }
 
     fn end(self) -> Vec<(String, String)> {
         self.over.store(true, Ordering::Relaxed);
         self.thread.join().unwrap();
-        Arc::into_inner(self.acknowledged).unwrap().into_inner().unwrap()
+        std::mem::take(&mut self.heard.0.lock().unwrap().acknowledged)
     }
 }
 
