@@ -9,6 +9,8 @@ mod log;
 mod message;
 mod network;
 mod proposer;
+mod quorum;
+mod read_index;
 mod settings;
 mod state;
 pub(crate) mod types;

@@ -6,7 +6,7 @@ use super::{RaftLedger, node_id};
 use crate::{Committed, ENTRY_LEN_MAX, Head, MembersError, ProposeError, ReadError, Unreachable};
 use openraft::ChangeMembers;
 use openraft::EmptyNode;
-use openraft::error::{ChangeMembershipError, CheckIsLeaderError, ClientWriteError, RaftError};
+use openraft::error::{ChangeMembershipError, ClientWriteError, RaftError};
 use std::collections::{BTreeMap, BTreeSet};
 use terachat_shard::NodeId;
 use tokio::time::{Instant, timeout_at};
@@ -122,20 +122,6 @@ impl RaftLedger {
             Ok(Ok(now)) if now.running_state.is_ok() => Ok(()),
             Ok(_) => Err(ReadError::Stopped),
             Err(_) => Err(ReadError::NoMajority),
-        }
-    }
-
-    /// On the leader: the place in the log that a reader must have applied.
-    pub(super) async fn read_index(&self) -> Result<Option<u64>, Denial<ReadError>> {
-        match self.raft.get_read_log_id().await {
-            Ok((read, _)) => Ok(read.map(|id| id.index)),
-            Err(RaftError::APIError(CheckIsLeaderError::ForwardToLeader(forward))) => {
-                Err(Denial::NotLeader(forward.leader_id))
-            }
-            Err(RaftError::APIError(CheckIsLeaderError::QuorumNotEnough(_))) => {
-                Err(Denial::Failed(ReadError::NoMajority))
-            }
-            Err(RaftError::Fatal(_)) => Err(Denial::Failed(ReadError::Stopped)),
         }
     }
 

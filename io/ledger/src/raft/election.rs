@@ -4,7 +4,8 @@
 //! So a node that was cut off, or starved for a moment, does not vote out a leader whom the others hear; and a leader whose
 //! connection has ended can be replaced at once, since suspicion costs nothing.
 use super::log::Log;
-use super::message::{Answer, Request, decode, encode};
+use super::message::{Answer, Request, encode};
+use super::quorum::majority_says;
 use super::settings::Settings;
 use super::types::{Id, Types};
 use super::{Carrier, node_id};
@@ -13,7 +14,6 @@ use openraft::{EmptyNode, Raft, RaftMetrics, ServerState};
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::task::JoinSet;
 use tokio::time::{Duration, Instant, sleep, timeout};
 
 /// Candidacies after which a node that is far from a majority stands, too.
@@ -140,27 +140,11 @@ impl Elections {
 
     /// Whether a majority of each group of voters would vote for this node.
     async fn is_wanted(&self, groups: &[BTreeSet<u64>], last: Option<Id>) -> bool {
-        let others: BTreeSet<u64> = groups.iter().flatten().copied().filter(|&id| id != self.node).collect();
-        let mut asked = JoinSet::new();
-        for other in others {
-            let carrier = Arc::clone(&self.carrier);
-            let request = encode(&Request::PreVote { last });
-            asked.spawn(async move {
-                let answer = carrier.call(node_id(other)?, request).await.ok()?;
-                matches!(decode(&answer)?, Answer::PreVote { granted: true }).then_some(other)
-            });
-        }
-        let mut granted = BTreeSet::from([self.node]);
-        let is_majority = |granted: &BTreeSet<u64>| {
-            groups.iter().all(|voters| voters.intersection(granted).count() * 2 > voters.len())
-        };
-        while !is_majority(&granted) {
-            match asked.join_next().await {
-                Some(answer) => granted.extend(answer.ok().flatten()),
-                None => return false,
-            }
-        }
-        true
+        let request = encode(&Request::PreVote { last });
+        majority_says(&self.carrier, self.node, groups, &request, |answer| {
+            matches!(answer, Answer::PreVote { granted: true })
+        })
+        .await
     }
 
     fn is_promised_to_itself(&self) -> bool {

@@ -52,6 +52,29 @@ async fn who_is_far_away_keeps_nobody_from_leading() {
     assert_eq!(chosen, 20);
 }
 
+/// A leader that comes to be far from all others: it takes entries, and tells readers how far they are.
+#[tokio::test(start_paused = true)]
+async fn a_leader_far_away_takes_entries_and_serves_readers() {
+    let mut nodes = Nodes::new(1);
+    (nodes.settings.heartbeat_ms, nodes.settings.election_ms) = (100, 700);
+    let running = voters(&mut nodes, 5).await;
+    let before = running[&node(1)].ledger.status();
+    let leader = before.leader.unwrap();
+    nodes.lines.set_far(leader, Duration::from_millis(150));
+    for index in 1..=20 {
+        let asked = node(1 + index as u32 % 5);
+        let began = Instant::now();
+        let committed = running[&asked].ledger.propose(b"far".to_vec()).await.unwrap();
+        assert_eq!(committed.index, index);
+        running[&asked].ledger.read_barrier().await.unwrap();
+        assert!(running[&asked].ledger.head().borrow().index >= index);
+        // There and back four times: the entry, who leads, that it is committed, and that the leader still leads.
+        assert!(began.elapsed() < Duration::from_millis(1_900), "{:?}", began.elapsed());
+    }
+    let now = running[&node(1)].ledger.status();
+    assert_eq!((now.leader, now.term), (before.leader, before.term));
+}
+
 /// Without a pre-vote it would come back with a higher term, and the leader would have to go.
 #[tokio::test(start_paused = true)]
 async fn who_was_away_votes_nobody_out() {
