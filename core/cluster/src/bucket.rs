@@ -119,6 +119,13 @@ impl ShardStore for BucketStore {
         self.find(&(stripe, index), Sound::Rotten);
     }
 
+    fn doubt(&mut self, stripe: StripeId, index: u8) {
+        let key = (stripe, index);
+        if self.live(&key).is_some_and(|live| live.sound == Sound::Yes) {
+            self.find(&key, Sound::Unknown);
+        }
+    }
+
     fn give_up(&mut self, shards: &[(StripeId, u8)], entropy: &mut dyn Entropy) -> Result<usize, Error> {
         self.settle()?;
         let there =

@@ -313,6 +313,7 @@ impl Node {
             Message::Mended(call, result) => self.mended(state, from, call, result),
             Message::Drop(stripe, index) => self.drop_surplus(state, stripe, index),
             Message::Clock(ms) => self.clocks.shows(from, ms, self.now),
+            Message::Counting(call) => self.steward.still_counts(from, call),
         }
     }
 

@@ -337,6 +337,13 @@ impl ShardStore for SegmentStore {
         self.condemn(stripe, index);
     }
 
+    fn doubt(&mut self, stripe: StripeId, index: u8) {
+        let key = (stripe, index);
+        if self.live(&key).is_some_and(|live| live.sound == Sound::Yes) {
+            self.set_sound(&key, Sound::Unknown);
+        }
+    }
+
     fn give_up(&mut self, shards: &[(StripeId, u8)], entropy: &mut dyn Entropy) -> Result<usize, Error> {
         self.give_up(shards, entropy)
     }

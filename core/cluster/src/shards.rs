@@ -94,6 +94,9 @@ pub trait ShardStore: Send {
     /// Counts a shard as rotten: somebody read it, and it is not what was written. Not durable, for whoever reads it again finds it.
     fn condemn(&mut self, stripe: StripeId, index: u8);
 
+    /// Forgets that a shard was sound: somebody could not read it. What is not rotten counts again once it was read.
+    fn doubt(&mut self, stripe: StripeId, index: u8);
+
     /// Gives shards up, durable on return, and says how many of them there were.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! A bucket in memory that can fail as services do: what a test is told to happen, happens.
 use super::objects::{Objects, ObjectsError, ObjectsErrorKind, ObjectsVerb, Part};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What goes wrong at a chosen put or removal.
@@ -31,6 +31,8 @@ struct Bucket {
     late: BTreeMap<u64, Change>,
     stopped: bool,
     unread: bool,
+    /// Objects that are there and cannot be read.
+    held_back: BTreeSet<String>,
 }
 
 enum Change {
@@ -52,6 +54,11 @@ impl MemoryObjects {
     /// Lets all reads fail, or no longer.
     pub fn fail_reads(&self, fail: bool) {
         self.bucket().unread = fail;
+    }
+
+    /// Lets reads of this object fail from now on.
+    pub fn hold_back(&self, name: &str) {
+        self.bucket().held_back.insert(name.to_owned());
     }
 
     /// The bucket as another process finds it. What was late has happened by then; this handle and its clones stay dead.
@@ -131,7 +138,7 @@ impl Objects for MemoryObjects {
         let bucket = self.bucket();
         let read = |part: &Part| {
             let error = |kind| ObjectsError::new(kind, ObjectsVerb::Read, &part.name);
-            if bucket.stopped || bucket.unread {
+            if bucket.stopped || bucket.unread || bucket.held_back.contains(&part.name) {
                 return Err(error(ObjectsErrorKind::Failed));
             }
             let bytes = bucket.objects.get(&part.name).ok_or_else(|| error(ObjectsErrorKind::Missing))?;

@@ -4,8 +4,12 @@ use super::objects::{ObjectsErrorKind, ObjectsVerb, Part};
 use super::{BEGINNING, BucketStore, Live};
 use crate::shards::Key;
 use crate::{Error, Scrubbed, Sound};
+use std::collections::BTreeSet;
 use std::ops::Range;
 use terachat_shard::Shard;
+
+/// Objects that are tried to see whether the service gives any.
+const OTHERS: usize = 8;
 
 /// Bytes that lie one behind the other and are read as one part at most, and bytes that are read at once when nobody waits for them.
 pub(super) const TOGETHER: u64 = 8 << 20;
@@ -58,8 +62,10 @@ impl BucketStore {
     }
 
     /// Reads these copies, if not all at once, and notes what each is found to be. Says how many bytes that were, and which are rotten.
+    ///
+    /// A copy whose object the service does not give while it gives others is rotten: whoever waited for it would count nothing any more.
     pub(super) fn read_again(&mut self, lives: &[(Key, Live)]) -> Result<(u64, Vec<Key>), Error> {
-        let (mut bytes, mut rotten, mut rest) = (0, Vec::new(), lives);
+        let (mut bytes, mut rotten, mut unread, mut rest) = (0, Vec::new(), Vec::new(), lives);
         while !rest.is_empty() {
             let mut len = 0;
             let fits = |(_, live): &&(Key, Live)| {
@@ -67,21 +73,49 @@ impl BucketStore {
                 len <= TOGETHER
             };
             let (now, later) = rest.split_at(rest.iter().take_while(fits).count().max(1));
-            for ((key, live), read) in now.iter().zip(self.read(now)) {
-                let sound = match read {
-                    Ok(_) => Sound::Yes,
-                    Err(Error::Rotten { .. }) => {
-                        rotten.push(*key);
-                        Sound::Rotten
-                    }
-                    Err(error) => return Err(error),
-                };
-                self.find(key, sound);
-                bytes += u64::from(live.len);
+            for (copy, read) in now.iter().zip(self.read(now)) {
+                bytes += u64::from(copy.1.len);
+                match read {
+                    Ok(_) => self.find(&copy.0, Sound::Yes),
+                    Err(Error::Rotten { .. }) => rotten.push(copy.0),
+                    Err(_) => unread.push(*copy),
+                }
             }
             rest = later;
         }
+        rotten.extend(self.never_given(unread)?);
+        rotten.iter().for_each(|key| self.find(key, Sound::Rotten));
         Ok((bytes, rotten))
+    }
+
+    /// Which of these copies, none of which could be read just now, are lost: those that cannot be read once more, if the service then gives
+    /// something else.
+    fn never_given(&mut self, unread: Vec<(Key, Live)>) -> Result<Vec<Key>, Error> {
+        let (mut lost, mut objects, mut why) = (Vec::new(), BTreeSet::new(), None);
+        for ((key, live), read) in unread.iter().zip(self.read(&unread)) {
+            match read {
+                Ok(_) => self.find(key, Sound::Yes),
+                Err(Error::Rotten { .. }) => lost.push(*key),
+                Err(error) => {
+                    lost.push(*key);
+                    objects.insert(live.object);
+                    why = Some(error);
+                }
+            }
+        }
+        match why {
+            Some(error) if !self.gives_another(&objects) => Err(error),
+            _ => Ok(lost),
+        }
+    }
+
+    fn gives_another(&self, than: &BTreeSet<ObjectName>) -> bool {
+        let others = self.kept.iter().filter(|(name, _)| !than.contains(name)).take(OTHERS);
+        let copies = others.filter_map(|(name, kept)| {
+            kept.head.shards.iter().find_map(|entry| Some((entry.key, self.counts(name, entry)?)))
+        });
+        let copies: Vec<(Key, Live)> = copies.collect();
+        self.read(&copies).iter().any(|read| matches!(read, Ok(_) | Err(Error::Rotten { .. })))
     }
 
     pub(super) fn scrub_step(&mut self, budget: u64) -> Result<Scrubbed, Error> {

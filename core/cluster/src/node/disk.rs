@@ -133,7 +133,7 @@ fn another(store: &dyn ShardStore, keep: &[(Call, Vec<u8>)], bytes: &[u8]) -> Op
     Some((stripe, index))
 }
 
-/// Reads what waits to be read, and notes what is rotten.
+/// Reads what waits to be read, and notes what is rotten or could not be read.
 fn fetch_all(store: &mut dyn ShardStore, reads: &mut Vec<(Call, (StripeId, u8))>) -> Vec<(Call, DiskDone)> {
     if reads.is_empty() {
         return Vec::new();
@@ -141,8 +141,11 @@ fn fetch_all(store: &mut dyn ShardStore, reads: &mut Vec<(Call, (StripeId, u8))>
     let (calls, names): (Vec<Call>, Vec<(StripeId, u8)>) = std::mem::take(reads).into_iter().unzip();
     let fetched = store.get_all(&names);
     for (read, (stripe, index)) in fetched.iter().zip(&names) {
-        if matches!(read, Err(Error::Rotten { .. })) {
-            store.condemn(*stripe, *index);
+        match read {
+            Err(Error::Rotten { .. }) => store.condemn(*stripe, *index),
+            // Whether that is lost is found out with the next count.
+            Err(_) => store.doubt(*stripe, *index),
+            Ok(_) => {}
         }
     }
     let done = fetched.into_iter().map(|read| read.map_or_else(DiskDone::Failed, DiskDone::Fetched));

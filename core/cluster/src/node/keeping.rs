@@ -30,6 +30,8 @@ pub(super) struct Keeper {
     pub(super) asked: Moment,
     /// Who waits for a count for which more has to be read, and from when on that is done: one of each member.
     counts: BTreeMap<NodeId, (Moment, Call, (StripeId, StripeId))>,
+    /// Which count each member knows to be under way.
+    known_counts: BTreeMap<NodeId, Call>,
     swept: Moment,
     /// A step of the scrub is under way, and from when on the next one may be.
     scrubbing: bool,
@@ -80,6 +82,9 @@ impl Node {
                 self.send(to, Message::Counted(call, counted));
             }
             (Asked::Count(to, call, stripes), DiskDone::Uncounted(read)) => {
+                if self.keeper.known_counts.insert(to, call) != Some(call) {
+                    self.send(to, Message::Counting(call));
+                }
                 let idle = self.now.since(self.keeper.asked) >= IDLE_AFTER;
                 let pause = if idle { 0 } else { lasts(read, self.options.repair_rate) };
                 // Whoever has asked for something else meanwhile does not wait for this.
@@ -98,7 +103,7 @@ impl Node {
             (Asked::Scrub, _) => {
                 (self.keeper.scrubbing, self.keeper.scrub_next) = (false, self.now + SCRUB_PAUSE)
             }
-            // Who does not answer counts as away until the next count.
+            // Who cannot count says nothing, and counts as away in time.
             (Asked::Count(..) | Asked::Upkeep, _) => {}
         }
     }

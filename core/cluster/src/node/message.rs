@@ -58,6 +58,8 @@ pub enum Message {
     Drop(StripeId, u8),
     /// How late it is by the sender's clock, in milliseconds since 1970.
     Clock(u64),
+    /// What is asked for with this call is being counted, which takes its time: shards have to be read for it.
+    Counting(Call),
 }
 
 /// The same bytes as of a derived `Result`, read and written at once instead of byte by byte.

@@ -3,7 +3,7 @@
 use super::message::{Lack, Message, PAGE_LEN};
 use super::{Call, Counted, Moment, Node, Proposed, SECOND};
 use crate::{Entry, Receipt, State};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 use terachat_shard::{Blocked, Census, Health, Members, NodeId, Plan, StripeCensus, StripeId, Surplus};
 
@@ -56,6 +56,8 @@ enum Stage {
         waiting: BTreeSet<NodeId>,
         /// Who has said what it has. Whoever has not, because it was not asked or has not answered, may have anything.
         told: BTreeSet<NodeId>,
+        /// Who has said that it counts.
+        counts: BTreeSet<NodeId>,
         found: Vec<(NodeId, Counted)>,
         until: Moment,
     },
@@ -96,6 +98,10 @@ pub(super) struct Steward {
     busy: bool,
     counted: Option<Health>,
     heard: Option<(u64, u64)>,
+    /// Who was asked and neither said what it has nor that it counts, since when: its disk fails or hangs, whatever else it answers.
+    mute: BTreeMap<NodeId, Moment>,
+    /// Those of them that were so in this round.
+    mute_now: BTreeSet<NodeId>,
     /// A node came or went since the round began.
     changed: bool,
     deeds: usize,
@@ -130,6 +136,24 @@ impl Steward {
     pub(super) fn upkeep(&self, now: Moment) -> Upkeep {
         let ((shards, bytes), (_, short_of_nodes)) = (self.done, self.short);
         Upkeep { lasted: self.began.map(|began| now.since(began)), shards, bytes, short_of_nodes }
+    }
+
+    /// A member is counting what it was asked for.
+    pub(super) fn still_counts(&mut self, from: NodeId, answer: Call) {
+        if let Stage::Counting { call, waiting, counts, .. } = &mut self.stage
+            && *call == answer
+            && waiting.contains(&from)
+        {
+            counts.insert(from);
+        }
+    }
+
+    /// Of a page all have been waited for.
+    fn missed(&mut self, mute: impl IntoIterator<Item = NodeId>, now: Moment) {
+        for node in mute {
+            self.mute.entry(node).or_insert(now);
+            self.mute_now.insert(node);
+        }
     }
 
     pub(super) fn somebody_changed(&mut self) {
@@ -177,8 +201,15 @@ impl Node {
             self.send(*node, Message::Count(call, first, last));
         }
         let until = self.now + self.options.answer_within;
-        self.steward.stage =
-            Stage::Counting { call, page, waiting: nodes, told: BTreeSet::new(), found: Vec::new(), until };
+        self.steward.stage = Stage::Counting {
+            call,
+            page,
+            waiting: nodes,
+            told: BTreeSet::new(),
+            counts: BTreeSet::new(),
+            found: Vec::new(),
+            until,
+        };
     }
 
     /// A member says what it has.
@@ -197,10 +228,12 @@ impl Node {
     /// Counts what was found, and has done what is to be done about it.
     fn plan_page(&mut self, state: &State) {
         let rest = Stage::Resting { until: self.now };
-        let Stage::Counting { page, told, found, .. } = std::mem::replace(&mut self.steward.stage, rest)
+        let Stage::Counting { page, waiting, told, counts, found, .. } =
+            std::mem::replace(&mut self.steward.stage, rest)
         else {
             return;
         };
+        self.steward.missed(waiting.difference(&counts).copied(), self.now);
         let mut census: Census = Census::new();
         for id in &page {
             if let Some(stripe) = state.stripes().get(id) {
@@ -244,9 +277,7 @@ impl Node {
     /// What is to be done about a page. Whoever was there a moment ago will be again, or be away for long enough: until then what it
     /// has counts as there. What others have lost is made anew meanwhile, but nothing is moved, and no copy given up.
     fn plan(&self, state: &State, census: &Census, silent: impl Fn(NodeId) -> bool + Copy) -> Plan {
-        let unsure = |node: NodeId| {
-            silent(node) && (node == self.id || self.silent_since(node) <= self.options.away_after)
-        };
+        let unsure = |node: NodeId| silent(node) && !self.is_away(node);
         let members = self.members(state, |node| silent(node) && !unsure(node));
         let mut plan = Plan::new(census, &members, self.options.repair_rate);
         if state.roster().members().any(|(node, _)| unsure(node)) {
@@ -258,6 +289,13 @@ impl Node {
             plan.repairs.retain(|repair| !repair.targets.is_empty());
         }
         plan
+    }
+
+    /// Whether a node that has not said what it has was silent for too long to be waited for, or mute.
+    fn is_away(&self, node: NodeId) -> bool {
+        let silent = node != self.id && self.silent_since(node) > self.options.away_after;
+        let mute = self.steward.mute.get(&node).map(|since| self.now.since(*since));
+        silent || mute.is_some_and(|mute| mute > self.options.away_after)
     }
 
     fn carry_out(&mut self, plan: &Plan, misnamed: &[(StripeId, u8, NodeId)]) {
@@ -329,6 +367,8 @@ impl Node {
         let rest = if self.steward.busy { SHORT_REST } else { self.options.count_every };
         self.steward.counted = Some(std::mem::take(&mut self.steward.counting));
         self.steward.short.1 = self.steward.short.0;
+        let mute = std::mem::take(&mut self.steward.mute_now);
+        self.steward.mute.retain(|node, _| mute.contains(node));
         if !self.steward.busy {
             (self.steward.began, self.steward.done) = (None, (0, 0));
         }

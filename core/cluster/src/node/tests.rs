@@ -22,7 +22,12 @@ fn payload(index: u8) -> Vec<u8> {
 
 /// Four nodes and a stripe, whose shard i node i + 1 has.
 fn with_a_stripe() -> State {
-    let (mut state, _) = founded(4);
+    with_a_stripe_among(4)
+}
+
+/// The same of four nodes among more.
+fn with_a_stripe_among(nodes: u32) -> State {
+    let (mut state, _) = founded(nodes);
     let counts = Profile::new(4).unwrap().counts();
     let payloads: Vec<Vec<u8>> = (0..4).map(payload).collect();
     let shard = |index: u8| Shard::new(STRIPE, counts, index, &payloads[usize::from(index)]).unwrap();
@@ -281,6 +286,26 @@ fn reads_and_drops_keep_their_order() {
     assert_eq!(done[&Call(1)], DiskDone::Fetched(Some(shard)));
     assert_eq!(done[&Call(3)], DiskDone::Fetched(None));
     assert!(matches!(done[&Call(4)], DiskDone::Kept(STRIPE, 1, _)));
+}
+
+/// A shard that could not be read is read again before it counts, and while it cannot be nobody says what there is.
+#[test]
+fn what_could_not_be_read_counts_once_it_was_read() {
+    let objects = crate::MemoryObjects::default();
+    let (mut store, _) =
+        crate::BucketStore::open(Box::new(objects.clone()), crate::BucketOptions::default()).unwrap();
+    let counts = Profile::new(4).unwrap().counts();
+    let mut work = |work: DiskWork| perform(&mut store, vec![(Call(1), work)], &mut Dice(1)).remove(0).1;
+    work(DiskWork::Keep(Shard::new(STRIPE, counts, 1, &payload(1)).unwrap().encode()));
+    let count = || DiskWork::Count(STRIPE, STRIPE);
+    let is_sound =
+        |done: DiskDone| matches!(done, DiskDone::Counted(found) if found.len() == 1 && found[0].sound);
+    objects.fail_reads(true);
+    assert!(is_sound(work(count())), "it was written just now");
+    assert!(matches!(work(DiskWork::Fetch(STRIPE, 1)), DiskDone::Failed(_)));
+    assert!(matches!(work(count()), DiskDone::Failed(_)));
+    objects.fail_reads(false);
+    assert!(is_sound(work(count())));
 }
 
 /// Bytes go over the wire as a derived sequence of bytes would: the format does not depend on how they are written.

@@ -1,4 +1,4 @@
-//! A whole cluster in one thread: nodes, disks whose power is cut, that are full, slow or rot, buckets that fail or answer late, clocks
+//! A whole cluster in one thread: nodes, disks whose power is cut, that are full, slow, dead or rot, buckets that fail or answer late, clocks
 //! that jump, a network that loses, delays, doubles and parts, nodes that lie, members that come and go, boards whose records are
 //! left, renewed and end. One seed is one run. After every run all is mended, and then everything that was acknowledged is there,
 //! everything is whole, and no node has enough of a stripe to read it.
@@ -144,13 +144,15 @@ fn play_seen(seed: u64, trace: Trace) -> Played {
             5 => world.mend_network(),
             6 if !bad.is_empty() => {
                 let node = bad[dice.below(bad.len() as u64) as usize];
-                match dice.below(4) {
+                match dice.below(6) {
                     0 => {
                         world.wipe(node);
                         down.insert(node);
                     }
                     1 => world.machine(node).lies = true,
                     2 => world.machine(node).lies = false,
+                    3 => world.machine(node).dead = true,
+                    4 => world.machine(node).dead = false,
                     _ => world.rot(node),
                 }
             }
@@ -234,6 +236,7 @@ fn mend_everything(world: &mut World, clients: &mut Clients) {
     let members: Vec<NodeId> = world.truth.roster().members().map(|(node, _)| node).collect();
     for node in &members {
         world.machine(*node).lies = false;
+        world.machine(*node).dead = false;
         world.machine(*node).slow = 1;
         world.start(*node);
     }

@@ -97,17 +97,32 @@ fn differences(audits: &[Audit]) -> Vec<String> {
     differ
 }
 
+/// Whose word on where shards stand was compared with nobody's, because that changed between the two questions.
+fn uncompared(audits: &[Audit]) -> Vec<NodeId> {
+    let entry = |audit: &Audit| audit.report.placement.map(|mark| mark.entry);
+    let alone = |audit: &&Audit| {
+        entry(audit).is_some() && audits.iter().filter(|other| entry(other) == entry(audit)).count() == 1
+    };
+    match audits.len() {
+        0 | 1 => Vec::new(),
+        _ => audits.iter().filter(alone).map(|audit| audit.report.node).collect(),
+    }
+}
+
 /// Who stands against whom in the history, on where shards stood.
 fn dispute(history: &Chronicle) -> Option<String> {
     let (entry, said) = history.last_claims();
-    let who = |nodes: &BTreeSet<NodeId>| nodes.iter().map(NodeId::to_string).collect::<Vec<_>>().join(", ");
-    let sides: Vec<String> = said.values().map(who).collect();
+    let sides: Vec<String> = said.values().map(listed).collect();
     (sides.len() > 1).then(|| {
         format!(
             "where shards stood after entry {entry} is disputed: {}; stop the nodes that the fewest stand with, and start them again",
             sides.join(" against ")
         )
     })
+}
+
+fn listed<'a>(nodes: impl IntoIterator<Item = &'a NodeId>) -> String {
+    nodes.into_iter().map(NodeId::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn as_json(audits: &[Audit], silent: &[NodeId], sound: bool) -> String {
@@ -118,9 +133,11 @@ fn as_json(audits: &[Audit], silent: &[NodeId], sound: bool) -> String {
             "placement": report.placement.map(|mark| json!({ "entry": mark.entry, "digest": render::hex(&mark.digest) })),
         })
     };
-    let (nodes, silent): (Vec<_>, Vec<_>) =
-        (audits.iter().map(node).collect(), silent.iter().map(|node| node.0).collect());
-    render::json_value(&json!({ "sound": sound, "nodes": nodes, "silent": silent }))
+    let numbers = |nodes: &[NodeId]| nodes.iter().map(|node| node.0).collect::<Vec<_>>();
+    render::json_value(&json!({
+        "sound": sound, "nodes": audits.iter().map(node).collect::<Vec<_>>(), "silent": numbers(silent),
+        "placement_uncompared": numbers(&uncompared(audits)),
+    }))
 }
 
 fn as_text(audits: &[Audit], silent: &[NodeId], differ: &[String], sound: bool) -> String {
@@ -132,6 +149,14 @@ fn as_text(audits: &[Audit], silent: &[NodeId], differ: &[String], sound: bool) 
     }
     silent.iter().for_each(|node| text += &format!("{node}: does not answer\n"));
     differ.iter().for_each(|line| text += &format!("{line}\n"));
+    let uncompared = uncompared(audits);
+    if !uncompared.is_empty() {
+        text += &format!(
+            "Where shards stand was not compared for {}: that changed meanwhile. The nodes compare it by themselves once an hour; ask again \
+             when less is written to have it compared now.\n",
+            listed(&uncompared)
+        );
+    }
     text + if sound { "All histories are sound and the same.\n" } else { "Not all of it is sound.\n" }
 }
 
@@ -199,7 +224,12 @@ mod tests {
             audit.report.placement = Some(PlacementMark { entry, digest: [digest; 32] });
             audit
         };
-        assert_eq!(differences(&[saw(1, 5, 1), saw(2, 5, 1), saw(3, 4, 2)]).len(), 0);
+        let moving = [saw(1, 5, 1), saw(2, 5, 1), saw(3, 4, 2)];
+        assert_eq!(differences(&moving).len(), 0);
+        assert_eq!(uncompared(&moving), [NodeId(NonZeroU32::new(3).unwrap())], "it is said");
+        assert!(as_text(&moving, &[], &[], true).contains("not compared for node 3"));
+        assert_eq!(uncompared(&moving[..2]), []);
+        assert_eq!(uncompared(&moving[..1]), [], "nobody is there to compare with");
         assert_eq!(differences(&[saw(1, 5, 1), saw(2, 5, 2)]).len(), 1);
     }
 

@@ -83,6 +83,34 @@ fn a_byte_that_changes_costs_a_shard_or_what_one_object_has() {
     }
 }
 
+/// One that the service does not give, whatever is done, costs its shards: it does not hold up the others. While the service gives nothing,
+/// nothing is lost.
+#[test]
+fn an_object_that_is_never_given_costs_what_it_has() {
+    let (objects, kept) = filled();
+    let payloads = |bytes: &[u8]| {
+        kept.values().filter(|shard| bytes.windows(shard.len()).any(|part| part == &shard[..])).count()
+    };
+    for (name, bytes) in objects.iter().filter(|(_, bytes)| payloads(bytes) > 0) {
+        let there = bucket(&objects);
+        let mut store = open(&there);
+        let count =
+            |store: &BucketStore, sound: Sound| store.held().filter(|held| held.sound == sound).count();
+        there.fail_reads(true);
+        assert!(store.scrub(1 << 20).is_err());
+        assert_eq!(count(&store, Sound::Rotten), 0);
+        there.fail_reads(false);
+        there.hold_back(name);
+        while !store.scrub(1 << 20).unwrap().through {}
+        let lost = count(&store, Sound::Rotten);
+        assert!(lost > 0 && lost <= payloads(bytes), "{name}: {lost} of {}", payloads(bytes));
+        assert_eq!(count(&store, Sound::Yes) + lost, kept.len());
+        store.rewind();
+        let whole = (StripeId([0; 16]), StripeId([0xff; 16]));
+        assert!(store.verify(whole.0, whole.1, u64::MAX).is_ok());
+    }
+}
+
 #[test]
 fn an_object_that_is_cut_or_gone_costs_what_is_missing() {
     let (objects, kept) = filled();

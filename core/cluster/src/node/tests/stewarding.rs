@@ -116,6 +116,59 @@ fn a_stripe_that_is_short_of_nodes_is_told() {
     assert_eq!(one.upkeep().map(|upkeep| upkeep.short_of_nodes), Some(1));
 }
 
+/// A node whose disk fails or hangs while it answers everything else: after a while what it had is made anew on another one. One that says
+/// that it counts is waited for.
+#[test]
+fn who_cannot_count_is_away_in_time() {
+    let away_after = NodeOptions::default().away_after;
+    for says_so in [false, true] {
+        let (state, mut one) = (with_a_stripe_among(5), led());
+        one.handle(Moment(1), &state, Input::Reachable(node(5), true));
+        let record = state.stripes()[&STRIPE].record.clone();
+        let has = |number: u32| {
+            let index = u8::try_from(number).unwrap() - 1;
+            let shard = record.hash(index).filter(|_| number < 5);
+            shard
+                .map(|hash| Counted { stripe: STRIPE, index, hash, sound: true })
+                .into_iter()
+                .collect::<Vec<_>>()
+        };
+        let mut mends: Vec<(u64, NodeId)> = Vec::new();
+        for tick in 0..400 {
+            let now = Moment(SECOND + tick * SECOND / 4);
+            for number in 2..=5 {
+                one.handle(now, &state, Input::Peer(node(number), Message::Ping(None)));
+            }
+            let mut outputs = one.handle(now, &state, Input::Tick);
+            while let Some(output) = outputs.pop() {
+                let input = match output {
+                    Output::Disk(call, DiskWork::Count(..)) => Input::Disk(call, DiskDone::Counted(has(1))),
+                    Output::Send(to, Message::Count(call, ..)) if to != node(3) => {
+                        Input::Peer(to, Message::Counted(call, has(to.0.get())))
+                    }
+                    Output::Send(to, Message::Count(call, ..)) if says_so => {
+                        Input::Peer(to, Message::Counting(call))
+                    }
+                    Output::Send(to, Message::Mend(_, STRIPE, 2, None)) => {
+                        mends.push((now.0, to));
+                        continue;
+                    }
+                    _ => continue,
+                };
+                outputs.extend(one.handle(now, &state, input));
+            }
+        }
+        match says_so {
+            true => assert_eq!(mends, []),
+            false => {
+                let (first, to) = *mends.first().expect("what it had is made anew");
+                assert_eq!(to, node(5));
+                assert!(first > away_after && first < 2 * away_after, "{first}");
+            }
+        }
+    }
+}
+
 #[test]
 fn only_the_leader_says_how_whole_all_is() {
     let (state, mut one) = (with_a_stripe(), started());
@@ -150,13 +203,15 @@ fn a_count_waits_for_what_is_to_be_read() {
     let ask = |number: u64| Input::Peer(node(1), Message::Count(Call(number), whole.0, whole.1));
     let first = counts(&two.handle(at(0), &state, ask(1)));
     let [first] = first[..] else { panic!("once: {first:?}") };
-    // Nobody wants anything: at once.
-    let second = counts(&two.handle(at(1), &state, Input::Disk(first, DiskDone::Uncounted(rate))));
+    // Nobody wants anything: at once. That it takes its time is said once.
+    let outputs = two.handle(at(1), &state, Input::Disk(first, DiskDone::Uncounted(rate)));
+    assert!(outputs.contains(&Output::Send(node(1), Message::Counting(Call(1)))));
+    let second = counts(&outputs);
     let [second] = second[..] else { panic!("once: {second:?}") };
     // A member wants a shard: after as long as the rate says.
     two.handle(at(2), &state, Input::Peer(node(3), Message::Fetch(Call(9), STRIPE, 0)));
     let uncounted = Input::Disk(second, DiskDone::Uncounted(rate / 2));
-    assert_eq!(counts(&two.handle(at(3), &state, uncounted)), []);
+    assert_eq!(two.handle(at(3), &state, uncounted), []);
     assert_eq!(counts(&two.handle(at(3 + SECOND / 2 - 1), &state, Input::Tick)), []);
     let third = counts(&two.handle(at(3 + SECOND / 2), &state, Input::Tick));
     let [third] = third[..] else { panic!("once: {third:?}") };

@@ -12,6 +12,7 @@ use crate::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 use terachat_shard::{NodeId, StripeId};
+use terachat_storage::{Operation, StorageError, StorageErrorKind};
 
 const TICK: u64 = 10_000;
 /// When a run begins.
@@ -40,6 +41,8 @@ pub(super) struct Machine {
     start: u64,
     /// Says that it keeps what it does not.
     pub(super) lies: bool,
+    /// Its disk does nothing any more.
+    pub(super) dead: bool,
     /// Its disk is so much slower.
     pub(super) slow: u64,
     /// How far its own clock, which nothing but time drives, is ahead.
@@ -139,7 +142,16 @@ impl World {
         let disk = self.keeping(id);
         self.machines.insert(
             id,
-            Machine { disk, running: None, start: 0, lies: false, slow: 1, clock: 0, wall_ms: 0 },
+            Machine {
+                disk,
+                running: None,
+                start: 0,
+                lies: false,
+                dead: false,
+                slow: 1,
+                clock: 0,
+                wall_ms: 0,
+            },
         );
         self.start(id);
     }
@@ -400,6 +412,12 @@ impl World {
                     done.push((call, DiskDone::Kept(shard.stripe(), shard.index(), shard.hash())));
                 }
             }
+        }
+        if machine.dead {
+            let failed = || {
+                DiskDone::Failed(StorageError::new(StorageErrorKind::Io, Operation::Read, "shards").into())
+            };
+            done.extend(work.drain(..).map(|(call, _)| (call, failed())));
         }
         done.extend(perform(running.store.as_mut(), work, &mut entropy));
         for (call, done) in done {
