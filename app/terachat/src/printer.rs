@@ -10,16 +10,19 @@ pub(crate) struct Printer {
     quiet: bool,
     look: Look,
     talk_paint: Paint,
+    /// Stdout is a screen that can be written anew.
+    is_screen: bool,
 }
 
 impl Printer {
     /// Colours are used on a terminal only, and not where `NO_COLOR` is set (<https://no-color.org>).
     pub(crate) fn new(json: bool, quiet: bool) -> Self {
-        let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-            && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+        let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && !is_dumb;
         let paint = |terminal: bool| if wanted && terminal { Paint::Ansi } else { Paint::Never };
         let look = Look { paint: paint(io::stdout().is_terminal()), zone: jiff::tz::TimeZone::system() };
-        Self { json, quiet, look, talk_paint: paint(io::stderr().is_terminal()) }
+        let is_screen = !json && !is_dumb && io::stdout().is_terminal();
+        Self { json, quiet, look, talk_paint: paint(io::stderr().is_terminal()), is_screen }
     }
 
     pub(crate) fn is_json(&self) -> bool {
@@ -38,6 +41,14 @@ impl Printer {
     pub(crate) fn data(&self, text: &str) -> Result<()> {
         let mut out = io::stdout().lock();
         out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| Failure::output(&error))
+    }
+
+    /// Data in the place of what was there before, on a screen; otherwise behind it, as it is.
+    pub(crate) fn frame(&self, text: &str, is_first: bool) -> Result<()> {
+        match self.is_screen {
+            true => self.data(&redrawn(text, is_first)),
+            false => self.data(text),
+        }
     }
 
     /// An answer in the form that was asked for, with a word on the next step for people.
@@ -73,5 +84,59 @@ impl Printer {
             render::failure(what, next, self.talk_paint)
         };
         let _ = io::stderr().write_all(text.as_bytes());
+    }
+}
+
+/// Lines over those of the frame before (ECMA-48: cursor to the first place, each line and all below the last erased behind what is written),
+/// so that nothing flickers. The first one clears the screen.
+fn redrawn(text: &str, is_first: bool) -> String {
+    let begin = if is_first { "\x1b[2J\x1b[H" } else { "\x1b[H" };
+    format!("{begin}{}\x1b[J", text.replace('\n', "\x1b[K\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a screen of so many lines shows after these bytes, which know no other sequences than those above.
+    fn screen(bytes: &str, lines: usize) -> Vec<String> {
+        let (mut shown, mut at) = (vec![String::new(); lines], (0, 0));
+        let mut rest = bytes;
+        while let Some(next) = rest.chars().next() {
+            if let Some(behind) = rest.strip_prefix("\x1b[") {
+                let end = behind.find(|letter: char| letter.is_ascii_alphabetic()).unwrap();
+                match &behind[..=end] {
+                    "2J" => shown.iter_mut().for_each(String::clear),
+                    "H" => at = (0, 0),
+                    "K" => shown[at.0].truncate(at.1),
+                    "J" => {
+                        shown[at.0].truncate(at.1);
+                        shown[at.0 + 1..].iter_mut().for_each(String::clear);
+                    }
+                    other => panic!("{other}"),
+                }
+                rest = &behind[end + 1..];
+                continue;
+            }
+            rest = &rest[next.len_utf8()..];
+            if next == '\n' {
+                at = (at.0 + 1, 0);
+                continue;
+            }
+            let line = &mut shown[at.0];
+            line.replace_range(at.1..(at.1 + 1).min(line.len()), &next.to_string());
+            at.1 += 1;
+        }
+        shown
+    }
+
+    #[test]
+    fn a_frame_leaves_nothing_of_the_one_before() {
+        let frames = [redrawn("seven nodes\nall is whole\nthird\n", true), redrawn("six\nhalf\n", false)];
+        assert_eq!(
+            screen(&("prompt\n".to_owned() + &frames[0]), 5),
+            ["seven nodes", "all is whole", "third", "", ""]
+        );
+        assert_eq!(screen(&frames.concat(), 5), ["six", "half", "", "", ""]);
     }
 }

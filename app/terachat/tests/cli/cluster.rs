@@ -1,4 +1,5 @@
 //! The cluster as real processes on loopback: killed, brought back, grown, copied, and asked by strangers.
+mod backups;
 mod bucket;
 mod departures;
 mod etcd;
@@ -128,6 +129,11 @@ fn kill(process: &Value) {
     rustix::process::kill_process(id, rustix::process::Signal::KILL).unwrap();
 }
 
+/// How many nodes answer.
+fn answering(status: &Value) -> usize {
+    status["nodes"].as_array().unwrap().iter().filter(|node| node["answers"] == true).count()
+}
+
 /// The most shards of one stripe that each of these folders has.
 fn most_of_a_stripe(folder: &Path, nodes: u64) -> Vec<usize> {
     let most = |node: u64| {
@@ -154,6 +160,11 @@ fn two_of_seven_are_killed_and_nothing_stops_or_is_lost() {
 
     let leader = status["leader"].as_u64().unwrap();
     let nodes = status["nodes"].as_array().unwrap();
+    let mut watching = Running::start(place.cluster("c", &["status", "--watch", "--json"]));
+    let mut seen = |wanted: &dyn Fn(&Value) -> bool| {
+        while !wanted(&serde_json::from_str(&watching.line_with("nodes")).unwrap()) {}
+    };
+    seen(&|status| answering(status) == 7);
     let other =
         nodes.iter().map(|node| node["node"].as_u64().unwrap()).rfind(|node| *node != leader).unwrap();
     for node in nodes.iter().filter(|node| [leader, other].contains(&node["node"].as_u64().unwrap())) {
@@ -165,9 +176,9 @@ fn two_of_seven_are_killed_and_nothing_stops_or_is_lost() {
     place.gives("c", &later, &second);
     let status = place.wait("c", |status| status["health"]["away"].as_u64().is_some_and(|away| away > 0));
     assert_eq!((&status["health"]["missing"], &status["health"]["whole"]), (&0.into(), &false.into()));
-    let answer = |node: &&Value| node["answers"] == true;
-    assert_eq!(status["nodes"].as_array().unwrap().iter().filter(answer).count(), 5);
+    assert_eq!(answering(&status), 5);
     assert_ne!(status["leader"], leader);
+    seen(&|status| answering(status) == 5);
 
     let back = [leader, other].map(|node| place.run_node("c", node));
     place.wait("c", whole);
@@ -177,6 +188,11 @@ fn two_of_seven_are_killed_and_nothing_stops_or_is_lost() {
         assert_eq!(running.interrupt(), 0);
     }
     assert_eq!(up.interrupt(), 0);
+    // Whoever watches looks on while nobody answers.
+    let again = place.up("c", 7);
+    seen(&whole);
+    drop(watching);
+    assert_eq!(again.interrupt(), 0);
     for most in most_of_a_stripe(&place.path("c"), 7) {
         assert!((1..3).contains(&most), "a node has {most} shards of a stripe, of which 3 give it back");
     }

@@ -1,6 +1,6 @@
 use super::{Home, as_client, failed};
 use crate::args::Global;
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::printer::Printer;
 use crate::render::{self, ClusterView};
 use std::path::Path;
@@ -15,36 +15,49 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Shows the cluster as its nodes see it.
 pub(super) fn run(folder: &Path, watch: bool, global: &Global, printer: &Printer) -> Result<()> {
     as_client(folder, global, PATIENCE, async |client, _| {
+        let mut is_first = true;
         loop {
-            // One that answers says who the members are.
-            client.ask(&Ask::Status).await.map_err(failed)?;
-            let reports = of_all(client).await;
-            show(&ClusterView::new(reports), printer)?;
+            show(seen(client).await, is_first, printer)?;
             if !watch {
                 return Ok(());
             }
+            is_first = false;
             tokio::time::sleep(LOOK_EVERY).await;
         }
     })
 }
 
+async fn seen(client: &std::sync::Arc<Client>) -> Result<ClusterView> {
+    // One that answers says who the members are.
+    client.ask(&Ask::Status).await.map_err(failed)?;
+    Ok(ClusterView::new(of_all(client).await))
+}
+
 /// Shows the cluster as one node sees it.
 pub(in crate::commands) fn node_status(home: &Home, watch: bool, printer: &Printer) -> Result<()> {
+    let mut is_first = true;
     loop {
-        let report = crate::commands::node::asked(home, async |operator, own| report(operator, own).await)?;
-        show(&ClusterView::of_one(report), printer)?;
+        let report = crate::commands::node::asked(home, async |operator, own| report(operator, own).await);
+        show(report.map(ClusterView::of_one), is_first, printer)?;
         if !watch {
             return Ok(());
         }
+        is_first = false;
         std::thread::sleep(LOOK_EVERY);
     }
 }
 
-fn show(view: &ClusterView, printer: &Printer) -> Result<()> {
-    printer.data(&match printer.is_json() {
-        true => render::cluster_json(view),
-        false => render::cluster(view, printer.look()),
-    })
+/// Whoever watches is told that nobody answers, and looks on; at the first look that is the end.
+fn show(view: Result<ClusterView>, is_first: bool, printer: &Printer) -> Result<()> {
+    match view {
+        Ok(view) if printer.is_json() => printer.data(&render::cluster_json(&view)),
+        Ok(view) => printer.frame(&render::cluster(&view, printer.look()), is_first),
+        Err(Failure::Told { what, next }) if !is_first => {
+            printer.failure(&what, &next);
+            Ok(())
+        }
+        Err(failure) => Err(failure),
+    }
 }
 
 async fn report(client: &Client, contact: &Contact) -> Result<Report, Error> {
