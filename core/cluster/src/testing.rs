@@ -76,20 +76,31 @@ pub(crate) fn joining(state: &mut State, entries: &mut Vec<Vec<u8>>, number: u32
 
 /// The same by another node.
 pub(crate) fn joining_by(state: &mut State, entries: &mut Vec<Vec<u8>>, by: u32, number: u32) {
+    joining_as(state, entries, by, (number, profile(number)));
+}
+
+fn joining_as(state: &mut State, entries: &mut Vec<Vec<u8>>, by: u32, (number, profile): (u32, NodeProfile)) {
     let secret = [number as u8; 32];
     let ticket = crate::ledger::ticket_hash(&secret);
     let invited = What::Invited { ticket, role: TicketFor::Node, until_ms: u64::MAX };
     take(state, entries, |state| deed(state, by, 0, invited));
-    let consent = JoinConsent::sign(CLUSTER, secret, profile(number), &key(number as u8));
+    let consent = JoinConsent::sign(CLUSTER, secret, profile, &key(number as u8));
     take(state, entries, |state| deed(state, by, 0, What::Joined(consent)));
 }
 
 /// A cluster of so many nodes.
 pub(crate) fn founded(nodes: u32) -> (State, Vec<Vec<u8>>) {
+    founded_of(nodes, profile)
+}
+
+/// The same, of nodes that say this of themselves.
+pub(crate) fn founded_of(nodes: u32, profile: impl Fn(u32) -> NodeProfile) -> (State, Vec<Vec<u8>>) {
     let (mut state, mut entries) = (State::default(), Vec::new());
     let founded = What::Founded { cluster: CLUSTER, profile: profile(1) };
     take(&mut state, &mut entries, |state| deed(state, 1, 0, founded));
-    (2..=nodes).for_each(|number| joining(&mut state, &mut entries, number));
+    for number in 2..=nodes {
+        joining_as(&mut state, &mut entries, 1, (number, profile(number)));
+    }
     (state, entries)
 }
 

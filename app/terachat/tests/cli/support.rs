@@ -1,4 +1,4 @@
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
@@ -180,10 +180,18 @@ impl Running {
 
     /// Ends it as Ctrl-C does, and gives its exit code.
     #[cfg(unix)]
-    pub(crate) fn interrupt(mut self) -> i32 {
+    pub(crate) fn interrupt(self) -> i32 {
+        self.interrupt_and_read().0
+    }
+
+    /// The same, with all lines that it printed and nobody has read.
+    #[cfg(unix)]
+    pub(crate) fn interrupt_and_read(mut self) -> (i32, String) {
         let id = rustix::process::Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
         rustix::process::kill_process(id, rustix::process::Signal::INT).unwrap();
-        self.child.wait().unwrap().code().unwrap_or(-1)
+        let mut rest = String::new();
+        self.lines.read_to_string(&mut rest).unwrap();
+        (self.child.wait().unwrap().code().unwrap_or(-1), rest)
     }
 }
 

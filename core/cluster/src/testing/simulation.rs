@@ -5,8 +5,10 @@
 //!
 //! `TERACHAT_CLUSTER_SEEDS=FROM..TO` plays other seeds than the few of each run.
 mod board;
+mod full;
 mod keeping;
 mod members;
+mod sites;
 mod trace;
 mod world;
 

@@ -6,7 +6,6 @@ use crate::failure::{Failure, Result};
 use crate::printer::Printer;
 use crate::render;
 use serde_json::json;
-use std::collections::BTreeSet;
 use std::path::Path;
 use terachat_cluster::Chronicle;
 use terachat_node::{Ask, AuditReport, Client, Contact, Error, Told, history_of};

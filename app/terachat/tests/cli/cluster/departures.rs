@@ -35,14 +35,16 @@ fn a_node_that_never_comes_back_is_counted_out() {
     assert!(again.code != 0 && !again.stderr.is_empty(), "{again:?}");
 
     // Its disk turns up, and it is started: it never becomes ready, and nobody counts it.
-    let back = Running::start(place.node("c", 5, &["run", "--json"]));
+    let mut back = Running::start(place.node("c", 5, &["run", "--json"]));
+    back.line_with("listening");
     let second = place.file("second", 300_000);
     let later = place.put("c", &second);
     place.wait("c", four);
     for (reference, file) in [(&reference, &first), (&later, &second)] {
         place.gives("c", reference, file);
     }
-    drop(back);
+    let (code, said) = back.interrupt_and_read();
+    assert_eq!((code, said.as_str()), (0, ""), "it waits until it is ended, and is never ready");
     let returned = other(&["return", "5"]);
     assert!(returned.code != 0, "who has left does not return: {returned:?}");
     let audit = place.json("c", &["audit"]);

@@ -92,7 +92,7 @@ fn signer(world: &World) -> u32 {
     world.truth.roster().members().next().expect("somebody stays").0.0.get()
 }
 
-fn do_it(world: &mut World, what: What) {
+pub(super) fn do_it(world: &mut World, what: What) {
     let entry = deed(&world.truth, signer(world), 0, what);
     let outcome = world.commit(entry);
     assert!(!matches!(outcome, Outcome::Refused(_)), "{outcome:?}");
