@@ -79,6 +79,8 @@ mod reinit;
 mod rejoin;
 mod signer;
 mod suite;
+#[cfg(test)]
+mod vectors;
 
 pub use change::{Change, Commit};
 pub use error::{Error, Fault};

@@ -261,10 +261,10 @@ fn their_changes_of_the_group_context() {
     node.agrees("third", &alices);
 }
 
-/// Where ts-mls 1.6.4 departs from RFC 9420 when it follows a commit: where a half of the tree is blank, and so the root is not on the
-/// committer's filtered direct path, the commit secret is derived from the last path secret on it (sections 4.1.2 and 7.4); it
-/// goes on to the root all the same, and so has another. The working group's vectors for TreeKEM have such trees, and say what we
-/// say (`scripts/mls-vectors`). Should this test fail, that was mended: then let the stories above go through such a tree.
+/// Where ts-mls 1.6.4 departs from RFC 9420 when it follows a commit: where a half of the tree is blank, the root is not on the
+/// committer's filtered direct path (section 4.1.2), and the commit secret is the one after the last that the path has (section
+/// 12.4.1). It derives one more, as if the root were on the path, and so has another. Should this test fail, that was mended: then
+/// let the stories above go through such a tree.
 #[test]
 fn its_commit_secret_below_a_blank_root() {
     let Some(mut node) = Peer::start() else { return };
