@@ -72,6 +72,11 @@ impl Group {
         for member in staged.members() {
             policy::device(terms, &member.credential, &member.signature_key)?;
         }
+        let suite = CipherSuite::of(staged.group_context().ciphersuite())
+            .ok_or(Error::Unsupported("another ciphersuite"))?;
+        for member in staged.members() {
+            policy::encryption_key(suite, "welcome", &member.encryption_key)?;
+        }
         policy::control_root(terms, staged.group_context().extensions())?;
         let mls = staged.into_group(&engine).map_err(refused)?;
         let mut cells = engine.into_cells();

@@ -1,9 +1,10 @@
 //! The rules of these groups beyond RFC 9420's: which leaves, which context, which settings.
-use crate::{CipherSuite, DeviceId, Error};
+use crate::{CipherSuite, DeviceId, Error, engine::Crypto};
 use openmls::prelude::{
     BasicCredential, Capabilities, Credential, CredentialType, Extension, ExtensionType, Extensions,
-    GroupContext, KeyPackage, Lifetime, MlsGroupJoinConfig, PURE_PLAINTEXT_WIRE_FORMAT_POLICY,
+    GroupContext, KeyPackage, LeafNode, Lifetime, MlsGroupJoinConfig, PURE_PLAINTEXT_WIRE_FORMAT_POLICY,
     ProtocolVersion, RequiredCapabilitiesExtension, UnknownExtension,
+    tls_codec::{Deserialize as _, Serialize as _, VLBytes},
 };
 
 /// The GroupContext extension that carries the control log's root: 32 bytes under a number of RFC 9420's
@@ -92,10 +93,28 @@ pub(crate) fn device(terms: Terms, credential: &Credential, signature_key: &[u8]
     if agrees { Ok(device) } else { Err(Error::ForeignCredential) }
 }
 
+/// Refuses a key that nothing can be sealed for: with one in the tree, whoever makes a commit would fail.
+pub(crate) fn encryption_key(suite: CipherSuite, what: &'static str, key: &[u8]) -> Result<(), Error> {
+    let refused = || Error::invalid(what, "it has a key that nothing can be sealed for");
+    if Crypto::accepts(suite, key) { Ok(()) } else { Err(refused()) }
+}
+
+/// The same of a leaf's.
+pub(crate) fn leaf_key(suite: CipherSuite, what: &'static str, leaf: &LeafNode) -> Result<(), Error> {
+    // The library shows it as it is sent: behind its length.
+    let bytes = leaf.encryption_key().tls_serialize_detached();
+    let key = bytes.and_then(|bytes| VLBytes::tls_deserialize_exact(&bytes));
+    encryption_key(suite, what, key.map_err(|error| Error::bug("reading a leaf", error))?.as_slice())
+}
+
 /// The device of a key package that may enter a group.
 pub(crate) fn newcomer(terms: Terms, key_package: &KeyPackage) -> Result<DeviceId, Error> {
     let leaf = key_package.leaf_node();
     let device = device(terms, leaf.credential(), leaf.signature_key().as_slice())?;
+    let suite =
+        CipherSuite::of(key_package.ciphersuite()).ok_or(Error::Unsupported("another ciphersuite"))?;
+    encryption_key(suite, "key package", key_package.hpke_init_key().as_slice())?;
+    leaf_key(suite, "key package", leaf)?;
     if terms == Terms::Plain {
         return Ok(device);
     }

@@ -5,9 +5,10 @@ use crate::{
 };
 use openmls::prelude::{
     ContentType, KeyPackageVerifyError, MlsMessageBodyIn, MlsMessageIn, ProcessMessageError,
-    ProcessedMessageContent, Proposal, ProposalOrRefType, PublicMessageIn, Sender, StageCommitError,
-    StagedCommit, ValidationError, tls_codec::Deserialize as _,
+    ProcessedMessageContent, Proposal, ProposalOrRefType, ProposalValidationError, PublicMessageIn, Sender,
+    StageCommitError, StagedCommit, ValidationError, tls_codec::Deserialize as _,
 };
+use openmls::treesync::errors::LeafNodeValidationError;
 
 /// What a processed commit did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,7 +120,10 @@ impl Group {
             }
         }
         let committer = match staged.update_path_leaf_node() {
-            Some(leaf) => policy::device(self.terms(), leaf.credential(), leaf.signature_key().as_slice())?,
+            Some(leaf) => {
+                policy::leaf_key(self.suite(), "commit", leaf)?;
+                policy::device(self.terms(), leaf.credential(), leaf.signature_key().as_slice())?
+            }
             None => said.ok_or(Error::UnknownMember)?,
         };
         if said.is_some_and(|said| said != committer) {
@@ -171,6 +175,10 @@ fn refused<S: std::error::Error>(error: ProcessMessageError<S>) -> Error {
             StageCommitError::ConfirmationTagMissing | StageCommitError::ConfirmationTagMismatch => {
                 Error::Forged("confirmation tag")
             }
+            // Where the library looks at the clock before we look at the lifetime.
+            StageCommitError::ProposalValidationError(ProposalValidationError::LeafNodeValidation(
+                LeafNodeValidationError::Lifetime(_),
+            )) => Error::Expires,
             other => Error::invalid("commit", other),
         },
         other => Error::invalid("commit", other),

@@ -160,7 +160,7 @@ impl Successor {
 
 /// The group as it can be seen from outside, if its maker signed it and it begins there.
 fn read(group_info: &[u8], ratchet_tree: &[u8]) -> Result<PublicGroup, Error> {
-    let (info, _) = join::parse_group_info(group_info)?;
+    let (info, suite) = join::parse_group_info(group_info)?;
     let tree = join::parse_tree(ratchet_tree)?;
     let engine = Engine::reading(Cells::default());
     let (public, _) = PublicGroup::from_external(
@@ -177,6 +177,7 @@ fn read(group_info: &[u8], ratchet_tree: &[u8]) -> Result<PublicGroup, Error> {
     for member in public.members() {
         let leaf = public.leaf(member.index).ok_or(Error::UnknownMember)?;
         sound(leaf)?;
+        policy::encryption_key(suite, "group info", &member.encryption_key)?;
     }
     by_its_maker(info, &public)?;
     Ok(public)

@@ -65,6 +65,7 @@ impl Group {
             .map_err(|error| Error::bug("rejoining a group", error))?;
         for member in mls.members() {
             policy::device(Terms::Ours, &member.credential, &member.signature_key)?;
+            policy::encryption_key(suite, "group info", &member.encryption_key)?;
         }
         let (message, ..) = bundle.into_messages();
         let message = message.to_bytes().map_err(|error| Error::bug("encoding a commit", error))?;
