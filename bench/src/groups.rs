@@ -1,4 +1,5 @@
 //! MLS groups: what our verbs cost beside the bare library, and what goes over the wire.
+mod arrive;
 mod away;
 mod bare;
 mod messages;
@@ -44,12 +45,15 @@ pub(crate) fn run(runs: usize, options: Options) -> Result<Vec<Figure>> {
         eprintln!("a group of {size}");
         figures.extend(at(size, runs)?);
         figures.extend(messages::figures(size, runs)?);
+        figures.extend(arrive::first_message(size, runs)?);
         if size <= QUANTUM_MOST {
             figures.extend(quantum(size, runs)?);
         }
     }
     if options.most >= UPDATED {
         figures.extend(narrowing()?);
+        eprintln!("{} newcomers at once", arrive::CROWD);
+        figures.extend(arrive::crowd()?);
         eprintln!("{EPOCHS} epochs to catch up with");
         figures.extend(away::figures(UPDATED, EPOCHS)?);
     }

@@ -183,10 +183,14 @@ fn operations() -> io::Result<()> {
 }
 
 fn frames() -> io::Result<()> {
-    for (n, frame) in pair().frames.iter().enumerate() {
+    let pair = pair();
+    for (n, frame) in pair.frames.iter().enumerate() {
         put("frame", &n.to_string(), &[&[0, 255], &frame[..]].concat())?;
     }
-    Ok(())
+    put("card", "card", pair.card.as_bytes())?;
+    put("card", "invitation", pair.invitation.as_bytes())?;
+    // Two epochs' secrets, then the group info behind its length, and the tree.
+    put("handed", "two", &[&[2][..], &[7; 64], &[4, 0, 0, 0], b"infoand the tree"].concat())
 }
 
 fn segments() -> io::Result<()> {

@@ -1,6 +1,6 @@
 //! A small MLS group to throw things at.
 use crate::{Counter, secret};
-use terachat_group::{Change, CipherSuite, DeviceSigner, Group, KeyPackage, new_key_package};
+use terachat_group::{Change, CipherSuite, DeviceSigner, Group, KeyPackage, ReInit, new_key_package};
 use terachat_vault::SecretBytes;
 
 const ROOT: [u8; 32] = [7; 32];
@@ -33,6 +33,14 @@ pub struct Groups {
     pub sealed: Vec<u8>,
     /// See `sealed`.
     pub carols_keys: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Carol, in the epoch with her.
+    pub carols: Group,
+    /// What Alice tells of the group that takes that one's place, in which Carol is.
+    pub reinit: ReInit,
+    /// The private part of the key package by which she is.
+    pub carols_next: SecretBytes,
+    /// The authenticator of its first epoch.
+    pub successor: [u8; 32],
 }
 
 impl Groups {
@@ -69,6 +77,12 @@ impl Groups {
         let kept =
             |(name, value): (Vec<u8>, Option<SecretBytes>)| Some((name, value?.expose_secret().to_vec()));
         let carols_keys = parts.into_iter().filter_map(kept).collect();
+        let (public, carols_next) =
+            new_key_package(CipherSuite::X25519, &carol, &mut entropy).expect("a key package is made");
+        let add = [KeyPackage::parse(&public).expect("it is a key package")];
+        let (made, reinit) = next
+            .reinit(&signer, CipherSuite::X25519, b"fuzz again", &add, ROOT, &mut entropy)
+            .expect("a group is made");
         let (alice, bobs, bob) = (next, bob, joined);
         Self {
             alice,
@@ -84,6 +98,10 @@ impl Groups {
             bobs,
             sealed,
             carols_keys,
+            carols: joined_too,
+            reinit,
+            carols_next,
+            successor: made.epoch_authenticator(),
         }
     }
 }

@@ -146,6 +146,10 @@ pub struct Pair {
     pub bob: [u8; 32],
     /// Frames that passed between them, for a corpus.
     pub frames: Vec<Vec<u8>>,
+    /// Bob's card, and the invitation that he got for it.
+    pub card: String,
+    /// See `card`.
+    pub invitation: String,
 }
 
 /// Ann founds a space, Bob joins, both talk until they have the same.
@@ -170,9 +174,9 @@ pub fn pair() -> Pair {
         3,
     )
     .expect("a channel");
-    let invite = Request::Invite { space: None, card, rank: None };
+    let invite = Request::Invite { space: None, card: card.clone(), rank: None };
     let Ok(Answer::Invitation { invitation }) = ann.execute(invite, 4) else { panic!("no invitation") };
-    bob.execute(Request::Join { invitation }, 5).expect("it was invited");
+    bob.execute(Request::Join { invitation: invitation.clone() }, 5).expect("it was invited");
     for n in 0..3 {
         let (place, body) = (Place::default(), format!("message {n}"));
         ann.execute(Request::Send { place, body, reply_to: None }, 6 + n).expect("a message");
@@ -196,7 +200,7 @@ pub fn pair() -> Pair {
     }
     ann.disconnected(bob_id);
     while ann.poll_notice().is_some() {}
-    Pair { ann, bob: bob_id, frames }
+    Pair { ann, bob: bob_id, frames, card, invitation }
 }
 
 /// All that a device shows of its state, and how long its log is; what waits is left out.

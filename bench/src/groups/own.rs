@@ -1,6 +1,6 @@
 //! Our groups: every verb is followed by what keeps its result, the state's bytes.
 use anyhow::{Result, ensure};
-use terachat_group::{Change, CipherSuite, DeviceSigner, Group, KeyPackage, new_key_package};
+use terachat_group::{Change, CipherSuite, DeviceSigner, Group, KeyPackage, Messages, new_key_package};
 use terachat_vault::{Entropy, Secret, SecretBytes};
 
 const ROOT: [u8; 32] = [7; 32];
@@ -34,6 +34,17 @@ pub(crate) struct Invited {
     tree: Vec<u8>,
 }
 
+impl Invited {
+    /// Bytes that a newcomer fetches: its welcome and the tree.
+    pub(super) fn len(&self) -> usize {
+        self.welcome.len() + self.tree.len()
+    }
+
+    pub(super) fn tree_len(&self) -> usize {
+        self.tree.len()
+    }
+}
+
 /// Somebody who is not in yet, and then is.
 pub(crate) struct Newcomer {
     signer: DeviceSigner,
@@ -47,7 +58,7 @@ impl Newcomer {
         Self::numbered(suite, u64::MAX)
     }
 
-    fn numbered(suite: CipherSuite, number: u64) -> Self {
+    pub(super) fn numbered(suite: CipherSuite, number: u64) -> Self {
         let mut entropy = Seeded::new(number);
         let signer = DeviceSigner::new(&Secret::generate(|out| entropy.fill(out)));
         let (public, private) = new_key_package(suite, &signer, &mut entropy).expect("a key package is made");
@@ -62,6 +73,21 @@ impl Newcomer {
         self.group = Some(group);
     }
 
+    /// What opens the messages of the epoch in which it joined, once.
+    pub(super) fn take_messages(&mut self) -> Messages {
+        let group = self.group.as_mut().expect("it joined");
+        group.take_messages().expect("they are given out once")
+    }
+
+    /// Bytes of the state that it keeps.
+    pub(super) fn state_len(&self) -> usize {
+        self.group.as_ref().expect("it joined").to_bytes().expose_secret().len()
+    }
+
+    pub(super) fn forget(&mut self) {
+        self.group = None;
+    }
+
     fn into_member(self, number: u64) -> Own {
         let group = self.group.expect("it joined");
         Own { signer: self.signer, entropy: Seeded::new(number ^ (1 << 40)), group }
@@ -69,7 +95,7 @@ impl Newcomer {
 }
 
 impl Own {
-    fn founder(suite: CipherSuite) -> Self {
+    pub(super) fn founder(suite: CipherSuite) -> Self {
         let mut entropy = Seeded::new(0);
         let signer = DeviceSigner::new(&Secret::generate(|out| entropy.fill(out)));
         let group = Group::create(suite, &signer, b"bench", ROOT, &mut entropy).expect("a group is made");
@@ -106,7 +132,7 @@ impl Own {
         self.invite_all(std::slice::from_ref(newcomer))
     }
 
-    fn invite_all(&mut self, newcomers: &[Newcomer]) -> Invited {
+    pub(super) fn invite_all(&mut self, newcomers: &[Newcomer]) -> Invited {
         let adds: Vec<_> = newcomers.iter().map(|newcomer| newcomer.public.clone()).collect();
         let (message, welcome) = self.change(&adds, &[]);
         let welcome = welcome.expect("somebody was added");

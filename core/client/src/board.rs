@@ -24,6 +24,9 @@ pub(crate) use {
     root::RootId,
 };
 
+#[doc(hidden)]
+pub use door::fuzz_handed;
+
 /// Reads a parcel's shape: for the fuzzer, who has no stream that opens.
 #[doc(hidden)]
 pub fn fuzz_parcel(bytes: &[u8]) {

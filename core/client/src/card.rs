@@ -80,6 +80,29 @@ pub(crate) trait Text: Serialize + DeserializeOwned {
     }
 }
 
+/// Reads cards and invitations, as text and as what stands behind the check sum: for the fuzzer, who would not find one. Whatever
+/// is read can be written and read again.
+#[doc(hidden)]
+pub fn fuzz_card(bytes: &[u8]) {
+    fn read<T: Text>(bytes: &[u8]) -> Option<T> {
+        let summed = [bytes, &blake3::hash(bytes).as_bytes()[..4]].concat();
+        let text = format!("{}{}", T::PREFIX, URL_SAFE_NO_PAD.encode(summed));
+        let plain = std::str::from_utf8(bytes).ok().and_then(|text| T::from_text(text).ok());
+        let read = plain.or_else(|| T::from_text(&text).ok())?;
+        let written = read.to_text();
+        let again =
+            T::from_text(&written).unwrap_or_else(|error| panic!("what was written is read: {error}"));
+        assert_eq!(again.to_text(), written);
+        Some(read)
+    }
+    let _ = read::<Invitation>(bytes);
+    if let Some(card) = read::<InvitableCard>(bytes) {
+        for suite in CipherSuite::ALL {
+            let _ = card.key_package(suite);
+        }
+    }
+}
+
 impl Text for InvitableCard {
     const PREFIX: &'static str = "terachat-card:";
     const WHAT: &'static str = "that is not a whole card; it is one line that starts with terachat-card: and comes from `terachat whoami`";

@@ -60,7 +60,8 @@ mod why;
 
 pub use archive::{ARCHIVE_LINE_LEN_MAX, ArchiveCheck, ArchiveError, ArchiveExport};
 pub use backup::{BackupKeys, Exported, backup_vault, fuzz_backup};
-pub use board::fuzz_parcel;
+pub use board::{fuzz_handed, fuzz_parcel};
+pub use card::fuzz_card;
 pub use check::check_profile;
 pub use client::Client;
 pub use error::Error;

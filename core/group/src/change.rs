@@ -1,7 +1,7 @@
 use crate::{
     DeviceId, DeviceSigner, Error, Group, KeyPackage,
     engine::{Engine, Seed},
-    policy,
+    policy::{self, Terms},
     reinit::Tie,
 };
 use openmls::prelude::{CreateCommitError, LeafNodeIndex, LeafNodeParameters};
@@ -34,7 +34,7 @@ impl Group {
     /// Makes a commit, and gives back the next epoch as it will be if this commit wins.
     ///
     /// # Errors
-    /// [`Error::OtherDevice`], [`Error::OtherSuite`], [`Error::AlreadyMember`], [`Error::NotAMember`], [`Error::RemovesItself`];
+    /// [`Error::OtherDevice`], [`Error::OtherSuite`], [`Error::OtherTerms`], [`Error::AlreadyMember`], [`Error::NotAMember`], [`Error::RemovesItself`];
     /// [`Error::Invalid`] when a key package collides with a member's or another's keys.
     pub fn commit(
         &self,
@@ -71,6 +71,9 @@ impl Group {
             builder = builder.add_proposal(tie.proposal(&engine, self.suite())?);
         }
         if change.control_root != self.control_root() {
+            if self.terms() == Terms::Plain {
+                return Err(Error::Unsupported("a control root in a group without one"));
+            }
             builder = builder
                 .propose_group_context_extensions(policy::context_extensions(change.control_root))
                 .map_err(failed)?;
@@ -79,6 +82,8 @@ impl Group {
             .load_psks(engine.storage())
             .map_err(failed)?
             .create_group_info(false)
+            // Whoever knows RFC 9420 alone looks for the tree there.
+            .use_ratchet_tree_extension(self.terms() == Terms::Plain)
             .build(engine.rand(), engine.crypto(), &signer.engine(), |_| true)
             .map_err(failed)?;
 
@@ -96,7 +101,7 @@ impl Group {
         };
         let mut cells = engine.into_cells();
         cells.drop_psks();
-        Ok((Group::new(mls, cells)?, commit))
+        Ok((Group::new(self.terms(), mls, cells)?, commit))
     }
 
     /// The leaves to remove, after a look at the whole change.
@@ -113,6 +118,9 @@ impl Group {
             leaves.push(members.remove(device).ok_or(Error::NotAMember(*device))?);
         }
         for newcomer in change.add {
+            if newcomer.terms() != self.terms() {
+                return Err(Error::OtherTerms);
+            }
             if newcomer.suite() != self.suite() {
                 return Err(Error::OtherSuite { key_package: newcomer.suite(), group: self.suite() });
             }

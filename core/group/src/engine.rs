@@ -5,6 +5,8 @@ mod crypto;
 mod message_root;
 mod random;
 mod store;
+#[cfg(test)]
+mod vectors;
 
 pub(crate) use codec::StateKind;
 pub(crate) use crypto::Crypto;

@@ -51,6 +51,12 @@ pub enum Error {
     /// A leaf whose credential is not its own signature key, or whose committer changed it; drop. Nothing changed.
     #[error("a leaf carries a credential that is not its own device key; drop what carries it")]
     ForeignCredential,
+    /// A key package with an end of validity, be it over or to come: in these groups no clock decides who may be added. Ask its
+    /// device for a new one. Nothing changed.
+    #[error(
+        "the key package has expired or is going to, and in these groups they are valid for ever; ask its device for a new one"
+    )]
+    Expires,
     /// Breaks a rule of RFC 9420 or of this crate's page; drop it. Nothing changed.
     #[error("invalid {what}: {detail}; drop it")]
     Invalid {
@@ -111,6 +117,9 @@ pub enum Error {
     /// The device to add is a member already, or is added twice. Nothing changed.
     #[error("device {} is a member already; remove it in the same commit to add it anew", hex(.0))]
     AlreadyMember(DeviceId),
+    /// The key package was read under other terms than the group's ([`danger`](crate::danger)). Nothing changed.
+    #[error("the key package was read under other terms than this group's; read it under these")]
+    OtherTerms,
     /// The key package is of another suite than the group. Nothing changed.
     #[error(
         "the key package is for groups of suite {key_package}, this one is of {group}; ask for one of that suite"
@@ -168,6 +177,7 @@ impl Error {
         match self {
             Self::AlreadyMember(_)
             | Self::OtherSuite { .. }
+            | Self::OtherTerms
             | Self::NotAMember(_)
             | Self::RemovesItself
             | Self::OtherDevice

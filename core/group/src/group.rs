@@ -1,9 +1,11 @@
 use crate::{
     CipherSuite, DeviceId, DeviceSigner, Error,
     engine::{Cells, Crypto, Engine, MessageRoot, Seed, StateKind},
-    policy,
+    policy::{self, Terms},
 };
-use openmls::prelude::{GroupId, LeafNodeIndex, MlsGroup, tls_codec::Serialize as _};
+use openmls::prelude::{
+    CredentialWithKey, Extensions, GroupContext, GroupId, LeafNodeIndex, MlsGroup, tls_codec::Serialize as _,
+};
 use terachat_vault::{Entropy, Secret, SecretBytes};
 use zeroize::Zeroize;
 
@@ -18,6 +20,7 @@ pub struct Group {
     control_root: [u8; 32],
     device: DeviceId,
     suite: CipherSuite,
+    terms: Terms,
 }
 
 impl Group {
@@ -34,6 +37,19 @@ impl Group {
         control_root: [u8; 32],
         entropy: &mut dyn Entropy,
     ) -> Result<Self, Error> {
+        let context = policy::context_extensions(control_root);
+        Self::found(Terms::Ours, suite, signer, signer.credential(), group_id, context, entropy)
+    }
+
+    pub(crate) fn found(
+        terms: Terms,
+        suite: CipherSuite,
+        signer: &DeviceSigner,
+        credential: CredentialWithKey,
+        group_id: &[u8],
+        context: Extensions<GroupContext>,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Self, Error> {
         if group_id.is_empty() || group_id.len() > 255 {
             return Err(Error::GroupId(group_id.len()));
         }
@@ -47,11 +63,11 @@ impl Group {
             .max_past_epochs(0)
             .number_of_resumption_psks(0)
             .lifetime(policy::for_ever())
-            .with_capabilities(policy::capabilities(suite))
-            .with_group_context_extensions(policy::context_extensions(control_root))
-            .build(&engine, &signer.engine(), signer.credential())
+            .with_capabilities(policy::capabilities(terms, suite))
+            .with_group_context_extensions(context)
+            .build(&engine, &signer.engine(), credential)
             .map_err(|error| Error::bug("creating a group", error))?;
-        Self::new(mls, engine.into_cells()).map_err(|error| Error::bug("creating a group", error))
+        Self::new(terms, mls, engine.into_cells()).map_err(|error| Error::bug("creating a group", error))
     }
 
     /// What [`Group::to_bytes`] wrote.
@@ -71,7 +87,7 @@ impl Group {
         if !mls.is_active() || mls.group_id().as_slice() != id.expose_secret() {
             return Err(Error::Damaged("its parts do not fit"));
         }
-        Self::new(mls, cells).map_err(|_| Error::Damaged("its parts do not fit"))
+        Self::new(Terms::Ours, mls, cells).map_err(|_| Error::Damaged("its parts do not fit"))
     }
 
     /// The suite of the group in these bytes of [`Group::to_bytes`], read off the first of them; `None` for other bytes.
@@ -84,7 +100,10 @@ impl Group {
     pub fn to_bytes(&self) -> SecretBytes {
         let mut cells = self.cells.clone();
         cells.insert(ID_CELL.to_vec(), std::sync::Arc::new(SecretBytes::take(self.group_id().to_vec())));
-        cells.to_bytes(StateKind::group(self.suite))
+        cells.to_bytes(match self.terms {
+            Terms::Ours => StateKind::group(self.suite),
+            Terms::Plain => StateKind::PlainGroup,
+        })
     }
 
     /// The group's id, as it was given when the group was created.
@@ -145,13 +164,17 @@ impl Group {
     }
 
     /// Fits `mls` and the cells it was loaded from or written to together.
-    pub(crate) fn new(mls: MlsGroup, mut cells: Cells) -> Result<Self, Error> {
-        let control_root = policy::control_root(mls.extensions())?;
+    pub(crate) fn new(terms: Terms, mls: MlsGroup, mut cells: Cells) -> Result<Self, Error> {
+        let control_root = policy::control_root(terms, mls.extensions())?;
         let own = mls.own_leaf_node().ok_or_else(|| Error::bug("reading a group", "it has no own leaf"))?;
-        let device = policy::device(own.credential(), own.signature_key().as_slice())?;
+        let device = policy::device(terms, own.credential(), own.signature_key().as_slice())?;
         let suite = CipherSuite::of(mls.ciphersuite()).ok_or(Error::Unsupported("another ciphersuite"))?;
         let root = cells.take_message_root();
-        Ok(Self { mls, cells, root, control_root, device, suite })
+        Ok(Self { mls, cells, root, control_root, device, suite, terms })
+    }
+
+    pub(crate) fn terms(&self) -> Terms {
+        self.terms
     }
 
     /// A second copy of the state, to be changed in place by the library.

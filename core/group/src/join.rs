@@ -1,7 +1,7 @@
 use crate::{
     CipherSuite, DeviceSigner, Error, Group, MESSAGE_BYTES_MAX, TREE_BYTES_MAX,
     engine::{Cells, Engine, StateKind},
-    policy,
+    policy::{self, Terms},
     reinit::Tie,
 };
 use openmls::messages::group_info::VerifiableGroupInfo;
@@ -26,27 +26,28 @@ impl Group {
         ratchet_tree: &[u8],
         key_package_private: &SecretBytes,
     ) -> Result<Group, Error> {
-        Self::join_tied(signer, welcome, ratchet_tree, key_package_private, None)
+        let tree = Some(parse_tree(ratchet_tree)?);
+        Self::enter(Terms::Ours, signer, welcome, tree, key_package_private, None)
     }
 
-    /// The same; with `tie`, by a welcome that takes that secret, too, and by no other.
-    pub(crate) fn join_tied(
+    /// The same; without `tree`, by the one in the welcome; with `tie`, by a welcome that takes that secret, too, and by no other.
+    pub(crate) fn enter(
+        terms: Terms,
         signer: &DeviceSigner,
         welcome: &[u8],
-        ratchet_tree: &[u8],
+        tree: Option<RatchetTreeIn>,
         key_package_private: &SecretBytes,
         tie: Option<&Tie>,
     ) -> Result<Group, Error> {
         let cells = Cells::from_bytes(StateKind::KeyPackage, key_package_private.expose_secret())?;
         let welcome = parse_welcome(welcome)?;
-        let tree = parse_tree(ratchet_tree)?;
 
         let engine = Engine::reading(cells);
         if let Some(tie) = tie {
             tie.keep(&engine)?;
         }
         let refused = |error| refused(error, tie.is_some());
-        let builder =
+        let mut builder =
             StagedWelcome::build_from_welcome(&engine, &policy::join_config(), welcome).map_err(refused)?;
         if tie.is_some_and(|tie| !tie.is_the_only_one(builder.processed_welcome().psks())) {
             return Err(Error::NotASuccessor);
@@ -56,24 +57,32 @@ impl Group {
             .own_key_package()
             .map(|own| own.leaf_node().clone())
             .ok_or(Error::NotForUs)?;
-        if policy::device(own.credential(), own.signature_key().as_slice())? != signer.device() {
+        if policy::device(terms, own.credential(), own.signature_key().as_slice())? != signer.device() {
             return Err(Error::OtherDevice);
         }
         // Leaves that were never updated still carry their key package's lifetime, which decides nothing here.
-        let staged = builder.with_ratchet_tree(tree).skip_lifetime_validation().build().map_err(refused)?;
+        if let Some(tree) = tree {
+            builder = builder.with_ratchet_tree(tree);
+        }
+        let staged = builder.skip_lifetime_validation().build().map_err(refused)?;
         // The library finds our leaf by its signature key; that it is the one whose keys we hold is another matter.
         if staged.own_leaf_node() != Some(&own) {
             return Err(Error::invalid("welcome", "the leaf in the tree is not this key package's"));
         }
         for member in staged.members() {
-            policy::device(&member.credential, &member.signature_key)?;
+            policy::device(terms, &member.credential, &member.signature_key)?;
         }
-        policy::control_root(staged.group_context().extensions())?;
+        let suite = CipherSuite::of(staged.group_context().ciphersuite())
+            .ok_or(Error::Unsupported("another ciphersuite"))?;
+        for member in staged.members() {
+            policy::encryption_key(suite, "welcome", &member.encryption_key)?;
+        }
+        policy::control_root(terms, staged.group_context().extensions())?;
         let mls = staged.into_group(&engine).map_err(refused)?;
         let mut cells = engine.into_cells();
         cells.drop_key_packages();
         cells.drop_psks();
-        Group::new(mls, cells)
+        Group::new(terms, mls, cells)
     }
 }
 

@@ -1,11 +1,11 @@
 use crate::{
     CipherSuite, DeviceId, DeviceSigner, Error, MESSAGE_BYTES_MAX,
     engine::{Cells, Crypto, Engine, Seed, StateKind},
-    policy,
+    policy::{self, Terms},
 };
 use openmls::prelude::{
-    KeyPackage as EngineKeyPackage, KeyPackageVerifyError, MlsMessageBodyIn, MlsMessageIn, MlsMessageOut,
-    ProtocolVersion, tls_codec::Deserialize as _,
+    CredentialWithKey, KeyPackage as EngineKeyPackage, KeyPackageVerifyError, MlsMessageBodyIn, MlsMessageIn,
+    MlsMessageOut, ProtocolVersion, tls_codec::Deserialize as _,
 };
 use terachat_vault::{Entropy, SecretBytes};
 
@@ -20,11 +20,21 @@ pub fn new_key_package(
     signer: &DeviceSigner,
     entropy: &mut dyn Entropy,
 ) -> Result<(Vec<u8>, SecretBytes), Error> {
+    new_under(Terms::Ours, suite, signer, signer.credential(), entropy)
+}
+
+pub(crate) fn new_under(
+    terms: Terms,
+    suite: CipherSuite,
+    signer: &DeviceSigner,
+    credential: CredentialWithKey,
+    entropy: &mut dyn Entropy,
+) -> Result<(Vec<u8>, SecretBytes), Error> {
     let engine = Engine::new(Cells::default(), Seed::draw(entropy));
     let bundle = EngineKeyPackage::builder()
         .key_package_lifetime(policy::for_ever())
-        .leaf_node_capabilities(policy::capabilities(suite))
-        .build(suite.engine(), &engine, &signer.engine(), signer.credential())
+        .leaf_node_capabilities(policy::capabilities(terms, suite))
+        .build(suite.engine(), &engine, &signer.engine(), credential)
         .map_err(|error| Error::bug("making a key package", error))?;
     Ok((encode(bundle.into_key_package())?, engine.into_cells().to_bytes(StateKind::KeyPackage)))
 }
@@ -36,6 +46,7 @@ pub struct KeyPackage {
     inner: EngineKeyPackage,
     device: DeviceId,
     suite: CipherSuite,
+    terms: Terms,
 }
 
 impl KeyPackage {
@@ -43,8 +54,12 @@ impl KeyPackage {
     ///
     /// # Errors
     /// [`Error::Malformed`], [`Error::Oversized`], [`Error::Unsupported`], [`Error::Forged`],
-    /// [`Error::ForeignCredential`], [`Error::Invalid`].
+    /// [`Error::ForeignCredential`], [`Error::Expires`], [`Error::Invalid`].
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
+        Self::parse_under(Terms::Ours, bytes)
+    }
+
+    pub(crate) fn parse_under(terms: Terms, bytes: &[u8]) -> Result<Self, Error> {
         if bytes.len() > MESSAGE_BYTES_MAX {
             return Err(Error::Oversized { len: bytes.len(), max: MESSAGE_BYTES_MAX });
         }
@@ -58,14 +73,16 @@ impl KeyPackage {
                 KeyPackageVerifyError::InvalidSignature | KeyPackageVerifyError::InvalidLeafNodeSignature => {
                     Error::Forged("key package's signature")
                 }
-                KeyPackageVerifyError::LifetimeError(_) => {
-                    Error::Unsupported("a key package whose validity depends on the clock")
-                }
+                KeyPackageVerifyError::LifetimeError(_) => Error::Expires,
                 other => Error::invalid("key package", other),
             })?;
         let suite = CipherSuite::of(inner.ciphersuite()).ok_or(Error::Unsupported("another ciphersuite"))?;
-        let device = policy::newcomer(&inner)?;
-        Ok(Self { inner, device, suite })
+        let device = policy::newcomer(terms, &inner)?;
+        Ok(Self { inner, device, suite, terms })
+    }
+
+    pub(crate) fn terms(&self) -> Terms {
+        self.terms
     }
 
     /// The device that published it.

@@ -54,8 +54,9 @@
 //!
 //! # Other implementations
 //! `tests/interop.rs` shares groups with the bare library and its own cryptography, `tests/ts_mls.rs` with ts-mls in
-//! Node, both ways. Whoever wants in has to know what is fixed above. Wire's core-crypto does not; `tests/core_crypto.rs` has the
-//! bare library share groups with it, and the messages of these sealed and opened by what is written here.
+//! Node, `tests/core_crypto.rs` with Wire's core-crypto: made here and joined there and the other way round, each side adds, removes,
+//! renews and reads the other's messages. Whoever wants in has to know what is fixed above, as ts-mls can be told. core-crypto
+//! cannot: it is met in groups without it, which [`danger`] makes for tests.
 //!
 //! # WebAssembly
 //! Compiles for `wasm32-unknown-unknown` in a JavaScript host without flags: the library takes its clock from
@@ -64,6 +65,7 @@
 //! # What it does not do
 //! It does not order commits, store or send anything, or know which device belongs to which user.
 mod change;
+pub mod danger;
 mod engine;
 mod error;
 mod group;
@@ -77,6 +79,8 @@ mod reinit;
 mod rejoin;
 mod signer;
 mod suite;
+#[cfg(test)]
+mod vectors;
 
 pub use change::{Change, Commit};
 pub use error::{Error, Fault};

@@ -3,6 +3,8 @@
 mod frame;
 mod parts;
 mod schedule;
+#[cfg(test)]
+mod vectors;
 
 pub use parts::Part;
 

@@ -1,9 +1,14 @@
-use crate::{DeviceId, Error, Group, MESSAGE_BYTES_MAX, engine::Engine, policy};
-use openmls::prelude::{
-    ContentType, MlsMessageBodyIn, MlsMessageIn, ProcessMessageError, ProcessedMessageContent, Proposal,
-    ProposalOrRefType, PublicMessageIn, Sender, StageCommitError, StagedCommit, ValidationError,
-    tls_codec::Deserialize as _,
+use crate::{
+    DeviceId, Error, Group, MESSAGE_BYTES_MAX,
+    engine::Engine,
+    policy::{self, Terms},
 };
+use openmls::prelude::{
+    ContentType, KeyPackageVerifyError, MlsMessageBodyIn, MlsMessageIn, ProcessMessageError,
+    ProcessedMessageContent, Proposal, ProposalOrRefType, ProposalValidationError, PublicMessageIn, Sender,
+    StageCommitError, StagedCommit, ValidationError, tls_codec::Deserialize as _,
+};
+use openmls::treesync::errors::LeafNodeValidationError;
 
 /// What a processed commit did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +65,7 @@ impl Group {
         let summary = self.summary(member.or(rejoining), &staged, member.is_none())?;
         let stays = !staged.self_removed();
         mls.merge_staged_commit(&engine, *staged).map_err(|error| Error::bug("merging a commit", error))?;
-        let next = if stays { Some(Group::new(mls, engine.into_cells())?) } else { None };
+        let next = if stays { Some(Group::new(self.terms(), mls, engine.into_cells())?) } else { None };
         Ok((next, summary))
     }
 
@@ -105,30 +110,45 @@ impl Group {
                 return Err(Error::Unsupported("a proposal outside of its commit"));
             }
             match queued.proposal() {
-                Proposal::Add(add) => added.push(policy::newcomer(add.key_package())?),
+                Proposal::Add(add) => added.push(policy::newcomer(self.terms(), add.key_package())?),
                 Proposal::Remove(remove) => {
                     removed.push(self.device_at(remove.removed()).ok_or(Error::UnknownMember)?);
                 }
-                Proposal::GroupContextExtensions(_) if !rejoins => {}
+                Proposal::GroupContextExtensions(_) if !rejoins && self.terms() == Terms::Ours => {}
                 Proposal::ExternalInit(_) if rejoins => {}
                 _ => return Err(Error::Unsupported("a proposal other than add, remove and control root")),
             }
         }
         let committer = match staged.update_path_leaf_node() {
-            Some(leaf) => policy::device(leaf.credential(), leaf.signature_key().as_slice())?,
+            Some(leaf) => {
+                policy::leaf_key(self.suite(), "commit", leaf)?;
+                policy::device(self.terms(), leaf.credential(), leaf.signature_key().as_slice())?
+            }
             None => said.ok_or(Error::UnknownMember)?,
         };
         if said.is_some_and(|said| said != committer) {
             return Err(if rejoins { Error::NotItsRejoin } else { Error::ForeignCredential });
         }
+        self.keeps_its_name(committer, staged)?;
         // It takes its own place again and nobody else's, and leaves no second leaf of its own behind.
         let had_leaf = rejoins && self.leaves().any(|(_, device)| device == committer);
         if rejoins && removed != if had_leaf { vec![committer] } else { Vec::new() } {
             return Err(Error::NotItsRejoin);
         }
         let context = staged.group_context();
-        let control_root = policy::control_root(context.extensions())?;
+        let control_root = policy::control_root(self.terms(), context.extensions())?;
         Ok(Summary { epoch: context.epoch().as_u64(), committer, added, removed, control_root })
+    }
+
+    /// Under our own terms the name is the key, which was compared. Elsewhere nobody here could say who else a committer may
+    /// turn into (RFC 9420, section 5.3.3), so into nobody.
+    fn keeps_its_name(&self, committer: DeviceId, staged: &StagedCommit) -> Result<(), Error> {
+        let Some(leaf) = staged.update_path_leaf_node().filter(|_| self.terms() == Terms::Plain) else {
+            return Ok(());
+        };
+        let former = self.mls.members().find(|member| member.signature_key == committer);
+        let keeps = former.is_none_or(|former| former.credential == *leaf.credential());
+        if keeps { Ok(()) } else { Err(Error::ForeignCredential) }
     }
 }
 
@@ -137,6 +157,7 @@ fn refused<S: std::error::Error>(error: ProcessMessageError<S>) -> Error {
         ProcessMessageError::LibraryError(error) => Error::bug("processing a commit", error),
         ProcessMessageError::StorageError(error) => Error::bug("processing a commit", error),
         ProcessMessageError::ValidationError(error) => match error {
+            ValidationError::KeyPackageVerifyError(KeyPackageVerifyError::LifetimeError(_)) => Error::Expires,
             ValidationError::LibraryError(error) => Error::bug("processing a commit", error),
             ValidationError::WrongGroupId => Error::WrongGroup,
             ValidationError::UnknownMember => Error::UnknownMember,
@@ -154,6 +175,10 @@ fn refused<S: std::error::Error>(error: ProcessMessageError<S>) -> Error {
             StageCommitError::ConfirmationTagMissing | StageCommitError::ConfirmationTagMismatch => {
                 Error::Forged("confirmation tag")
             }
+            // Where the library looks at the clock before we look at the lifetime.
+            StageCommitError::ProposalValidationError(ProposalValidationError::LeafNodeValidation(
+                LeafNodeValidationError::Lifetime(_),
+            )) => Error::Expires,
             other => Error::invalid("commit", other),
         },
         other => Error::invalid("commit", other),

@@ -7,7 +7,8 @@
 use crate::{
     Change, CipherSuite, DeviceId, DeviceSigner, Error, Group, KeyPackage,
     engine::{Cells, Crypto, Engine},
-    join, policy,
+    join,
+    policy::{self, Terms},
 };
 use openmls::messages::group_info::VerifiableGroupInfo;
 use openmls::prelude::{
@@ -78,6 +79,9 @@ impl Group {
         if signer.device() != self.device() {
             return Err(Error::OtherDevice);
         }
+        if self.terms() != Terms::Ours {
+            return Err(Error::OtherTerms);
+        }
         let alone = Group::create(suite, signer, group_id, control_root, entropy)?;
         let change = Change { add, remove: &[], control_root };
         let (first, commit) = alone.commit_tied(signer, &change, Some(&self.tie(group_id)), entropy)?;
@@ -104,10 +108,14 @@ impl Group {
         if signer.device() != self.device() {
             return Err(Error::OtherDevice);
         }
+        if self.terms() != Terms::Ours {
+            return Err(Error::OtherTerms);
+        }
         let public = read(&reinit.group_info, &reinit.ratchet_tree)?;
         let tie = self.tie(public.group_id().as_slice());
         let welcome = reinit.welcome.as_deref().ok_or(Error::NotForUs)?;
-        let next = Group::join_tied(signer, welcome, &reinit.ratchet_tree, key_package_private, Some(&tie))?;
+        let tree = Some(join::parse_tree(&reinit.ratchet_tree)?);
+        let next = Group::enter(Terms::Ours, signer, welcome, tree, key_package_private, Some(&tie))?;
         let same = next.mls.public_group().group_context() == public.group_context()
             && next.mls.confirmation_tag() == public.confirmation_tag();
         if same { Ok(next) } else { Err(Error::NotASuccessor) }
@@ -131,12 +139,12 @@ impl Successor {
     ///
     /// # Errors
     /// [`Error::Malformed`], [`Error::Oversized`], [`Error::Unsupported`], [`Error::Forged`], [`Error::ForeignCredential`],
-    /// [`Error::Invalid`].
+    /// [`Error::Expires`], [`Error::Invalid`].
     pub fn parse(group_info: &[u8], ratchet_tree: &[u8]) -> Result<Self, Error> {
         let public = read(group_info, ratchet_tree)?;
         let members: Result<Vec<DeviceId>, Error> = public
             .members()
-            .map(|member| policy::device(&member.credential, &member.signature_key))
+            .map(|member| policy::device(Terms::Ours, &member.credential, &member.signature_key))
             .collect();
         let members = members?;
         Ok(Self {
@@ -145,14 +153,14 @@ impl Successor {
             epoch: public.group_context().epoch().as_u64(),
             maker: *members.first().ok_or(Error::UnknownMember)?,
             members,
-            control_root: policy::control_root(public.group_context().extensions())?,
+            control_root: policy::control_root(Terms::Ours, public.group_context().extensions())?,
         })
     }
 }
 
 /// The group as it can be seen from outside, if its maker signed it and it begins there.
 fn read(group_info: &[u8], ratchet_tree: &[u8]) -> Result<PublicGroup, Error> {
-    let (info, _) = join::parse_group_info(group_info)?;
+    let (info, suite) = join::parse_group_info(group_info)?;
     let tree = join::parse_tree(ratchet_tree)?;
     let engine = Engine::reading(Cells::default());
     let (public, _) = PublicGroup::from_external(
@@ -169,6 +177,7 @@ fn read(group_info: &[u8], ratchet_tree: &[u8]) -> Result<PublicGroup, Error> {
     for member in public.members() {
         let leaf = public.leaf(member.index).ok_or(Error::UnknownMember)?;
         sound(leaf)?;
+        policy::encryption_key(suite, "group info", &member.encryption_key)?;
     }
     by_its_maker(info, &public)?;
     Ok(public)
@@ -185,7 +194,7 @@ fn by_its_maker(info: VerifiableGroupInfo, public: &PublicGroup) -> Result<(), E
 
 /// As [`policy::newcomer`] of key packages.
 fn sound(leaf: &LeafNode) -> Result<(), Error> {
-    policy::device(leaf.credential(), leaf.signature_key().as_slice())?;
+    policy::device(Terms::Ours, leaf.credential(), leaf.signature_key().as_slice())?;
     if !leaf.capabilities().extensions().contains(&ExtensionType::Unknown(policy::CONTROL_ROOT_EXTENSION)) {
         return Err(Error::Unsupported("a device that does not know the control root extension"));
     }
@@ -197,9 +206,7 @@ fn sound(leaf: &LeafNode) -> Result<(), Error> {
     let bytes = leaf.tls_serialize_detached().map_err(|error| Error::bug("encoding a leaf", error))?;
     let for_ever = [[0; 8], [u8::MAX; 8]].concat();
     match bytes.get(at..) {
-        Some([FROM_KEY_PACKAGE, rest @ ..]) if !rest.starts_with(&for_ever) => {
-            Err(Error::Unsupported("a key package whose validity depends on the clock"))
-        }
+        Some([FROM_KEY_PACKAGE, rest @ ..]) if !rest.starts_with(&for_ever) => Err(Error::Expires),
         _ => Ok(()),
     }
 }

@@ -3,7 +3,8 @@
 use crate::{
     DeviceId, DeviceSigner, Error, Group, Summary,
     engine::{Cells, Crypto, Engine, Seed},
-    join, policy,
+    join,
+    policy::{self, Terms},
 };
 use openmls::prelude::{ExternalCommitBuilderError, LeafNodeParameters, MlsGroup, Sender};
 use openmls_traits::OpenMlsProvider as _;
@@ -45,7 +46,8 @@ impl Group {
         let (info, suite) = join::parse_group_info(group_info)?;
         let tree = join::parse_tree(ratchet_tree)?;
         let engine = Engine::new(Cells::default(), Seed::draw(entropy));
-        let leaf = LeafNodeParameters::builder().with_capabilities(policy::capabilities(suite)).build();
+        let leaf =
+            LeafNodeParameters::builder().with_capabilities(policy::capabilities(Terms::Ours, suite)).build();
         let (mls, bundle) = MlsGroup::external_commit_builder()
             .with_ratchet_tree(tree)
             .with_config(policy::join_config())
@@ -62,11 +64,12 @@ impl Group {
             .finalize(&engine)
             .map_err(|error| Error::bug("rejoining a group", error))?;
         for member in mls.members() {
-            policy::device(&member.credential, &member.signature_key)?;
+            policy::device(Terms::Ours, &member.credential, &member.signature_key)?;
+            policy::encryption_key(suite, "group info", &member.encryption_key)?;
         }
         let (message, ..) = bundle.into_messages();
         let message = message.to_bytes().map_err(|error| Error::bug("encoding a commit", error))?;
-        Ok((Group::new(mls, engine.into_cells())?, message))
+        Ok((Group::new(Terms::Ours, mls, engine.into_cells())?, message))
     }
 
     /// Processes the external commit of `device`, and of nobody else: the next epoch, and what the commit did. Call it only

@@ -32,8 +32,13 @@ impl DeviceSigner {
     }
 
     pub(crate) fn credential(&self) -> CredentialWithKey {
+        self.credential_of(&self.device)
+    }
+
+    /// One with another name in it than the device's own.
+    pub(crate) fn credential_of(&self, identity: &[u8]) -> CredentialWithKey {
         CredentialWithKey {
-            credential: BasicCredential::new(self.device.to_vec()).into(),
+            credential: BasicCredential::new(identity.to_vec()).into(),
             signature_key: self.device.to_vec().into(),
         }
     }

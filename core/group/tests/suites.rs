@@ -95,6 +95,20 @@ fn a_key_package_is_changed_nowhere_unseen() {
     }
 }
 
+/// What `docs/adr/0030-post-quantum.md` says of numbers: that of X-Wing is the library's own, and stands in what is stored and sent.
+#[test]
+fn the_suites_have_the_numbers_that_are_written_down() {
+    assert_eq!(CipherSuite::ALL.map(CipherSuite::number), [0x0003, 0x004D]);
+    for suite in CipherSuite::ALL {
+        let mut person = Person::of(suite, 1);
+        let (public, _) = new_key_package(suite, &person.signer, &mut person.entropy).unwrap();
+        // Version and kind of the message, version of the key package, suite.
+        assert_eq!(public[6..8], suite.number().to_be_bytes());
+        assert_eq!(CipherSuite::from_number(suite.number()), Some(suite));
+    }
+    assert_eq!(CipherSuite::from_number(0x004F), None, "X-Wing with AES");
+}
+
 /// What `docs/adr/0030-post-quantum.md` says of lengths.
 #[test]
 fn what_post_quantum_costs_on_the_wire() {

@@ -28,6 +28,8 @@ pub(crate) enum StateKind {
     Group = 0x01,
     /// A group of suite X-Wing, version 1.
     XWingGroup = 0x02,
+    /// A group of [`crate::danger`], which nothing reads.
+    PlainGroup = 0x7F,
     /// A key package's private part, version 1.
     KeyPackage = 0x81,
 }

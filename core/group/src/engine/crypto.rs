@@ -31,6 +31,11 @@ impl Crypto {
         Self { seed }
     }
 
+    /// Whether anything can be sealed for this public key in groups of this suite.
+    pub(crate) fn accepts(suite: CipherSuite, key: &[u8]) -> bool {
+        Agreement::of(&suite.engine().hpke_config()).is_ok_and(|agreement| agreement.accepts(key))
+    }
+
     fn seed(&self) -> Result<&Seed, CryptoError> {
         self.seed.as_ref().ok_or(CryptoError::InsufficientRandomness)
     }
@@ -295,8 +300,13 @@ mod tests {
     #[test]
     fn a_key_of_another_length_or_value_is_refused() {
         let crypto = writing(1);
-        for config in configs() {
+        for (config, suite) in configs().into_iter().zip(CipherSuite::ALL) {
             let pair = crypto.derive_hpke_keypair(config(), &[1; 32]).unwrap();
+            assert!(Crypto::accepts(suite, &pair.public));
+            let longer = [&pair.public[..], &[0]].concat();
+            for key in [&[][..], &pair.public[1..], &longer, &[0; 32], &[0xFF; 1216]] {
+                assert!(!Crypto::accepts(suite, key), "{} bytes", key.len());
+            }
             let sealed = crypto.hpke_seal(config(), &pair.public, b"", b"", b"x").unwrap();
             let short = &pair.public[1..];
             assert!(crypto.hpke_seal(config(), short, b"", b"", b"x").is_err());

@@ -3,6 +3,7 @@
 import { createInterface } from "node:readline";
 import {
   acceptAll,
+  createApplicationMessage,
   createCommit,
   createGroup,
   decodeMlsMessage,
@@ -14,6 +15,7 @@ import {
   getCiphersuiteImpl,
   joinGroup,
   mlsExporter,
+  processPrivateMessage,
   processPublicMessage,
 } from "ts-mls";
 import { decodeRatchetTree, encodeRatchetTree } from "ts-mls/ratchetTree.js";
@@ -134,6 +136,23 @@ const verbs = {
     const processed = await processPublicMessage(member.state, publicMessage, emptyPskIndex, suite, acceptAll);
     member.state = processed.newState;
     return { removed: member.state.groupActiveState.kind === "removedFromGroup" };
+  },
+
+  async seal(name, { text }) {
+    const member = members.get(name);
+    const { newState, privateMessage } = await createApplicationMessage(member.state, bytes(text), suite);
+    member.state = newState;
+    const sealed = encodeMlsMessage({ privateMessage, wireformat: "mls_private_message", version: "mls10" });
+    return { message: hex(sealed) };
+  },
+
+  async open(name, { message: text }) {
+    const member = members.get(name);
+    const { privateMessage } = message(text, "mls_private_message");
+    const opened = await processPrivateMessage(member.state, privateMessage, emptyPskIndex, suite);
+    if (opened.kind !== "applicationMessage") throw new Error("that is no application message");
+    member.state = opened.newState;
+    return { text: hex(opened.message) };
   },
 
   async state(name, { label }) {

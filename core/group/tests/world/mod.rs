@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "test code, outside of test functions")]
 pub(crate) mod bare;
 pub(crate) mod node;
+pub(crate) mod shared;
 
 use terachat_group::{
     Change, CipherSuite, Commit, DeviceId, DeviceSigner, Group, KeyPackage, Summary, new_key_package,

@@ -1,5 +1,5 @@
 //! HPKE (RFC 9180) in base mode with HKDF-SHA256 and ChaCha20-Poly1305, over each suite's KEM.
-use super::dhkem::Dhkem;
+use super::dhkem::{Dhkem, is_of_small_order};
 use crate::engine::random::Stream;
 use hpke::{
     Deserializable, Kem, OpModeR, OpModeS, Serializable, aead::ChaCha20Poly1305, kdf::HkdfSha256, kem::XWing,
@@ -47,6 +47,14 @@ impl Agreement {
     /// A key pair from 32 bytes and more of secret input.
     pub(super) fn key_pair(self, ikm: &[u8]) -> HpkeKeyPair {
         by_kem!(self, key_pair(ikm))
+    }
+
+    /// Whether anything can be sealed for this public key.
+    pub(super) fn accepts(self, key: &[u8]) -> bool {
+        match self {
+            Self::X25519 => recipient::<Dhkem>(key, &[]).is_ok() && !is_of_small_order(key),
+            Self::XWing => recipient::<XWing>(key, &[]).is_ok(),
+        }
     }
 
     /// Seals `plain` for whoever has the private key.

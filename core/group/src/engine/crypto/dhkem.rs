@@ -14,6 +14,47 @@ use zeroize::Zeroizing;
 const SUITE: &[u8] = b"KEM\x00\x20";
 const VERSION: &[u8] = b"HPKE-v1";
 
+/// The points of small order, each written as it can be with the highest bit clear (RFC 7748, section 5, masks it): whatever is agreed on
+/// with one is zeros.
+const SMALL_ORDER: [[u8; 32]; 7] = [
+    [0; 32],
+    first(1),
+    [
+        0xE0, 0xEB, 0x7A, 0x7C, 0x3B, 0x41, 0xB8, 0xAE, 0x16, 0x56, 0xE3, 0xFA, 0xF1, 0x9F, 0xC4, 0x6A, 0xDA,
+        0x09, 0x8D, 0xEB, 0x9C, 0x32, 0xB1, 0xFD, 0x86, 0x62, 0x05, 0x16, 0x5F, 0x49, 0xB8, 0x00,
+    ],
+    [
+        0x5F, 0x9C, 0x95, 0xBC, 0xA3, 0x50, 0x8C, 0x24, 0xB1, 0xD0, 0xB1, 0x55, 0x9C, 0x83, 0xEF, 0x5B, 0x04,
+        0x44, 0x5C, 0xC4, 0x58, 0x1C, 0x8E, 0x86, 0xD8, 0x22, 0x4E, 0xDD, 0xD0, 0x9F, 0x11, 0x57,
+    ],
+    near_the_prime(0xEC),
+    near_the_prime(0xED),
+    near_the_prime(0xEE),
+];
+
+const fn first(byte: u8) -> [u8; 32] {
+    let mut point = [0; 32];
+    point[0] = byte;
+    point
+}
+
+/// 2^255 - 256 + `byte`; the prime is 2^255 - 19.
+const fn near_the_prime(byte: u8) -> [u8; 32] {
+    let mut point = [0xFF; 32];
+    (point[0], point[31]) = (byte, 0x7F);
+    point
+}
+
+/// Whether nothing can be sealed for this key, though it has the right length.
+pub(super) fn is_of_small_order(key: &[u8]) -> bool {
+    let mut point: [u8; 32] = match key.try_into() {
+        Ok(point) => point,
+        Err(_) => return false,
+    };
+    point[31] &= 0x7F;
+    SMALL_ORDER.contains(&point)
+}
+
 /// The KEM, with the HPKE crate's types. Base mode only: a sender's identity is refused.
 pub(super) struct Dhkem;
 
@@ -121,10 +162,12 @@ mod tests {
 
     #[test]
     fn a_recipient_of_small_order_is_refused() {
-        for small in [0, 1] {
-            let mut point = [0; 32];
-            point[0] = small;
-            assert!(encap::<Dhkem>(&point, [7; 32]).is_err(), "{small}");
+        for mut point in SMALL_ORDER {
+            for mask in [0, 0x80] {
+                point[31] ^= mask;
+                assert!(is_of_small_order(&point));
+                assert!(encap::<Dhkem>(&point, [7; 32]).is_err(), "{point:?}");
+            }
         }
         let (private, public) = Dhkem::derive_keypair(&[1; 32]);
         let sender = Some((&private, &public));
@@ -132,6 +175,12 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_is_not_listed_is_of_no_small_order(point: [u8; 32]) {
+            prop_assert!(!is_of_small_order(&point));
+            prop_assert!(encap::<Dhkem>(&point, [7; 32]).is_ok());
+        }
+
         #[test]
         fn it_is_what_the_crates_own_is(ikm: [u8; 32], drawn: [u8; 32]) {
             let (private, public) = X25519HkdfSha256::derive_keypair(&ikm);

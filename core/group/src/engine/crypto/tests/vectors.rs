@@ -1,68 +1,14 @@
-//! The MLS working group's test vectors (mlswg/mls-implementations, `test-vectors.md` there) for ciphersuite 0x0003, through
-//! this crate's cryptography. The library's own tests read more of them, through its own.
-//!
-//! `scripts/mls-vectors` brings them and runs this; without it the tests say that they were skipped.
+//! The working group's vectors (`crate::vectors`) through this crate's cryptography.
 #![allow(clippy::cast_possible_truncation, reason = "lengths that the vectors name are small")]
+mod treekem;
+
 use super::super::*;
 use crate::DeviceSigner;
+use crate::vectors::{SUITE, bytes, context, each, number, sized, skip, take};
 use openmls_traits::signatures::Signer as _;
 use serde_json::Value;
-use std::path::PathBuf;
 
-/// There are none of the other suite.
-const SUITE: Ciphersuite = Ciphersuite::MLS_128_DHKEMX25519_CHACHA20POLY1305_SHA256_Ed25519;
-/// The folder with the vectors' files.
-const FOLDER: &str = "TERACHAT_MLS_VECTORS";
 const CHACHA: AeadType = AeadType::ChaCha20Poly1305;
-
-/// Runs `check` on each vector of a file that is of our ciphersuite.
-fn each(file: &str, at_least: usize, check: impl Fn(&Value)) {
-    let Some(folder) = std::env::var_os(FOLDER) else {
-        eprintln!("SKIPPED: {FOLDER} names no folder. Next: scripts/mls-vectors");
-        return;
-    };
-    let text = std::fs::read(PathBuf::from(folder).join(file)).expect("the folder has the file");
-    let all: Vec<Value> = serde_json::from_slice(&text).unwrap();
-    let ours: Vec<&Value> = all.iter().filter(|vector| vector["cipher_suite"] == SUITE as u16).collect();
-    assert!(ours.len() >= at_least, "{file} has {} vectors of our ciphersuite", ours.len());
-    ours.iter().for_each(|vector| check(vector));
-    eprintln!("{file}: {} of {} vectors are of our ciphersuite and hold", ours.len(), all.len());
-}
-
-fn bytes(value: &Value) -> Vec<u8> {
-    let text = value.as_str().expect("a string of hex digits");
-    let digits = (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16));
-    digits.collect::<Result<_, _>>().unwrap()
-}
-
-fn number(value: &Value) -> usize {
-    value.as_u64().unwrap() as usize
-}
-
-/// A vector of bytes as RFC 9420, section 2.1.2 writes it.
-fn sized(content: &[u8]) -> Vec<u8> {
-    let len = content.len();
-    let head = match len {
-        0..64 => vec![len as u8],
-        64..16_384 => (len as u16 | 0x4000).to_be_bytes().to_vec(),
-        _ => (len as u32 | 0x8000_0000).to_be_bytes().to_vec(),
-    };
-    [head, content.to_vec()].concat()
-}
-
-/// Reads what [`sized`] wrote off the front.
-fn take<'a>(rest: &mut &'a [u8]) -> &'a [u8] {
-    let width = 1 << (rest[0] >> 6);
-    let (head, tail) = rest.split_at(width);
-    let len = head.iter().fold(0, |len, byte| len << 8 | usize::from(*byte)) & ((1 << (8 * width - 2)) - 1);
-    let (content, tail) = tail.split_at(len);
-    *rest = tail;
-    content
-}
-
-fn skip(rest: &mut &[u8], len: usize) {
-    *rest = &rest[len..];
-}
 
 fn labelled(label: &str, content: &[u8]) -> Vec<u8> {
     [sized(format!("MLS 1.0 {label}").as_bytes()), sized(content)].concat()
@@ -172,16 +118,8 @@ fn key_schedule() {
     each("key-schedule.json", 1, |vector| {
         let mut init = bytes(&vector["initial_init_secret"]);
         for (number_of, epoch) in vector["epochs"].as_array().unwrap().iter().enumerate() {
-            let context = [
-                &[0, 1][..],
-                &(SUITE as u16).to_be_bytes(),
-                &sized(&bytes(&vector["group_id"])),
-                &(number_of as u64).to_be_bytes(),
-                &sized(&bytes(&epoch["tree_hash"])),
-                &sized(&bytes(&epoch["confirmed_transcript_hash"])),
-                &[0],
-            ]
-            .concat();
+            let (tree, transcript) = (&epoch["tree_hash"], &epoch["confirmed_transcript_hash"]);
+            let context = context(&vector["group_id"], number_of as u64, tree, transcript);
             assert_eq!(context, bytes(&epoch["group_context"]));
             let joiner = expand(&extract(&init, &bytes(&epoch["commit_secret"])), "joiner", &context, 32);
             assert_eq!(joiner, bytes(&epoch["joiner_secret"]));
