@@ -15,7 +15,7 @@ pub(crate) use cluster::{ClusterArgs, ClusterCommand, UpArgs};
 pub(crate) use command::{
     AttachmentCommand, BoardArgs, BoardCommand, BundleCommand, Carried, CategoryCommand, ChannelCommand,
     ClusterClientArgs, Command, DemoArgs, DeviceCommand, FetchArgs, FilterArgs, ImportArgs, KeysCommand,
-    ListenArgs, MemberCommand, ReadArgs, RoleCommand, SendArgs, SpaceCommand, SuiteName, SyncArgs,
+    ListenArgs, MemberCommand, OrderArgs, ReadArgs, RoleCommand, SendArgs, SpaceCommand, SuiteName, SyncArgs,
 };
 pub(crate) use etcd::LedgerArgs;
 pub(crate) use global::Global;

@@ -4,7 +4,7 @@ use crate::failure::{Failure, Result};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use terachat_client::Client;
-use terachat_client::api::Answer;
+use terachat_client::api::{Answer, Request};
 use terachat_core_store::sync::board::Board;
 use terachat_host::{FolderBoard, clock};
 use terachat_node::ClusterBoard;
@@ -33,7 +33,7 @@ pub(crate) enum BoardPlace {
 }
 
 /// What is to be done with a board.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Turn {
     /// Take in what others left.
     Fetch,
@@ -41,6 +41,8 @@ pub(crate) enum Turn {
     Publish,
     /// Remove what has expired.
     Collect,
+    /// Carry out a request whose commits the board puts into an order.
+    Execute(Box<Request>),
 }
 
 impl BoardPlace {
@@ -77,7 +79,7 @@ pub(crate) fn carry_out(client: &mut Client, call: &BoardCall) -> Result<Answer>
         return Err(Failure::new(what, "check the path; `terachat board publish` begins a board"));
     }
     let mut board = call.place.open()?;
-    match call.turn {
+    match &call.turn {
         Turn::Fetch => {
             client.board_fetch(board.as_ref(), now_ms).map(Answer::BoardFetched).map_err(Failure::from_text)
         }
@@ -85,6 +87,9 @@ pub(crate) fn carry_out(client: &mut Client, call: &BoardCall) -> Result<Answer>
             .board_publish(board.as_mut(), now_ms)
             .map(Answer::BoardPublished)
             .map_err(Failure::from_text),
+        Turn::Execute(request) => {
+            client.board_execute(board.as_mut(), request, now_ms).map_err(Failure::from_text)
+        }
         Turn::Collect => board.collect(now_ms).map(|_| Answer::Done).map_err(Failure::from_text),
     }
 }

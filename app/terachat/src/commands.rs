@@ -106,7 +106,9 @@ fn on_home(home: &Home, global: &Global, command: Command, printer: &Printer) ->
         Command::Space(SpaceCommand::Rename { name }) => {
             Request::Arrange { space, change: Arrangement::RenameSpace { name } }
         }
-        Command::Space(SpaceCommand::Renew) => Request::Renew { space },
+        Command::Space(SpaceCommand::Renew { order }) => {
+            return board::run_in_order(home, &order, Request::Renew { space }, printer);
+        }
         Command::Space(SpaceCommand::Reinit { suite, now }) => {
             Request::Reinit { space, post_quantum: suite == SuiteName::PostQuantum, now }
         }
@@ -119,12 +121,17 @@ fn on_home(home: &Home, global: &Global, command: Command, printer: &Printer) ->
         Command::Category(CategoryCommand::Rename { category, name }) => {
             Request::Arrange { space, change: Arrangement::RenameCategory { category, name } }
         }
-        Command::Invite { card: Some(card), rank, .. } => Request::Invite { space, card, rank },
-        Command::Invite { card: None, cards, rank } => {
-            Request::InviteAll { space, cards: cards::read(cards.as_deref())?, rank }
+        Command::Invite { card, cards, rank, order } => {
+            let request = match card {
+                Some(card) => Request::Invite { space, card, rank },
+                None => Request::InviteAll { space, cards: cards::read(cards.as_deref())?, rank },
+            };
+            return board::run_in_order(home, &order, request, printer);
         }
         Command::Join { invitation } => Request::Join { invitation },
-        Command::Member(MemberCommand::Remove { member }) => Request::MemberRemove { space, member },
+        Command::Member(MemberCommand::Remove { member, order }) => {
+            return board::run_in_order(home, &order, Request::MemberRemove { space, member }, printer);
+        }
         Command::Device(DeviceCommand::List { member }) => Request::DeviceList { space, member },
         Command::Device(DeviceCommand::Add { card }) => Request::DeviceAdd { card },
         Command::Device(DeviceCommand::Revoke { device }) => Request::DeviceRevoke { device },

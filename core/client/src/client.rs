@@ -7,6 +7,7 @@ use crate::identity::Identity;
 use crate::live::{Asked, Lives};
 use crate::membership::Membership;
 use crate::message_keys::MessageKeys;
+use crate::order::Turns;
 use crate::peer::Peer;
 use crate::watch::Watch;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -39,6 +40,7 @@ pub struct Client {
     pub(crate) watch: Watch,
     pub(crate) guard: Guard,
     pub(crate) lives: Lives,
+    pub(crate) turns: Turns,
     /// Boards that are being read, by name.
     pub(crate) boards: BTreeMap<[u8; 16], Round>,
     /// What each space was last seen to require of its archive, to tell when that changes.
@@ -123,6 +125,7 @@ impl Client {
             watch: Watch::default(),
             guard,
             lives: Lives::default(),
+            turns: Turns::default(),
             boards: BTreeMap::new(),
             archives: BTreeMap::new(),
             erases: false,

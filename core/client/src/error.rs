@@ -118,6 +118,16 @@ pub enum Error {
         /// The user whose device it is.
         archive: String,
     },
+    /// Another member's: its change comes first, and is not here yet. Nothing changed.
+    #[error(
+        "another member's change to space {0} comes first and is not on the board yet; say it again in a moment"
+    )]
+    NotItsTurn(String),
+    /// The board's: what was asked for is done on this device, and cannot be left there.
+    #[error(
+        "the change is made on this device and not left for the others yet ({0}); leave it with `terachat board sync`"
+    )]
+    NotLeft(String),
     /// The caller's: what seals single messages in this epoch is not here. Nothing was sent in another way.
     #[error(
         "the keys that seal single messages in space {0} are not here; `terachat space renew` makes others"

@@ -40,6 +40,7 @@ mod membership;
 mod membership_ops;
 mod message_keys;
 mod newest;
+mod order;
 mod past;
 mod peer;
 mod protocol;

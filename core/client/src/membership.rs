@@ -9,7 +9,7 @@ use terachat_core_store::LocalStore;
 use terachat_core_store::model::{ControlOp, EpochLink, GroupCommit};
 use terachat_core_store::store::Write;
 use terachat_core_store::sync::KeyId;
-use terachat_event::{DeviceId, EventHash, LogId, SpaceId};
+use terachat_event::{DeviceId, EventHash, LogId, SpaceId, UserId};
 use terachat_group::{CipherSuite, Group};
 use terachat_vault::{Algorithm, Entropy, NONCE_LEN, SealKey, Secret, SecretBytes, derive_key};
 
@@ -122,14 +122,22 @@ impl Client {
             membership.absent_archives.clear();
             self.prune(space, &chain)?;
             self.note_left_out(space, &chain)?;
-            if !self.carry_revocations(space, &mut carried)?
-                && !self.reconcile(space)?
-                && !self.follow_wish(space)?
-            {
-                return Ok(opened);
+            match self.follow_log(space, &mut carried) {
+                Ok(true) => opened = true,
+                // Where others come first it is done when their commit is here.
+                Ok(false) | Err(Error::NotItsTurn(_)) => return Ok(opened),
+                Err(error) => return Err(error),
             }
-            opened = true;
         }
+    }
+
+    /// Does what the control log leaves this device to do. Gives back whether it made an event.
+    fn follow_log(
+        &mut self,
+        space: SpaceId,
+        carried: &mut BTreeSet<(UserId, DeviceId)>,
+    ) -> Result<bool, Error> {
+        Ok(self.carry_revocations(space, carried)? || self.reconcile(space)? || self.follow_wish(space)?)
     }
 
     /// The commits that made the epochs, in order, the genesis first.

@@ -312,6 +312,7 @@ impl Client {
         add: &[KeyPackage],
         remove: &[[u8; 32]],
     ) -> Result<Prepared, Error> {
+        self.require_turn(space)?;
         let epoch = self.epoch(&space)?;
         let group =
             self.group(&space, &epoch.commit)?.ok_or_else(|| Error::NotInGroup(self.space_name(&space)))?;

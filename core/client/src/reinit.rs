@@ -199,6 +199,7 @@ impl Client {
         to: CipherSuite,
         add: &[KeyPackage],
     ) -> Result<(ReInit, Group), Error> {
+        self.require_turn(space)?;
         let previous = self.epoch(&space)?.commit;
         let group = self.current_group(&space)?;
         let state = self.store.space(&space).ok_or(Error::Unknown { what: "space", name: space.short() })?;

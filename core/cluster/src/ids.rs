@@ -15,6 +15,19 @@ pub struct NodeKey(pub [u8; 32]);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ClientKey(pub [u8; 32]);
 
+/// A place in which the first value that is claimed for it stands: 32 bytes that clients agree on and that say nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Slot(pub [u8; 32]);
+
+/// What stands in a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// The value that was claimed first.
+    pub value: [u8; 32],
+    /// Until when no other takes its place, in milliseconds since 1970 by most of the members' clocks.
+    pub until_ms: u64,
+}
+
 /// What an item is for. Names of different kinds never meet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum ItemKind {

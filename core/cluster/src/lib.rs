@@ -31,12 +31,12 @@ pub use bucket::{BucketOpened, BucketOptions, BucketStore, MemoryObjects, Object
 pub use error::Error;
 pub use export::{ExportError, ExportManifest};
 pub use file::{FileError, Manifest, PIECE_LEN, Piece, Reference};
-pub use ids::{ClientKey, ClusterId, ItemKind, ItemName, ItemTag, NodeKey};
+pub use ids::{ClientKey, ClusterId, ItemKind, ItemName, ItemTag, NodeKey, Slot, Standing};
 pub use ledger::{
-    Applied, Chronicle, ChronicleError, Deed, ENTRY_LEN_MAX, EXHIBITS_MAX, EXPIRED_MAX, Entry, Exhibit,
-    Export, Fate, HELD_ITEMS_MAX, ITEMS_MAX, Item, ItemPlace, JoinConsent, NewRecords, NewStripe,
-    NodeProfile, NodeRecord, NodeStatus, Outcome, PlacementClaim, PlacementMark, Program, Refusal, Renewal,
-    Roster, SignedDeed, State, Stripe, TicketFor, Verdict, What,
+    Applied, CLAIMS_MAX, Chronicle, ChronicleError, Claimed, Deed, ENTRY_LEN_MAX, EXHIBITS_MAX, EXPIRED_MAX,
+    Entry, Exhibit, Export, Fate, HELD_ITEMS_MAX, ITEMS_MAX, Item, ItemPlace, JoinConsent, NewRecords,
+    NewStripe, NodeProfile, NodeRecord, NodeStatus, Outcome, PlacementClaim, PlacementMark, Program, Refusal,
+    Renewal, Roster, SignedDeed, SlotClaim, State, Stripe, TicketFor, Verdict, What,
 };
 pub use node::{
     Call, Counted, DiskDone, DiskWork, HealthReport, ITEM_LEN_MAX, Input, Lack, Message, Moment, Node,

@@ -10,12 +10,13 @@ mod reading;
 mod records;
 mod repack;
 mod request;
+mod slots;
 mod stewarding;
 #[cfg(test)]
 mod tests;
 mod writing;
 
-use crate::{ClusterId, ItemKind, ItemName, State};
+use crate::{ClientKey, ClusterId, ItemKind, ItemName, State};
 use cache::Cache;
 use clocks::Clocks;
 use keeping::Keeper;
@@ -129,6 +130,8 @@ enum Proposed {
     Renew(Call),
     /// What has ended is to be forgotten, for a client or for nobody.
     Expire(Option<Call>),
+    /// A slot is claimed, for a client.
+    Claim(Call),
     /// Nobody waits: the next count sees what came of it.
     Upkeep,
 }
@@ -249,6 +252,7 @@ impl Node {
                 Some(Proposed::Forget(client)) => self.forget_proposed(client, result),
                 Some(Proposed::Renew(client)) => self.renew_proposed(client, result),
                 Some(Proposed::Expire(client)) => self.expire_proposed(client, result),
+                Some(Proposed::Claim(client)) => self.claim_proposed(client, result),
                 Some(Proposed::Upkeep) | None => {}
             },
             Input::Barrier(call, reached) => self.barrier(state, call, reached),
@@ -260,7 +264,7 @@ impl Node {
                 }
             }
             Input::Gone(stripes) => self.gone(&stripes),
-            Input::Client(call, request) => self.client(state, call, request),
+            Input::Client(call, by, request) => self.client(state, call, by, request),
             Input::Clock(ms) => self.clocks.shows(self.id, ms, self.now),
         }
         while let Some(message) = self.own.pop_front() {
@@ -317,7 +321,7 @@ impl Node {
         }
     }
 
-    fn client(&mut self, state: &State, call: Call, request: Request) {
+    fn client(&mut self, state: &State, call: Call, by: Option<ClientKey>, request: Request) {
         self.repacker.somebody_asked(self.now);
         match request {
             Request::Put { name, bytes, expires_ms } if name.kind == ItemKind::Board => {
@@ -329,6 +333,7 @@ impl Node {
             Request::List { after, max } => self.list(call, after, max),
             Request::Forget(names) => self.forget(call, names),
             Request::Collect => self.collect(state, call),
+            Request::Claim { slot, value, life_ms } => self.claim(state, (call, by), slot, value, life_ms),
         }
     }
 

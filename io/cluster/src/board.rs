@@ -3,9 +3,9 @@ use crate::{ClientFolder, Error, PATIENCE};
 use std::sync::mpsc as answers;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
-use terachat_cluster::{ClusterId, Fate, ItemKind, ItemName, Refused, Request, Response};
+use terachat_cluster::{ClusterId, Fate, ItemKind, ItemName, Refused, Request, Response, Slot};
 use terachat_core_store::sync::board::{
-    Board, BoardError, BoardRecord, Cursor, Listing, Published, RECORD_LEN_MAX, RecordKey,
+    Board, BoardError, BoardRecord, Cursor, Listing, Order, Published, RECORD_LEN_MAX, RecordKey,
 };
 use tokio::runtime::Builder;
 use tokio::sync::mpsc;
@@ -165,6 +165,19 @@ impl Board for ClusterBoard {
             if !more {
                 return Ok(removed);
             }
+        }
+    }
+
+    fn order(&self) -> Option<&dyn Order> {
+        Some(self)
+    }
+}
+
+impl Order for ClusterBoard {
+    fn claim(&self, slot: &[u8; 32], value: &[u8; 32], life_ms: u64) -> Result<[u8; 32], BoardError> {
+        match self.ask(Request::Claim { slot: Slot(*slot), value: *value, life_ms })? {
+            Response::Claimed(standing) => Ok(standing.value),
+            _ => Err(misfit()),
         }
     }
 }

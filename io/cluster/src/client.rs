@@ -6,7 +6,9 @@ use line::{Line, Speaker};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use terachat_cluster::wire::{Ask, Contact, Kind, LedgerAt, Told, Unwelcome, Welcome};
-use terachat_cluster::{ClusterId, ItemKind, ItemName, Refused, Request, Response, TicketFor};
+use terachat_cluster::{
+    ClusterId, ItemKind, ItemName, Refused, Request, Response, Slot, Standing, TicketFor,
+};
 use terachat_host::OsEntropy;
 use terachat_vault::{Entropy, Secret};
 use tokio::time::{Instant, sleep, timeout};
@@ -122,6 +124,20 @@ impl Client {
             Response::Refused(refused) => Err(Attempt::Next(refused.into())),
             response if is_forged(request, &response) => Err(Attempt::Next(Error::Forged)),
             response => Ok(response),
+        }
+    }
+
+    /// Claims a slot: gives back what stands there now, which is `value` for the first who claimed it and that one's value for
+    /// everybody else, until it ends. `life_ms` counts from now on by the clocks of the cluster, 1 to those of
+    /// [90 days](terachat_core_store::sync::board::RECORD_LIFETIME_MS_MAX). The same claim again is the same claim, and stays longer.
+    ///
+    /// # Errors
+    /// As [`Client::request`]. After [`Refused::NoMajority`] nothing was claimed; after [`Refused::Unknown`] and [`Error::NoNode`] it may
+    /// have been, and may be claimed again.
+    pub async fn claim(&self, slot: Slot, value: [u8; 32], life_ms: u64) -> Result<Standing, Error> {
+        match self.request(&Request::Claim { slot, value, life_ms }).await? {
+            Response::Claimed(standing) => Ok(standing),
+            _ => Err(Error::Answer),
         }
     }
 

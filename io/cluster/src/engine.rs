@@ -395,6 +395,10 @@ impl Engine {
             Ok(_) => Err(Refused::Stranger),
             Err(_) => Err(Refused::Item),
         };
+        let by = match guest.who {
+            Who::Client(client) => Some(client),
+            _ => None,
+        };
         let request = match request {
             Ok(request) => request,
             Err(refused) => return self.respond(peer, number, &Response::Refused(refused)),
@@ -406,7 +410,7 @@ impl Engine {
         let asked = Asked { peer, number, verb: Verb::of(&request), len, since: Instant::now() };
         self.asked.insert(call, asked);
         self.input(Input::Clock((self.parts.clock)()));
-        self.input(Input::Client(call, request));
+        self.input(Input::Client(call, by, request));
     }
 
     fn respond(&self, peer: PeerKey, number: u64, response: &Response) {

@@ -25,11 +25,14 @@ pub enum Verb {
     Forget,
     /// To forget what has ended.
     Collect,
+    /// To be the first in a slot.
+    Claim,
 }
 
 impl Verb {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 6] = [Self::Put, Self::Get, Self::Has, Self::List, Self::Forget, Self::Collect];
+    pub const ALL: [Self; 7] =
+        [Self::Put, Self::Get, Self::Has, Self::List, Self::Forget, Self::Collect, Self::Claim];
 
     pub(crate) fn of(request: &Request) -> Self {
         match request {
@@ -39,6 +42,7 @@ impl Verb {
             Request::List { .. } => Self::List,
             Request::Forget(_) => Self::Forget,
             Request::Collect => Self::Collect,
+            Request::Claim { .. } => Self::Claim,
         }
     }
 
@@ -51,6 +55,7 @@ impl Verb {
             Self::List => "list",
             Self::Forget => "forget",
             Self::Collect => "collect",
+            Self::Claim => "claim",
         }
     }
 }

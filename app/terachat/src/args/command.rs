@@ -37,6 +37,8 @@ pub(crate) enum Command {
         /// Rank 0 (may read) to 100 (owner), below your own; 10 (member) by default
         #[arg(long, value_parser = value_parser!(u8).range(0..=100))]
         rank: Option<u8>,
+        #[command(flatten)]
+        order: OrderArgs,
     },
     /// Accept an invitation; the space fills at the next sync with a member
     Join {
@@ -241,7 +243,10 @@ pub(crate) enum SpaceCommand {
     },
     /// Renew this device's keys now: whoever copied them reads nothing that is written from now on. A device does so by
     /// itself once they are a week old (later in large spaces) and it writes
-    Renew,
+    Renew {
+        #[command(flatten)]
+        order: OrderArgs,
+    },
     /// Take this device's place among the holders of the keys again, after they were lost or damaged: with the next member that
     /// it talks to (`terachat sync`). For a member's device only
     Rejoin,
@@ -282,6 +287,19 @@ pub(crate) struct SendArgs {
     pub(crate) files: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) cluster: ClusterClientArgs,
+}
+
+/// The cluster that says whose change comes first.
+#[derive(Debug, Args)]
+pub(crate) struct OrderArgs {
+    /// Have this cluster put the change in order with those that other members make at the same time, so that none has to be made twice:
+    /// the folder of `terachat cluster join` or `terachat cluster up` on this machine. What others left there is fetched before, and the
+    /// change is left there at once
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cluster: Option<PathBuf>,
+    /// Key file of the cluster's client; by default the one in that folder
+    #[arg(long, value_name = "FILE", requires = "cluster")]
+    pub(crate) cluster_key: Option<PathBuf>,
 }
 
 /// The cluster that has the bytes of files.
@@ -419,6 +437,8 @@ pub(crate) enum MemberCommand {
     Remove {
         /// User name, id or the beginning of the id
         member: String,
+        #[command(flatten)]
+        order: OrderArgs,
     },
     /// List the members
     List,

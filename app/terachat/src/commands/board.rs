@@ -1,5 +1,5 @@
 use super::ask;
-use crate::args::{BoardArgs, BoardCommand};
+use crate::args::{BoardArgs, BoardCommand, OrderArgs};
 use crate::board::{BoardCall, BoardPlace, Turn};
 use crate::cluster_client;
 use crate::failure::{Failure, Result};
@@ -9,7 +9,44 @@ use crate::render;
 use crate::session::Session;
 use serde_json::json;
 use std::path::Path;
-use terachat_client::api::{Answer, BoardFetched, BoardPublished};
+use std::thread::sleep;
+use std::time::Duration;
+use terachat_client::api::{Answer, BoardFetched, BoardPublished, Request};
+
+/// Between two looks at whether another member's change is there that comes first. The client says when it is waited for no longer.
+const STEP: Duration = Duration::from_millis(250);
+
+/// Carries out a request that changes a space's group: in order with others' changes, where a cluster is named that says what comes first.
+pub(super) fn run_in_order(
+    home: &Home,
+    order: &OrderArgs,
+    request: Request,
+    printer: &Printer,
+) -> Result<()> {
+    let Some(folder) = &order.cluster else { return ask::run(home, request, printer) };
+    let place = in_cluster(folder, order.cluster_key.as_deref())?;
+    let mut session = Session::open(home)?;
+    let answer = execute(&mut session, &place, request, printer);
+    session.close();
+    printer.answer(&answer?)
+}
+
+fn execute(session: &mut Session, place: &BoardPlace, request: Request, printer: &Printer) -> Result<Answer> {
+    let call = BoardCall { place: place.clone(), turn: Turn::Execute(Box::new(request)) };
+    let mut told = false;
+    loop {
+        match session.board(call.clone())? {
+            Answer::Behind { space } => {
+                if !told {
+                    printer.talk(&format!("Another member's change to {space} comes first; waiting for it."));
+                }
+                told = true;
+                sleep(STEP);
+            }
+            answer => return Ok(answer),
+        }
+    }
+}
 
 /// Exchanges by a board in a folder or in a cluster.
 pub(super) fn run(home: &Home, command: &BoardCommand, printer: &Printer) -> Result<()> {
@@ -23,21 +60,24 @@ pub(super) fn run(home: &Home, command: &BoardCommand, printer: &Printer) -> Res
 
 /// The board that is named.
 fn place(args: &BoardArgs) -> Result<BoardPlace> {
-    let absolute = |path: &Path| {
-        std::path::absolute(path).map_err(|error| Failure::file("find the board in", path, &error))
-    };
     match (&args.folder, &args.cluster) {
         (Some(folder), _) => Ok(BoardPlace::Folder(absolute(folder)?)),
-        (None, Some(folder)) => {
-            let folder = absolute(folder)?;
-            let key = match &args.cluster_key {
-                Some(key) => absolute(key)?,
-                None => cluster_client::default_key(&folder),
-            };
-            Ok(BoardPlace::Cluster { folder, key })
-        }
+        (None, Some(folder)) => in_cluster(folder, args.cluster_key.as_deref()),
         (None, None) => Err(Failure::new("no board is named", "name one with --folder DIR or --cluster DIR")),
     }
+}
+
+fn in_cluster(folder: &Path, key: Option<&Path>) -> Result<BoardPlace> {
+    let folder = absolute(folder)?;
+    let key = match key {
+        Some(key) => absolute(key)?,
+        None => cluster_client::default_key(&folder),
+    };
+    Ok(BoardPlace::Cluster { folder, key })
+}
+
+fn absolute(path: &Path) -> Result<std::path::PathBuf> {
+    std::path::absolute(path).map_err(|error| Failure::file("find the board in", path, &error))
 }
 
 fn exchange(
@@ -91,12 +131,18 @@ fn publish(session: &mut Session, place: &BoardPlace, printer: &Printer) -> Resu
     loop {
         let call = BoardCall { place: place.clone(), turn: Turn::Publish };
         let Answer::BoardPublished(told) = session.board(call)? else { return Err(ask::unexpected()) };
-        let more = told.more;
+        let (more, behind) = (told.more, told.behind);
         all.add(told);
-        if !more {
+        if behind {
+            // Somebody is to be seen out of a group before anything is left there, and another member does something first.
+            printer.talk("Another member's change comes first; waiting for it.");
+            sleep(STEP);
+            fetch(session, place, printer)?;
+        } else if !more {
             break;
+        } else {
+            printer.talk(&format!("{} events left so far, {} bytes.", all.events, all.len));
         }
-        printer.talk(&format!("{} events left so far, {} bytes.", all.events, all.len));
     }
     session.board(BoardCall { place: place.clone(), turn: Turn::Collect })?;
     all.skipped.iter().for_each(|line| printer.warn(&format!("Not everything was left of {line}")));

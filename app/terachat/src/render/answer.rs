@@ -54,6 +54,7 @@ pub(crate) fn answer(answer: &Answer, look: &Look) -> String {
         Answer::BoardPublished(left) => {
             format!("{} events left in {} records, {} bytes\n", left.events, left.records, left.len)
         }
+        Answer::Behind { space } => format!("another member's change to {space} comes first\n"),
         Answer::BoardFetched(BoardFetched { added, known, waiting, left, reasons, .. }) => {
             let mut out =
                 format!("{added} new, {known} known, {} waiting, {left} left aside\n", waiting.len());

@@ -2,7 +2,16 @@
 use crate::board::invited;
 use crate::support::{Ended, Place, Running, program};
 use serde_json::Value;
-use std::process::{Command, Stdio};
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, ChildStderr, Command, Stdio};
+use terachat_client::Client;
+use terachat_client::api::{Answer, Request, Status};
+use terachat_core_store::sync::board::{
+    Board, BoardError, BoardRecord, Cursor, Listing, Order, Published, RecordKey,
+};
+use terachat_host::{Disk, KeyFile, OsEntropy, clock};
+use terachat_node::{ClientFolder, ClusterBoard, Keys};
+use terachat_vault::{PassphraseCost, PassphraseSource, SecretBytes};
 
 /// A cluster on loopback, in the folder `cluster`.
 pub(crate) fn up(place: &Place, nodes: u8) -> Running {
@@ -74,6 +83,127 @@ fn two_profiles_exchange_by_a_cluster_that_loses_a_node() {
     let state = |name: &str| place.json(name, &["status"])["spaces"][0]["state_hash"].clone();
     assert_eq!(state("ada"), state("bo"));
     assert_eq!(up.interrupt(), 0);
+}
+
+/// A cluster's board, at which somebody else arrives at the moment when a commit is made and not left yet.
+struct Meeting<'a> {
+    board: ClusterBoard,
+    arrives: &'a mut dyn FnMut(),
+}
+
+impl Board for Meeting<'_> {
+    fn id(&self) -> [u8; 16] {
+        self.board.id()
+    }
+
+    fn record_len_max(&self) -> usize {
+        self.board.record_len_max()
+    }
+
+    fn publish(&mut self, record: &BoardRecord, now_ms: u64) -> Result<Published, BoardError> {
+        (self.arrives)();
+        self.board.publish(record, now_ms)
+    }
+
+    fn fetch(&self, key: &RecordKey, now_ms: u64) -> Result<Option<BoardRecord>, BoardError> {
+        self.board.fetch(key, now_ms)
+    }
+
+    fn list(&self, after: &Cursor, max: usize) -> Result<Listing, BoardError> {
+        self.board.list(after, max)
+    }
+
+    fn collect(&mut self, now_ms: u64) -> Result<usize, BoardError> {
+        self.board.collect(now_ms)
+    }
+
+    fn order(&self) -> Option<&dyn Order> {
+        self.board.order()
+    }
+}
+
+/// Ada's profile in this process.
+fn ada(place: &Place) -> Client {
+    let mut source =
+        PassphraseSource::new(SecretBytes::take(b"correct horse".to_vec()), PassphraseCost::RECOMMENDED);
+    let disk = Box::new(Disk::open(&place.home("ada")).unwrap());
+    Client::open(disk, &mut source, Box::new(OsEntropy::new().unwrap())).unwrap()
+}
+
+fn own_board(place: &Place) -> ClusterBoard {
+    let folder = place.home("cluster").join("client");
+    let owner = Keys::owner_in(&folder).unwrap().unwrap();
+    let mut source = KeyFile::open(&place.home("cluster").join("keys").join("client.key"), owner).unwrap();
+    let keys = Keys::open_unguarded(&folder, &mut source).unwrap();
+    ClusterBoard::open(ClientFolder::open(&folder, keys).unwrap()).unwrap()
+}
+
+/// Ada has made a commit and not left it yet when Bo, in a process of his own, begins another one on the same epoch: he is told that
+/// another comes first, waits for it, and lands on top.
+#[test]
+fn of_two_who_commit_at_once_the_second_lands_on_top() {
+    let place = Place::new();
+    for args in [&["init", "--name", "Ada"][..], &["space", "create", "Crew"], &["channel", "create", "deck"]]
+    {
+        let mut command = place.command("ada", args);
+        ok(command.env("TERACHAT_COUNTER", "none"));
+    }
+    place.ok("bo", &["init", "--name", "Bo"]);
+    let card = place.ok("bo", &["whoami"]);
+    place.ok("bo", &["join", &place.ok("ada", &["invite", &card])]);
+    let up = up(&place, 4);
+    let_bo_in(&place);
+    let path = |name: &str| place.home(name).display().to_string();
+    let (ours, apart, key) = (path("cluster"), path("apart"), path("bo.key"));
+    let as_bo =
+        |args: &[&str]| place.command("bo", &[args, &["--cluster", &apart, "--cluster-key", &key]].concat());
+    place.ok("ada", &["board", "sync", "--cluster", &ours]);
+    ok(&mut as_bo(&["board", "sync"]));
+    place.ok("ada", &["board", "sync", "--cluster", &ours]);
+    let epoch = |name: &str| place.json(name, &["status"])["spaces"][0]["epoch"].as_u64().unwrap();
+    let before = epoch("ada");
+    assert_eq!(epoch("bo"), before);
+
+    let mut bo: Option<(Child, BufReader<ChildStderr>)> = None;
+    let mut arrives = || {
+        if bo.is_some() {
+            return;
+        }
+        let mut child =
+            as_bo(&["space", "renew"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut said = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        said.read_line(&mut line).unwrap();
+        assert!(line.contains("comes first; waiting"), "{line}");
+        bo = Some((child, said));
+    };
+    let mut ada = ada(&place);
+    let mut meeting = Meeting { board: own_board(&place), arrives: &mut arrives };
+    let renew = Request::Renew { space: None };
+    assert_eq!(ada.board_execute(&mut meeting, &renew, clock::now_ms()).unwrap(), Answer::Done);
+    drop(meeting);
+    let (mut child, mut said) = bo.expect("he arrived");
+    let mut rest = String::new();
+    said.read_to_string(&mut rest).unwrap();
+    assert!(child.wait().unwrap().success(), "{rest}");
+    let told = ada.board_fetch(&own_board(&place), clock::now_ms()).unwrap();
+    assert_eq!((told.added, told.left), (1, 0), "{told:?}");
+    let Answer::Status(Status { spaces, .. }) = ada.execute(Request::Status, clock::now_ms()).unwrap() else {
+        panic!("no status")
+    };
+    // Both count, one upon the other.
+    assert_eq!(spaces[0].epoch, Some(before + 2));
+    ada.close().unwrap();
+    assert_eq!(epoch("bo"), before + 2);
+    let state = |name: &str| place.json(name, &["status"])["spaces"][0]["state_hash"].clone();
+    assert_eq!(state("ada"), state("bo"));
+
+    // Without the cluster it is done as ever, and a cluster that is not there is told of before anything is changed.
+    place.ok("ada", &["space", "renew"]);
+    assert_eq!(up.interrupt(), 0);
+    let ended = place.run("ada", &["space", "renew", "--cluster", &ours]);
+    assert!(ended.pair().0.contains("answered within"), "{ended:?}");
+    assert_eq!(epoch("ada"), before + 3);
 }
 
 #[test]

@@ -190,6 +190,11 @@ pub enum Answer {
     },
     /// What was left on a board.
     BoardPublished(BoardPublished),
+    /// Another member's change comes first and is not on the board yet: nothing changed; ask again in a moment.
+    Behind {
+        /// In which space.
+        space: String,
+    },
     /// What a board brought.
     BoardFetched(BoardFetched),
     /// A channel that was dropped.

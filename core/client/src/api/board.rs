@@ -12,6 +12,8 @@ pub struct BoardPublished {
     pub len: u64,
     /// Spaces and channels of which not everything was left, with the reason.
     pub skipped: Vec<String>,
+    /// Whether a space is among them because another member's change comes first: fetch, and publish again in a moment.
+    pub behind: bool,
     /// Whether there is more: call again.
     pub more: bool,
 }
@@ -22,7 +24,7 @@ impl BoardPublished {
         self.events += next.events;
         self.records += next.records;
         self.len += next.len;
-        (self.skipped, self.more) = (next.skipped, next.more);
+        (self.skipped, self.behind, self.more) = (next.skipped, next.behind, next.more);
     }
 }
 

@@ -110,12 +110,15 @@ impl Client {
         let id = board.id();
         let mut round = self.boards.remove(&id).unwrap_or_default();
         let mut visit = Visit::new(board, budget, true);
-        visit.told.more = !self.go_round(&mut visit, &mut round)?;
+        let is_ordered = board.order().is_some();
+        visit.told.more = !self.in_turn(is_ordered, |client| client.go_round(&mut visit, &mut round))?;
         visit.told.waiting = round.waiting.values().take(BoardFetched::REASONS_MAX).cloned().collect();
         if visit.told.more {
             self.boards.insert(id, round);
         }
-        Ok(visit.told)
+        let told = visit.told;
+        self.follow_turns(board)?;
+        Ok(told)
     }
 
     /// Reads until nothing moves any more, or the budget is spent. Gives back whether it came to the end.

@@ -64,6 +64,7 @@ impl Client {
             match self.publish_space(&mut leaving, space) {
                 Err(error) if is_own(&error) => return Err(error),
                 Err(error) => {
+                    leaving.told.behind |= matches!(error, Error::NotItsTurn(_));
                     let line = format!("{}: {error}", self.space_name(&space));
                     leaving.told.skipped.push(line);
                 }
@@ -81,7 +82,7 @@ impl Client {
         }
         self.epoch(&space)?;
         // Nothing is to be left where somebody who was removed can still look.
-        self.see_out(space)?;
+        self.see_out_in_turn(&*leaving.board, space)?;
         let epoch = self.epoch(&space)?;
         let chain = self.epochs(&space)?;
         let recent = self.counted(&chain);
@@ -128,6 +129,16 @@ impl Client {
             }
         }
         Ok(())
+    }
+
+    fn see_out_in_turn(&mut self, board: &dyn Board, space: SpaceId) -> Result<(), Error> {
+        let is_ordered = board.order().is_some();
+        let mut seen_out = self.in_turn(is_ordered, |client| client.see_out(space));
+        while matches!(seen_out, Err(Error::NotItsTurn(_))) && self.take_turns(board).is_empty() {
+            seen_out = self.in_turn(true, |client| client.see_out(space));
+        }
+        self.follow_turns(board)?;
+        seen_out
     }
 
     /// Answers devices that are to rejoin, each once for an epoch, whoever does it.

@@ -1,4 +1,5 @@
 //! Devices that are never connected and meet by a board alone.
+mod order;
 mod rejoin;
 
 use super::*;

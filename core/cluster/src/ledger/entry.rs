@@ -1,6 +1,6 @@
 use super::deed::SignedDeed;
 use super::{ENTRY_LEN_MAX, ITEMS_MAX};
-use crate::{Error, ItemKind, ItemName, PackageKey, Receipt, Signature};
+use crate::{ClientKey, Error, ItemKind, ItemName, PackageKey, Receipt, Signature, Slot, Standing};
 use serde::{Deserialize, Serialize};
 use terachat_shard::{NodeId, StripeId};
 
@@ -22,11 +22,29 @@ pub enum Entry {
     Records(NewRecords),
     /// A board's record that is there is kept longer.
     Renew(Renewal),
-    /// What ends by then is forgotten: at most [`EXPIRED_MAX`] items, the earliest ends first.
+    /// What ends by then is forgotten: at most [`EXPIRED_MAX`] items and as many claims, the earliest ends first.
     Expire {
         /// Milliseconds since 1970, by most of the members' clocks.
         at_ms: u64,
     },
+    /// A client wants its value to be the first in a slot.
+    Claim(SlotClaim),
+}
+
+/// A client's wish that a value be the first in a slot. The first that the ledger takes wins and stays until it ends; everybody who
+/// claims the slot meanwhile is told of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlotClaim {
+    /// Which slot.
+    pub slot: Slot,
+    /// What is to stand there.
+    pub value: [u8; 32],
+    /// Until when, in milliseconds since 1970.
+    pub until_ms: u64,
+    /// Whose claim it is, as the node that proposes knows its client.
+    pub client: ClientKey,
+    /// As of [`NewRecords`]: what had ended by then is in nobody's way.
+    pub at_ms: u64,
 }
 
 /// A batch, with what the ledger has to know of the records of boards in it.
@@ -166,7 +184,11 @@ pub enum Outcome {
         items: u32,
         /// How many of them were records of boards.
         records: u32,
+        /// Claims that are forgotten now.
+        claims: u32,
     },
+    /// What stands in the slot that was claimed: the claim's own value, or another that was there before it.
+    Claimed(Standing),
 }
 
 /// Why the ledger did not take an entry.
@@ -254,6 +276,12 @@ pub enum Refusal {
     /// There is no such hold.
     #[error("no case of this name holds anything; see those that do: terachat node holds")]
     NoCase,
+    /// A claim beyond those that a client may have, or one that has no life.
+    #[error(
+        "this client has claimed as many slots as one may at once, or the claim had ended before it was taken; wait until some end, and \
+         check the clock of this machine"
+    )]
+    Claims,
 }
 
 impl Entry {

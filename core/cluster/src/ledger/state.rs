@@ -1,4 +1,5 @@
 mod records;
+mod slots;
 mod snapshot;
 
 use super::entry::{Entry, Fate, Item, ItemPlace, NewStripe, Outcome, Refusal};
@@ -7,8 +8,11 @@ use super::roster::{NodeStatus, Roster};
 use super::{Chronicle, Deed, SignedDeed, What};
 use crate::{ItemName, NodeKey, PackageKey, RECEIPT_ENTRIES, Receipt, Signature};
 use records::{Listed, Signed};
+use slots::Slots;
 use std::collections::{BTreeMap, BTreeSet};
 use terachat_shard::{NodeId, Profile, StripeId, StripeRecord};
+
+pub use slots::Claimed;
 
 /// Entries between two times at which stripes that are long gone are not remembered any more.
 const SWEEP_EVERY: u64 = 1024;
@@ -27,7 +31,7 @@ pub struct Stripe {
 /// What all entries so far come to: the same on every node that has applied as many.
 ///
 /// All of it is in memory: some 150 bytes a stripe and 36 a shard, and 200 bytes an item; 60 more if it has an end, and 150 more if
-/// it is a board's record.
+/// it is a board's record; and 200 bytes a claim.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct State {
     applied: u64,
@@ -41,6 +45,7 @@ pub struct State {
     ends: BTreeSet<(u64, ItemName)>,
     /// Stripes that are gone, each until receipts for it are too old to bring it back.
     gone: BTreeMap<StripeId, u64>,
+    slots: Slots,
     placement: Placement,
     claim: Option<PlacementClaim>,
 }
@@ -73,6 +78,7 @@ impl State {
                 .and_then(|signed| self.stripe(index, &new.stripe, &signed, &mut gone)),
             Ok(Entry::Renew(renewal)) => Ok(Outcome::Renewed(self.renew(&renewal))),
             Ok(Entry::Expire { at_ms }) => Ok(self.expire(at_ms, &mut gone)),
+            Ok(Entry::Claim(claim)) => self.claim_slot(&claim),
         };
         self.placement.mark(index);
         Applied { outcome: taken.unwrap_or_else(Outcome::Refused), gone }

@@ -2,10 +2,11 @@
 mod exports;
 mod placement;
 mod records;
+mod slots;
 
 use super::*;
 use crate::testing::{CLUSTER, Dice, deed, founded, joining, key, node, profile};
-use crate::{ClientKey, ItemKind, ItemName, PackageKey, RECEIPT_ENTRIES, Receipt};
+use crate::{ClientKey, Error, ItemKind, ItemName, PackageKey, RECEIPT_ENTRIES, Receipt};
 use proptest::prelude::*;
 use terachat_shard::{Profile, ShardHash, StripeId, StripeRecord};
 

@@ -1,7 +1,7 @@
 use super::disk::{DiskDone, DiskWork};
 use super::message::Message;
 use super::request::{Request, Response};
-use crate::Outcome;
+use crate::{ClientKey, Outcome};
 use serde::{Deserialize, Serialize};
 use std::ops::Add;
 use terachat_shard::{NodeId, StripeId};
@@ -58,8 +58,8 @@ pub enum Input {
     Leader(Option<NodeId>),
     /// The ledger has forgotten these stripes.
     Gone(Vec<StripeId>),
-    /// A client asks.
-    Client(Call, Request),
+    /// Somebody asks: a client of this key, or an operator, who has none and claims nothing.
+    Client(Call, Option<ClientKey>, Request),
     /// How late it is by this machine's clock, in milliseconds since 1970. Comes before each tick and each client's request.
     Clock(u64),
 }

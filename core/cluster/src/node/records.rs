@@ -31,7 +31,7 @@ impl Ending {
 
 impl Node {
     /// How late it is, as most members' clocks have it; `None` while too few are heard.
-    fn now_ms(&self, state: &State) -> Option<u64> {
+    pub(super) fn now_ms(&self, state: &State) -> Option<u64> {
         self.read_clocks(state).map(|reading| reading.reached)
     }
 
@@ -43,10 +43,15 @@ impl Node {
     /// Whether what is known of an item here is as good as what the ledger knows: a blob does not change, and a record neither
     /// before it ends.
     pub(super) fn is_certain(&self, state: &State, place: &ItemPlace) -> bool {
+        place.item.name.kind == ItemKind::Blob || self.lasts(state, place.item.expires_ms)
+    }
+
+    /// Whether an end is so far ahead that no node can take it for past.
+    pub(super) fn lasts(&self, state: &State, end_ms: u64) -> bool {
         let lasts = |reading: Reading| {
-            place.item.expires_ms > reading.latest.saturating_add(self.options.away_after / 1_000 + MARGIN_MS)
+            end_ms > reading.latest.saturating_add(self.options.away_after / 1_000 + MARGIN_MS)
         };
-        place.item.name.kind == ItemKind::Blob || self.read_clocks(state).is_some_and(lasts)
+        self.read_clocks(state).is_some_and(lasts)
     }
 
     /// When a batch is brought before the ledger. Where nobody knows how late it is nothing has ended.
@@ -129,8 +134,8 @@ impl Node {
             return;
         };
         let response = match result {
-            Ok(Outcome::Expired { items, records }) => {
-                Response::Collected { records, more: items as usize == EXPIRED_MAX }
+            Ok(Outcome::Expired { items, records, claims }) => {
+                Response::Collected { records, more: items.max(claims) as usize == EXPIRED_MAX }
             }
             Ok(Outcome::Refused(refusal)) => Response::Refused(Refused::Ledger(refusal)),
             Err(Unproposed::NotTaken) => Response::Refused(Refused::NoMajority),

@@ -1,5 +1,5 @@
 use super::message::Lack;
-use crate::{Error, Fate, ItemName, Refusal};
+use crate::{Error, Fate, ItemName, Refusal, Slot, Standing};
 use serde::{Deserialize, Serialize};
 use terachat_shard::NodeId;
 
@@ -37,6 +37,16 @@ pub enum Request {
     Forget(Vec<ItemName>),
     /// Forget what has ended, as much as one entry of the ledger may.
     Collect,
+    /// Let this value be the first in this slot, and say which one is. The same claim again is the same claim.
+    Claim {
+        /// Which slot: nobody but who knows its name can say anything of it.
+        slot: Slot,
+        /// What is to stand there.
+        value: [u8; 32],
+        /// For how long from now on, in milliseconds by the members' clocks: 1 to those of 90 days. If the value is there, the later
+        /// end counts.
+        life_ms: u64,
+    },
 }
 
 /// The answer to a client.
@@ -61,6 +71,8 @@ pub enum Response {
         /// Whether there may be more.
         more: bool,
     },
+    /// What stands in the slot: the value that was claimed, or another one that was first.
+    Claimed(Standing),
 }
 
 /// Why a client's wish was not met.
@@ -126,9 +138,9 @@ pub enum Refused {
     /// What was to be kept as a board's record is none, or not of this key or with this end.
     #[error("this is no board record of that key and end; update the client, or look at who made it")]
     Record,
-    /// A board's record that has ended, or ends later than boards keep anything.
+    /// A board's record that has ended, or ends later than boards keep anything; a claim that is to last for no time or for longer.
     #[error(
-        "the record's end is past or further ahead than boards keep anything; check the clock of this machine"
+        "the end is past or further ahead than boards keep anything, which is 90 days; check the clock of this machine"
     )]
     Lifetime,
     /// A board's record was to be forgotten before its end.

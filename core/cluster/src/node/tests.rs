@@ -1,11 +1,13 @@
 //! Single steps of one node; whole runs are in `crate::testing::simulation`.
 mod reading;
+mod slots;
 mod stewarding;
 
 use super::*;
 use crate::testing::{CLUSTER, Dice, founded, key, node};
 use crate::{
-    Entry, Item, NewStripe, Outcome, PackageKey, RECEIPT_ENTRIES, Receipt, Refusal, Scrubbed, Usage,
+    Entry, Item, NewStripe, Outcome, PackageKey, RECEIPT_ENTRIES, Receipt, Refusal, Scrubbed, Slot,
+    SlotClaim, Usage,
 };
 use terachat_shard::{Profile, Shard, ShardHash, StripeRecord};
 
@@ -85,7 +87,7 @@ fn items_that_are_too_long_empty_misnamed_or_too_many_are_refused() {
     }
     let mut put = |number: u64, name: ItemName, bytes: Vec<u8>| {
         let request = Request::Put { name, bytes, expires_ms: 0 };
-        one.handle(Moment(1), &state, Input::Client(Call(number), request))
+        one.handle(Moment(1), &state, Input::Client(Call(number), None, request))
     };
     let blob = |len: usize| (ItemName::of_blob(&vec![7; len]), vec![7; len]);
     let refused = |outputs: &[Output]| match outputs {
@@ -166,7 +168,7 @@ fn only_a_receipt_for_the_shard_by_its_holder_counts() {
         }
         let bytes = vec![5; 900];
         let put = Request::Put { name: ItemName::of_blob(&bytes), bytes, expires_ms: 0 };
-        let mut outputs = one.handle(Moment(1), &state, Input::Client(Call(1), put));
+        let mut outputs = one.handle(Moment(1), &state, Input::Client(Call(1), None, put));
         let mut proposed = false;
         while let Some(output) = outputs.pop() {
             let input = match output {
@@ -202,7 +204,7 @@ fn a_refusal_is_told() {
     let mut one = started();
     let bytes = vec![5; 900];
     let put = Request::Put { name: ItemName::of_blob(&bytes), bytes, expires_ms: 0 };
-    let asked = one.handle(Moment(1), &state, Input::Client(Call(1), put));
+    let asked = one.handle(Moment(1), &state, Input::Client(Call(1), None, put));
     let Some(Output::Disk(call, DiskWork::Keep(bytes))) = asked.into_iter().next() else {
         panic!("its own shard")
     };
@@ -326,6 +328,14 @@ fn bytes_are_as_the_pages_say() {
     assert_eq!(Request::Collect.encode(), [1, 5]);
     assert_eq!(Response::Collected { records: 2, more: false }.encode(), [1, 6, 2, 0]);
     assert_eq!(Entry::Expire { at_ms: 300 }.encode(), [2, 6, 0xac, 2]);
+    let claim = Request::Claim { slot: Slot([1; 32]), value: [2; 32], life_ms: 300 };
+    assert_eq!(claim.encode(), [&[1, 6][..], &[1; 32], &[2; 32], &[0xac, 2]].concat());
+    let standing = crate::Standing { value: [2; 32], until_ms: 300 };
+    assert_eq!(Response::Claimed(standing).encode(), [&[1, 7][..], &[2; 32], &[0xac, 2]].concat());
+    let client = crate::ClientKey([3; 32]);
+    let claim = SlotClaim { slot: Slot([1; 32]), value: [2; 32], until_ms: 300, client, at_ms: 5 };
+    let bytes = [&[2, 7][..], &[1; 32], &[2; 32], &[0xac, 2], &[3; 32], &[5]].concat();
+    assert_eq!(Entry::Claim(claim).encode(), bytes);
     let (key, digest, signature) = ([1; 32], [2; 32], crate::Signature([3; 64]));
     let renewal = crate::Renewal { key, digest, expires_ms: 300, signature, at_ms: 5 };
     let bytes = [&[2, 5][..], &key, &digest, &[0xac, 2], &[3; 64], &[5]].concat();
@@ -342,7 +352,7 @@ fn what_may_have_been_taken_is_not_called_refused() {
         let mut one = started();
         let bytes = vec![5; 900];
         let put = Request::Put { name: ItemName::of_blob(&bytes), bytes, expires_ms: 0 };
-        let asked = one.handle(Moment(1), &state, Input::Client(Call(1), put));
+        let asked = one.handle(Moment(1), &state, Input::Client(Call(1), None, put));
         let Some(Output::Disk(call, DiskWork::Keep(bytes))) = asked.into_iter().next() else {
             panic!("its own shard")
         };

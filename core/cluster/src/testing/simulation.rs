@@ -1,6 +1,6 @@
 //! A whole cluster in one thread: nodes, disks whose power is cut, that are full, slow, dead or rot, buckets that fail or answer late, clocks
 //! that jump, a network that loses, delays, doubles and parts, nodes that lie, members that come and go, boards whose records are
-//! left, renewed and end. One seed is one run. After every run all is mended, and then everything that was acknowledged is there,
+//! left, renewed and end, slots that several claim. One seed is one run. After every run all is mended, and then everything that was acknowledged is there,
 //! everything is whole, and no node has enough of a stripe to read it.
 //!
 //! `TERACHAT_CLUSTER_SEEDS=FROM..TO` plays other seeds than the few of each run.
@@ -9,6 +9,7 @@ mod full;
 mod keeping;
 mod members;
 mod sites;
+mod slots;
 mod trace;
 mod world;
 
@@ -16,6 +17,7 @@ use crate::testing::{Dice, founded, seeds};
 use crate::{Fate, ItemName, Lack, NodeStatus, Refused, Request, Response};
 use board::BoardPlay;
 use members::Deeds;
+use slots::SlotPlay;
 use std::collections::{BTreeMap, BTreeSet};
 use terachat_shard::{NodeId, Profile};
 use terachat_storage::Fault;
@@ -37,6 +39,7 @@ struct Clients {
     /// May be forgotten, or not: the answer never came.
     forgotten: BTreeSet<ItemName>,
     board: BoardPlay,
+    slots: SlotPlay,
     acknowledged: usize,
     refused: usize,
 }
@@ -48,6 +51,7 @@ impl Clients {
             self.getting.remove(&call);
             self.forgetting.remove(&call);
             self.board.unanswered(call);
+            self.slots.unanswered(call);
         }
         for (call, response) in std::mem::take(&mut world.replies) {
             if let Some((name, bytes)) = self.putting.remove(&call) {
@@ -71,7 +75,7 @@ impl Clients {
                 && response == Response::Forgotten
             {
                 self.kept.remove(&name);
-            } else {
+            } else if !self.slots.hear(world.now_ms(), call, &response) {
                 self.board.hear(world.now_ms(), call, response);
             }
         }
@@ -95,6 +99,8 @@ struct Played {
     acknowledged: usize,
     refused: usize,
     on_the_board: usize,
+    /// Claims that were first, and those that were not.
+    claims: (usize, usize),
     deeds: Deeds,
 }
 
@@ -122,7 +128,7 @@ fn play_seen(seed: u64, trace: Trace) -> Played {
     for _ in 0..60 + dice.below(60) {
         let members: Vec<NodeId> = world.truth.roster().members().map(|(node, _)| node).collect();
         let any = |dice: &mut Dice| members[dice.below(members.len() as u64) as usize];
-        match dice.below(36) {
+        match dice.below(40) {
             0 => world.lossy = dice.below(30),
             1 => {
                 let node = any(&mut dice);
@@ -207,6 +213,12 @@ fn play_seen(seed: u64, trace: Trace) -> Played {
                     clients.board.play(&mut world, &mut dice, through);
                 }
             }
+            36..=39 => {
+                for _ in 0..1 + dice.below(4) {
+                    let through = any(&mut dice);
+                    clients.slots.play(&mut world, &mut dice, through);
+                }
+            }
             _ => {
                 let held: Vec<ItemName> = clients.kept.keys().copied().collect();
                 if !held.is_empty() {
@@ -227,6 +239,7 @@ fn play_seen(seed: u64, trace: Trace) -> Played {
         acknowledged: clients.acknowledged,
         refused: clients.refused,
         on_the_board: clients.board.acknowledged,
+        claims: (clients.slots.first, clients.slots.second),
         deeds,
     }
 }
@@ -285,6 +298,7 @@ fn mend_everything(world: &mut World, clients: &mut Clients) {
     clients.hear(world);
     assert!(clients.putting.is_empty() && clients.getting.is_empty(), "somebody was never answered");
     clients.board.ask_for_all(world, &members);
+    clients.slots.ask_for_all(world, &members);
     let kept: Vec<ItemName> = clients.kept.keys().copied().collect();
     for (at, name) in kept.iter().enumerate() {
         let through = members[at % members.len()];
@@ -295,11 +309,12 @@ fn mend_everything(world: &mut World, clients: &mut Clients) {
     for (call, response) in std::mem::take(&mut world.replies) {
         if let Some(name) = clients.getting.remove(&call) {
             clients.check_got(&name, response, true);
-        } else {
+        } else if !clients.slots.hear(world.now_ms(), call, &response) {
             clients.board.hear(world.now_ms(), call, response);
         }
     }
     clients.board.end(world, members[0]);
+    clients.slots.end(world);
     assert!(clients.getting.is_empty(), "somebody was never answered");
     world.truth.chronicle().audit(world.truth.roster()).unwrap();
     let restored = crate::State::restore(&world.truth.snapshot()).unwrap();
@@ -315,12 +330,14 @@ fn nothing_acknowledged_is_lost_and_all_becomes_whole() {
         all.acknowledged += played.acknowledged;
         all.refused += played.refused;
         all.on_the_board += played.on_the_board;
+        all.claims = (all.claims.0 + played.claims.0, all.claims.1 + played.claims.1);
         all.deeds.add(played.deeds);
     }
     println!("{all:?}");
     // Of a single run the network may have been parted all the time; many together play what they are for.
     if seeds.count() >= 20 {
         assert!(all.acknowledged > all.refused && all.on_the_board > 0, "{all:?}");
+        assert!(all.claims.0 > 0 && all.claims.1 > 0, "{all:?}");
         let Deeds { drained, returned, left, forced, joined } = all.deeds;
         assert!([drained, returned, left, forced, joined].iter().all(|times| *times > 0), "{all:?}");
     }

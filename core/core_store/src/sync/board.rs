@@ -78,4 +78,19 @@ pub trait Board {
     /// # Errors
     /// [`BoardError::Failed`]; a part may have been removed.
     fn collect(&mut self, now_ms: u64) -> Result<usize, BoardError>;
+
+    /// Who says what came first, where the board has somebody who does. Most have not.
+    fn order(&self) -> Option<&dyn Order> {
+        None
+    }
+}
+
+/// Says what came first among devices that need not meet. Nobody relies on it: whoever asks has to be right without it, too.
+pub trait Order {
+    /// Lets `value` stand in `slot` for `life_ms` milliseconds from now on, unless another value stands there; gives back what does.
+    /// The same claim again is the same claim, and stands longer.
+    ///
+    /// # Errors
+    /// [`BoardError::Failed`]; whether it stands is not known.
+    fn claim(&self, slot: &[u8; 32], value: &[u8; 32], life_ms: u64) -> Result<[u8; 32], BoardError>;
 }

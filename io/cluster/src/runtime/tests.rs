@@ -1,9 +1,9 @@
 //! A node in this process, and peers that are not what they should be.
-use crate::RunOptions;
 use crate::testing::{World, runtime};
+use crate::{Error, RunOptions};
 use std::time::{Duration, Instant};
 use terachat_cluster::wire::{Ask, Ends, Frame, Kind, Told, decode, encode};
-use terachat_cluster::{Fate, ITEM_LEN_MAX, ItemName, Message, Refused, Request, Response};
+use terachat_cluster::{Fate, ITEM_LEN_MAX, ItemName, Message, Refused, Request, Response, Slot};
 use terachat_host::OsEntropy;
 use terachat_net::{Net, NetEvent, NetEvents, PeerKey};
 use terachat_vault::Secret;
@@ -41,6 +41,33 @@ async fn next(events: &mut NetEvents, kind: Kind) -> Option<Vec<u8>> {
 
 fn put(bytes: Vec<u8>) -> Request {
     Request::Put { name: ItemName::of_blob(&bytes), bytes, expires_ms: 0 }
+}
+
+/// The first value stands, for whoever asks, after the node was started anew as before.
+#[test]
+fn a_slot_has_one_value_over_a_restart() {
+    runtime().block_on(async {
+        let mut world = World::new(RunOptions::default()).await;
+        let (slot, hour) = (Slot([1; 32]), 3_600_000);
+        let client = world.client.connect().await.unwrap();
+        let first = client.claim(slot, [7; 32], hour).await.unwrap();
+        assert_eq!(first.value, [7; 32]);
+        assert_eq!(client.claim(slot, [8; 32], hour).await.unwrap(), first);
+        client.close().await;
+        world.stop().await;
+        world.start(RunOptions::default()).await.unwrap();
+        let client = world.client_again().connect().await.unwrap();
+        assert_eq!(client.claim(slot, [9; 32], 2 * hour).await.unwrap(), first);
+        let again = client.claim(slot, [7; 32], 2 * hour).await.unwrap();
+        assert!(again.value == first.value && again.until_ms > first.until_ms, "{again:?}");
+        assert_eq!(client.claim(Slot([2; 32]), [9; 32], 1).await.unwrap().value, [9; 32]);
+        for life_ms in [0, u64::MAX] {
+            let refused = client.claim(Slot([3; 32]), [9; 32], life_ms).await;
+            assert!(matches!(refused, Err(Error::Refused(Refused::Lifetime))), "{refused:?}");
+        }
+        client.close().await;
+        world.end().await;
+    });
 }
 
 /// It asks and asks and never reads: it fills its own queue, and is let go.

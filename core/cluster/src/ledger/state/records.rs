@@ -68,7 +68,7 @@ impl State {
 
     /// Whether something has ended by then, in milliseconds since 1970, and may be forgotten.
     pub fn has_ended(&self, at_ms: u64) -> bool {
-        self.ended(at_ms).next().is_some()
+        self.ended(at_ms).next().is_some() || self.slots.have_ended(at_ms)
     }
 
     fn ended(&self, at_ms: u64) -> impl Iterator<Item = ItemName> + '_ {
@@ -131,6 +131,6 @@ impl State {
                 records += u32::from(name.kind == ItemKind::Board);
             }
         }
-        Outcome::Expired { items, records }
+        Outcome::Expired { items, records, claims: self.slots.expire(at_ms) }
     }
 }

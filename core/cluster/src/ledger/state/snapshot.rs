@@ -1,14 +1,14 @@
 //! A state as bytes: what cannot be had from the rest.
 use super::{
-    Chronicle, Item, ItemPlace, PackageKey, Placement, PlacementClaim, PlacementMark, State, Stripe,
+    Chronicle, Claimed, Item, ItemPlace, PackageKey, Placement, PlacementClaim, PlacementMark, State, Stripe,
 };
-use crate::{Error, ItemKind, ItemName, Signature};
+use crate::{Error, ItemKind, ItemName, Signature, Slot};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use terachat_shard::{StripeId, StripeRecord};
 
 /// Earlier versions were never published.
-const VERSION: u8 = 4;
+const VERSION: u8 = 5;
 
 #[derive(Serialize, Deserialize)]
 struct Snapshot {
@@ -16,6 +16,8 @@ struct Snapshot {
     chronicle: Chronicle,
     stripes: Vec<KeptStripe>,
     gone: BTreeMap<StripeId, u64>,
+    /// In the order of slots.
+    slots: Vec<(Slot, Claimed)>,
     marks: Vec<PlacementMark>,
     claim: Option<PlacementClaim>,
 }
@@ -91,6 +93,7 @@ impl State {
             chronicle: self.chronicle.clone(),
             stripes: self.stripes.values().map(kept).collect(),
             gone: self.gone.clone(),
+            slots: self.slots.iter().map(|(slot, claimed)| (*slot, *claimed)).collect(),
             marks: self.placement.marks().iter().copied().collect(),
             claim: self.claim,
         };
@@ -107,10 +110,14 @@ impl State {
         if !rest.is_empty() {
             return Err(Error::Snapshot);
         }
-        let Snapshot { applied, chronicle, stripes, gone, marks, claim } = snapshot;
+        let Snapshot { applied, chronicle, stripes, gone, slots, marks, claim } = snapshot;
         let roster = chronicle.replay().map_err(|_| Error::Snapshot)?;
         let placement = Placement::with_marks(marks).ok_or(Error::Snapshot)?;
         let mut state = Self { applied, chronicle, roster, gone, placement, claim, ..Self::default() };
+        let ordered = slots.is_sorted_by(|(one, _), (next, _)| one < next);
+        if !ordered || !slots.into_iter().all(|(slot, claimed)| state.slots.put(slot, claimed)) {
+            return Err(Error::Snapshot);
+        }
         for KeptStripe { record, key, items } in stripes {
             let record = StripeRecord::decode(&record).map_err(|_| Error::Snapshot)?;
             let id = record.stripe();

@@ -104,9 +104,9 @@ fn what_has_ended_is_forgotten_and_nothing_else() {
         assert_eq!(State::restore(&state.snapshot()).unwrap(), state);
         (applied.outcome, applied.gone)
     };
-    assert_eq!(expire(9), (Outcome::Expired { items: 0, records: 0 }, vec![]));
-    assert_eq!(expire(10), (Outcome::Expired { items: 2, records: 1 }, vec![StripeId([2; 16])]));
-    assert_eq!(expire(11), (Outcome::Expired { items: 1, records: 1 }, vec![]));
+    assert_eq!(expire(9), (Outcome::Expired { items: 0, records: 0, claims: 0 }, vec![]));
+    assert_eq!(expire(10), (Outcome::Expired { items: 2, records: 1, claims: 0 }, vec![StripeId([2; 16])]));
+    assert_eq!(expire(11), (Outcome::Expired { items: 1, records: 1, claims: 0 }, vec![]));
     assert_eq!(listed(&state), [2, 4]);
     assert!(state.item(&name(2)).is_some() && state.item(&name(1)).is_none());
     leave(&mut state, &records(5, 50, &[(4, 7, 90)]), &[Fate::Taken]);
@@ -126,8 +126,8 @@ fn one_entry_ends_so_many_and_no_more() {
     leave(&mut state, &new, &vec![Fate::Added; usize::from(many)]);
     let end = Entry::Expire { at_ms: 10 }.encode();
     let (items, records) = (EXPIRED_MAX as u32, EXPIRED_MAX as u32);
-    assert_eq!(apply(&mut state, &end), Outcome::Expired { items, records });
-    assert_eq!(apply(&mut state, &end), Outcome::Expired { items: 1, records: 1 });
+    assert_eq!(apply(&mut state, &end), Outcome::Expired { items, records, claims: 0 });
+    assert_eq!(apply(&mut state, &end), Outcome::Expired { items: 1, records: 1, claims: 0 });
     assert!(state.stripes().is_empty());
 }
 

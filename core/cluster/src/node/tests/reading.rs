@@ -30,7 +30,7 @@ fn kept(nodes: u32) -> Kept {
     let name = ItemName::of_blob(&bytes);
     let put = Request::Put { name, bytes: bytes.clone(), expires_ms: 0 };
     let mut shards = BTreeMap::new();
-    let mut outputs = one.handle(Moment(1), &state, Input::Client(Call(1), put));
+    let mut outputs = one.handle(Moment(1), &state, Input::Client(Call(1), None, put));
     let mut acknowledged = false;
     while let Some(output) = outputs.pop() {
         let about = |bytes: &[u8]| {
@@ -73,7 +73,7 @@ impl Kept {
         let mut coming: BTreeMap<(u64, u64), Input> = BTreeMap::new();
         let (mut now, mut number) = (from, 0);
         let mut outputs =
-            one.handle(Moment(now), &self.state, Input::Client(Call(1), Request::Get(self.name)));
+            one.handle(Moment(now), &self.state, Input::Client(Call(1), None, Request::Get(self.name)));
         loop {
             for output in std::mem::take(&mut outputs) {
                 number += 1;

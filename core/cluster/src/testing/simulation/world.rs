@@ -7,8 +7,8 @@ use super::members::left;
 use super::trace::Trace;
 use crate::testing::{CLUSTER, Dice, key, node};
 use crate::{
-    Call, DiskDone, DiskWork, Input, Message, Moment, Node, NodeOptions, Outcome, Output, Request, Response,
-    ShardStore, State, Unproposed, perform,
+    Call, ClientKey, DiskDone, DiskWork, Input, Message, Moment, Node, NodeOptions, Outcome, Output, Request,
+    Response, ShardStore, State, Unproposed, perform,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use terachat_shard::{NodeId, StripeId};
@@ -241,12 +241,22 @@ impl World {
 
     /// Asks through a node, if it runs.
     pub(super) fn ask(&mut self, through: NodeId, request: Request) -> Option<Call> {
+        self.ask_as(through, None, request)
+    }
+
+    /// The same as this client.
+    pub(super) fn ask_as(
+        &mut self,
+        through: NodeId,
+        client: Option<ClientKey>,
+        request: Request,
+    ) -> Option<Call> {
         self.clients += 1;
         let call = Call(1 << 40 | self.clients);
         self.runs(through).then(|| {
             self.asked.insert(call, through);
             self.feed(through, Input::Clock(self.shown(through)));
-            self.feed(through, Input::Client(call, request));
+            self.feed(through, Input::Client(call, client, request));
             call
         })
     }
