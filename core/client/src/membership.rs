@@ -1,6 +1,6 @@
 //! The MLS group follows the control log: which commits count is the log's to say, and this processes them.
 use crate::api::Notice;
-use crate::message_keys::message_records;
+use crate::message_keys::NewKeys;
 use crate::reinit::reinit_of;
 use crate::way::Way;
 use crate::{Client, Error};
@@ -88,6 +88,8 @@ impl Client {
 
     /// Takes up what was interrupted; what fails again stays to be taken up.
     pub(crate) fn resume(&mut self) {
+        // What a full disk keeps from being destroyed now is destroyed an hour later.
+        let _ = self.prune_all_message_keys();
         for space in self.unsettled.clone() {
             if self.settle(space).is_ok() {
                 // Which epochs the interrupted attempt had opened is not remembered, so all is asked for.
@@ -169,6 +171,12 @@ impl Client {
         self.store.record(&group_name(space, commit)).map(Group::from_bytes).transpose().map_err(Error::from)
     }
 
+    /// Whether there is a state of this space's group that can be gone on from, of whichever epoch.
+    pub(crate) fn has_group_state(&self, space: &SpaceId) -> bool {
+        let prefix = [GROUPS, &space.0].concat();
+        self.store.records(&prefix).any(|(_, state)| Group::suite_of(state).is_some())
+    }
+
     /// Deletes of this space's group states that cannot be read.
     pub(crate) fn damaged_groups(&self, space: &SpaceId) -> Vec<Write> {
         let prefix = [GROUPS, &space.0].concat();
@@ -210,7 +218,8 @@ impl Client {
                         &next.epoch_secret(EPOCH_LABEL),
                     ));
                     if !self.has_message_keys(&space, &hash) {
-                        writes.extend(message_records(&space, &hash, &mut next));
+                        let keys = NewKeys::take(&self.store, &writes, &space, &mut next);
+                        writes.extend(keys.records(&space, &hash));
                     }
                     if !commit.welcome.is_empty() {
                         writes.extend(self.tree_records(&space, &next));
@@ -362,7 +371,8 @@ impl Client {
                     joined_record(&space, &used, &hash),
                 ];
                 if !self.has_message_keys(&space, &hash) {
-                    writes.extend(message_records(&space, &hash, &mut group));
+                    let keys = NewKeys::take(&self.store, &writes, &space, &mut group);
+                    writes.extend(keys.records(&space, &hash));
                 }
                 writes.extend(self.tree_records(&space, &group));
                 self.store.write_records(writes)?;

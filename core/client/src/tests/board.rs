@@ -207,7 +207,7 @@ fn whoever_was_away_for_several_epochs_catches_up() {
 }
 
 /// The same files on another disk.
-fn twin_of(disk: &CrashStorage) -> CrashStorage {
+pub(super) fn twin_of(disk: &CrashStorage) -> CrashStorage {
     let mut twin = CrashStorage::new(70);
     for name in disk.list().unwrap() {
         let len = usize::try_from(disk.size(&name).unwrap().unwrap()).unwrap();

@@ -1,0 +1,248 @@
+//! Whoever was away for long reads what was sealed for it meanwhile, in whatever order things come (ADR 0028).
+use super::{Counter, World, club, passphrase};
+use crate::Client;
+use crate::api::{Place, Request};
+use crate::message_keys::KEPT_MS;
+use terachat_core_store::store::Storage;
+use terachat_core_store::sync::{Bundle, Limits, Standing};
+use terachat_event::LogId;
+
+fn vault() -> Place {
+    Place { space: None, channel: Some("vault".into()) }
+}
+
+impl World {
+    fn open_vault_of(&mut self, by: &str) {
+        self.ask(
+            by,
+            Request::ChannelCreate { space: None, name: "vault".into(), forum: false, since_join: true },
+        );
+    }
+
+    /// What is read in the vault; a dot for what is sealed.
+    fn opened(&mut self, name: &str) -> Vec<String> {
+        let mut all = self.messages_in(vault(), name);
+        loop {
+            let read = Request::Read {
+                place: vault(),
+                limit: 1000,
+                before: all.first().map(|first| first.id.clone()),
+                after: None,
+                around: None,
+                thread: None,
+                pinned: false,
+                filter: Box::default(),
+            };
+            let crate::api::Answer::Messages { mut messages } = self.ask(name, read) else { panic!() };
+            if messages.is_empty() {
+                break;
+            }
+            messages.append(&mut all);
+            all = messages;
+        }
+        all.into_iter().map(|message| if message.sealed { "·".into() } else { message.body }).collect()
+    }
+
+    /// A copy of a device's disk, under another name; it knows nobody.
+    fn copy(&mut self, name: &str, copy: &'static str, n: u64) {
+        let storage = super::board::twin_of(&self.devices[name].1);
+        let boxed: Box<dyn Storage> = Box::new(storage.clone());
+        let client = Client::open(boxed, &mut passphrase("secret"), Box::new(Counter(n << 40))).unwrap();
+        self.devices.insert(copy, (client, storage));
+    }
+
+    /// What a device has of a log, in bundles of so many events.
+    fn bundles(&mut self, name: &str, log: LogId, events: usize) -> Vec<Bundle> {
+        let (mut standing, mut all) = (Standing::nothing(log), Vec::new());
+        loop {
+            let limits = Limits { events, payload_len: 8 << 20 };
+            let (mut bundles, more) = self.of(name).store.bundles_to(&mut standing, limits).unwrap();
+            all.append(&mut bundles);
+            if !more {
+                return all;
+            }
+        }
+    }
+
+    fn logs(&mut self, name: &str) -> (LogId, LogId) {
+        let log = self.of(name).place(&vault()).unwrap();
+        (LogId::control(log.space), log)
+    }
+
+    /// Hands these to a device, each until it fits or nothing does any more.
+    fn hand(&mut self, name: &str, bundles: &[Bundle]) {
+        self.now += 1_000;
+        let now = self.now;
+        let client = self.of(name);
+        client.now_ms = now;
+        for bundle in bundles {
+            client.take_left_bundle(bundle).unwrap();
+        }
+    }
+
+    fn keys_of_epochs(&mut self, name: &str) -> usize {
+        self.of(name).store.records(b"message-epoch/").count()
+    }
+}
+
+/// Ada and bob make so many epochs and say something in each, without eve.
+fn without_eve(epochs: usize) -> (World, Vec<String>) {
+    let mut world = club(&["ada", "bob", "eve"]);
+    world.open_vault_of("ada");
+    world.say_in(vault(), "eve", "see you");
+    world.cut("ada", "eve");
+    let mut said = vec!["see you".to_owned()];
+    for turn in 0..epochs {
+        let names = if turn % 3 == 0 { ["bob", "ada"] } else { ["ada", "bob"] };
+        world.ask(names[0], Request::Renew { space: None });
+        said.push(format!("epoch {turn}"));
+        world.say_in(vault(), names[turn % 2], &format!("epoch {turn}"));
+    }
+    (world, said)
+}
+
+/// Commits first, messages first, both by turns, and by a peer: all is read, and the keys to what was read are gone.
+#[test]
+fn whoever_was_away_for_a_thousand_epochs_reads_what_was_sealed_in_each() {
+    let (mut world, said) = without_eve(1_000);
+    for (n, copy) in (20..).zip(["first", "last", "turns"]) {
+        world.copy("eve", copy, n);
+    }
+    let (control, log) = world.logs("ada");
+    let (commits, messages) = (world.bundles("ada", control, 64), world.bundles("ada", log, 64));
+    assert!(commits.len() > 15 && messages.len() >= 1_000, "{} and {}", commits.len(), messages.len());
+
+    world.hand("first", &commits);
+    assert!(world.keys_of_epochs("first") > 1_000);
+    world.hand("first", &messages);
+
+    world.hand("last", &messages);
+    assert_eq!(world.opened("last"), ["see you"], "they wait");
+    world.hand("last", &commits);
+    world.hand("last", &messages);
+
+    for at in 0..commits.len() {
+        world.hand("turns", &commits[at..=at]);
+        // Each page brings the epochs of one in sixteen bundles; the others are known or wait.
+        let to = messages.len() * (at + 1) / commits.len();
+        world.hand("turns", &messages[to.saturating_sub(100)..to]);
+    }
+    world.hand("turns", &messages);
+
+    world.connect("ada", "eve");
+    for name in ["first", "last", "turns", "eve"] {
+        assert_eq!(world.opened(name), said, "{name}");
+        world.sound(name);
+    }
+    world.same(&["ada", "bob", "first", "last", "turns", "eve"]);
+    world.say_in(vault(), "eve", "here again");
+    assert_eq!(world.opened("bob").last().map(String::as_str), Some("here again"));
+}
+
+/// The keys to an epoch's messages are there for 90 days after a newer one was heard of, and then gone.
+#[test]
+fn keys_of_an_epoch_go_after_their_time() {
+    let (mut world, said) = without_eve(20);
+    world.copy("eve", "early", 20);
+    world.copy("eve", "late", 21);
+    let (control, log) = world.logs("ada");
+    let (commits, messages) = (world.bundles("ada", control, 64), world.bundles("ada", log, 64));
+    for name in ["early", "late"] {
+        world.hand(name, &commits);
+        // All but the newest were left.
+        assert!(world.keys_of_epochs(name) > 20);
+    }
+    world.now += KEPT_MS - 10_000;
+    world.hand("early", &messages);
+    assert_eq!(world.opened("early"), said);
+    world.now += 10_000;
+    world.status("late");
+    assert_eq!(world.keys_of_epochs("late"), 1);
+    let client = world.of("late");
+    let kept: Vec<Vec<u8>> =
+        client.store.records(b"message-key/").map(|(name, _)| name[44..76].to_vec()).collect();
+    let space = log.space;
+    let tip = client.epochs(&space).unwrap().pop().unwrap();
+    assert!(kept.iter().all(|commit| *commit == tip.0), "only the newest epoch has keys");
+    world.hand("late", &messages);
+    let read = world.opened("late");
+    assert_eq!((read.len(), read[0].as_str(), read[1].as_str()), (said.len(), "see you", "·"));
+    assert_eq!(read.last(), said.last(), "what is sealed in the newest epoch is read");
+    world.sound("late");
+    world.same(&["ada", "bob", "early", "late"]);
+}
+
+/// Two halves go on for 40 epochs each, and come together again: everybody reads what either half said in a channel whose history
+/// is shared.
+#[test]
+fn two_halves_that_parted_for_forty_epochs_come_together() {
+    let mut world = club(&["ada", "bob", "cid", "dan"]);
+    world.open_vault_of("ada");
+    for (a, b) in [("ada", "cid"), ("ada", "dan"), ("bob", "cid"), ("bob", "dan")] {
+        world.cut(a, b);
+    }
+    world.connect("cid", "dan");
+    let names = ["ada", "bob", "cid", "dan"];
+    for turn in 0..40 {
+        for half in [&names[..2], &names[2..]] {
+            world.ask(half[turn % 2], Request::Renew { space: None });
+            for name in half {
+                world.say(name, &format!("{name} {turn}"));
+                world.say_in(vault(), name, &format!("{name} {turn}"));
+            }
+        }
+    }
+    world.connect("ada", "cid");
+    for name in names {
+        let status = world.status(name).spaces[0].clone();
+        let client = world.of(name);
+        let space = client.store.spaces().next().unwrap();
+        let tip = client.epochs(&space).unwrap().pop().unwrap();
+        eprintln!(
+            "{name}: {:?} {} tip {} rejoin {:?} waiting {:?}",
+            status.epoch,
+            &status.state_hash[..6],
+            tip.short(),
+            client.store.record(&crate::rejoin::rejoin_name(&space)).map(|r| r.len()),
+            status.waiting
+        );
+        for channel in &status.channels {
+            eprintln!("   {} {} {}", channel.name, channel.events, &channel.state_hash[..6]);
+        }
+        for notice in world
+            .seen
+            .get(name)
+            .into_iter()
+            .flatten()
+            .rev()
+            .filter(|n| matches!(n, crate::api::Notice::Alarm { .. }))
+            .take(3)
+        {
+            eprintln!("   {notice:?}");
+        }
+    }
+    world.same(&names);
+    for (a, b) in [("ada", "dan"), ("bob", "cid"), ("bob", "dan")] {
+        world.connect(a, b);
+    }
+    for name in names {
+        world.say(name, "together");
+        world.say_in(vault(), name, "together");
+    }
+    world.same(&names);
+    for name in names {
+        let mut said = world.bodies(name);
+        said.sort();
+        said.dedup();
+        assert_eq!(said.len(), 161, "{name}");
+        world.sound(name);
+        let read = world.opened(name);
+        // The keys to the other half's epochs would follow from states of the group that neither half has any more.
+        let sealed = read.iter().filter(|text| *text == "·").count();
+        assert_eq!((read.len(), sealed), (164, 80), "{name}");
+        let half = if ["ada", "bob"].contains(&name) { ["ada", "bob"] } else { ["cid", "dan"] };
+        for (turn, by) in (0..40).flat_map(|turn| half.map(|by| (turn, by))) {
+            assert!(read.contains(&format!("{by} {turn}")), "{name} reads its own half");
+        }
+    }
+}
