@@ -192,14 +192,18 @@ impl Client {
         let Some(control) = self.store.control(&space)? else { return Ok(false) };
         let commits: Vec<(EventHash, EventHash)> =
             control.commits().map(|(hash, commit)| (hash, commit.previous)).collect();
+        let chain = self.epochs(&space)?;
+        let stands = |commit: &EventHash| self.store.record(&group_name(&space, commit)).is_some();
+        let behind = chain.iter().rposition(stands).map_or(&[][..], |at| &chain[at + 1..]);
         let mut unknown = Vec::new();
         for (hash, previous) in commits {
             let broken = self.broken_name(&space, &hash)?;
-            if self.store.epoch_secret(&space, &hash).is_none() && self.store.record(&broken).is_none() {
+            // Of an epoch that it was in long ago a device may have to go on anew, to where others went on from another.
+            let is_known = self.store.epoch_secret(&space, &hash).is_some() && !behind.contains(&hash);
+            if !is_known && self.store.record(&broken).is_none() {
                 unknown.push((hash, previous, broken));
             }
         }
-        let chain = self.epochs(&space)?;
         let mut way = Way::new(unknown.iter().map(|(_, previous, _)| *previous), &chain);
         let (mut opened, mut writes) = (false, Vec::new());
         for (nth, (hash, previous, broken)) in unknown.into_iter().enumerate() {
@@ -212,14 +216,14 @@ impl Client {
             };
             match self.process_one(space, group, &hash, &commit) {
                 Ok(Some(mut next)) => {
-                    writes.push(LocalStore::epoch_secret_record(
-                        &space,
-                        &hash,
-                        &next.epoch_secret(EPOCH_LABEL),
-                    ));
-                    if !self.has_message_keys(&space, &hash) {
-                        let keys = NewKeys::take(&self.store, &writes, &space, &mut next);
-                        writes.extend(keys.records(&space, &hash));
+                    // Keys to messages of an epoch that it was in are here, or were destroyed in their time.
+                    if self.store.epoch_secret(&space, &hash).is_none() {
+                        let secret = next.epoch_secret(EPOCH_LABEL);
+                        writes.push(LocalStore::epoch_secret_record(&space, &hash, &secret));
+                        if !self.has_message_keys(&space, &hash) {
+                            let keys = NewKeys::take(&self.store, &writes, &space, &mut next);
+                            writes.extend(keys.records(&space, &hash));
+                        }
                     }
                     if !commit.welcome.is_empty() {
                         writes.extend(self.tree_records(&space, &next));
@@ -370,7 +374,8 @@ impl Client {
                     LocalStore::epoch_secret_record(&space, &hash, &group.epoch_secret(EPOCH_LABEL)),
                     joined_record(&space, &used, &hash),
                 ];
-                if !self.has_message_keys(&space, &hash) {
+                let is_new = self.store.epoch_secret(&space, &hash).is_none();
+                if is_new && !self.has_message_keys(&space, &hash) {
                     let keys = NewKeys::take(&self.store, &writes, &space, &mut group);
                     writes.extend(keys.records(&space, &hash));
                 }

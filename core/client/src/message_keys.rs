@@ -4,7 +4,7 @@ mod epochs;
 
 pub(crate) use epochs::NewKeys;
 #[cfg(test)]
-pub(crate) use epochs::{KEPT_MS, stored};
+pub(crate) use epochs::{EPOCHS_MAX, KEPT_MS, stored};
 
 use crate::{Client, Error};
 use std::collections::{BTreeMap, BTreeSet};

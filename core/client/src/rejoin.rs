@@ -59,18 +59,22 @@ impl Client {
         Ok(chain.last().copied().filter(|_| member && !holds))
     }
 
-    /// Whether this device is a member's, was in the group, and has states of branches that lost alone: its part of the members
-    /// went on by itself for so long that nobody there has the state any more from which the others went on. Nothing of it is
-    /// damaged, so it takes its place without being asked.
+    /// Whether this device is a member's, was in the group, and has lost the way to where the others are: its part of the members
+    /// went on by itself for so long that it has no state any more from which the others went on, or none but one before a commit of
+    /// its own. Nothing of it is damaged, so it takes its place without being asked.
     pub(crate) fn is_parted(&self, space: &SpaceId, chain: &[EventHash]) -> Result<bool, Error> {
         let me = self.identity.device_id();
-        if self.store.control(space)?.is_none_or(|control| !control.decides(&me)) {
+        let Some(control) = self.store.control(space)?.filter(|control| control.decides(&me)) else {
             return Ok(false);
-        }
+        };
         let stands = |commit: &EventHash| self.stored_suite(space, commit).is_some();
-        Ok(!chain.iter().any(stands)
-            && chain.iter().any(|commit| self.was_in(space, commit))
-            && self.has_group_state(space))
+        let is_stuck = match chain.iter().rposition(stands) {
+            None => self.has_group_state(space),
+            Some(at) => chain.get(at + 1).and_then(|next| control.event(next)).is_some_and(|next| {
+                next.stamp.author == me && self.store.epoch_secret(space, &next.hash).is_some()
+            }),
+        };
+        Ok(is_stuck && chain.iter().any(|commit| self.was_in(space, commit)))
     }
 
     /// Asks a peer for what it takes to rejoin, where this device is to.

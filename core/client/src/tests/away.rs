@@ -2,10 +2,13 @@
 use super::{Counter, World, club, passphrase};
 use crate::Client;
 use crate::api::{Place, Request};
-use crate::message_keys::KEPT_MS;
+use crate::board::Budget;
+use crate::message_keys::{EPOCHS_MAX, KEPT_MS};
 use terachat_core_store::store::Storage;
+use terachat_core_store::sync::board::MemoryBoard;
 use terachat_core_store::sync::{Bundle, Limits, Standing};
 use terachat_event::LogId;
+use terachat_vault::SecretBytes;
 
 fn vault() -> Place {
     Place { space: None, channel: Some("vault".into()) }
@@ -114,6 +117,13 @@ fn whoever_was_away_for_a_thousand_epochs_reads_what_was_sealed_in_each() {
 
     world.hand("first", &commits);
     assert!(world.keys_of_epochs("first") > 1_000);
+    let len: usize = ["message-key/", "message-epoch/", "message-devices/"]
+        .into_iter()
+        .flat_map(|prefix| world.devices["first"].0.store.records(prefix.as_bytes()))
+        .map(|(name, value)| name.len() + value.len())
+        .sum();
+    eprintln!("the keys to a thousand epochs' messages take {len} bytes");
+    assert!(len < 1_000_000, "{len} bytes");
     world.hand("first", &messages);
 
     world.hand("last", &messages);
@@ -137,6 +147,30 @@ fn whoever_was_away_for_a_thousand_epochs_reads_what_was_sealed_in_each() {
     world.same(&["ada", "bob", "first", "last", "turns", "eve"]);
     world.say_in(vault(), "eve", "here again");
     assert_eq!(world.opened("bob").last().map(String::as_str), Some("here again"));
+}
+
+/// The same by a board alone, in small pages: from step to step, through epochs that nobody left anything else under.
+#[test]
+fn whoever_was_away_reads_all_of_it_by_a_board() {
+    let mut board = MemoryBoard::new();
+    let mut world = club(&["ada", "bob", "eve"]);
+    world.open_vault_of("ada");
+    world.say_in(vault(), "eve", "see you");
+    world.cut("ada", "eve");
+    let mut said = vec!["see you".to_owned()];
+    for turn in 0..150 {
+        let name = if turn % 3 == 0 { "bob" } else { "ada" };
+        world.ask(name, Request::Renew { space: None });
+        said.push(format!("epoch {turn}"));
+        world.say_in(vault(), name, &format!("epoch {turn}"));
+        if turn % 15 == 14 {
+            world.publish("ada", &mut board);
+        }
+    }
+    world.fetch_within("eve", &board, Budget { records: 64, len: 1 << 16 });
+    assert_eq!(world.opened("eve"), said);
+    world.same(&["ada", "bob", "eve"]);
+    world.sound("eve");
 }
 
 /// The keys to an epoch's messages are there for 90 days after a newer one was heard of, and then gone.
@@ -174,10 +208,24 @@ fn keys_of_an_epoch_go_after_their_time() {
 
 /// Two halves go on for 40 epochs each, and come together again: everybody reads what either half said in a channel whose history
 /// is shared.
+/// Cid and dan, whose half loses, go from the welcomes by which they came to all of the other's epochs.
 #[test]
 fn two_halves_that_parted_for_forty_epochs_come_together() {
+    parted(false);
+}
+
+/// Those who made commits since cannot, and rejoin by themselves.
+#[test]
+fn halves_that_parted_come_together_though_all_have_renewed_their_keys() {
+    parted(true);
+}
+
+fn parted(renewed: bool) {
     let mut world = club(&["ada", "bob", "cid", "dan"]);
     world.open_vault_of("ada");
+    if renewed {
+        ["bob", "cid", "dan"].map(|name| world.ask(name, Request::Renew { space: None }));
+    }
     for (a, b) in [("ada", "cid"), ("ada", "dan"), ("bob", "cid"), ("bob", "dan")] {
         world.cut(a, b);
     }
@@ -193,34 +241,6 @@ fn two_halves_that_parted_for_forty_epochs_come_together() {
         }
     }
     world.connect("ada", "cid");
-    for name in names {
-        let status = world.status(name).spaces[0].clone();
-        let client = world.of(name);
-        let space = client.store.spaces().next().unwrap();
-        let tip = client.epochs(&space).unwrap().pop().unwrap();
-        eprintln!(
-            "{name}: {:?} {} tip {} rejoin {:?} waiting {:?}",
-            status.epoch,
-            &status.state_hash[..6],
-            tip.short(),
-            client.store.record(&crate::rejoin::rejoin_name(&space)).map(|r| r.len()),
-            status.waiting
-        );
-        for channel in &status.channels {
-            eprintln!("   {} {} {}", channel.name, channel.events, &channel.state_hash[..6]);
-        }
-        for notice in world
-            .seen
-            .get(name)
-            .into_iter()
-            .flatten()
-            .rev()
-            .filter(|n| matches!(n, crate::api::Notice::Alarm { .. }))
-            .take(3)
-        {
-            eprintln!("   {notice:?}");
-        }
-    }
     world.same(&names);
     for (a, b) in [("ada", "dan"), ("bob", "cid"), ("bob", "dan")] {
         world.connect(a, b);
@@ -237,12 +257,56 @@ fn two_halves_that_parted_for_forty_epochs_come_together() {
         assert_eq!(said.len(), 161, "{name}");
         world.sound(name);
         let read = world.opened(name);
-        // The keys to the other half's epochs would follow from states of the group that neither half has any more.
+        // There is no state any more from which the other half's epochs could be reached, but by a welcome.
         let sealed = read.iter().filter(|text| *text == "·").count();
-        assert_eq!((read.len(), sealed), (164, 80), "{name}");
+        let expected = if renewed || ["ada", "bob"].contains(&name) { 80 } else { 0 };
+        assert_eq!((read.len(), sealed), (164, expected), "{name}");
         let half = if ["ada", "bob"].contains(&name) { ["ada", "bob"] } else { ["cid", "dan"] };
         for (turn, by) in (0..40).flat_map(|turn| half.map(|by| (turn, by))) {
             assert!(read.contains(&format!("{by} {turn}")), "{name} reads its own half");
         }
     }
+}
+
+/// Of more epochs than are kept those go that were left first; of keys to overtaken messages those of the sender who has most.
+#[test]
+fn what_is_kept_is_bounded() {
+    let (mut world, _) = without_eve(3);
+    world.connect("ada", "eve");
+    world.status("eve");
+    let (control, _) = world.logs("eve");
+    let space = control.space;
+    let note = |commit: [u8; 32], left_ms: u64| {
+        let name = [&b"message-epoch/"[..], &space.0, &commit].concat();
+        (name, Some(SecretBytes::take(left_ms.to_le_bytes().to_vec())))
+    };
+    let key = |commit: [u8; 32], part: &[u8]| [&b"message-key/"[..], &space.0, &commit, part].concat();
+    let now = world.now;
+    let client = world.of("eve");
+    let here: Vec<Vec<u8>> = client.store.records(b"message-epoch/").map(|(name, _)| name.to_vec()).collect();
+    let mut writes = Vec::new();
+    for n in 0..EPOCHS_MAX as u32 {
+        let commit = *blake3::hash(&n.to_le_bytes()).as_bytes();
+        writes.push(note(commit, now - 1_000_000 + u64::from(n)));
+        writes.push((key(commit, &[2, 0, 0, 0, 0]), Some(SecretBytes::take(vec![1; 36]))));
+    }
+    client.store.write_records(writes).unwrap();
+    let chain = client.epochs(&space).unwrap();
+    client.prune_message_keys(space, &chain).unwrap();
+    let kept: Vec<Vec<u8>> = client.store.records(b"message-epoch/").map(|(name, _)| name.to_vec()).collect();
+    assert_eq!(kept.len(), EPOCHS_MAX + 1, "and the newest");
+    assert!(here.iter().all(|name| kept.contains(name)), "those that were left last stay");
+    let first = *blake3::hash(&0u32.to_le_bytes()).as_bytes();
+    assert!(client.store.record(&key(first, &[2, 0, 0, 0, 0])).is_none(), "the keys went with the note");
+
+    let tip = chain.last().unwrap().0;
+    let skipped = |leaf: u8, count: u8| {
+        let names = (0..count).map(move |n| key(tip, &[3, 0, 0, 0, leaf, 0, 0, 0, n]));
+        names.map(|name| (name, Some(SecretBytes::take(vec![7; 44])))).collect::<Vec<_>>()
+    };
+    client.store.write_records(skipped(0, 9).into_iter().chain(skipped(1, 200)).collect()).unwrap();
+    assert!(client.too_many_skipped(&space, 300).is_empty());
+    let gone = client.too_many_skipped(&space, 100);
+    assert_eq!(gone.len(), 200);
+    assert!(gone.iter().all(|(name, value)| value.is_none() && name[76..81] == [3, 0, 0, 0, 1]));
 }

@@ -13,7 +13,7 @@ use terachat_core_store::sync::board::{
 use terachat_event::{ChannelId, DeviceId, SpaceId};
 
 impl World {
-    fn publish(&mut self, name: &str, board: &mut dyn Board) -> BoardPublished {
+    pub(super) fn publish(&mut self, name: &str, board: &mut dyn Board) -> BoardPublished {
         self.now += 1_000;
         let mut all = BoardPublished::default();
         for call in 0.. {
@@ -35,7 +35,7 @@ impl World {
         self.fetch_within(name, board, all)
     }
 
-    fn fetch_within(&mut self, name: &str, board: &dyn Board, budget: Budget) -> BoardFetched {
+    pub(super) fn fetch_within(&mut self, name: &str, board: &dyn Board, budget: Budget) -> BoardFetched {
         self.now += 1_000;
         let mut all = BoardFetched::default();
         for call in 0.. {
