@@ -165,14 +165,15 @@ fn story(change: Change, victim: &'static str, nth: u64) -> bool {
     let reached = storage.operations() > fails_at;
     world.note_places(&mut places);
     world.reboot(victim, 90 + nth);
-    if victim == "ada" {
-        world.connect("ada", "bob");
-    } else if victim == "bob" {
-        world.connect("ada", "bob");
-    }
+    world.connect("ada", "bob");
     if change != Change::Renew {
         world.connect("ada", "eve");
     }
+    // In the epoch in which each was interrupted, before there is another.
+    for name in ["ada", "bob"] {
+        world.try_whisper(name, &format!("{name} again"));
+    }
+    world.note_places(&mut places);
     world.change(change);
     world.settle();
     let inside: &[&str] = if change == Change::Invite { &["ada", "bob", "eve"] } else { &["ada", "bob"] };
