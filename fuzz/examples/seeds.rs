@@ -5,7 +5,7 @@ use std::path::Path;
 use std::{fs, io};
 use terachat_core_store::model::{
     Attachment, Card, ChannelOp, ControlOp, ControlTransaction, EpochLink, Extras, GroupCommit, Heading,
-    Held, Kept, Mention, Named, Permission, Pin, Post, Rank, ReInit, StoredFile, Style,
+    Held, Kept, Mention, Named, Permission, Pin, Post, Rank, ReInit, Renewal, StoredFile, Style,
 };
 use terachat_core_store::query::search_index::SearchIndex;
 use terachat_core_store::sync::{Bundle, Frontier, Limits, Want, encode_batch};
@@ -174,6 +174,7 @@ fn operations() -> io::Result<()> {
             ControlOp::WantSuite { suite: 0x004D },
             ControlOp::OfferKeyPackage { wish: EventHash([1; 32]), key_package: vec![6; 20] },
             ControlOp::ReInit(ReInit { suite: 0x004D, commit, ratchet_tree: vec![7; 20] }),
+            ControlOp::SetRenewal(Renewal { days: 1, messages: 100 }),
         ],
     ];
     for (n, ops) in transactions.into_iter().enumerate() {

@@ -80,6 +80,14 @@ export interface Channel {
   state_hash: string;
 }
 
+/** When keys are renewed by themselves: by whoever writes once one of both has come. */
+export interface Renewal {
+  days: number;
+  messages: number;
+  /** Days with as many devices as there are. */
+  days_here: number;
+}
+
 export interface Space {
   id: string;
   name: string;
@@ -89,6 +97,7 @@ export interface Space {
   post_quantum: boolean | null;
   /** The suite that somebody asked to move the group to, and whose devices have offered no keys for it yet. */
   moving: { suite: string; by: string; waits_for: string[] } | null;
+  renewal: Renewal;
   /** 0 to 100; null after removal. */
   rank: number | null;
   /** Equal on all devices that keep the same channels and have the same events; hexadecimal. */

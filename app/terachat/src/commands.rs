@@ -112,6 +112,9 @@ fn on_home(home: &Home, global: &Global, command: Command, printer: &Printer) ->
         Command::Space(SpaceCommand::Reinit { suite, now }) => {
             Request::Reinit { space, post_quantum: suite == SuiteName::PostQuantum, now }
         }
+        Command::Space(SpaceCommand::Renewal { days, messages }) => {
+            Request::Renewal { space, days, messages }
+        }
         Command::Space(SpaceCommand::Rejoin) => Request::Rejoin { space },
         Command::Channel(ChannelCommand::List { kept }) => return ask::channels(home, space, kept, printer),
         Command::Channel(command) => channel(space, command),

@@ -27,8 +27,8 @@ pub use message::{
 pub use place::Place;
 pub use request::Request;
 pub use status::{
-    ArchiveStatus, ChannelStatus, DeviceStatus, HoldStatus, MemberStatus, MoveStatus, RoleStatus,
-    SpaceStatus, Status,
+    ArchiveStatus, ChannelStatus, DeviceStatus, HoldStatus, MemberStatus, MoveStatus, RenewalStatus,
+    RoleStatus, SpaceStatus, Status,
 };
 pub use terachat_core_store::model::Style;
 

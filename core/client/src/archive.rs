@@ -67,7 +67,7 @@ impl Client {
         self.govern(space, ControlOp::Hold { on, stands })
     }
 
-    fn govern(&mut self, space: SpaceId, op: ControlOp) -> Result<Answer, Error> {
+    pub(crate) fn govern(&mut self, space: SpaceId, op: ControlOp) -> Result<Answer, Error> {
         self.permitted(&space, &op)?;
         self.control(space, vec![op], |_| Vec::new())?;
         self.follow_up(space);

@@ -9,6 +9,7 @@ use crate::membership::Membership;
 use crate::message_keys::MessageKeys;
 use crate::order::Turns;
 use crate::peer::Peer;
+use crate::renewal::Tally;
 use crate::watch::Watch;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use terachat_core_store::LocalStore;
@@ -29,6 +30,8 @@ pub struct Client {
     pub(crate) memberships: BTreeMap<SpaceId, Membership>,
     /// Keys to single messages.
     pub(crate) keys: MessageKeys,
+    /// How many messages the present epochs have.
+    pub(crate) tallies: BTreeMap<SpaceId, Tally>,
     pub(crate) peers: BTreeMap<DeviceId, Peer>,
     /// Most chains of a log that peers are told one by one.
     pub(crate) plain_max: usize,
@@ -116,6 +119,7 @@ impl Client {
             store,
             memberships: BTreeMap::new(),
             keys: MessageKeys::default(),
+            tallies: BTreeMap::new(),
             peers: BTreeMap::new(),
             plain_max: PLAIN_MAX,
             unsettled: BTreeSet::new(),
@@ -183,6 +187,9 @@ impl Client {
             Request::Renew { space } => self.renew(space.as_deref()),
             Request::Reinit { space, post_quantum, now } => {
                 self.space_reinit(space.as_deref(), post_quantum, now)
+            }
+            Request::Renewal { space, days, messages } => {
+                self.space_renewal(space.as_deref(), days, messages)
             }
             Request::Rejoin { space } => self.space_rejoin(space.as_deref()),
             Request::DeviceList { space, member } => self.device_list(space.as_deref(), member.as_deref()),

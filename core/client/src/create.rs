@@ -2,7 +2,7 @@
 use crate::api::{Answer, Notice};
 use crate::card::{InvitableCard, Text};
 use crate::membership::{self, EPOCH_LABEL};
-use crate::message_keys::message_records;
+use crate::message_keys::NewKeys;
 use crate::{Client, Error};
 use terachat_core_store::LocalStore;
 use terachat_core_store::model::{ControlOp, ControlTransaction, Permission, Rank, Refusal};
@@ -59,7 +59,7 @@ impl Client {
             let mut group = Group::create(suite, signer, &space.0, [0; 32], &mut entropy)
                 .map_err(|_| terachat_core_store::Error::Payload("the group could not be created"))?;
             let commit = EventHash(space.0);
-            let mut writes = message_records(&space, &commit, &mut group);
+            let mut writes = NewKeys::first(&mut group).records(&space, &commit);
             writes.push(membership::group_record(&space, &commit, &group));
             writes.push(LocalStore::epoch_secret_record(&space, &commit, &group.epoch_secret(EPOCH_LABEL)));
             Ok(writes)

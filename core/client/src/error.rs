@@ -100,6 +100,11 @@ pub enum Error {
         "the members of space {0} have moved it to another ciphersuite without this device; sync with a member or a board until it has taken its place, which it does by itself"
     )]
     LeftOut(String),
+    /// The caller's: the group went on for long where this device was not. Nothing changed.
+    #[error(
+        "the members of space {0} went on for too long without this device; sync with a member or a board until it has taken its place, which it does by itself"
+    )]
+    Parted(String),
     /// The caller's: the space is in a suite that this version does not know. Nothing changed.
     #[error(
         "space {space} has moved to ciphersuite {suite:#06x}, which this version of terachat does not know; install a newer one, and sync with a member directly"

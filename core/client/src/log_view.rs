@@ -2,7 +2,7 @@ use crate::api::{Answer, EventLine, Place};
 use crate::reinit::suite_name;
 use crate::status::hex;
 use crate::{Client, Error};
-use terachat_core_store::model::{ChannelOp, ControlOp, Kept, Named, Permissions, Style};
+use terachat_core_store::model::{ChannelOp, ControlOp, Kept, Named, Permissions, Renewal, Style};
 use terachat_core_store::query::EventView;
 use terachat_event::{LogId, UserId};
 
@@ -95,6 +95,9 @@ impl Client {
             }
             ControlOp::Commit(commit) => format!("opened epoch {}", commit.epoch),
             ControlOp::WantSuite { suite } => format!("asked to move to suite {}", suite_name(*suite)),
+            ControlOp::SetRenewal(Renewal { days, messages }) => {
+                format!("has keys renewed after {days} days or {messages} messages")
+            }
             ControlOp::OfferKeyPackage { .. } => "offered keys for the suite that was asked for".to_owned(),
             ControlOp::ReInit(reinit) => {
                 let (suite, epoch) = (suite_name(reinit.suite), reinit.commit.epoch);

@@ -1,6 +1,6 @@
 //! The MLS group follows the control log: which commits count is the log's to say, and this processes them.
 use crate::api::Notice;
-use crate::message_keys::message_records;
+use crate::message_keys::NewKeys;
 use crate::reinit::reinit_of;
 use crate::way::Way;
 use crate::{Client, Error};
@@ -88,6 +88,8 @@ impl Client {
 
     /// Takes up what was interrupted; what fails again stays to be taken up.
     pub(crate) fn resume(&mut self) {
+        // What a full disk keeps from being destroyed now is destroyed an hour later.
+        let _ = self.prune_all_message_keys();
         for space in self.unsettled.clone() {
             if self.settle(space).is_ok() {
                 // Which epochs the interrupted attempt had opened is not remembered, so all is asked for.
@@ -177,6 +179,12 @@ impl Client {
         self.store.record(&group_name(space, commit)).map(Group::from_bytes).transpose().map_err(Error::from)
     }
 
+    /// Whether there is a state of this space's group that can be gone on from, of whichever epoch.
+    pub(crate) fn has_group_state(&self, space: &SpaceId) -> bool {
+        let prefix = [GROUPS, &space.0].concat();
+        self.store.records(&prefix).any(|(_, state)| Group::suite_of(state).is_some())
+    }
+
     /// Deletes of this space's group states that cannot be read.
     pub(crate) fn damaged_groups(&self, space: &SpaceId) -> Vec<Write> {
         let prefix = [GROUPS, &space.0].concat();
@@ -192,14 +200,18 @@ impl Client {
         let Some(control) = self.store.control(&space)? else { return Ok(false) };
         let commits: Vec<(EventHash, EventHash)> =
             control.commits().map(|(hash, commit)| (hash, commit.previous)).collect();
+        let chain = self.epochs(&space)?;
+        let stands = |commit: &EventHash| self.store.record(&group_name(&space, commit)).is_some();
+        let behind = chain.iter().rposition(stands).map_or(&[][..], |at| &chain[at + 1..]);
         let mut unknown = Vec::new();
         for (hash, previous) in commits {
             let broken = self.broken_name(&space, &hash)?;
-            if self.store.epoch_secret(&space, &hash).is_none() && self.store.record(&broken).is_none() {
+            // Of an epoch that it was in long ago a device may have to go on anew, to where others went on from another.
+            let is_known = self.store.epoch_secret(&space, &hash).is_some() && !behind.contains(&hash);
+            if !is_known && self.store.record(&broken).is_none() {
                 unknown.push((hash, previous, broken));
             }
         }
-        let chain = self.epochs(&space)?;
         let mut way = Way::new(unknown.iter().map(|(_, previous, _)| *previous), &chain);
         let (mut opened, mut writes) = (false, Vec::new());
         for (nth, (hash, previous, broken)) in unknown.into_iter().enumerate() {
@@ -212,13 +224,14 @@ impl Client {
             };
             match self.process_one(space, group, &hash, &commit) {
                 Ok(Some(mut next)) => {
-                    writes.push(LocalStore::epoch_secret_record(
-                        &space,
-                        &hash,
-                        &next.epoch_secret(EPOCH_LABEL),
-                    ));
-                    if !self.has_message_keys(&space, &hash) {
-                        writes.extend(message_records(&space, &hash, &mut next));
+                    // Keys to messages of an epoch that it was in are here, or were destroyed in their time.
+                    if self.store.epoch_secret(&space, &hash).is_none() {
+                        let secret = next.epoch_secret(EPOCH_LABEL);
+                        writes.push(LocalStore::epoch_secret_record(&space, &hash, &secret));
+                        if !self.has_message_keys(&space, &hash) {
+                            let keys = NewKeys::take(&self.store, &writes, &space, &mut next);
+                            writes.extend(keys.records(&space, &hash));
+                        }
                     }
                     if !commit.welcome.is_empty() {
                         writes.extend(self.tree_records(&space, &next));
@@ -369,8 +382,10 @@ impl Client {
                     LocalStore::epoch_secret_record(&space, &hash, &group.epoch_secret(EPOCH_LABEL)),
                     joined_record(&space, &used, &hash),
                 ];
-                if !self.has_message_keys(&space, &hash) {
-                    writes.extend(message_records(&space, &hash, &mut group));
+                let is_new = self.store.epoch_secret(&space, &hash).is_none();
+                if is_new && !self.has_message_keys(&space, &hash) {
+                    let keys = NewKeys::take(&self.store, &writes, &space, &mut group);
+                    writes.extend(keys.records(&space, &hash));
                 }
                 writes.extend(self.tree_records(&space, &group));
                 self.store.write_records(writes)?;

@@ -2,7 +2,7 @@
 use crate::api::{Answer, Notice};
 use crate::card::{Invitation, Text};
 use crate::membership::{EPOCH_LABEL, group_record, seal_link};
-use crate::message_keys::message_records;
+use crate::message_keys::NewKeys;
 use crate::reinit::reinit_of;
 use crate::renewal::renewed_record;
 use crate::{Client, Error};
@@ -370,8 +370,9 @@ impl Client {
     ) -> Result<(), Error> {
         let mut writes: Vec<Write> = self.tree_records(&space, &next);
         writes.push(renewed_record(&space, self.now_ms));
+        let keys = NewKeys::take(&self.store, &[], &space, &mut next);
         self.control(space, ops, |hash| {
-            writes.extend(message_records(&space, hash, &mut next));
+            writes.extend(keys.records(&space, hash));
             writes.push(group_record(&space, hash, &next));
             writes.push(LocalStore::epoch_secret_record(&space, hash, &next.epoch_secret(EPOCH_LABEL)));
             writes

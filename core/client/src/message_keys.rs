@@ -1,5 +1,11 @@
 //! Keys to single messages, for channels that are read since joining: sealing one's own, opening others' (ADR 0028). What is
 //! left of them is in the store's records; here is what was read of it.
+mod epochs;
+
+pub(crate) use epochs::NewKeys;
+#[cfg(test)]
+pub(crate) use epochs::{EPOCHS_MAX, KEPT_MS, stored};
+
 use crate::{Client, Error};
 use std::collections::{BTreeMap, BTreeSet};
 use terachat_core_store::LocalStore;
@@ -7,13 +13,9 @@ use terachat_core_store::model::{ChannelOp, History, opened, sealable};
 use terachat_core_store::store::{MESSAGE_KEYS, Write};
 use terachat_core_store::sync::{KeyId, Opener};
 use terachat_event::{DeviceId, EventHash, LogId, SpaceId};
-use terachat_group::{Group, Messages, Part};
+use terachat_group::{Messages, Part};
 use terachat_vault::SecretBytes;
 
-/// Name of the part that every epoch has, as `terachat_group` writes it.
-const EPOCH_PART: &[u8] = &[0];
-/// Epochs of a space whose messages can still come: of older ones the keys are destroyed, whatever is still under way.
-const EPOCHS_KEPT: usize = 64;
 /// Most epochs whose keys are held in memory.
 const HELD_MAX: usize = 64;
 /// Most generations that are reserved ahead of what is sealed at once.
@@ -25,15 +27,17 @@ pub(crate) struct MessageKeys {
     held: BTreeMap<(SpaceId, EventHash), Messages>,
     /// How many generations are reserved next: the more, the more this process has sealed.
     ahead: u32,
+    /// Spaces whose epochs are all noted.
+    noted: BTreeSet<SpaceId>,
+    /// When all spaces' keys were last looked through.
+    pruned_ms: u64,
 }
 
 impl MessageKeys {
     fn of(&mut self, store: &LocalStore, space: &SpaceId, commit: &EventHash) -> Option<&mut Messages> {
         let place = (*space, *commit);
         if !self.held.contains_key(&place) {
-            let prefix = name(space, commit, &[]);
-            let parts = store.records(&prefix).map(|(name, value)| (&name[prefix.len()..], value));
-            let messages = Messages::from_parts(parts).ok()?;
+            let messages = epochs::stored(store, space, commit)?;
             if self.held.len() >= HELD_MAX {
                 self.held.clear();
             }
@@ -139,39 +143,6 @@ impl Client {
         }
         Ok(())
     }
-
-    /// Whether keys to the messages of this epoch were written, be it long ago.
-    pub(crate) fn has_message_keys(&self, space: &SpaceId, commit: &EventHash) -> bool {
-        self.store.record(&name(space, commit, EPOCH_PART)).is_some()
-    }
-
-    /// Destroys the keys of epochs whose messages came or will not come any more.
-    pub(crate) fn prune_message_keys(&mut self, space: SpaceId, chain: &[EventHash]) -> Result<(), Error> {
-        let prefix = [MESSAGE_KEYS, &space.0].concat();
-        let commits: BTreeSet<EventHash> = self
-            .store
-            .records(&prefix)
-            .filter_map(|(name, _)| name.get(prefix.len()..prefix.len() + 32)?.try_into().ok().map(EventHash))
-            .collect();
-        if commits.len() <= 2 * EPOCHS_KEPT {
-            return Ok(());
-        }
-        let kept = &chain[chain.len().saturating_sub(EPOCHS_KEPT)..];
-        let stale: Vec<EventHash> = commits.into_iter().filter(|commit| !kept.contains(commit)).collect();
-        let mut writes: Vec<Write> = Vec::new();
-        for commit in stale {
-            self.keys.held.remove(&(space, commit));
-            let prefix = name(&space, &commit, &[]);
-            writes.extend(self.store.records(&prefix).map(|(name, _)| (name.to_vec(), None)));
-        }
-        Ok(self.store.write_records(writes)?)
-    }
-}
-
-/// What is stored of the keys to a new epoch's messages.
-pub(crate) fn message_records(space: &SpaceId, commit: &EventHash, group: &mut Group) -> Vec<Write> {
-    let parts = group.take_messages().map(|mut messages| messages.changes()).unwrap_or_default();
-    records(space, commit, parts).collect()
 }
 
 fn records<'a>(

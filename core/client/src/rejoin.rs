@@ -2,7 +2,7 @@
 use crate::api::{Answer, Notice};
 use crate::board::asked_name;
 use crate::membership::{EPOCH_LABEL, commit_of, group_record, seal_link};
-use crate::message_keys::message_records;
+use crate::message_keys::NewKeys;
 use crate::peer::Peer;
 use crate::protocol::Frame;
 use crate::renewal::renewed_record;
@@ -15,10 +15,13 @@ use terachat_group::Group;
 use terachat_vault::SecretBytes;
 
 /// Records of the wish to rejoin a space's group: empty while nobody has answered, then the control event that did it;
-/// [`LEFT_OUT`]; or [`IN_DOUBT`].
+/// [`LEFT_OUT`]; [`PARTED`]; or [`IN_DOUBT`].
 const REJOINS: &[u8] = b"rejoin/";
 /// The group moved to another suite without this device, which is to rejoin unless it is in the group (ADR 0040).
 pub(crate) const LEFT_OUT: &[u8] = b"left";
+/// The group went on for longer than this device keeps states of, on another branch than this device was on: it is to rejoin
+/// unless it is in the group.
+pub(crate) const PARTED: &[u8] = b"parted";
 /// A board shows that the group may have gone on where this device cannot follow. It is to rejoin unless a member answers for an
 /// epoch that it is in.
 pub(crate) const IN_DOUBT: &[u8] = b"doubt";
@@ -47,13 +50,31 @@ impl Client {
         let chain = self.epochs(space)?;
         let is_in = self.memberships.get(space).is_some_and(|membership| membership.current.is_some());
         let holds = match done {
-            LEFT_OUT => is_in,
+            LEFT_OUT | PARTED => is_in,
             IN_DOUBT => false,
             done => !done.is_empty() && (is_in || chain.iter().any(|commit| commit.0 == *done)),
         };
         let me = self.identity.device_id();
         let member = self.store.space(space).is_some_and(|state| state.member_of(&me).is_some());
         Ok(chain.last().copied().filter(|_| member && !holds))
+    }
+
+    /// Whether this device is a member's, was in the group, and has lost the way to where the others are: its part of the members
+    /// went on by itself for so long that it has no state any more from which the others went on, or none but one before a commit of
+    /// its own. Nothing of it is damaged, so it takes its place without being asked.
+    pub(crate) fn is_parted(&self, space: &SpaceId, chain: &[EventHash]) -> Result<bool, Error> {
+        let me = self.identity.device_id();
+        let Some(control) = self.store.control(space)?.filter(|control| control.decides(&me)) else {
+            return Ok(false);
+        };
+        let stands = |commit: &EventHash| self.stored_suite(space, commit).is_some();
+        let is_stuck = match chain.iter().rposition(stands) {
+            None => self.has_group_state(space),
+            Some(at) => chain.get(at + 1).and_then(|next| control.event(next)).is_some_and(|next| {
+                next.stamp.author == me && self.store.epoch_secret(space, &next.hash).is_some()
+            }),
+        };
+        Ok(is_stuck && chain.iter().any(|commit| self.was_in(space, commit)))
     }
 
     /// Asks a peer for what it takes to rejoin, where this device is to.
@@ -118,7 +139,7 @@ impl Client {
     pub(crate) fn doubt_place(&mut self, space: &SpaceId) -> Result<(), Error> {
         let name = rejoin_name(space);
         match self.store.record(&name) {
-            Some([] | LEFT_OUT | IN_DOUBT) => Ok(()),
+            Some([] | LEFT_OUT | PARTED | IN_DOUBT) => Ok(()),
             _ => Ok(self.store.write_records(vec![(name, Some(SecretBytes::take(IN_DOUBT.to_vec())))])?),
         }
     }
@@ -167,8 +188,9 @@ impl Client {
         let epoch = next.epoch();
         let op = GroupCommit { previous, epoch, message, welcome: Vec::new(), tree: [0; 32], links };
         let renewed = renewed_record(&space, self.now_ms);
+        let keys = NewKeys::take(&self.store, &[], &space, &mut next);
         self.control(space, vec![ControlOp::Commit(op)], |hash| {
-            let mut writes = message_records(&space, hash, &mut next);
+            let mut writes = keys.records(&space, hash);
             writes.push(group_record(&space, hash, &next));
             writes.push(LocalStore::epoch_secret_record(&space, hash, &secret));
             writes.extend([rejoined_record(&space, hash), renewed, (asked_name(&space), None)]);

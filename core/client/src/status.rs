@@ -71,6 +71,7 @@ impl Client {
             epoch: membership.and_then(|membership| membership.current).map(|key| key.epoch),
             post_quantum: self.suite(&space).map(|suite| suite == CipherSuite::XWing),
             moving: self.move_status(&space)?,
+            renewal: self.renewal_status(&space),
             rank: state.rank_of(&self.identity.device_id()).map(terachat_core_store::model::Rank::get),
             state_hash: hex(&self
                 .store

@@ -2,8 +2,10 @@
 mod archive;
 mod arrange;
 mod attachments;
+mod away;
 mod backup;
 mod board;
+mod crash;
 mod devices;
 mod erasure;
 mod filters;

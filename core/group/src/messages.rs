@@ -81,7 +81,7 @@ impl Group {
             ratchets: BTreeMap::new(),
             skipped: BTreeMap::new(),
             own: None,
-            changed: BTreeSet::from([Name::Epoch, Name::Node(root)]),
+            changed: BTreeSet::from([Name::Epoch, Name::Node(root), Name::Devices]),
         })
     }
 }
@@ -92,17 +92,18 @@ impl Messages {
     /// # Errors
     /// [`Error::Damaged`].
     pub fn from_parts<'a>(parts: impl IntoIterator<Item = (&'a [u8], &'a [u8])>) -> Result<Self, Error> {
-        let (mut epoch, mut nodes) = (None, BTreeMap::new());
+        let (mut epoch, mut devices, mut nodes) = (None, None, BTreeMap::new());
         let (mut ratchets, mut skipped) = (BTreeMap::new(), BTreeMap::new());
         for (name, value) in parts {
             match Name::parse(name).ok_or(Error::Damaged("a message key without a name"))? {
-                Name::Epoch => epoch = Some(Epoch::parse(value)?),
+                Name::Epoch => epoch = Some(value),
+                Name::Devices => devices = Some(value),
                 Name::Node(node) => _ = nodes.insert(node, parts::secret(value)?),
                 Name::Ratchet(leaf) => _ = ratchets.insert(leaf, Ratchet::parse(value)?),
                 Name::Skipped(leaf, number) => _ = skipped.insert((leaf, number), message_key(value)?),
             }
         }
-        let epoch = epoch.ok_or(Error::Damaged("message keys of no epoch"))?;
+        let epoch = Epoch::parse(epoch.ok_or(Error::Damaged("message keys of no epoch"))?, devices)?;
         Ok(Self { epoch, nodes, ratchets, skipped, own: None, changed: BTreeSet::new() })
     }
 
@@ -357,6 +358,7 @@ impl Messages {
     fn value(&self, name: Name) -> Option<SecretBytes> {
         match name {
             Name::Epoch => Some(self.epoch.write()),
+            Name::Devices => Some(self.epoch.write_devices()),
             Name::Node(node) => {
                 self.nodes.get(&node).map(|secret| SecretBytes::copy_from(secret.expose_secret()))
             }

@@ -314,6 +314,21 @@ fn parts_that_are_not_an_epochs_are_refused() {
     assert!(matches!(read(&parts[1..]), Some(Error::Damaged(_))));
 }
 
+/// As they were written before the devices were a part of their own.
+#[test]
+fn parts_of_the_former_version_are_read() {
+    let (mut ann, mut bob) = two();
+    let message = ann.seal(b"x");
+    let mut parts = bob.disk.0.clone();
+    let devices = parts.remove(&[4][..]).unwrap();
+    let epoch = parts.get_mut(&[0][..]).unwrap();
+    epoch[0] = 1;
+    epoch.extend_from_slice(&2u32.to_le_bytes());
+    epoch.extend_from_slice(&devices);
+    bob.messages = Messages::from_parts(parts.iter().map(|(name, value)| (&name[..], &value[..]))).unwrap();
+    assert_eq!(bob.open(&message, &ann).unwrap(), b"x");
+}
+
 /// Somebody admitted later has none of the keys, and neither has whoever was removed.
 #[test]
 fn each_epoch_has_keys_of_its_own() {
@@ -341,9 +356,10 @@ fn a_member_cannot_seal_in_anothers_name() {
     let mut all = members(3);
     let (anns, eves) = (all[0].person.device(), all[2].person.device());
     let mut parts = all[2].disk.0.clone();
+    let devices = parts.get_mut(&[4][..]).unwrap();
+    let place = devices.windows(32).position(|bytes| bytes == anns).unwrap();
+    devices[place..place + 32].copy_from_slice(&eves);
     let epoch = parts.get_mut(&[0][..]).unwrap();
-    let place = epoch.windows(32).position(|bytes| bytes == anns).unwrap();
-    epoch[place..place + 32].copy_from_slice(&eves);
     // Behind version, "channel" with its length, epoch, and the sender data secret: her own leaf.
     assert_eq!(epoch[49..53], [2, 0, 0, 0]);
     epoch[49] = 0;

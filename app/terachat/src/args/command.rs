@@ -242,10 +242,21 @@ pub(crate) enum SpaceCommand {
         name: String,
     },
     /// Renew this device's keys now: whoever copied them reads nothing that is written from now on. A device does so by
-    /// itself once they are a week old (later in large spaces) and it writes
+    /// itself when it writes and they are as old as the space lets them get, see `terachat space renewal`
     Renew {
         #[command(flatten)]
         order: OrderArgs,
+    },
+    /// Show when the space's keys are renewed by themselves, or say so: by whoever writes once one of both has come. To say it
+    /// takes the permission manage-suite, which is the owner's until it is given. Every change of who is a member renews them, too
+    Renewal {
+        /// How old a device's keys get: 1 to 365 days. With more than 64 times as many devices it is later, so that there are at
+        /// most 64 renewals a day
+        #[arg(long, value_parser = clap::value_parser!(u16).range(1..=365))]
+        days: Option<u16>,
+        /// How many messages, edits and reactions are sealed with the same keys: 100 to 1,000,000
+        #[arg(long, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
+        messages: Option<u32>,
     },
     /// Take this device's place among the holders of the keys again, after they were lost or damaged: with the next member that
     /// it talks to (`terachat sync`). For a member's device only

@@ -4,13 +4,25 @@ use super::{
 };
 use serde::Serialize;
 use serde_json::{Value, json};
-use terachat_client::api::{Answer, BoardFetched};
+use terachat_client::api::{Answer, BoardFetched, RenewalStatus};
+
+/// When keys are renewed.
+fn renewed(renewal: &RenewalStatus) -> String {
+    let RenewalStatus { days, messages, days_here } = *renewal;
+    let later = if days_here > u64::from(days) {
+        format!(" ({days_here} with as many devices as there are)")
+    } else {
+        String::new()
+    };
+    format!("after {days} days{later} or {messages} messages\n")
+}
 
 /// An answer as a person reads it. Secrets that are to be handed on (cards, invitations) and new ids stand alone on
 /// their line, so that a script can take them.
 pub(crate) fn answer(answer: &Answer, look: &Look) -> String {
     match answer {
         Answer::Done | Answer::Moved { .. } => String::new(),
+        Answer::Renewal(renewal) => renewed(renewal),
         Answer::Card { card, .. } => format!("{card}\n"),
         Answer::Space { id, .. } | Answer::Channel { id, .. } => format!("{id}\n"),
         Answer::Invitation { invitation } => format!("{invitation}\n"),

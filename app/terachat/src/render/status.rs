@@ -121,6 +121,7 @@ mod tests {
             epoch: None,
             post_quantum: Some(false),
             moving: None,
+            renewal: Default::default(),
             rank: None,
             state_hash: "ff".into(),
             categories: vec![],

@@ -23,6 +23,7 @@ mod partitions;
 mod recovery;
 mod reinit;
 mod rejoin;
+mod renewal;
 mod roles;
 mod side_by_side;
 mod since_join;

@@ -3,7 +3,7 @@
 use super::Request;
 use super::{
     AuditReport, BoardFetched, BoardPublished, DeviceStatus, EventLine, FileKey, ForumPost, Hit, KeyedFile,
-    LiveChange, Message, RoleStatus, StateDifference, Status, Why,
+    LiveChange, Message, RenewalStatus, RoleStatus, StateDifference, Status, Why,
 };
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +24,8 @@ pub enum Answer {
         /// The card: one line of text.
         card: String,
     },
+    /// When a space's keys are renewed by themselves.
+    Renewal(RenewalStatus),
     /// A space that was created.
     Space {
         /// Its id, hexadecimal.

@@ -87,6 +87,16 @@ pub enum Request {
         /// The space, as in [`Place`].
         space: Option<String>,
     },
+    /// When a space's keys are renewed by themselves: tells it, or sets it, which takes the permission manage-suite. Answer:
+    /// [`Answer::Renewal`].
+    Renewal {
+        /// The space, as in [`Place`].
+        space: Option<String>,
+        /// How old a device's keys get, in days, 1 to 365; as it is when absent.
+        days: Option<u16>,
+        /// How many messages an epoch gets, 100 to 1,000,000; as it is when absent.
+        messages: Option<u32>,
+    },
     /// Moves a space's group to another ciphersuite, with history, members and rights: asks for it, and makes the new group once
     /// the devices in the group have offered keys for it. Takes the permission manage-suite. Answer: [`Answer::Moved`].
     Reinit {

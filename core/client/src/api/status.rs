@@ -25,6 +25,8 @@ pub struct SpaceStatus {
     pub post_quantum: Option<bool>,
     /// The suite that somebody asked to move the group to, while it is not there.
     pub moving: Option<MoveStatus>,
+    /// When its keys are renewed by themselves.
+    pub renewal: RenewalStatus,
     /// This user's rank; absent after removal.
     pub rank: Option<u8>,
     /// Hash over the state of members, roles and the channels that this device keeps: equal on all devices that keep the same
@@ -44,6 +46,17 @@ pub struct SpaceStatus {
     pub warnings: Vec<String>,
     /// Events that wait, with the reason.
     pub waiting: Vec<String>,
+}
+
+/// When a space's keys are renewed by themselves: by whoever writes once one of both has come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RenewalStatus {
+    /// How old a device's keys get, in days, as the space says.
+    pub days: u16,
+    /// How many messages an epoch gets.
+    pub messages: u32,
+    /// How old they get with as many devices as there are, in days: at most 64 renewals a day are made.
+    pub days_here: u64,
 }
 
 /// A wish to move a space's group to another ciphersuite.

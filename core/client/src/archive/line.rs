@@ -299,6 +299,9 @@ fn decided(op: &ControlOp) -> String {
         ControlOp::Place { channel, .. } => format!("places channel {channel}"),
         ControlOp::Commit(commit) => format!("opens epoch {}", commit.epoch),
         ControlOp::WantSuite { suite } => format!("asks to move to suite {suite:#06x}"),
+        ControlOp::SetRenewal(renewal) => {
+            format!("has keys renewed after {} days or {} messages", renewal.days, renewal.messages)
+        }
         ControlOp::OfferKeyPackage { .. } => "offers keys for the suite that was asked for".to_owned(),
         ControlOp::ReInit(reinit) => {
             format!("moves to suite {:#06x}, opens its epoch {}", reinit.suite, reinit.commit.epoch)

@@ -124,6 +124,7 @@ impl Client {
     /// Reads until nothing moves any more, or the budget is spent. Gives back whether it came to the end.
     fn go_round(&mut self, visit: &mut Visit<'_>, round: &mut Round) -> Result<bool, Error> {
         loop {
+            self.forget_reached(round)?;
             let Plan { roots, streams } = self.plan(visit.board, round)?;
             if streams != round.streams {
                 // Another epoch, member or channel: a round is one of all that there is.
@@ -155,6 +156,16 @@ impl Client {
                 round.quiet = 0;
             }
         }
+    }
+
+    /// What the control log has come to by now takes no room among what is looked into beyond it: whoever was away for long goes
+    /// through any number of epochs.
+    fn forget_reached(&self, round: &mut Round) -> Result<(), Error> {
+        let spaces: BTreeSet<SpaceId> = round.ahead.values().map(|(space, _)| *space).collect();
+        for space in spaces {
+            self.roots(&space)?.iter().for_each(|root| drop(round.ahead.remove(&root.id)));
+        }
+        Ok(())
     }
 
     /// Rejoins where a member answered for the epoch that the log ends with. Gives back whether it was tried.

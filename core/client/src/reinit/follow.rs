@@ -2,7 +2,7 @@
 use super::{new_group_id, suite_name};
 use crate::api::Notice;
 use crate::membership::{KEY_PACKAGES, commit_of, joined_record};
-use crate::rejoin::{IN_DOUBT, LEFT_OUT, rejoin_name};
+use crate::rejoin::{IN_DOUBT, LEFT_OUT, PARTED, rejoin_name};
 use crate::{Client, Error};
 use std::collections::BTreeSet;
 use terachat_core_store::model::{ControlEvent, ControlOp, ReInit};
@@ -63,7 +63,9 @@ impl Client {
                 Ok(Some(next))
             }
             // What others can enter by counts. This device takes its place as one does that has lost its keys.
-            Err(_) if matches!(self.store.record(&rejoin_name(&space)), Some(LEFT_OUT | IN_DOUBT)) => {
+            Err(_)
+                if matches!(self.store.record(&rejoin_name(&space)), Some(LEFT_OUT | PARTED | IN_DOUBT)) =>
+            {
                 Ok(None)
             }
             Err(error) => {
@@ -141,13 +143,19 @@ impl Client {
     pub(crate) fn note_left_out(&mut self, space: SpaceId, chain: &[EventHash]) -> Result<(), Error> {
         let name = rejoin_name(&space);
         let noted = self.store.record(&name).map(<[u8]>::to_vec);
-        let is_noted = noted.as_deref() == Some(LEFT_OUT);
-        let is_left_out = self.is_left_out(&space, chain)?;
-        if is_left_out && !is_noted && noted.as_deref() != Some(&[]) {
-            self.store.write_records(vec![(name, Some(SecretBytes::take(LEFT_OUT.to_vec())))])?;
-            self.peers_in(&space).into_iter().for_each(|peer| self.want_group(peer, space));
-        } else if is_noted && !is_left_out {
-            self.store.write_records(vec![(name, None)])?;
+        let why = match self.is_left_out(&space, chain)? {
+            true => Some(LEFT_OUT),
+            false => self.is_parted(&space, chain)?.then_some(PARTED),
+        };
+        match (why, noted.as_deref()) {
+            // It was asked to, and does.
+            (Some(_), Some([])) => {}
+            (Some(why), noted) if noted != Some(why) => {
+                self.store.write_records(vec![(name, Some(SecretBytes::take(why.to_vec())))])?;
+                self.peers_in(&space).into_iter().for_each(|peer| self.want_group(peer, space));
+            }
+            (None, Some(LEFT_OUT | PARTED)) => self.store.write_records(vec![(name, None)])?,
+            _ => {}
         }
         Ok(())
     }
@@ -161,7 +169,8 @@ impl Client {
             return Some(Error::NewerSuite { space: name, suite: number });
         }
         let left_out = self.store.record(&rejoin_name(space)) == Some(LEFT_OUT);
-        left_out.then_some(Error::LeftOut(name))
+        let parted = self.store.record(&rejoin_name(space)) == Some(PARTED);
+        if parted { Some(Error::Parted(name)) } else { left_out.then_some(Error::LeftOut(name)) }
     }
 }
 

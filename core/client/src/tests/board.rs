@@ -14,7 +14,7 @@ use terachat_core_store::sync::board::{
 use terachat_event::{ChannelId, DeviceId, SpaceId};
 
 impl World {
-    fn publish(&mut self, name: &str, board: &mut dyn Board) -> BoardPublished {
+    pub(super) fn publish(&mut self, name: &str, board: &mut dyn Board) -> BoardPublished {
         self.now += 1_000;
         let mut all = BoardPublished::default();
         for call in 0.. {
@@ -36,7 +36,7 @@ impl World {
         self.fetch_within(name, board, all)
     }
 
-    fn fetch_within(&mut self, name: &str, board: &dyn Board, budget: Budget) -> BoardFetched {
+    pub(super) fn fetch_within(&mut self, name: &str, board: &dyn Board, budget: Budget) -> BoardFetched {
         self.now += 1_000;
         let mut all = BoardFetched::default();
         for call in 0.. {
@@ -208,7 +208,7 @@ fn whoever_was_away_for_several_epochs_catches_up() {
 }
 
 /// The same files on another disk.
-fn twin_of(disk: &CrashStorage) -> CrashStorage {
+pub(super) fn twin_of(disk: &CrashStorage) -> CrashStorage {
     let mut twin = CrashStorage::new(70);
     for name in disk.list().unwrap() {
         let len = usize::try_from(disk.size(&name).unwrap().unwrap()).unwrap();

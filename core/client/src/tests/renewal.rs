@@ -1,5 +1,6 @@
 use super::{World, club};
-use crate::api::{Answer, Request};
+use crate::Error;
+use crate::api::{Answer, RenewalStatus, Request};
 use crate::membership::commit_of;
 use std::collections::BTreeSet;
 
@@ -92,4 +93,84 @@ fn whoever_was_away_for_a_thousand_epochs_catches_up() {
     world.say("eve", "here again");
     assert_eq!(world.bodies("bob").last().map(String::as_str), Some("here again"));
     world.sound("eve");
+}
+
+fn renewal(days: Option<u16>, messages: Option<u32>) -> Request {
+    Request::Renewal { space: None, days, messages }
+}
+
+#[test]
+fn a_space_says_how_old_keys_get() {
+    let mut world = club(&["ada", "bob", "eve"]);
+    let usual = RenewalStatus { days: 7, messages: 10_000, days_here: 7 };
+    assert_eq!(world.ask("bob", renewal(None, None)), Answer::Renewal(usual));
+    let refused = world.try_ask("bob", renewal(Some(1), None)).unwrap_err();
+    assert!(matches!(refused, Error::LacksPermission { .. }), "{refused}");
+    for (days, messages) in [(Some(0), None), (Some(366), None), (None, Some(99)), (None, Some(1_000_001))] {
+        let refused = world.try_ask("ada", renewal(days, messages));
+        assert!(matches!(refused, Err(Error::Input(_))), "{refused:?}");
+    }
+    let often = RenewalStatus { days: 1, messages: 10_000, days_here: 1 };
+    assert_eq!(world.ask("ada", renewal(Some(1), None)), Answer::Renewal(often));
+    for name in ["ada", "bob", "eve"] {
+        assert_eq!(world.status(name).spaces[0].renewal, often, "{name}");
+    }
+    // Once more is nothing new.
+    let events = world.status("ada").spaces[0].state_hash.clone();
+    world.ask("ada", renewal(Some(1), Some(10_000)));
+    assert_eq!(world.status("ada").spaces[0].state_hash, events);
+    let bob = world.id("bob");
+    let before = committers(&mut world, "eve");
+    world.say("bob", "his time begins");
+    world.now += DAY_MS - 60_000;
+    world.say("bob", "not yet");
+    assert_eq!(committers(&mut world, "eve"), before);
+    world.now += 60_000;
+    world.say("bob", "now");
+    world.say("bob", "and not again");
+    assert_eq!(committers(&mut world, "eve"), [&before[..], &[bob]].concat());
+    // All members agree on it in the group's context, and a newcomer is told.
+    world.enter("zoe", 9);
+    world.connect("ada", "zoe");
+    world.invite("ada", "zoe", 10);
+    assert_eq!(world.status("zoe").spaces[0].renewal, often);
+    world.same(&["ada", "bob", "eve", "zoe"]);
+    ["ada", "bob", "eve", "zoe"].into_iter().for_each(|name| world.sound(name));
+}
+
+#[test]
+fn a_space_says_how_many_messages_an_epoch_gets() {
+    let mut world = club(&["ada", "bob"]);
+    world.ask("ada", renewal(None, Some(100)));
+    let before = committers(&mut world, "bob").len();
+    let bob = world.id("bob");
+    for n in 0..100 {
+        world.say(if n % 2 == 0 { "ada" } else { "bob" }, &format!("word {n}"));
+    }
+    assert_eq!(committers(&mut world, "bob").len(), before, "a hundred are what it gets");
+    world.say("bob", "the next one is of another epoch");
+    assert_eq!(committers(&mut world, "ada").len(), before + 1);
+    assert_eq!(committers(&mut world, "ada").last(), Some(&bob));
+    for _ in 0..99 {
+        world.say("ada", "on and on");
+    }
+    assert_eq!(committers(&mut world, "ada").len(), before + 1);
+    world.say("ada", "and again");
+    assert_eq!(committers(&mut world, "ada").len(), before + 2);
+    world.same(&["ada", "bob"]);
+    assert_eq!(world.bodies("bob").len(), 201);
+}
+
+/// Two who may say so say something else at once: all come to hold the same.
+#[test]
+fn of_two_who_say_so_at_once_all_hear_the_same() {
+    let mut world = club(&["ada", "bob", "eve"]);
+    world.ask("ada", Request::RoleSet { space: None, member: "bob".into(), rank: 100 });
+    world.cut("ada", "bob");
+    world.ask("ada", renewal(Some(3), None));
+    world.ask("bob", renewal(Some(5), Some(500)));
+    world.connect("ada", "bob");
+    world.same(&["ada", "bob", "eve"]);
+    let [ada, bob, eve] = ["ada", "bob", "eve"].map(|name| world.status(name).spaces[0].renewal);
+    assert!(ada == bob && bob == eve && [3, 5].contains(&ada.days), "{ada:?} {bob:?} {eve:?}");
 }

@@ -147,10 +147,8 @@ fn epochs_of(client: &Client) -> Vec<(SpaceId, EventHash)> {
     ids.collect()
 }
 
-fn keys(client: &Client, space: &SpaceId, commit: &EventHash) -> Messages {
-    let prefix = [b"message-key/".as_slice(), &space.0, &commit.0].concat();
-    let parts = client.store.records(&prefix).map(|(name, value)| (&name[prefix.len()..], value));
-    Messages::from_parts(parts).unwrap()
+pub(super) fn keys(client: &Client, space: &SpaceId, commit: &EventHash) -> Messages {
+    crate::message_keys::stored(&client.store, space, commit).unwrap()
 }
 
 /// Cid was away, and gets from Bob what Ada said in two epochs; Bob hands on what Ada sealed.
@@ -366,7 +364,7 @@ impl World {
 }
 
 /// The sealed messages of a bundle, as whoever is handed it sees them.
-fn sealed_in(client: &Client, bundle: &Bundle) -> Vec<Vec<u8>> {
+pub(super) fn sealed_in(client: &Client, bundle: &Bundle) -> Vec<Vec<u8>> {
     let batch = &bundle.batch;
     let secret = client.store.epoch_secret(&batch.log.space, &batch.key.unwrap().commit).unwrap();
     let key = EpochKey::derive(&secret, &batch.log.channel.unwrap());

@@ -1,5 +1,5 @@
 use super::outline::check_topic;
-use super::{Card, CategoryId, Held, Named, Permissions, Rank, Revocation};
+use super::{Card, CategoryId, Held, Named, Permissions, Rank, Renewal, Revocation};
 use crate::Error;
 use serde::{Deserialize, Serialize};
 use terachat_event::{ChannelId, DeviceId, EventHash, Statement, UserId, verify_all};
@@ -138,6 +138,8 @@ pub enum ControlOp {
     },
     /// Puts a new group, in the suite that is wanted, in the place of the space's.
     ReInit(ReInit),
+    /// Says when members renew the space's keys of themselves.
+    SetRenewal(Renewal),
 }
 
 impl ControlOp {
@@ -277,6 +279,7 @@ impl ControlTransaction {
                 | ControlOp::CreateCategory { name }
                 | ControlOp::SetName { name, .. } => check_name(name)?,
                 ControlOp::SetTopic { topic, .. } => check_topic(topic)?,
+                ControlOp::SetRenewal(renewal) => drop(Renewal::new(renewal.days, renewal.messages)?),
                 ControlOp::Remove { .. }
                 | ControlOp::RevokeDevice { .. }
                 | ControlOp::Commit(_)

@@ -25,7 +25,7 @@ pub enum Permission {
     ManageRoles = 7,
     /// Say which devices a space requires as its archive, and what is under a legal hold. The owner's alone until it is given.
     ManageArchive = 8,
-    /// Move the space's group to another ciphersuite. The owner's alone until it is given.
+    /// Move the space's group to another ciphersuite, and say when its keys are renewed. The owner's alone until it is given.
     ManageSuite = 9,
 }
 

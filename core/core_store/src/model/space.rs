@@ -3,7 +3,7 @@ mod columns;
 use super::outline::category_id;
 use super::{
     Archive, Category, Channel, ChannelKind, ControlOp, Held, History, Named, Outline, Permission,
-    Permissions, Pin, Rank, Refusal, Revocation, Roles,
+    Permissions, Pin, Rank, Refusal, Renewal, Revocation, Roles,
 };
 use crate::crdt::Stamp;
 use imbl::OrdMap;
@@ -80,6 +80,9 @@ pub struct SpaceState {
     /// The suite that was last asked for. In the state's root only where there is one, with all above.
     #[serde(skip)]
     suite_wish: Option<SuiteWish>,
+    /// When keys are renewed, if somebody said so. In the state's root only then.
+    #[serde(skip)]
+    renewal: Option<Renewal>,
 }
 
 impl SpaceState {
@@ -118,6 +121,11 @@ impl SpaceState {
     /// The suite that was last asked for; none while the group is in the one it was made in and nobody asked for another.
     pub fn suite_wish(&self) -> Option<&SuiteWish> {
         self.suite_wish.as_ref()
+    }
+
+    /// When members renew the space's keys of themselves.
+    pub fn renewal(&self) -> Renewal {
+        self.renewal.unwrap_or_default()
     }
 
     /// Whether the owner of `device` is a present member whose role has this permission.
@@ -175,7 +183,10 @@ impl SpaceState {
         if let Some(wish) = &self.suite_wish {
             bytes.extend(postcard::to_allocvec(wish).expect("plain values encode into a growing buffer"));
         }
-        blake3::derive_key("terachat 2026-11 control root", &bytes)
+        let root = blake3::derive_key("terachat 2026-11 control root", &bytes);
+        let Some(Renewal { days, messages }) = self.renewal else { return root };
+        let set = [&root[..], &days.to_le_bytes(), &messages.to_le_bytes()].concat();
+        blake3::derive_key("terachat 2026-11 control root with renewal", &set)
     }
 
     /// Why `author` may not do `op` in this state, in words, or `None` when it may.
@@ -331,6 +342,10 @@ impl SpaceState {
                 let wanted = self.suite_wish.is_some_and(|wish| wish.suite == reinit.suite);
                 sensible(wanted, "nobody asked for the space to move to that suite")
             }
+            ControlOp::SetRenewal(renewal) => {
+                takes(Permission::ManageSuite)?;
+                sensible(self.renewal() != *renewal, "the space's keys are renewed like that already")
+            }
             // Whether its MLS content fits the members is checked where the group is known.
             ControlOp::Commit(_) => Ok(()),
         }
@@ -405,6 +420,7 @@ impl SpaceState {
             ControlOp::WantSuite { suite } => {
                 self.suite_wish = Some(SuiteWish { suite: *suite, event: *hash, since: *stamp });
             }
+            ControlOp::SetRenewal(renewal) => self.renewal = Some(*renewal),
             ControlOp::Commit(_) | ControlOp::OfferKeyPackage { .. } | ControlOp::ReInit(_) => {}
         }
     }

@@ -5,7 +5,7 @@ use crate::model::{
 use crate::store::index::LogIndex;
 use crate::store::space_logs::ChannelLog;
 use crate::{Error, LocalStore};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use terachat_event::{DeviceId, EventHash, EventRef, LogId, SpaceId};
 
@@ -115,6 +115,24 @@ impl LocalStore {
     pub fn is_sealed_under(&self, log: &LogId, positions: Range<u32>, commits: &[EventHash]) -> bool {
         let Some(index) = self.index(log).filter(|_| !commits.is_empty()) else { return false };
         positions.into_iter().filter_map(|at| index.key(at)).any(|key| commits.contains(&key.commit))
+    }
+
+    /// How many events of this space's channels are sealed under the epoch that the control event `commit` made, from where
+    /// `through` says that each log was gone through; it then says that all were.
+    pub fn count_under(
+        &self,
+        space: &SpaceId,
+        commit: &EventHash,
+        through: &mut BTreeMap<LogId, u32>,
+    ) -> u32 {
+        let mut count = 0;
+        for index in self.indexes_under(space, commit) {
+            let (log, len) = (index.log, index.len());
+            let from = through.insert(log, len).unwrap_or(0).min(len);
+            let under = |at: &u32| index.key(*at).is_some_and(|key| key.commit == *commit);
+            count += u32::try_from((from..len).filter(under).count()).unwrap_or(u32::MAX);
+        }
+        count
     }
 
     /// The channels' logs with events under this epoch. A log notes an epoch with its first event under it.

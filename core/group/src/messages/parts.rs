@@ -1,5 +1,7 @@
 //! How an epoch's message keys are stored: as parts under names of their own, so that a message changes a few of them.
 //! Bytes: `docs/format/profile.md`, "Message keys".
+//!
+//! The devices are a part of their own, since many epochs have the same: whoever stores it may store it once.
 use super::schedule::{MessageKey, Ratchet};
 use crate::{DeviceId, Error};
 use terachat_vault::{Secret, SecretBytes};
@@ -7,7 +9,9 @@ use terachat_vault::{Secret, SecretBytes};
 /// One stored part's new value, `None` to delete it; its name has 1 to 9 bytes.
 pub type Part = (Vec<u8>, Option<SecretBytes>);
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// With the devices behind the rest.
+const VERSION_WITH_DEVICES: u8 = 1;
 
 /// What a part is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,6 +20,7 @@ pub(super) enum Name {
     Node(u32),
     Ratchet(u32),
     Skipped(u32, u32),
+    Devices,
 }
 
 impl Name {
@@ -25,6 +30,7 @@ impl Name {
             Self::Node(node) => (1, &[*node]),
             Self::Ratchet(leaf) => (2, &[*leaf]),
             Self::Skipped(leaf, generation) => (3, &[*leaf, *generation]),
+            Self::Devices => (4, &[]),
         };
         let numbers = numbers.iter().flat_map(|number| number.to_be_bytes());
         std::iter::once(kind).chain(numbers).collect()
@@ -41,6 +47,7 @@ impl Name {
             (1, [node]) => Some(Self::Node(*node)),
             (2, [leaf]) => Some(Self::Ratchet(*leaf)),
             (3, [leaf, generation]) => Some(Self::Skipped(*leaf, *generation)),
+            (4, []) => Some(Self::Devices),
             _ => None,
         }
     }
@@ -61,10 +68,9 @@ pub(super) struct Epoch {
 }
 
 impl Epoch {
+    /// All but the devices.
     pub(super) fn write(&self) -> SecretBytes {
-        let blank = [0; 32];
-        let mut out =
-            Vec::with_capacity(96 + self.group_id.len() + self.context.len() + 32 * self.devices.len());
+        let mut out = Vec::with_capacity(64 + self.group_id.len() + self.context.len());
         out.push(VERSION);
         out.push(u8::try_from(self.group_id.len()).expect("at most 255 bytes"));
         out.extend_from_slice(&self.group_id);
@@ -74,15 +80,21 @@ impl Epoch {
         out.extend_from_slice(&self.leaves.to_le_bytes());
         out.extend_from_slice(&length(self.context.len()).to_le_bytes());
         out.extend_from_slice(&self.context);
-        out.extend_from_slice(&length(self.devices.len()).to_le_bytes());
-        // No device has this key: it is not that of any seed.
-        self.devices.iter().for_each(|device| out.extend_from_slice(device.as_ref().unwrap_or(&blank)));
         SecretBytes::take(out)
     }
 
-    pub(super) fn parse(bytes: &[u8]) -> Result<Self, Error> {
+    pub(super) fn write_devices(&self) -> SecretBytes {
+        // No device has this key: it is not that of any seed.
+        let blank = [0; 32];
+        let devices = self.devices.iter().flat_map(|device| device.unwrap_or(blank));
+        SecretBytes::take(devices.collect())
+    }
+
+    /// Reads what was written; `devices` of a part of its own.
+    pub(super) fn parse(bytes: &[u8], devices: Option<&[u8]>) -> Result<Self, Error> {
         let mut rest = bytes;
-        if number::<1>(&mut rest)? != [VERSION] {
+        let [version] = number::<1>(&mut rest)?;
+        if ![VERSION, VERSION_WITH_DEVICES].contains(&version) {
             return Err(Error::Damaged("message keys of a newer terachat"));
         }
         let id_len = usize::from(number::<1>(&mut rest)?[0]);
@@ -92,15 +104,22 @@ impl Epoch {
         let (own, leaves) = (u32::from_le_bytes(number(&mut rest)?), u32::from_le_bytes(number(&mut rest)?));
         let context_len = u32::from_le_bytes(number(&mut rest)?) as usize;
         let context = take(&mut rest, context_len)?.to_vec();
-        let count = u32::from_le_bytes(number(&mut rest)?);
-        let table = take(&mut rest, (count as usize).saturating_mul(32))?;
-        let devices =
-            table.chunks(32).map(|device| device.try_into().ok().filter(|device| *device != [0; 32]));
-        let fits = leaves.is_power_of_two() && leaves < 1 << 30 && count <= leaves && own < count;
+        let table = if version == VERSION_WITH_DEVICES {
+            let count = u32::from_le_bytes(number(&mut rest)?);
+            take(&mut rest, (count as usize).saturating_mul(32))?
+        } else {
+            devices.ok_or(Error::Damaged("an epoch's message keys without its devices"))?
+        };
+        let (table, cut) = table.as_chunks::<32>();
+        let fits = leaves.is_power_of_two()
+            && leaves < 1 << 30
+            && cut.is_empty()
+            && table.len() <= leaves as usize
+            && (own as usize) < table.len();
         if !fits || !rest.is_empty() {
             return Err(Error::Damaged("an epoch's message keys do not fit"));
         }
-        let devices = devices.collect();
+        let devices = table.iter().map(|device| Some(*device).filter(|device| *device != [0; 32])).collect();
         Ok(Self { group_id, number: epoch, context, sender_data, own, leaves, devices })
     }
 

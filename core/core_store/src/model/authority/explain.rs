@@ -267,6 +267,7 @@ impl<'a> Explainer<'a> {
                 | ControlOp::Hold { .. }
                 | ControlOp::Commit(_)
                 | ControlOp::WantSuite { .. }
+                | ControlOp::SetRenewal(_)
                 | ControlOp::OfferKeyPackage { .. }
                 | ControlOp::ReInit(_) => None,
             };

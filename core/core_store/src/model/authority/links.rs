@@ -46,6 +46,8 @@ pub(super) enum Part {
     Hold(Held),
     /// Which suite is wanted.
     Suite,
+    /// When keys are renewed.
+    Renewal,
 }
 
 /// The parts of the state that an operation changes.
@@ -71,6 +73,7 @@ pub(super) fn parts(op: &ControlOp) -> impl Iterator<Item = Part> {
         ControlOp::RequireArchive { device, .. } => (Some(Part::Archive(*device)), None),
         ControlOp::Hold { on, .. } => (Some(Part::Hold(*on)), None),
         ControlOp::WantSuite { .. } => (Some(Part::Suite), None),
+        ControlOp::SetRenewal(_) => (Some(Part::Renewal), None),
         // The first is never carried out beside others, see `add_beside`; the rest change nothing.
         ControlOp::ChangeRole { .. }
         | ControlOp::Commit(_)

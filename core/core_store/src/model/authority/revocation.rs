@@ -180,7 +180,9 @@ fn required(op: &ControlOp, is_own: impl Fn(&UserId) -> bool) -> Option<Permissi
         ControlOp::SetRank { .. } | ControlOp::ChangeRole { .. } => Some(Permission::ManageRoles),
         ControlOp::SetName { of: Named::Space, .. } => Some(Permission::RenameSpace),
         ControlOp::RequireArchive { .. } | ControlOp::Hold { .. } => Some(Permission::ManageArchive),
-        ControlOp::WantSuite { .. } | ControlOp::ReInit(_) => Some(Permission::ManageSuite),
+        ControlOp::WantSuite { .. } | ControlOp::ReInit(_) | ControlOp::SetRenewal(_) => {
+            Some(Permission::ManageSuite)
+        }
         ControlOp::Remove { .. } | ControlOp::RevokeDevice { .. } => Some(Permission::Remove),
         ControlOp::CreateChannel { .. }
         | ControlOp::CreateForum { .. }

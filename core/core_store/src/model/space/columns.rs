@@ -3,7 +3,7 @@
 use super::{Member, SpaceState};
 use crate::Error;
 use crate::crdt::Stamp;
-use crate::model::Rank;
+use crate::model::{Rank, Renewal};
 use crate::wire::{Reader, put};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,7 +25,10 @@ impl SpaceState {
             &self.archive,
             &self.suite_wish,
         );
-        let few = postcard::to_allocvec(&few).expect("plain values encode into a growing buffer");
+        let mut few = postcard::to_allocvec(&few).expect("plain values encode into a growing buffer");
+        if let Some(renewal) = &self.renewal {
+            few.extend(postcard::to_allocvec(renewal).expect("plain values encode into a growing buffer"));
+        }
         put(out, few.len() as u64);
         out.extend(few);
         put(out, self.members.len() as u64);
@@ -61,8 +64,12 @@ impl SpaceState {
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, Error> {
         let bad = Error::Malformed("a control state");
         let len = reader.count(reader.rest().len())?;
-        let (name, channels, cuts, outline, revoked, roles, entered, archive, suite_wish) =
-            postcard::from_bytes(reader.bytes(len)?).map_err(|_| bad.clone())?;
+        let few = postcard::take_from_bytes(reader.bytes(len)?).map_err(|_| bad.clone())?;
+        let ((name, channels, cuts, outline, revoked, roles, entered, archive, suite_wish), rest) = few;
+        let renewal = match rest {
+            [] => None,
+            rest => Some(postcard::from_bytes::<Renewal>(rest).map_err(|_| bad.clone())?),
+        };
         let count = reader.count(reader.rest().len() / 32)?;
         let users: Vec<UserId> = ids(reader, count)?.map(UserId).collect();
         let stamps = (0..reader.count(count)?).map(|_| {
@@ -100,6 +107,7 @@ impl SpaceState {
             entered,
             archive,
             suite_wish,
+            renewal,
         })
     }
 }
@@ -169,52 +177,51 @@ mod tests {
         let suite_wish = prop::option::of((any::<u16>(), id(), stamp())).prop_map(|wish| {
             wish.map(|(suite, event, since)| SuiteWish { suite, event: EventHash(event), since })
         });
-        ("\\PC{0,9}", members, devices, channels, cuts, revoked, roles, entered, archive, suite_wish)
-            .prop_map(
-                |(name, members, devices, channels, cuts, revoked, roles, entered, archive, suite_wish)| {
-                    let users: Vec<UserId> = members.keys().copied().collect();
-                    let devices = devices.into_iter().filter(|_| !users.is_empty());
-                    SpaceState {
-                        name,
-                        devices: devices
-                            .map(|(id, at)| (DeviceId(id), users[at.index(users.len())]))
-                            .collect(),
-                        members: members
-                            .into_iter()
-                            .map(|(user, (name, rank, since, removed))| {
-                                (
-                                    user,
-                                    Arc::new(Member { name, rank: Rank::new(rank).unwrap(), since, removed }),
-                                )
-                            })
-                            .collect(),
-                        outline: {
-                            let mut outline = Outline::default();
-                            channels.keys().for_each(|id| outline.append(*id));
-                            outline
-                        },
-                        channels: channels
-                            .into_iter()
-                            .map(|(id, (name, since))| {
-                                let (kind, topic) = (ChannelKind::Forum, name.clone());
-                                let history =
-                                    if since.seq % 2 == 0 { History::Shared } else { History::SinceJoin };
-                                let category = Some(CategoryId(id.0));
-                                (id, Channel { name, since, kind, history, topic, category })
-                            })
-                            .collect(),
-                        cuts,
-                        revoked: revoked.into_iter().collect(),
-                        roles,
-                        archive,
-                        suite_wish,
-                        entered: entered
-                            .into_iter()
-                            .map(|(device, channel, seq)| ((DeviceId(device), ChannelId(channel)), seq))
-                            .collect(),
-                    }
-                },
-            )
+        let renewal = prop::option::of((1..=365u16, 100..=1_000_000u32))
+            .prop_map(|set| set.map(|(days, messages)| Renewal { days, messages }));
+        let rare = (suite_wish, renewal);
+        ("\\PC{0,9}", members, devices, channels, cuts, revoked, roles, entered, archive, rare).prop_map(
+            |(name, members, devices, channels, cuts, revoked, roles, entered, archive, rare)| {
+                let (suite_wish, renewal) = rare;
+                let users: Vec<UserId> = members.keys().copied().collect();
+                let devices = devices.into_iter().filter(|_| !users.is_empty());
+                SpaceState {
+                    name,
+                    devices: devices.map(|(id, at)| (DeviceId(id), users[at.index(users.len())])).collect(),
+                    members: members
+                        .into_iter()
+                        .map(|(user, (name, rank, since, removed))| {
+                            (user, Arc::new(Member { name, rank: Rank::new(rank).unwrap(), since, removed }))
+                        })
+                        .collect(),
+                    outline: {
+                        let mut outline = Outline::default();
+                        channels.keys().for_each(|id| outline.append(*id));
+                        outline
+                    },
+                    channels: channels
+                        .into_iter()
+                        .map(|(id, (name, since))| {
+                            let (kind, topic) = (ChannelKind::Forum, name.clone());
+                            let history =
+                                if since.seq % 2 == 0 { History::Shared } else { History::SinceJoin };
+                            let category = Some(CategoryId(id.0));
+                            (id, Channel { name, since, kind, history, topic, category })
+                        })
+                        .collect(),
+                    cuts,
+                    revoked: revoked.into_iter().collect(),
+                    roles,
+                    archive,
+                    suite_wish,
+                    renewal,
+                    entered: entered
+                        .into_iter()
+                        .map(|(device, channel, seq)| ((DeviceId(device), ChannelId(channel)), seq))
+                        .collect(),
+                }
+            },
+        )
     }
 
     proptest! {

@@ -273,7 +273,9 @@ fn required(op: &ControlOp, own: &dyn Fn(&UserId) -> bool) -> Option<Permission>
         ControlOp::SetRank { .. } | ControlOp::ChangeRole { .. } => Some(Permission::ManageRoles),
         ControlOp::SetName { of: Named::Space, .. } => Some(Permission::RenameSpace),
         ControlOp::RequireArchive { .. } | ControlOp::Hold { .. } => Some(Permission::ManageArchive),
-        ControlOp::WantSuite { .. } | ControlOp::ReInit(_) => Some(Permission::ManageSuite),
+        ControlOp::WantSuite { .. } | ControlOp::ReInit(_) | ControlOp::SetRenewal(_) => {
+            Some(Permission::ManageSuite)
+        }
         _ => Some(Permission::ManageChannels),
     }
 }

@@ -1,7 +1,7 @@
 //! Stories by a seed, of several who decide at once, against each other and by old knowledge: in whatever order they arrive, what
 //! the log gives is what the rules give. `TERACHAT_SCHEDULE_SEEDS=FROM..TO` plays other stories than those of each run.
 use super::*;
-use crate::model::{GroupCommit, Held, Named, Permission, Permissions, ReInit};
+use crate::model::{GroupCommit, Held, Named, Permission, Permissions, ReInit, Renewal};
 use crate::testing::{Dice, seeds};
 use std::ops::Range;
 
@@ -100,10 +100,11 @@ impl Story {
                 Some(channel) => Held::Channel(channel),
                 None => Held::Member(user),
             };
-            return match self.dice.below(6) {
+            return match self.dice.below(7) {
                 0 => ControlOp::WantSuite { suite: self.dice.below(3) as u16 },
                 1 => ControlOp::ReInit(reinit(self.dice.below(3) as u16)),
                 2 => ControlOp::Hold { on, stands: required },
+                3 => ControlOp::SetRenewal(Renewal { days: 1 + self.dice.below(3) as u16, messages: 100 }),
                 _ => ControlOp::RequireArchive { device, required },
             };
         }
