@@ -51,6 +51,7 @@ mod rejoin;
 mod renewal;
 mod roles;
 mod send;
+mod states;
 mod status;
 #[cfg(test)]
 mod tests;
