@@ -15,10 +15,17 @@ use terachat_vault::SecretBytes;
 const TRIES_MAX: usize = 12;
 
 /// What an attack opened of what was for the device: one that opens nothing proves nothing.
-#[derive(Default, Clone, Copy)]
+#[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Loot {
     pub(super) messages: usize,
     pub(super) bundles: usize,
+}
+
+impl Loot {
+    pub(super) fn add(&mut self, more: Self) {
+        self.messages += more.messages;
+        self.bundles += more.bundles;
+    }
 }
 
 impl World {

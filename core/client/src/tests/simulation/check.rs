@@ -1,5 +1,4 @@
 //! What must hold, whatever happened.
-use super::attack::Loot;
 use super::world::World;
 use crate::ArchiveCheck;
 use crate::api::{Answer, ArchiveRange, Message, MessageFilter, Place, Request};
@@ -176,10 +175,9 @@ impl World {
         let honest = (1..self.devices.len()).filter(|at| !self.lies(*at));
         let (inside, outside): (Vec<usize>, Vec<usize>) = honest.partition(|at| present.contains(at));
         for at in [self.random.pick(&inside), self.random.pick(&outside)].into_iter().flatten() {
-            let Loot { messages, bundles } = self.attack(at);
-            self.note(|| format!("d{at} opens {messages} messages and {bundles} bundles that are for it"));
-            self.loot.messages += messages;
-            self.loot.bundles += bundles;
+            let loot = self.attack(at);
+            self.note(|| format!("d{at} opens of what is for it {loot:?}"));
+            self.loot.add(loot);
         }
     }
 
@@ -293,8 +291,8 @@ impl World {
 
     /// Who said what, in which order, the liar left out.
     fn honest_page(&self, at: usize, log: &LogId) -> Vec<(String, String)> {
-        let liar = self.liar.map(|(liar, _)| self.devices[liar].name.clone());
-        let page = self.page(at, log).into_iter().filter(|message| Some(&message.author) != liar.as_ref());
+        let liar = self.liar.map(|(liar, _)| self.devices[liar].client.identity.user_id().to_string());
+        let page = self.page(at, log).into_iter().filter(|message| Some(&message.user) != liar.as_ref());
         let since_join = self.history(log) == History::SinceJoin;
         let body = |message: Message| if since_join { String::new() } else { message.body };
         page.map(|message| (message.id.clone(), body(message))).collect()

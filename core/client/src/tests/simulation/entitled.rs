@@ -194,11 +194,9 @@ impl World {
                 continue;
             }
             let own = said.author == at;
-            if !own && !(self.was_in(at, epoch) && self.comes_to(at, epoch, previous)) {
-                continue;
-            }
+            let is_for = own || self.was_in(at, epoch) && self.comes_to(at, epoch, previous);
             // A limit of what is built, not of what is promised: without it seed 337 fails.
-            if !own && !self.was_led_to(at, epoch, previous) {
+            if !is_for || !own && !self.was_led_to(at, epoch, previous) {
                 continue;
             }
             let page = pages.entry(said.log).or_insert_with(|| {
