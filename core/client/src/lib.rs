@@ -52,6 +52,7 @@ mod rejoin;
 mod renewal;
 mod roles;
 mod send;
+mod states;
 mod status;
 #[cfg(test)]
 mod tests;

@@ -24,7 +24,7 @@ const BROKEN_ON_FORK: &[u8] = b"broken-on-fork/";
 const TREES: &[u8] = b"tree/";
 /// Records of key packages that were used to join, with the commit that did.
 const JOINED: &[u8] = b"joined/";
-/// Epochs whose group states are kept, in case a commit of them turns out to have lost.
+/// Newest epochs whose group states are kept in any case: a commit of them may turn out to have lost.
 pub(crate) const EPOCHS_KEPT: usize = 8;
 /// Commits that are processed before what they led to is made durable.
 const COMMITS_TOGETHER: usize = 64;
@@ -48,6 +48,8 @@ pub(crate) struct Membership {
     pub(crate) has_gap: bool,
     /// A ratchet tree that is needed to join.
     pub(crate) wanted_tree: Option<[u8; 32]>,
+    /// States of the group beyond which it is looked whether all are needed.
+    pub(crate) states_max: usize,
 }
 
 impl Client {
@@ -187,7 +189,7 @@ impl Client {
 
     /// Deletes of this space's group states that cannot be read.
     pub(crate) fn damaged_groups(&self, space: &SpaceId) -> Vec<Write> {
-        let prefix = [GROUPS, &space.0].concat();
+        let prefix = groups_prefix(space);
         let states = self.store.records(&prefix);
         let damaged = states.filter(|(_, state)| Group::from_bytes(state).is_err());
         damaged.map(|(name, _)| (name.to_vec(), None)).collect()
@@ -522,18 +524,11 @@ impl Client {
         self.store.records(JOINED).any(|(name, _)| name.ends_with(&key_package[KEY_PACKAGES.len()..]))
     }
 
-    /// Drops group states of epochs that nobody will come back to; their exported secrets stay.
+    /// Drops what nobody will come back to.
     fn prune(&mut self, space: SpaceId, chain: &[EventHash]) -> Result<(), Error> {
-        let prefix = [GROUPS, &space.0].concat();
         self.forget_key_packages(space, chain)?;
         self.prune_message_keys(space, chain)?;
-        let names: Vec<Vec<u8>> = self.store.records(&prefix).map(|(name, _)| name.to_vec()).collect();
-        if names.len() <= 2 * EPOCHS_KEPT {
-            return Ok(());
-        }
-        let keep = &chain[chain.len().saturating_sub(EPOCHS_KEPT)..];
-        let stale = names.into_iter().filter(|name| !keep.iter().any(|commit| name.ends_with(&commit.0)));
-        Ok(self.store.write_records(stale.map(|name| (name, None)).collect())?)
+        self.prune_states(space, chain)
     }
 }
 
@@ -592,8 +587,13 @@ pub(crate) fn group_record(space: &SpaceId, commit: &EventHash, group: &Group) -
     (group_name(space, commit), Some(group.to_bytes()))
 }
 
-fn group_name(space: &SpaceId, commit: &EventHash) -> Vec<u8> {
+pub(crate) fn group_name(space: &SpaceId, commit: &EventHash) -> Vec<u8> {
     [GROUPS, &space.0, &commit.0].concat()
+}
+
+/// What the names of a space's group states begin with, before the commit that made the epoch.
+pub(crate) fn groups_prefix(space: &SpaceId) -> Vec<u8> {
+    [GROUPS, &space.0].concat()
 }
 
 fn joined_name(space: &SpaceId, key_package: &[u8]) -> Vec<u8> {

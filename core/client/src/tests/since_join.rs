@@ -139,7 +139,7 @@ fn a_newcomer_cannot_read_what_was_before_whatever_it_is_handed() {
     }
 }
 
-fn epochs_of(client: &Client) -> Vec<(SpaceId, EventHash)> {
+pub(super) fn epochs_of(client: &Client) -> Vec<(SpaceId, EventHash)> {
     let names = client.store.records(b"message-key/").map(|(name, _)| name.to_vec());
     let ids = names
         .filter(|name| name.len() == 77)
@@ -164,6 +164,46 @@ fn a_third_member_hands_on_what_was_sealed() {
     world.connect("bob", "cid");
     assert_eq!(world.texts("cid"), ["one", "two"]);
     world.same(&["bob", "cid"]);
+}
+
+/// Ada and bob made forty epochs each without each other, more than are kept where all are known to be past them. The states
+/// from which they parted were gone, so that whoever lost could take its place again only, and neither ever read what the
+/// other had sealed meanwhile (seed 335).
+#[test]
+fn two_halves_that_went_on_for_long_read_each_other() {
+    let mut world = club(&["ada", "bob", "cid"]);
+    world.open_vault("ada", false);
+    world.connect("bob", "cid");
+    for name in ["ada", "bob", "cid"] {
+        world.whisper(name, &format!("{name} before"));
+    }
+    world.cut("ada", "bob");
+    world.cut("ada", "cid");
+    for round in 0..40 {
+        for name in ["ada", "bob"] {
+            world.ask(name, Request::Renew { space: None });
+            world.whisper(name, &format!("{name} {round}"));
+        }
+    }
+    world.connect("ada", "bob");
+    world.connect("ada", "cid");
+    for name in ["ada", "bob", "cid"] {
+        let texts = world.texts(name);
+        assert_eq!((texts.len(), texts.iter().filter(|text| *text == "·").count()), (83, 0), "{name}");
+        world.sound(name);
+    }
+    world.same(&["ada", "bob", "cid"]);
+    // All were heard of since, so nothing of that time is kept any more.
+    for round in 0..12 {
+        for name in ["ada", "bob", "cid"] {
+            world.whisper(name, &format!("{name} after {round}"));
+            world.ask(name, Request::Renew { space: None });
+        }
+    }
+    for name in ["ada", "bob", "cid"] {
+        let states = world.of(name).store.records(b"group/").count();
+        assert!(states <= 24, "{name} keeps {states}");
+    }
 }
 
 /// What a message is about is sealed as what it says: who came later sees neither its title nor whom it mentions.

@@ -154,6 +154,19 @@ impl LocalStore {
         under.copied().collect()
     }
 
+    /// Each device with the control event that made the epoch of its last event, for each channel of this space.
+    pub fn newest_epochs(&self, space: &SpaceId) -> Vec<(DeviceId, EventHash)> {
+        let channels = self.spaces.get(space).into_iter().flat_map(|logs| logs.channels.values());
+        let newest = channels.flat_map(|channel| {
+            let index = &channel.index;
+            index.devices().filter_map(|device| {
+                let last = index.position_of_last(index.chain_of(device)?)?;
+                Some((*device, index.key(last)?.commit))
+            })
+        });
+        newest.collect()
+    }
+
     /// A page of at most `limit` messages, oldest first.
     ///
     /// # Errors

@@ -4,8 +4,13 @@
 pub(super) struct Random(u64);
 
 impl Random {
-    pub(super) fn new(seed: u64) -> Self {
-        Self(seed)
+    /// Chance for one purpose: what is drawn for another changes nothing of it.
+    pub(super) fn of(seed: u64, purpose: &str, nth: usize) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&seed.to_le_bytes()).update(&(nth as u64).to_le_bytes()).update(purpose.as_bytes());
+        let mut start = [0; 8];
+        hasher.finalize_xof().fill(&mut start);
+        Self(u64::from_le_bytes(start))
     }
 
     pub(super) fn next(&mut self) -> u64 {

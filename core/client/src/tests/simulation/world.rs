@@ -1,6 +1,10 @@
 //! Devices, links between them, and what the hand that holds them remembers.
+use super::attack::Loot;
+use super::cast::Cast;
+use super::entitled::{Epochs, Loss};
 use super::random::Random;
 use super::trace::{name_of, outcome};
+use super::wire::Wire;
 use crate::api::{Answer, Request};
 use crate::heads::PLAIN_MAX;
 use crate::tests::{Counter, passphrase};
@@ -9,7 +13,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use terachat_core_store::store::Storage;
 use terachat_core_store::store::storage::{CrashStorage, Fault};
 use terachat_core_store::sync::Frontier;
-use terachat_event::{LogId, SpaceId};
+use terachat_core_store::sync::board::MemoryBoard;
+use terachat_event::{DeviceId, EventHash, LogId, SpaceId};
 
 /// Frames kept to be sent a second time.
 const OLD_FRAMES_MAX: usize = 200;
@@ -25,7 +30,39 @@ pub(super) struct Device {
     pub(super) fault: Option<(u64, Fault)>,
     pub(super) invitation: Option<String>,
     pub(super) joined: bool,
-    incarnation: u64,
+    /// Whose it is: the number of the user's first device.
+    pub(super) user: usize,
+    /// What it was handed by a backup: epochs with their secrets, and texts.
+    pub(super) handed: BTreeSet<EventHash>,
+    pub(super) inherited: BTreeSet<String>,
+    /// The last time it lost its states of the group.
+    pub(super) loss: Option<Loss>,
+    pub(super) incarnation: u64,
+}
+
+impl Device {
+    pub(super) fn new(name: String, user: usize, client: Client, storage: CrashStorage) -> Self {
+        let id = client.identity.device_id().0;
+        Self {
+            name,
+            client,
+            storage,
+            id,
+            fault: None,
+            invitation: None,
+            joined: false,
+            user,
+            handed: BTreeSet::new(),
+            inherited: BTreeSet::new(),
+            loss: None,
+            incarnation: 0,
+        }
+    }
+
+    /// How often it was started.
+    pub(super) fn lives(&self) -> u64 {
+        self.incarnation
+    }
 }
 
 /// A message that its author's device acknowledged.
@@ -46,7 +83,12 @@ pub(super) struct Lane {
 }
 
 pub(super) struct World {
+    pub(super) cast: Cast,
     pub(super) random: Random,
+    /// How many users there are; their first devices come first.
+    pub(super) users: usize,
+    /// Whether nothing fails, because it is the beginning or the end.
+    pub(super) calm: bool,
     pub(super) devices: Vec<Device>,
     pub(super) lanes: BTreeMap<(usize, usize), Lane>,
     /// Links over which something false was said, by the lower device.
@@ -61,6 +103,12 @@ pub(super) struct World {
     pub(super) imported: BTreeMap<(usize, LogId), u64>,
     /// The device that signs numbers twice, and its twin, which has the same keys.
     pub(super) liar: Option<(usize, usize)>,
+    pub(super) board: MemoryBoard,
+    pub(super) epochs: Epochs,
+    /// The epoch in which a text was sealed, by the text.
+    pub(super) texts: BTreeMap<String, EventHash>,
+    pub(super) wire: Wire,
+    pub(super) loot: Loot,
     pub(super) trace: bool,
 }
 
@@ -79,8 +127,8 @@ fn plain_max(seed: u64, at: usize) -> usize {
 }
 
 impl World {
-    pub(super) fn new(seed: u64) -> Self {
-        let mut random = Random::new(seed);
+    pub(super) fn new(seed: u64, trace: bool) -> Self {
+        let mut random = Random::of(seed, "world", 0);
         let count = random.within(3..=5);
         let device = |at: usize| {
             let storage = CrashStorage::new(seed << 8 | at as u64);
@@ -89,12 +137,13 @@ impl World {
             let mut client =
                 Client::create(boxed, &name, &mut passphrase("secret"), entropy(at, 0), 0, None).unwrap();
             client.plain_max = plain_max(seed, at);
-            let id = client.identity.device_id().0;
-            let (fault, invitation, joined, incarnation) = (None, None, at == 0, 0);
-            Device { name, client, storage, id, fault, invitation, joined, incarnation }
+            Device { joined: at == 0, ..Device::new(name, at, client, storage) }
         };
         Self {
+            cast: Cast::of(seed),
             random,
+            users: count,
+            calm: true,
             devices: (0..count).map(device).collect(),
             lanes: BTreeMap::new(),
             tainted: BTreeSet::new(),
@@ -105,12 +154,22 @@ impl World {
             withheld: BTreeSet::new(),
             imported: BTreeMap::new(),
             liar: None,
-            trace: std::env::var_os("TERACHAT_SIM_TRACE").is_some(),
+            board: MemoryBoard::new(),
+            epochs: Epochs::default(),
+            texts: BTreeMap::new(),
+            wire: Wire::new(seed),
+            loot: Loot::default(),
+            trace: trace || std::env::var_os("TERACHAT_SIM_TRACE").is_some(),
         }
     }
 
     pub(super) fn space(&self) -> SpaceId {
         self.devices[0].client.store.spaces().next().unwrap()
+    }
+
+    /// A hash of all that left any device, and of what was answered.
+    pub(super) fn happened(&self) -> [u8; 32] {
+        self.wire.happened()
     }
 
     pub(super) fn index_of(&self, id: &[u8; 32]) -> usize {
@@ -146,10 +205,8 @@ impl World {
         let mut client =
             Client::open(Box::new(storage.clone()), &mut passphrase("secret"), entropy(twin, 0)).unwrap();
         client.plain_max = self.devices[liar].client.plain_max;
-        let Device { name, id, .. } = &self.devices[liar];
-        let (name, id) = (name.clone(), *id);
-        let (fault, invitation, joined, incarnation) = (None, None, true, 0);
-        self.devices.push(Device { name, client, storage, id, fault, invitation, joined, incarnation });
+        let (name, user) = (self.devices[liar].name.clone(), self.devices[liar].user);
+        self.devices.push(Device { joined: true, ..Device::new(name, user, client, storage) });
         self.said.retain(|said| said.author != liar);
         self.imported.retain(|(author, _), _| *author != liar);
         self.liar = Some((liar, twin));
@@ -163,11 +220,13 @@ impl World {
         let result = self.devices[at].client.execute(request, now);
         self.note(|| format!("d{at} {text:.120} -> {}", outcome(&result)));
         let fault = self.fired(at);
+        self.wire.note(&[at as u8, u8::from(result.is_ok())]);
         if let Err(error) = &result {
             let excused = match error {
                 Error::NotAllowed(_) | Error::NotInGroup(_) | Error::Input(_) => true,
                 Error::LacksPermission { .. } | Error::ExceedsRole { .. } | Error::Outranked { .. } => true,
                 Error::Unknown { .. } | Error::Ambiguous { .. } | Error::LeftOut(_) => true,
+                Error::RequiresArchive { .. } | Error::LeavesArchive { .. } => true,
                 Error::Store(terachat_core_store::Error::Store(_)) => fault.is_some(),
                 Error::Store(terachat_core_store::Error::Forbidden(_)) => self.lies(at),
                 _ => false,
@@ -189,9 +248,15 @@ impl World {
         if fault == Some(Fault::PowerCut) {
             return self.reboot(at, true);
         }
+        self.note_epochs(at);
         while let Some((to, frame)) = self.devices[at].client.poll_frame() {
             let to = self.linked(at, &to);
             self.note(|| format!("      d{at} to d{to}: {}", name_of(&frame)));
+            self.wire.note(&frame);
+            if !self.lies(at) {
+                let liar = self.liar.map(|(liar, _)| DeviceId(self.devices[liar].id));
+                self.wire.carries(&self.devices[at].client, &frame, liar);
+            }
             if self.old.len() < OLD_FRAMES_MAX {
                 self.old.push((at, to, frame.clone()));
             } else {
@@ -223,6 +288,7 @@ impl World {
         if faithful {
             same_or_more(&old, &self.devices[at].client);
         }
+        self.note_epochs(at);
         self.everything_acknowledged_is_there(at);
     }
 
@@ -344,7 +410,7 @@ impl World {
     }
 }
 
-fn entropy(at: usize, incarnation: u64) -> Box<Counter> {
+pub(super) fn entropy(at: usize, incarnation: u64) -> Box<Counter> {
     Box::new(Counter((at as u64 + 1) << 48 | incarnation << 32))
 }
 
