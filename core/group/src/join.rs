@@ -39,7 +39,6 @@ impl Group {
     ) -> Result<Group, Error> {
         let cells = Cells::from_bytes(StateKind::KeyPackage, key_package_private.expose_secret())?;
         let welcome = parse_welcome(welcome)?;
-        let tree = parse_tree(ratchet_tree)?;
 
         let engine = Engine::reading(cells);
         if let Some(tie) = tie {
@@ -59,6 +58,8 @@ impl Group {
         if policy::device(own.credential(), own.signature_key().as_slice())? != signer.device() {
             return Err(Error::OtherDevice);
         }
+        // Only now: whoever tries many private parts reads the tree once.
+        let tree = parse_tree(ratchet_tree)?;
         // Leaves that were never updated still carry their key package's lifetime, which decides nothing here.
         let staged = builder.with_ratchet_tree(tree).skip_lifetime_validation().build().map_err(refused)?;
         // The library finds our leaf by its signature key; that it is the one whose keys we hold is another matter.

@@ -26,10 +26,19 @@ pub(crate) fn join_config() -> MlsGroupJoinConfig {
 
 /// A leaf's: the suite of its group and no other, for a key package has keys of one.
 pub(crate) fn capabilities(suite: CipherSuite) -> Capabilities {
+    knowing(suite, &[ExtensionType::Unknown(CONTROL_ROOT_EXTENSION)])
+}
+
+/// Those of a key package of last resort, which has to say that it knows its own mark.
+pub(crate) fn last_resort_capabilities(suite: CipherSuite) -> Capabilities {
+    knowing(suite, &[ExtensionType::Unknown(CONTROL_ROOT_EXTENSION), ExtensionType::LastResort])
+}
+
+fn knowing(suite: CipherSuite, extensions: &[ExtensionType]) -> Capabilities {
     Capabilities::new(
         Some(&[ProtocolVersion::Mls10]),
         Some(&[suite.engine()]),
-        Some(&[ExtensionType::Unknown(CONTROL_ROOT_EXTENSION)]),
+        Some(extensions),
         Some(&[]),
         Some(&[CredentialType::Basic]),
     )
