@@ -33,7 +33,7 @@ pub(crate) enum BoardPlace {
 }
 
 /// What is to be done with a board.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Turn {
     /// Take in what others left.
     Fetch,
@@ -41,6 +41,20 @@ pub(crate) enum Turn {
     Publish,
     /// Remove what has expired.
     Collect,
+    /// Offer key packages there from now on.
+    Offer {
+        /// Whether for post-quantum spaces, too.
+        post_quantum: bool,
+    },
+    /// Invite a person by what their devices offer there.
+    Invite {
+        /// The space, as in [`Place`](terachat_client::api::Place).
+        space: Option<String>,
+        /// Whom.
+        person: String,
+        /// As in [`Request::Invite`](terachat_client::api::Request::Invite).
+        rank: Option<u8>,
+    },
 }
 
 impl BoardPlace {
@@ -70,20 +84,26 @@ impl BoardPlace {
 pub(crate) fn carry_out(client: &mut Client, call: &BoardCall) -> Result<Answer> {
     let now_ms = clock::now_ms();
     if let BoardPlace::Folder(folder) = &call.place
-        && call.turn == Turn::Fetch
+        && matches!(call.turn, Turn::Fetch | Turn::Invite { .. })
         && !call.place.is_begun()
     {
         let what = format_args!("there is no board in {}", folder.display());
         return Err(Failure::new(what, "check the path; `terachat board publish` begins a board"));
     }
     let mut board = call.place.open()?;
-    match call.turn {
+    match &call.turn {
         Turn::Fetch => {
             client.board_fetch(board.as_ref(), now_ms).map(Answer::BoardFetched).map_err(Failure::from_text)
         }
         Turn::Publish => client
             .board_publish(board.as_mut(), now_ms)
             .map(Answer::BoardPublished)
+            .map_err(Failure::from_text),
+        Turn::Offer { post_quantum } => {
+            client.card_publish(board.as_mut(), *post_quantum, now_ms).map_err(Failure::from_text)
+        }
+        Turn::Invite { space, person, rank } => client
+            .board_invite(board.as_mut(), space.as_deref(), person, *rank, now_ms)
             .map_err(Failure::from_text),
         Turn::Collect => board.collect(now_ms).map(|_| Answer::Done).map_err(Failure::from_text),
     }

@@ -23,9 +23,10 @@ mod tell;
 mod vault;
 
 use crate::args::{
-    CategoryCommand, ChannelCommand, Cli, Command, DeviceCommand, Global, MemberCommand, RoleCommand,
-    SpaceCommand, SuiteName,
+    CardCommand, CategoryCommand, ChannelCommand, Cli, Command, DeviceCommand, Global, MemberCommand,
+    RoleCommand, SpaceCommand, SuiteName,
 };
+use crate::board::Turn;
 use crate::demo;
 use crate::failure::Result;
 use crate::home::Home;
@@ -96,6 +97,14 @@ fn on_home(home: &Home, global: &Global, command: Command, printer: &Printer) ->
         Command::Listen(args) => return listen::run(home, args, printer),
         Command::Sync(args) => return sync::run(home, args, printer),
         Command::Board(command) => return board::run(home, &command, printer),
+        Command::Card(CardCommand::Publish { board, post_quantum }) => {
+            return board::offer(home, &board, post_quantum, printer);
+        }
+        Command::Card(CardCommand::Status) => Request::CardStatus,
+        Command::Card(CardCommand::Withdraw) => Request::CardWithdraw,
+        Command::Invite { person: Some(person), board, rank, .. } => {
+            return board::invite(home, &board.into(), Turn::Invite { space, person, rank }, printer);
+        }
         Command::Bundle(command) => return bundle::run(home, space, command, printer),
         Command::Member(MemberCommand::List) => return ask::members(home, space, printer),
         Command::Whoami { post_quantum } => Request::WhoAmI { post_quantum },
@@ -120,7 +129,7 @@ fn on_home(home: &Home, global: &Global, command: Command, printer: &Printer) ->
             Request::Arrange { space, change: Arrangement::RenameCategory { category, name } }
         }
         Command::Invite { card: Some(card), rank, .. } => Request::Invite { space, card, rank },
-        Command::Invite { card: None, cards, rank } => {
+        Command::Invite { card: None, cards, rank, .. } => {
             Request::InviteAll { space, cards: cards::read(cards.as_deref())?, rank }
         }
         Command::Join { invitation } => Request::Join { invitation },
