@@ -18,7 +18,7 @@ impl Random {
     }
 }
 
-fn play(seed: u64, spaces: usize) {
+fn play(seed: u64, spaces: usize, syncs: bool) -> usize {
     let mut random = Random(seed);
     let mut board = MemoryBoard::new();
     let mut world = World::new(&HOSTS);
@@ -31,18 +31,19 @@ fn play(seed: u64, spaces: usize) {
         open.push((host, format!("s{nth}")));
     }
     let all = open.clone();
+    let mut last_resort = 0;
     while !open.is_empty() {
         match random.below(8) {
             0..=4 => {
                 let at = usize::try_from(random.below(open.len() as u64)).unwrap();
                 let (host, space) = open.swap_remove(at);
-                world.invite_person(host, &space, "bob", &mut board);
+                last_resort += world.invite_person(host, &space, "bob", &mut board).last_resort;
             }
-            5 => {
+            5 if syncs => {
                 world.fetch("bob", &board);
                 world.publish("bob", &mut board);
             }
-            6 => {
+            6 if syncs => {
                 world.fetch("bob", &board);
             }
             _ => world.now += random.below(2 * DAY_MS),
@@ -68,11 +69,19 @@ fn play(seed: u64, spaces: usize) {
     for (host, space) in &all {
         world.is_heard("bob", space, host, &mut board);
     }
+    last_resort
 }
 
 #[test]
 fn no_key_package_is_used_twice_and_the_newcomer_always_joins() {
     for seed in 0..4 {
-        play(seed, 12);
+        play(seed, 12, true);
     }
+}
+
+/// More than there are while nobody replenishes: the one of last resort serves for the rest.
+#[test]
+fn more_invitations_than_key_packages_all_arrive() {
+    let last_resort: usize = (10..12).map(|seed| play(seed, 24, false)).sum();
+    assert_eq!(last_resort, 2 * (24 - SINGLE_USE));
 }
