@@ -21,6 +21,7 @@ fn main() -> io::Result<()> {
     operations()?;
     segments()?;
     frames()?;
+    put("key_supply", "offer", &terachat_fuzz::supply())?;
     templates()?;
     stripes()?;
     for (target, name, bytes) in terachat_fuzz::clusters::seeds() {

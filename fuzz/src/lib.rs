@@ -11,8 +11,10 @@ use terachat_client::Client;
 use terachat_client::api::{Answer, Place, Request, Status};
 use terachat_core_store::LocalStore;
 use terachat_core_store::model::{Card, ChannelOp, ControlOp, ControlTransaction, Post, Style};
+use terachat_core_store::store::dht_adapter::{DirectoryStream, Joiner};
 use terachat_core_store::store::storage::MemoryStorage;
 use terachat_core_store::store::{Storage, StorageError};
+use terachat_core_store::sync::board::{Board as _, MemoryBoard};
 use terachat_core_store::sync::{Draft, KeyId};
 use terachat_event::{DeviceId, DeviceKey, EventHash, LogId, SpaceId};
 use terachat_vault::{Entropy, PassphraseCost, PassphraseSource, Secret, SecretBytes};
@@ -136,6 +138,21 @@ pub fn world(messages: u64) -> World {
         store.post(&owner, channel, key, 2000 + n, &[post]).expect("an owner writes");
     }
     World { store, files, control, channel, key }
+}
+
+/// What a device of Ann's leaves in her directory on a board.
+pub fn supply() -> Vec<u8> {
+    let (mut ann, mut board) = (pair().ann, MemoryBoard::new());
+    ann.card_publish(&mut board, false, 10).expect("memory takes it");
+    let Ok(Answer::Card { user, .. }) = ann.execute(Request::WhoAmI { post_quantum: false }, 11) else {
+        panic!("it has a card")
+    };
+    let user = user.parse().expect("its own user's id");
+    let stream = DirectoryStream::derive(&user, 0).expect("a key");
+    let mut joiner = Joiner::default();
+    let records = (0..).map_while(|number| Some((number, board.fetch(&stream.key(number), 11).ok()??)));
+    let pieces = records.map(|(number, record)| stream.open(number, &record).expect("Ann wrote it"));
+    pieces.filter_map(|piece| joiner.push(piece)).next().expect("it is whole")
 }
 
 /// A device of Ann's, and the id of Bob's, who is a member of her space.

@@ -13,9 +13,10 @@ mod vault;
 pub(crate) use archive::ArchiveCommand;
 pub(crate) use cluster::{ClusterArgs, ClusterCommand, UpArgs};
 pub(crate) use command::{
-    AttachmentCommand, BoardArgs, BoardCommand, BundleCommand, Carried, CategoryCommand, ChannelCommand,
-    ClusterClientArgs, Command, DemoArgs, DeviceCommand, FetchArgs, FilterArgs, ImportArgs, KeysCommand,
-    ListenArgs, MemberCommand, OrderArgs, ReadArgs, RoleCommand, SendArgs, SpaceCommand, SuiteName, SyncArgs,
+    AttachmentCommand, BoardArgs, BoardCommand, BundleCommand, CardCommand, Carried, CategoryCommand,
+    ChannelCommand, ClusterClientArgs, Command, DemoArgs, DeviceCommand, FetchArgs, FilterArgs, ImportArgs,
+    KeysCommand, ListenArgs, MemberCommand, OrderArgs, ReadArgs, RoleCommand, SendArgs, SpaceCommand,
+    SuiteName, SyncArgs,
 };
 pub(crate) use etcd::LedgerArgs;
 pub(crate) use global::Global;

@@ -43,6 +43,20 @@ pub(crate) enum Turn {
     Collect,
     /// Carry out a request whose commits the board puts into an order.
     Execute(Box<Request>),
+    /// Offer key packages there from now on.
+    Offer {
+        /// Whether for post-quantum spaces, too.
+        post_quantum: bool,
+    },
+    /// Invite a person by what their devices offer there.
+    Invite {
+        /// The space, as in [`Place`](terachat_client::api::Place).
+        space: Option<String>,
+        /// Whom.
+        person: String,
+        /// As in [`Request::Invite`](terachat_client::api::Request::Invite).
+        rank: Option<u8>,
+    },
 }
 
 impl BoardPlace {
@@ -72,7 +86,7 @@ impl BoardPlace {
 pub(crate) fn carry_out(client: &mut Client, call: &BoardCall) -> Result<Answer> {
     let now_ms = clock::now_ms();
     if let BoardPlace::Folder(folder) = &call.place
-        && call.turn == Turn::Fetch
+        && matches!(call.turn, Turn::Fetch | Turn::Invite { .. })
         && !call.place.is_begun()
     {
         let what = format_args!("there is no board in {}", folder.display());
@@ -90,6 +104,12 @@ pub(crate) fn carry_out(client: &mut Client, call: &BoardCall) -> Result<Answer>
         Turn::Execute(request) => {
             client.board_execute(board.as_mut(), request, now_ms).map_err(Failure::from_text)
         }
+        Turn::Offer { post_quantum } => {
+            client.card_publish(board.as_mut(), *post_quantum, now_ms).map_err(Failure::from_text)
+        }
+        Turn::Invite { space, person, rank } => client
+            .board_invite(board.as_mut(), space.as_deref(), person, *rank, now_ms)
+            .map_err(Failure::from_text),
         Turn::Collect => board.collect(now_ms).map(|_| Answer::Done).map_err(Failure::from_text),
     }
 }

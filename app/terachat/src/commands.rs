@@ -23,9 +23,10 @@ mod tell;
 mod vault;
 
 use crate::args::{
-    CategoryCommand, ChannelCommand, Cli, Command, DeviceCommand, Global, MemberCommand, RoleCommand,
-    SpaceCommand, SuiteName,
+    BoardArgs, CardCommand, CategoryCommand, ChannelCommand, Cli, Command, DeviceCommand, Global,
+    MemberCommand, RoleCommand, SpaceCommand, SuiteName,
 };
+use crate::board::Turn;
 use crate::demo;
 use crate::failure::Result;
 use crate::home::Home;
@@ -96,6 +97,15 @@ fn on_home(home: &Home, global: &Global, command: Command, printer: &Printer) ->
         Command::Listen(args) => return listen::run(home, args, printer),
         Command::Sync(args) => return sync::run(home, args, printer),
         Command::Board(command) => return board::run(home, &command, printer),
+        Command::Card(CardCommand::Publish { board, post_quantum }) => {
+            return board::offer(home, &board, post_quantum, printer);
+        }
+        Command::Card(CardCommand::Status) => Request::CardStatus,
+        Command::Card(CardCommand::Withdraw) => Request::CardWithdraw,
+        Command::Invite { person: Some(person), folder, order, rank, .. } => {
+            let board = BoardArgs { folder, cluster: order.cluster, cluster_key: order.cluster_key };
+            return board::invite(home, &board, Turn::Invite { space, person, rank }, printer);
+        }
         Command::Bundle(command) => return bundle::run(home, space, command, printer),
         Command::Member(MemberCommand::List) => return ask::members(home, space, printer),
         Command::Whoami { post_quantum } => Request::WhoAmI { post_quantum },
@@ -124,7 +134,7 @@ fn on_home(home: &Home, global: &Global, command: Command, printer: &Printer) ->
         Command::Category(CategoryCommand::Rename { category, name }) => {
             Request::Arrange { space, change: Arrangement::RenameCategory { category, name } }
         }
-        Command::Invite { card, cards, rank, order } => {
+        Command::Invite { card, cards, rank, order, .. } => {
             let request = match card {
                 Some(card) => Request::Invite { space, card, rank },
                 None => Request::InviteAll { space, cards: cards::read(cards.as_deref())?, rank },

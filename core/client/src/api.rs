@@ -17,7 +17,7 @@ pub use answer::Answer;
 pub use archive::{ArchiveRange, ArchiveReport};
 pub use arrange::Arrangement;
 pub use audit::{AuditLine, AuditReport, StateDifference};
-pub use board::{BoardFetched, BoardPublished};
+pub use board::{BoardFetched, BoardPublished, Invited, PendingInvitation, SupplyStatus};
 pub use keep::Selection;
 pub use live::{LiveChange, Notice};
 pub use log::{CitedHead, DecidingEvent, EventLine, Why};

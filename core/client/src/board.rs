@@ -17,10 +17,11 @@ pub(crate) use door::asked_name;
 #[cfg(test)]
 pub(crate) use door::door;
 pub(crate) use fetch::Round;
+pub(crate) use parcel::{Budget, Found, GAP, read_parcel};
 #[cfg(test)]
 pub(crate) use {
     book::Shelf,
-    parcel::{Budget, Parcel, Stream},
+    parcel::{Parcel, Stream},
     root::RootId,
 };
 

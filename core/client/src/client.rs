@@ -183,6 +183,8 @@ impl Client {
             Request::Invite { space, card, rank } => self.invite(space.as_deref(), &card, rank),
             Request::InviteAll { space, cards, rank } => self.invite_all(space.as_deref(), &cards, rank),
             Request::Join { invitation } => self.join(&invitation),
+            Request::CardStatus => Ok(self.card_status()),
+            Request::CardWithdraw => self.card_withdraw(),
             Request::MemberRemove { space, member } => self.member_remove(space.as_deref(), &member),
             Request::Renew { space } => self.renew(space.as_deref()),
             Request::Reinit { space, post_quantum, now } => {

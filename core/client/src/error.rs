@@ -155,6 +155,9 @@ pub enum Error {
     /// The board's: it cannot be read or written. What was exchanged before stays.
     #[error(transparent)]
     Board(#[from] terachat_core_store::sync::board::BoardError),
+    /// A person cannot be invited by what a board shows of them.
+    #[error(transparent)]
+    Directory(#[from] crate::DirectoryError),
     /// The state layer's.
     #[error(transparent)]
     Store(#[from] terachat_core_store::Error),

@@ -16,7 +16,7 @@ pub(crate) const EVENT_LEN_MAX: usize = if cfg!(test) { 24 << 10 } else { PAYLOA
 const ADMISSIONS_LEN_MAX: usize = if cfg!(test) { 8 << 10 } else { PAYLOAD_LEN_MAX / 2 };
 
 /// Somebody who is to be admitted.
-struct Newcomer {
+pub(crate) struct Newcomer {
     admit: ControlOp,
     key_package: KeyPackage,
     device: DeviceId,
@@ -69,6 +69,18 @@ impl Client {
                 newcomers.extend(self.newcomer(&space, invitable, rank, suite)?);
             }
         }
+        self.admit_in_parts(space, newcomers)?;
+        let tickets = self.give_tickets(&space, seen)?;
+        let (name, inviter) = (self.space_name(&space), self.identity.device_id());
+        let invitation = |invited| {
+            let ticket = *tickets[&invited].expose_secret();
+            Invitation { space, name: name.clone(), inviter, invited, ticket }.to_text()
+        };
+        Ok(invited.into_iter().map(invitation).collect())
+    }
+
+    /// Admits some, as many by one event as it may hold.
+    pub(crate) fn admit_in_parts(&mut self, space: SpaceId, newcomers: Vec<Newcomer>) -> Result<(), Error> {
         let mut newcomers = newcomers.into_iter().peekable();
         while newcomers.peek().is_some() {
             let mut left = ADMISSIONS_LEN_MAX;
@@ -79,18 +91,12 @@ impl Client {
             }
             self.admit(space, batch)?;
         }
-        let tickets = self.give_tickets(&space, seen)?;
-        let (name, inviter) = (self.space_name(&space), self.identity.device_id());
-        let invitation = |invited| {
-            let ticket = *tickets[&invited].expose_secret();
-            Invitation { space, name: name.clone(), inviter, invited, ticket }.to_text()
-        };
-        Ok(invited.into_iter().map(invitation).collect())
+        Ok(())
     }
 
     /// Who a card admits; nobody, if its device is admitted already: its invitation was lost on the way, and says nothing
     /// that does not follow from that.
-    fn newcomer(
+    pub(crate) fn newcomer(
         &self,
         space: &SpaceId,
         invitable: InvitableCard,

@@ -1,7 +1,9 @@
 //! The MLS group follows the control log: which commits count is the log's to say, and this processes them.
 use crate::api::Notice;
+use crate::directory::STOCK;
 use crate::message_keys::NewKeys;
 use crate::reinit::reinit_of;
+use crate::rejoin::rejoin_name;
 use crate::way::Way;
 use crate::{Client, Error};
 use std::collections::{BTreeMap, BTreeSet};
@@ -50,6 +52,14 @@ pub(crate) struct Membership {
     pub(crate) wanted_tree: Option<[u8; 32]>,
     /// States of the group beyond which it is looked whether all are needed.
     pub(crate) states_max: usize,
+}
+
+/// What opened a welcome.
+enum Opener {
+    /// The private part in this record.
+    Card(Vec<u8>),
+    /// That of a key package from a board, by hash.
+    Stock([u8; 32]),
 }
 
 impl Client {
@@ -126,6 +136,7 @@ impl Client {
             membership.absent_archives.clear();
             self.prune(space, &chain)?;
             self.note_left_out(space, &chain)?;
+            self.note_admitted_too_late(space)?;
             match self.follow_log(space, &mut carried) {
                 Ok(true) => opened = true,
                 // Where others come first it is done when their commit is here.
@@ -382,7 +393,10 @@ impl Client {
                 let mut writes = vec![
                     group_record(&space, &hash, &group),
                     LocalStore::epoch_secret_record(&space, &hash, &group.epoch_secret(EPOCH_LABEL)),
-                    joined_record(&space, &used, &hash),
+                    match used {
+                        Opener::Card(name) => joined_record(&space, &name, &hash),
+                        Opener::Stock(key_package) => Self::stock_joined_record(&space, &key_package, &hash),
+                    },
                 ];
                 let is_new = self.store.epoch_secret(&space, &hash).is_none();
                 if is_new && !self.has_message_keys(&space, &hash) {
@@ -396,23 +410,34 @@ impl Client {
                 return Ok(true);
             }
         }
-        let has_keys = self.store.records(KEY_PACKAGES).next().is_some();
+        let has_keys =
+            self.store.records(KEY_PACKAGES).next().is_some() || self.store.records(STOCK).next().is_some();
         self.memberships.entry(space).or_default().wanted_tree = wanted.filter(|_| has_keys);
         Ok(false)
     }
 
-    /// Tries the private parts of all key packages; gives back the group and the name of the one that was used.
-    fn try_join(&self, commit: &GroupCommit, tree: &[u8]) -> Option<(Group, Vec<u8>)> {
-        self.store.records(KEY_PACKAGES).find_map(|(name, private)| {
-            let group = Group::join(
-                &self.identity.signer,
-                &commit.welcome,
-                tree,
-                &SecretBytes::take(private.to_vec()),
-            )
-            .ok()?;
-            Some((group, name.to_vec()))
+    /// Tries the private parts of all key packages; gives back the group and the one that was used.
+    fn try_join(&self, commit: &GroupCommit, tree: &[u8]) -> Option<(Group, Opener)> {
+        let cards = self
+            .store
+            .records(KEY_PACKAGES)
+            .map(|(name, private)| (Opener::Card(name.to_vec()), SecretBytes::take(private.to_vec())));
+        let stock = self.stock_halves().map(|(hash, private)| (Opener::Stock(hash), private));
+        cards.chain(stock).find_map(|(opener, private)| {
+            let group = Group::join(&self.identity.signer, &commit.welcome, tree, &private).ok()?;
+            Some((group, opener))
         })
+    }
+
+    /// Has this device take its place by itself where it was admitted by key packages whose private parts it has destroyed.
+    fn note_admitted_too_late(&mut self, space: SpaceId) -> Result<(), Error> {
+        let name = rejoin_name(&space);
+        let is_in = self.memberships.get(&space).is_some_and(|membership| membership.current.is_some());
+        if !is_in && self.store.record(&name).is_none() && self.was_admitted_too_late(&space)? {
+            self.store.write_records(vec![(name, Some(SecretBytes::take(Vec::new())))])?;
+            self.peers_in(&space).into_iter().for_each(|peer| self.want_group(peer, space));
+        }
+        Ok(())
     }
 
     /// Opens earlier epochs' secrets by the links that later commits carry.
@@ -527,6 +552,7 @@ impl Client {
     /// Drops what nobody will come back to.
     fn prune(&mut self, space: SpaceId, chain: &[EventHash]) -> Result<(), Error> {
         self.forget_key_packages(space, chain)?;
+        self.forget_stock(space, chain)?;
         self.prune_message_keys(space, chain)?;
         self.prune_states(space, chain)
     }

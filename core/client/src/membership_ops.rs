@@ -32,7 +32,10 @@ impl Prepared {
 
 impl Client {
     pub(crate) fn join(&mut self, invitation: &str) -> Result<Answer, Error> {
-        let mut invitation = Invitation::from_text(invitation)?;
+        let mut invitation = match invitation.trim() {
+            line if line.starts_with(Invitation::PREFIX) => Invitation::from_text(line)?,
+            space => self.pending_invitation(space)?,
+        };
         if invitation.invited != self.identity.device_id() {
             return Err(Error::Input(
                 "this invitation is for another device; show your own card with `terachat whoami`",
@@ -42,7 +45,9 @@ impl Client {
         let ticket = Secret::take(&mut invitation.ticket);
         let ticket = self.ticket_record(&invitation.space, &invitation.inviter, &ticket);
         let accepted = (name, Some(SecretBytes::take(invitation.name.into_bytes())));
-        self.store.write_records(vec![accepted, ticket])?;
+        let mut writes = vec![accepted, ticket];
+        writes.extend(self.accepted_pending(&invitation.space));
+        self.store.write_records(writes)?;
         let ready = self.store.space(&invitation.space).is_some();
         self.greet_all(invitation.space)?;
         let (space, archives) = (invitation.space.to_string(), self.archive_names(&invitation.space));

@@ -7,6 +7,7 @@
 #![cfg_attr(test, allow(clippy::cast_possible_truncation, reason = "tests cut numbers they made small"))]
 
 mod batch_verify;
+mod blinded;
 mod chain;
 mod equivocation;
 mod error;
@@ -14,6 +15,7 @@ mod header;
 mod ids;
 mod signature;
 
+pub use blinded::{BlindedKey, blinded_id};
 pub use chain::{
     Prefix, chain_start, erasable_hash, genesis_start, link, payload_commitment, payload_hash, prefix,
 };

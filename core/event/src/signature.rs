@@ -30,6 +30,11 @@ impl DeviceKey {
         self.id
     }
 
+    /// The seed, for what else follows from it.
+    pub(crate) fn seed(&self) -> &[u8] {
+        (*self.key).as_ref()
+    }
+
     /// Signs the head of this device's chain in `log`, and with it the whole chain up to `seq`.
     pub fn sign_head(&self, log: &LogId, seq: u64, hash: EventHash) -> SignedHead {
         let signature = self.sign_message(&message(log, &self.id, seq, &hash));

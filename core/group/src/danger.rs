@@ -41,7 +41,7 @@ pub fn new_key_package(
     identity: &[u8],
     entropy: &mut dyn Entropy,
 ) -> Result<(Vec<u8>, SecretBytes), Error> {
-    new_under(Terms::Plain, CipherSuite::X25519, signer, signer.credential_of(identity), entropy)
+    new_under(Terms::Plain, CipherSuite::X25519, signer, signer.credential_of(identity), false, entropy)
 }
 
 /// Reads a key package that can be added to such a group and to no other.

@@ -63,7 +63,7 @@ impl Group {
             .max_past_epochs(0)
             .number_of_resumption_psks(0)
             .lifetime(policy::for_ever())
-            .with_capabilities(policy::capabilities(terms, suite))
+            .with_capabilities(policy::capabilities(terms, suite, false))
             .with_group_context_extensions(context)
             .build(&engine, &signer.engine(), credential)
             .map_err(|error| Error::bug("creating a group", error))?;

@@ -26,16 +26,15 @@ impl Group {
         ratchet_tree: &[u8],
         key_package_private: &SecretBytes,
     ) -> Result<Group, Error> {
-        let tree = Some(parse_tree(ratchet_tree)?);
-        Self::enter(Terms::Ours, signer, welcome, tree, key_package_private, None)
+        Self::enter(Terms::Ours, signer, welcome, Some(ratchet_tree), key_package_private, None)
     }
 
-    /// The same; without `tree`, by the one in the welcome; with `tie`, by a welcome that takes that secret, too, and by no other.
+    /// The same; without a tree, by the one in the welcome; with `tie`, by a welcome that takes that secret, too, and by no other.
     pub(crate) fn enter(
         terms: Terms,
         signer: &DeviceSigner,
         welcome: &[u8],
-        tree: Option<RatchetTreeIn>,
+        ratchet_tree: Option<&[u8]>,
         key_package_private: &SecretBytes,
         tie: Option<&Tie>,
     ) -> Result<Group, Error> {
@@ -60,10 +59,11 @@ impl Group {
         if policy::device(terms, own.credential(), own.signature_key().as_slice())? != signer.device() {
             return Err(Error::OtherDevice);
         }
-        // Leaves that were never updated still carry their key package's lifetime, which decides nothing here.
-        if let Some(tree) = tree {
-            builder = builder.with_ratchet_tree(tree);
+        // Only now: whoever tries many private parts reads the tree once.
+        if let Some(tree) = ratchet_tree {
+            builder = builder.with_ratchet_tree(parse_tree(tree)?);
         }
+        // Leaves that were never updated still carry their key package's lifetime, which decides nothing here.
         let staged = builder.skip_lifetime_validation().build().map_err(refused)?;
         // The library finds our leaf by its signature key; that it is the one whose keys we hold is another matter.
         if staged.own_leaf_node() != Some(&own) {

@@ -20,7 +20,21 @@ pub fn new_key_package(
     signer: &DeviceSigner,
     entropy: &mut dyn Entropy,
 ) -> Result<(Vec<u8>, SecretBytes), Error> {
-    new_under(Terms::Ours, suite, signer, signer.credential(), entropy)
+    new_under(Terms::Ours, suite, signer, signer.credential(), false, entropy)
+}
+
+/// The same for a key package of last resort (RFC 9420, section 16.8), which may answer several welcomes and is marked as such by
+/// the extension `last_resort` (draft-ietf-mls-extensions): for when all others are used. Whoever keeps its private part opens all
+/// that was ever sealed for it, so it is replaced once it was used, and destroyed soon after.
+///
+/// # Errors
+/// [`Error::Bug`] only.
+pub fn new_last_resort_key_package(
+    suite: CipherSuite,
+    signer: &DeviceSigner,
+    entropy: &mut dyn Entropy,
+) -> Result<(Vec<u8>, SecretBytes), Error> {
+    new_under(Terms::Ours, suite, signer, signer.credential(), true, entropy)
 }
 
 pub(crate) fn new_under(
@@ -28,12 +42,17 @@ pub(crate) fn new_under(
     suite: CipherSuite,
     signer: &DeviceSigner,
     credential: CredentialWithKey,
+    last_resort: bool,
     entropy: &mut dyn Entropy,
 ) -> Result<(Vec<u8>, SecretBytes), Error> {
     let engine = Engine::new(Cells::default(), Seed::draw(entropy));
-    let bundle = EngineKeyPackage::builder()
+    let mut builder = EngineKeyPackage::builder()
         .key_package_lifetime(policy::for_ever())
-        .leaf_node_capabilities(policy::capabilities(terms, suite))
+        .leaf_node_capabilities(policy::capabilities(terms, suite, last_resort));
+    if last_resort {
+        builder = builder.mark_as_last_resort();
+    }
+    let bundle = builder
         .build(suite.engine(), &engine, &signer.engine(), credential)
         .map_err(|error| Error::bug("making a key package", error))?;
     Ok((encode(bundle.into_key_package())?, engine.into_cells().to_bytes(StateKind::KeyPackage)))
@@ -93,6 +112,11 @@ impl KeyPackage {
     /// The suite of the groups that it can be added to.
     pub fn suite(&self) -> CipherSuite {
         self.suite
+    }
+
+    /// Whether it may be used more than once ([`new_last_resort_key_package`]).
+    pub fn is_last_resort(&self) -> bool {
+        self.inner.last_resort()
     }
 
     /// The bytes that [`KeyPackage::parse`] reads.

@@ -85,7 +85,7 @@ mod vectors;
 pub use change::{Change, Commit};
 pub use error::{Error, Fault};
 pub use group::Group;
-pub use key_package::{KeyPackage, new_key_package};
+pub use key_package::{KeyPackage, new_key_package, new_last_resort_key_package};
 pub use messages::{GENERATIONS_MAX, Messages, Opened, Part, Reserve, SEALED_LEN_MAX, SEALED_TEXT_LEN_MAX};
 pub use policy::CONTROL_ROOT_EXTENSION;
 pub use process::Summary;

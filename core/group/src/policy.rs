@@ -36,15 +36,18 @@ pub(crate) fn join_config() -> MlsGroupJoinConfig {
 }
 
 /// A leaf's: the suite of its group and no other, for a key package has keys of one.
-pub(crate) fn capabilities(terms: Terms, suite: CipherSuite) -> Capabilities {
+/// A key package of last resort has to say that it knows its own mark.
+pub(crate) fn capabilities(terms: Terms, suite: CipherSuite, last_resort: bool) -> Capabilities {
     // Some want every leaf to say that it bears certificates, in groups where nobody has one.
     let credentials: &[CredentialType] = match terms {
         Terms::Ours => &[CredentialType::Basic],
         Terms::Plain => &[CredentialType::Basic, CredentialType::X509],
     };
-    let extensions: &[ExtensionType] = match terms {
-        Terms::Ours => &[ExtensionType::Unknown(CONTROL_ROOT_EXTENSION)],
-        Terms::Plain => &[],
+    let extensions: &[ExtensionType] = match (terms, last_resort) {
+        (Terms::Ours, false) => &[ExtensionType::Unknown(CONTROL_ROOT_EXTENSION)],
+        (Terms::Ours, true) => &[ExtensionType::Unknown(CONTROL_ROOT_EXTENSION), ExtensionType::LastResort],
+        (Terms::Plain, false) => &[],
+        (Terms::Plain, true) => &[ExtensionType::LastResort],
     };
     Capabilities::new(
         Some(&[ProtocolVersion::Mls10]),

@@ -114,7 +114,7 @@ impl Group {
         let public = read(&reinit.group_info, &reinit.ratchet_tree)?;
         let tie = self.tie(public.group_id().as_slice());
         let welcome = reinit.welcome.as_deref().ok_or(Error::NotForUs)?;
-        let tree = Some(join::parse_tree(&reinit.ratchet_tree)?);
+        let tree = Some(&reinit.ratchet_tree[..]);
         let next = Group::enter(Terms::Ours, signer, welcome, tree, key_package_private, Some(&tie))?;
         let same = next.mls.public_group().group_context() == public.group_context()
             && next.mls.confirmation_tag() == public.confirmation_tag();

@@ -46,8 +46,9 @@ impl Group {
         let (info, suite) = join::parse_group_info(group_info)?;
         let tree = join::parse_tree(ratchet_tree)?;
         let engine = Engine::new(Cells::default(), Seed::draw(entropy));
-        let leaf =
-            LeafNodeParameters::builder().with_capabilities(policy::capabilities(Terms::Ours, suite)).build();
+        let leaf = LeafNodeParameters::builder()
+            .with_capabilities(policy::capabilities(Terms::Ours, suite, false))
+            .build();
         let (mls, bundle) = MlsGroup::external_commit_builder()
             .with_ratchet_tree(tree)
             .with_config(policy::join_config())

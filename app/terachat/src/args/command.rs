@@ -16,6 +16,10 @@ pub(crate) enum Command {
         #[arg(long)]
         post_quantum: bool,
     },
+    /// Leave key packages on a board, so that whoever knows you can invite you without a card; show what is left of them, and who
+    /// invited you by that
+    #[command(subcommand)]
+    Card(CardCommand),
     /// Create spaces
     #[command(subcommand)]
     Space(SpaceCommand),
@@ -28,12 +32,19 @@ pub(crate) enum Command {
     /// Admit the owner of a card to a space, or of many cards at once; prints the invitations to hand back
     Invite {
         /// What `terachat whoami` showed to the newcomer
-        #[arg(required_unless_present = "cards")]
+        #[arg(required_unless_present_any = ["cards", "person"])]
         card: Option<String>,
         /// A file with cards, one a line; `-` takes them from standard input. All are looked at before anybody is admitted,
         /// and hundreds are by one commit. The invitations come in the same order
         #[arg(long, value_name = "FILE", conflicts_with = "card")]
         cards: Option<PathBuf>,
+        /// Instead of a card: a person whose devices left key packages on a board (`terachat card publish`), all of which are
+        /// admitted. A user's id as `terachat whoami --json` shows it, an old card, or the name of a member of any space here
+        #[arg(long, value_name = "WHO", conflicts_with_all = ["card", "cards"])]
+        person: Option<String>,
+        /// The folder that is the board on which the person is looked up; or name a cluster
+        #[arg(long, value_name = "DIR", requires = "person", conflicts_with = "cluster")]
+        folder: Option<PathBuf>,
         /// Rank 0 (may read) to 100 (owner), below your own; 10 (member) by default
         #[arg(long, value_parser = value_parser!(u8).range(0..=100))]
         rank: Option<u8>,
@@ -42,7 +53,7 @@ pub(crate) enum Command {
     },
     /// Accept an invitation; the space fills at the next sync with a member
     Join {
-        /// What `terachat invite` gave
+        /// What `terachat invite` gave; or, of an invitation that came by a board, the space's name or the beginning of its id
         invitation: String,
     },
     /// List or remove members
@@ -664,6 +675,26 @@ pub(crate) struct BoardArgs {
     /// Key file of the cluster's client; by default the one in that folder
     #[arg(long, value_name = "FILE", conflicts_with = "folder")]
     pub(crate) cluster_key: Option<PathBuf>,
+}
+
+/// Being invited without a card.
+#[derive(Debug, Subcommand)]
+pub(crate) enum CardCommand {
+    /// Leave key packages there, and keep leaving them with every `terachat board publish` and `sync` on the same board
+    ///
+    /// Whoever knows your user id and can read the board can invite you by them, once by each; one of last resort is for when all
+    /// are used. Whoever keeps the board learns neither whose they are nor who invites whom.
+    Publish {
+        #[command(flatten)]
+        board: BoardArgs,
+        /// Also for post-quantum spaces
+        #[arg(long)]
+        post_quantum: bool,
+    },
+    /// Show what is left of them, and the invitations that came, which `terachat join` accepts
+    Status,
+    /// Leave no more anywhere; those that stand on boards can be used until they expire
+    Withdraw,
 }
 
 #[derive(Debug, Args)]

@@ -58,6 +58,34 @@ pub(super) fn run(home: &Home, command: &BoardCommand, printer: &Printer) -> Res
     outcome
 }
 
+/// Has this device offer key packages on a board.
+pub(super) fn offer(home: &Home, args: &BoardArgs, post_quantum: bool, printer: &Printer) -> Result<()> {
+    let place = place(args)?;
+    let mut session = Session::open(home)?;
+    let outcome = session.board(BoardCall { place, turn: Turn::Offer { post_quantum } });
+    session.close();
+    printer.answer(&outcome?)
+}
+
+/// Invites a person by what their devices offer on a board, and leaves there what these need to join.
+pub(super) fn invite(home: &Home, args: &BoardArgs, turn: Turn, printer: &Printer) -> Result<()> {
+    let place = place(args)?;
+    let mut session = Session::open(home)?;
+    let outcome = invite_by(&mut session, &place, turn, printer);
+    session.close();
+    printer.answer(&outcome?)
+}
+
+fn invite_by(session: &mut Session, place: &BoardPlace, turn: Turn, printer: &Printer) -> Result<Answer> {
+    // What others decided comes first, so that this does not race with it.
+    if place.is_begun() {
+        fetch(session, place, printer)?;
+    }
+    let invited = session.board(BoardCall { place: place.clone(), turn })?;
+    publish(session, place, printer)?;
+    Ok(invited)
+}
+
 /// The board that is named.
 fn place(args: &BoardArgs) -> Result<BoardPlace> {
     match (&args.folder, &args.cluster) {

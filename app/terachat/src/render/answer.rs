@@ -1,6 +1,6 @@
 use super::{
     Look, audit, compared, devices, events, hits, json_line, live_change, messages, posts, roles, short,
-    status, why,
+    status, supply, why,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -29,6 +29,8 @@ pub(crate) fn answer(answer: &Answer, look: &Look) -> String {
         Answer::Invitations { invitations } => {
             invitations.iter().map(|invitation| format!("{invitation}\n")).collect()
         }
+        Answer::Invited(told) => told.devices.iter().map(|device| format!("{device}\n")).collect(),
+        Answer::Supply { boards, invitations } => supply(boards, invitations, look),
         Answer::Devices { devices: all, missing, .. } => devices(all, *missing, look),
         Answer::Roles { roles: all } => roles(all, look),
         Answer::Revoked { spaces } => format!("{spaces}\n"),
@@ -64,12 +66,19 @@ pub(crate) fn answer(answer: &Answer, look: &Look) -> String {
         }
         Answer::Bundle { bytes, events } => format!("{events} events, {} bytes\n", bytes.len()),
         Answer::BoardPublished(left) => {
-            format!("{} events left in {} records, {} bytes\n", left.events, left.records, left.len)
+            let packages = match left.key_packages {
+                0 => String::new(),
+                count => format!("; {count} key packages"),
+            };
+            format!("{} events left in {} records, {} bytes{packages}\n", left.events, left.records, left.len)
         }
         Answer::Behind { space } => format!("another member's change to {space} comes first\n"),
-        Answer::BoardFetched(BoardFetched { added, known, waiting, left, reasons, .. }) => {
+        Answer::BoardFetched(BoardFetched { added, known, waiting, left, reasons, invitations, .. }) => {
             let mut out =
                 format!("{added} new, {known} known, {} waiting, {left} left aside\n", waiting.len());
+            if *invitations > 0 {
+                out.push_str(&format!("  {invitations} invitations; `terachat card status` shows them\n"));
+            }
             let line = |what: &str, reason: &String| format!("  {what}  {}\n", super::one_line(reason));
             waiting.iter().for_each(|reason| out.push_str(&line("waiting", reason)));
             reasons.iter().for_each(|reason| out.push_str(&line("left aside", reason)));
@@ -130,6 +139,21 @@ pub(crate) fn hint(answer: &Answer) -> Option<String> {
         }
         Answer::Invitations { .. } => {
             "Hand each to whom it is for, for `terachat join`.".to_owned()
+        }
+        Answer::Invited(told) => {
+            let mut line = format!(
+                "{} is invited on {} devices, which find the invitation with `terachat board sync` and accept it with `terachat join SPACE`.",
+                super::one_line(&told.person),
+                told.devices.len()
+            );
+            if told.last_resort > 0 {
+                line.push_str(" Some by their key package of last resort: no other was left.");
+            }
+            told.skipped.iter().for_each(|why| line.push_str(&format!(" Not {}.", super::one_line(why))));
+            line
+        }
+        Answer::Supply { boards, .. } if boards.is_empty() => {
+            "This device offers no key packages. Next: `terachat card publish --folder DIR` or `--cluster DIR`.".to_owned()
         }
         Answer::Moved { moved: true, suite, .. } => format!("The space has moved to suite {suite}."),
         Answer::Moved { suite, waits_for, .. } => {

@@ -6,6 +6,7 @@ mod attachments;
 mod board;
 #[cfg(unix)]
 mod board_cluster;
+mod card;
 mod channels;
 mod cluster;
 mod counter;

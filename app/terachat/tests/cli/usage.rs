@@ -9,6 +9,7 @@ fn help_goes_to_stdout_for_every_command() {
     for command in [
         "init",
         "whoami",
+        "card",
         "space",
         "channel",
         "category",

@@ -2,8 +2,9 @@
 #[expect(unused_imports, reason = "the documentation names them")]
 use super::Request;
 use super::{
-    AuditReport, BoardFetched, BoardPublished, DeviceStatus, EventLine, FileKey, ForumPost, Hit, KeyedFile,
-    LiveChange, Message, RenewalStatus, RoleStatus, StateDifference, Status, Why,
+    AuditReport, BoardFetched, BoardPublished, DeviceStatus, EventLine, FileKey, ForumPost, Hit, Invited,
+    KeyedFile, LiveChange, Message, PendingInvitation, RenewalStatus, RoleStatus, StateDifference, Status,
+    SupplyStatus, Why,
 };
 use serde::{Deserialize, Serialize};
 
@@ -60,6 +61,15 @@ pub enum Answer {
     Invitations {
         /// For [`Request::Join`] there.
         invitations: Vec<String>,
+    },
+    /// Who was invited by what their devices left on a board.
+    Invited(Invited),
+    /// What this device offers on boards.
+    Supply {
+        /// By board.
+        boards: Vec<SupplyStatus>,
+        /// Invitations that wait, the newest first.
+        invitations: Vec<PendingInvitation>,
     },
     /// A user's devices.
     Devices {

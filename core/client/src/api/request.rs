@@ -78,9 +78,14 @@ pub enum Request {
     },
     /// Accepts an invitation; the space fills at the next sync with a member. Answer: [`Answer::Joined`].
     Join {
-        /// What [`Request::Invite`] gave.
+        /// What [`Request::Invite`] gave; or, of an invitation that came by a board, the space's name or the beginning of its id.
         invitation: String,
     },
+    /// What this device offers on boards, so that others can invite it without a card, and which invitations came by that. Answer:
+    /// [`Answer::Supply`].
+    CardStatus,
+    /// Offers nothing any more: what stands on boards can be used until it expires. Answer: [`Answer::Done`].
+    CardWithdraw,
     /// Renews this device's keys in the space's group, as it does by itself now and then: whoever copied them before cannot
     /// read what is sealed from now on. Answer: [`Answer::Done`].
     Renew {

@@ -62,10 +62,7 @@ impl<'a> Visit<'a> {
     }
 
     fn leave(&mut self, why: String) {
-        self.told.left += 1;
-        if self.told.reasons.len() < BoardFetched::REASONS_MAX {
-            self.told.reasons.push(why);
-        }
+        self.told.leave(why);
     }
 }
 
@@ -112,6 +109,9 @@ impl Client {
         let mut visit = Visit::new(board, budget, true);
         let is_ordered = board.order().is_some();
         visit.told.more = !self.in_turn(is_ordered, |client| client.go_round(&mut visit, &mut round))?;
+        if !visit.told.more {
+            self.hear_claims(board, &mut visit.told)?;
+        }
         visit.told.waiting = round.waiting.values().take(BoardFetched::REASONS_MAX).cloned().collect();
         if visit.told.more {
             self.boards.insert(id, round);

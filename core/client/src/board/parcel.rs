@@ -3,8 +3,8 @@ use super::book::Shelf;
 use super::root::Root;
 use crate::Error;
 use crate::protocol::Frame;
-use terachat_core_store::store::dht_adapter::{BoardStream, Joiner};
-use terachat_core_store::sync::board::{Board, BoardError};
+use terachat_core_store::store::dht_adapter::{BoardStream, DirectoryStream, Joiner, Piece};
+use terachat_core_store::sync::board::{Board, BoardError, BoardRecord, RecordKey};
 use terachat_event::DeviceId;
 
 const VERSION: u8 = 1;
@@ -14,7 +14,7 @@ const MOVE: u8 = 2;
 const ASK: u8 = 3;
 const ANSWER: u8 = 4;
 /// How many missing records in a row a stream goes on behind.
-const GAP: u64 = 2;
+pub(crate) const GAP: u64 = 2;
 
 /// What one device leaves for others in one piece.
 #[derive(Debug, PartialEq, Eq)]
@@ -79,7 +79,7 @@ pub(crate) struct Budget {
 }
 
 impl Budget {
-    pub(super) fn is_spent(&self) -> bool {
+    pub(crate) fn is_spent(&self) -> bool {
         self.records == 0 || self.len == 0
     }
 
@@ -91,13 +91,41 @@ impl Budget {
 
 /// What stands in a stream at some record.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Found {
+pub(crate) enum Found {
     /// Nothing, or not yet all of it.
     End,
     /// A parcel, up to this record.
     Parcel { next: u64, bytes: Vec<u8> },
     /// No parcel. It goes on at `next`; what is there may become whole when it is read again, or not.
     Broken { next: u64, why: String, again: bool },
+}
+
+/// Records under numbers.
+pub(crate) trait Slots {
+    /// Where that of this number is kept.
+    fn key(&self, number: u64) -> RecordKey;
+    /// Opens it.
+    fn open(&self, number: u64, record: &BoardRecord) -> Result<Piece, BoardError>;
+}
+
+impl Slots for BoardStream {
+    fn key(&self, number: u64) -> RecordKey {
+        self.key(number)
+    }
+
+    fn open(&self, number: u64, record: &BoardRecord) -> Result<Piece, BoardError> {
+        self.open(number, record)
+    }
+}
+
+impl Slots for DirectoryStream {
+    fn key(&self, number: u64) -> RecordKey {
+        self.key(number)
+    }
+
+    fn open(&self, number: u64, record: &BoardRecord) -> Result<Piece, BoardError> {
+        self.open(number, record)
+    }
 }
 
 /// One device's records of a shelf, for those who know a root.
@@ -123,60 +151,74 @@ impl Stream {
         now_ms: u64,
         budget: &mut Budget,
     ) -> Result<Found, Error> {
-        let mut joiner = Joiner::default();
-        for number in from.. {
-            let broken = |next: u64, why: String, again| Ok(Found::Broken { next, why, again });
-            let record = match board.fetch(&self.0.key(number), now_ms) {
-                Ok(Some(record)) => record,
-                Ok(None) => {
-                    budget.take(0);
-                    return match self.goes_on(board, number, now_ms, budget)? {
-                        Some(next) => broken(next, "a record is missing; it may still come".to_owned(), true),
-                        None => Ok(Found::End),
-                    };
-                }
-                Err(error @ BoardError::Failed(_)) => return Err(error.into()),
-                Err(error) => {
-                    budget.take(0);
-                    return broken(number + 1, error.to_string(), true);
-                }
-            };
-            budget.take(record.bytes().len());
-            let piece = match self.0.open(number, &record) {
-                Ok(piece) => piece,
-                Err(error) => return broken(number + 1, error.to_string(), false),
-            };
-            if piece.first != (number == from) {
-                // Its writer was interrupted, or the beginning was told of already.
-                let next = if number == from { number + 1 } else { number };
-                return broken(next, "a part of a parcel without its beginning or end".to_owned(), false);
-            }
-            if let Some(bytes) = joiner.push(piece) {
-                return Ok(Found::Parcel { next: number + 1, bytes });
-            }
-            if !joiner.is_within() {
-                return broken(number + 1, "a parcel that is longer than any may be".to_owned(), false);
-            }
-        }
-        Ok(Found::End)
+        read_parcel(&self.0, board, from, now_ms, budget)
     }
+}
 
-    /// Where the stream goes on behind a record that is missing.
-    fn goes_on(
-        &self,
-        board: &dyn Board,
-        missing: u64,
-        now_ms: u64,
-        budget: &mut Budget,
-    ) -> Result<Option<u64>, Error> {
-        for next in (1..=GAP).map(|ahead| missing.saturating_add(ahead)) {
-            budget.take(0);
-            match board.fetch(&self.0.key(next), now_ms) {
-                Ok(None) => {}
-                Err(error @ BoardError::Failed(_)) => return Err(error.into()),
-                _ => return Ok(Some(next)),
+/// Reads the parcel that begins with record `from`.
+///
+/// # Errors
+/// [`Error::Board`] when the board itself fails.
+pub(crate) fn read_parcel(
+    slots: &dyn Slots,
+    board: &dyn Board,
+    from: u64,
+    now_ms: u64,
+    budget: &mut Budget,
+) -> Result<Found, Error> {
+    let mut joiner = Joiner::default();
+    for number in from.. {
+        let broken = |next: u64, why: String, again| Ok(Found::Broken { next, why, again });
+        let record = match board.fetch(&slots.key(number), now_ms) {
+            Ok(Some(record)) => record,
+            Ok(None) => {
+                budget.take(0);
+                return match goes_on(slots, board, number, now_ms, budget)? {
+                    Some(next) => broken(next, "a record is missing; it may still come".to_owned(), true),
+                    None => Ok(Found::End),
+                };
             }
+            Err(error @ BoardError::Failed(_)) => return Err(error.into()),
+            Err(error) => {
+                budget.take(0);
+                return broken(number + 1, error.to_string(), true);
+            }
+        };
+        budget.take(record.bytes().len());
+        let piece = match slots.open(number, &record) {
+            Ok(piece) => piece,
+            Err(error) => return broken(number + 1, error.to_string(), false),
+        };
+        if piece.first != (number == from) {
+            // Its writer was interrupted, or the beginning was told of already.
+            let next = if number == from { number + 1 } else { number };
+            return broken(next, "a part of a parcel without its beginning or end".to_owned(), false);
         }
-        Ok(None)
+        if let Some(bytes) = joiner.push(piece) {
+            return Ok(Found::Parcel { next: number + 1, bytes });
+        }
+        if !joiner.is_within() {
+            return broken(number + 1, "a parcel that is longer than any may be".to_owned(), false);
+        }
     }
+    Ok(Found::End)
+}
+
+/// Where the stream goes on behind a record that is missing.
+fn goes_on(
+    slots: &dyn Slots,
+    board: &dyn Board,
+    missing: u64,
+    now_ms: u64,
+    budget: &mut Budget,
+) -> Result<Option<u64>, Error> {
+    for next in (1..=GAP).map(|ahead| missing.saturating_add(ahead)) {
+        budget.take(0);
+        match board.fetch(&slots.key(next), now_ms) {
+            Ok(None) => {}
+            Err(error @ BoardError::Failed(_)) => return Err(error.into()),
+            _ => return Ok(Some(next)),
+        }
+    }
+    Ok(None)
 }

@@ -59,7 +59,9 @@ impl Client {
         self.now_ms = now_ms;
         self.resume();
         self.drop_old_books()?;
-        let mut leaving = Leaving { board, told: BoardPublished::default() };
+        let mut told = BoardPublished::default();
+        self.replenish(board, &mut told)?;
+        let mut leaving = Leaving { board, told };
         for space in self.store.spaces().collect::<Vec<_>>() {
             match self.publish_space(&mut leaving, space) {
                 Err(error) if is_own(&error) => return Err(error),

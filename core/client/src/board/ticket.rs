@@ -29,16 +29,32 @@ impl Client {
                 Some(mut secret) => Secret::take(&mut secret),
                 None => Secret::generate(|out| self.store.entropy().fill(out)),
             };
-            let value = SecretBytes::generate(40, |out| {
-                let (at, rest) = out.split_at_mut(8);
-                at.copy_from_slice(&bucket(self.now_ms).to_le_bytes());
-                rest.copy_from_slice(secret.expose_secret());
-            });
-            writes.push((name, Some(value)));
+            writes.push((name, Some(self.given(&secret))));
             tickets.insert(device, secret);
         }
         self.store.write_records(writes)?;
         Ok(tickets)
+    }
+
+    /// Keeps tickets that were given in another way, so that what belongs to them is left for the newcomers.
+    pub(crate) fn keep_tickets(
+        &mut self,
+        space: &SpaceId,
+        tickets: Vec<(DeviceId, Secret<32>)>,
+    ) -> Result<(), Error> {
+        let write = |(device, secret): (DeviceId, Secret<32>)| {
+            ([GIVEN, &space.0, &device.0].concat(), Some(self.given(&secret)))
+        };
+        let writes = tickets.into_iter().map(write).collect();
+        Ok(self.store.write_records(writes)?)
+    }
+
+    fn given(&self, secret: &Secret<32>) -> SecretBytes {
+        SecretBytes::generate(40, |out| {
+            let (at, rest) = out.split_at_mut(8);
+            at.copy_from_slice(&bucket(self.now_ms).to_le_bytes());
+            rest.copy_from_slice(secret.expose_secret());
+        })
     }
 
     /// Tickets of a space that somebody may still need. Whoever has spoken, was removed, or did not come for long needs none.

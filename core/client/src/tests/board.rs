@@ -1,4 +1,5 @@
 //! Devices that are never connected and meet by a board alone.
+mod directory;
 mod order;
 mod rejoin;
 

@@ -1,4 +1,8 @@
 //! Parcels of frames as records of a board, and back: `docs/format/board.md`.
+mod directory;
+
+pub use directory::DirectoryStream;
+
 use crate::sync::board::{BoardError, BoardRecord, DHT_RECORD_LEN, FRAME_LEN, RECORD_LEN_MAX, RecordKey};
 use terachat_event::{DeviceId, DeviceKey, LogId};
 use terachat_vault::{Algorithm, Entropy, NONCE_LEN, Secret, TAG_LEN, derive_key, open_once, seal_once};
@@ -37,6 +41,13 @@ impl BoardStream {
         Self { secret: derive_key("terachat 2026-11 board stream", root, &parts) }
     }
 
+    /// The stream of what is left for the owner of a key package by whoever uses it, as far as the key package is known by its
+    /// hash. Whoever knows that writes there; a record's number counts once.
+    pub fn claims(key_package: &[u8; 32]) -> Self {
+        let known = Secret::take(&mut { *key_package });
+        Self { secret: derive_key("terachat 2026-11 board claims", &known, &[]) }
+    }
+
     /// Where its record of this number is kept.
     pub fn key(&self, number: u64) -> RecordKey {
         RecordKey::of(&DeviceKey::from_seed(&self.seed(number)).id().0)
@@ -53,14 +64,7 @@ impl BoardStream {
     ) -> BoardRecord {
         let seed = self.seed(number);
         let signer = DeviceKey::from_seed(&seed);
-        let mut salt = [0; SALT_LEN];
-        entropy.fill(&mut salt);
-        let mut sealed = padded(piece);
-        let key = seal_key(&seed, &salt);
-        seal_once(Algorithm::ChaCha20Poly1305, &key, &[0; NONCE_LEN], &signer.id().0, &mut sealed);
-        let mut content = salt.to_vec();
-        content.append(&mut sealed);
-        BoardRecord::sign(&signer, expires_ms, &content)
+        BoardRecord::sign(&signer, expires_ms, &sealed(&seed, &signer.id().0, piece, entropy))
     }
 
     /// Opens the record of this number.
@@ -69,18 +73,7 @@ impl BoardStream {
     /// [`BoardError::Content`] when it is another's, or holds what no member writes.
     pub fn open(&self, number: u64, record: &BoardRecord) -> Result<Piece, BoardError> {
         let seed = self.seed(number);
-        let signer = DeviceKey::from_seed(&seed).id();
-        if record.key() != RecordKey::of(&signer.0) {
-            return Err(BoardError::Content("it belongs elsewhere"));
-        }
-        let (salt, sealed) =
-            record.content().split_first_chunk().ok_or(BoardError::Content("it is too short"))?;
-        let mut plain = sealed.to_vec();
-        let key = seal_key(&seed, salt);
-        let len = open_once(Algorithm::ChaCha20Poly1305, &key, &[0; NONCE_LEN], &signer.0, &mut plain)
-            .map_err(|_| BoardError::Content("it does not open"))?;
-        plain.truncate(len);
-        piece_of(plain)
+        opened(&seed, &DeviceKey::from_seed(&seed).id().0, record)
     }
 
     fn seed(&self, number: u64) -> Secret<32> {
@@ -166,6 +159,30 @@ fn piece_of(mut plain: Vec<u8>) -> Result<Piece, BoardError> {
     plain.truncate(PIECE_HEAD_LEN + len);
     plain.drain(..PIECE_HEAD_LEN);
     Ok(Piece { first: flags & FIRST != 0, last: flags & LAST != 0, bytes: plain })
+}
+
+/// A record's content: a piece, sealed under what the record's place gives.
+fn sealed(place: &Secret<32>, signer: &[u8; 32], piece: &Piece, entropy: &mut dyn Entropy) -> Vec<u8> {
+    let mut salt = [0; SALT_LEN];
+    entropy.fill(&mut salt);
+    let mut sealed = padded(piece);
+    seal_once(Algorithm::ChaCha20Poly1305, &seal_key(place, &salt), &[0; NONCE_LEN], signer, &mut sealed);
+    [&salt[..], &sealed].concat()
+}
+
+/// Opens what [`sealed`] made, where it is this signer's record.
+fn opened(place: &Secret<32>, signer: &[u8; 32], record: &BoardRecord) -> Result<Piece, BoardError> {
+    if record.key() != RecordKey::of(signer) {
+        return Err(BoardError::Content("it belongs elsewhere"));
+    }
+    let (salt, sealed) =
+        record.content().split_first_chunk().ok_or(BoardError::Content("it is too short"))?;
+    let mut plain = sealed.to_vec();
+    let key = seal_key(place, salt);
+    let len = open_once(Algorithm::ChaCha20Poly1305, &key, &[0; NONCE_LEN], signer, &mut plain)
+        .map_err(|_| BoardError::Content("it does not open"))?;
+    plain.truncate(len);
+    piece_of(plain)
 }
 
 fn seal_key(seed: &Secret<32>, salt: &[u8; SALT_LEN]) -> Secret<32> {

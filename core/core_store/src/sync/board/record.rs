@@ -1,6 +1,6 @@
 use super::{BoardError, Published};
 use std::fmt;
-use terachat_event::{DeviceKey, verify};
+use terachat_event::{BlindedKey, DeviceKey, verify};
 
 /// Longest record that every board takes, in bytes: what a DHT's peers accept.
 pub const DHT_RECORD_LEN: usize = 14 << 10;
@@ -46,14 +46,28 @@ pub struct BoardRecord {
 impl BoardRecord {
     /// Signs `content`, to be kept until `expires_ms`.
     pub(crate) fn sign(signer: &DeviceKey, expires_ms: u64, content: &[u8]) -> Self {
+        Self::sign_with(&signer.id().0, expires_ms, content, |bytes| signer.sign(CONTEXT, bytes))
+    }
+
+    /// The same by a blinded key.
+    pub(crate) fn sign_blinded(signer: &BlindedKey, expires_ms: u64, content: &[u8]) -> Self {
+        Self::sign_with(&signer.id(), expires_ms, content, |bytes| signer.sign(CONTEXT, bytes))
+    }
+
+    fn sign_with(
+        signer: &[u8; 32],
+        expires_ms: u64,
+        content: &[u8],
+        sign: impl FnOnce(&[u8]) -> [u8; SIGNATURE_LEN],
+    ) -> Self {
         let mut bytes = Vec::with_capacity(FRAME_LEN + content.len());
         bytes.push(VERSION);
-        bytes.extend_from_slice(&signer.id().0);
+        bytes.extend_from_slice(signer);
         bytes.extend_from_slice(&expires_ms.to_le_bytes());
         bytes.extend_from_slice(content);
-        let signature = signer.sign(CONTEXT, &bytes);
+        let signature = sign(&bytes);
         bytes.extend_from_slice(&signature);
-        Self { key: RecordKey::of(&signer.id().0), bytes }
+        Self { key: RecordKey::of(signer), bytes }
     }
 
     /// Reads and checks a record.
