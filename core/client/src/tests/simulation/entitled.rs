@@ -55,6 +55,8 @@ impl World {
         if self.lies(at) || self.devices[at].lives() != lives {
             return;
         }
+        // Before it spoke it may have gone on by itself.
+        self.note_epochs(at);
         let client = &self.devices[at].client;
         let Some(space) = client.store.spaces().next() else { return };
         let epoch = client.epoch(&space).unwrap().commit;

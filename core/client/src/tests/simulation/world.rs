@@ -225,7 +225,8 @@ impl World {
             let excused = match error {
                 Error::NotAllowed(_) | Error::NotInGroup(_) | Error::Input(_) => true,
                 Error::LacksPermission { .. } | Error::ExceedsRole { .. } | Error::Outranked { .. } => true,
-                Error::Unknown { .. } | Error::Ambiguous { .. } | Error::LeftOut(_) => true,
+                Error::Unknown { .. } | Error::Ambiguous { .. } => true,
+                Error::LeftOut(_) | Error::Parted(_) => true,
                 Error::RequiresArchive { .. } | Error::LeavesArchive { .. } => true,
                 Error::Store(terachat_core_store::Error::Store(_)) => fault.is_some(),
                 Error::Store(terachat_core_store::Error::Forbidden(_)) => self.lies(at),
