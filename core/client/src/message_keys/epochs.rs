@@ -61,13 +61,12 @@ impl NewKeys {
                 Some(devices) if name == DEVICES_PART => {
                     let near =
                         newest.and_then(|(number, of)| difference(number, of, devices.expose_secret()));
-                    Some(near.unwrap_or_else(|| {
+                    Some(SecretBytes::take(near.unwrap_or_else(|| {
                         let number = newest.map_or(0, |(number, _)| number + 1);
                         let same = difference(number, devices.expose_secret(), devices.expose_secret());
                         base = Some((number, devices));
                         same.unwrap_or_default()
-                    }))
-                    .map(SecretBytes::take)
+                    })))
                 }
                 value => value,
             };

@@ -43,7 +43,7 @@ impl RaftLedger {
         if !ballot.leads || ballot.node != self.id() {
             return Err(Denial::NotLeader(Some(ballot.node).filter(|_| ballot.leads)));
         }
-        if !committed.is_some_and(|id| id.term == ballot.term) {
+        if committed.is_none_or(|id| id.term != ballot.term) {
             return Err(Denial::NotLeader(None));
         }
         // A sign of life: whoever has voted for somebody else since refuses it.

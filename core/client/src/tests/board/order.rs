@@ -20,11 +20,14 @@ enum Manner {
     Silent,
 }
 
+/// A value in a slot, and until when it stands.
+type Stands = ([u8; 32], u64);
+
 /// A board in memory by which commits are ordered. What is left may not get there.
 struct Ordered {
     board: MemoryBoard,
     manner: Manner,
-    stands: RefCell<BTreeMap<[u8; 32], ([u8; 32], u64)>>,
+    stands: RefCell<BTreeMap<[u8; 32], Stands>>,
     claims: Cell<u64>,
     now: u64,
     is_cut_off: bool,
@@ -77,7 +80,7 @@ impl Order for Ordered {
         let mut stands = self.stands.borrow_mut();
         match self.manner {
             Manner::Silent | Manner::Not => return Err(BoardError::Failed("nobody answers".to_owned())),
-            Manner::Lying if nth % 3 == 0 => return Ok(*value),
+            Manner::Lying if nth.is_multiple_of(3) => return Ok(*value),
             Manner::Lying => return Ok([7; 32]),
             Manner::Forgetful if nth.is_multiple_of(2) => stands.clear(),
             Manner::Forgetful | Manner::Honest => {}

@@ -86,7 +86,7 @@ fn a_site_of_three_that_is_lost_loses_nothing() {
         for round in 0..SITES {
             for byte in 0..4u8 {
                 let (name, response) =
-                    put(&mut world, id(1 + u64::from(byte)), vec![byte, round as u8].repeat(300));
+                    put(&mut world, id(1 + u64::from(byte)), [byte, round as u8].repeat(300));
                 assert_eq!(response, Response::Put(Fate::Added));
                 kept.push(name);
             }
