@@ -80,7 +80,7 @@ mod rejoin;
 mod signer;
 mod suite;
 #[cfg(test)]
-mod vectors;
+mod testing;
 
 pub use change::{Change, Commit};
 pub use error::{Error, Fault};

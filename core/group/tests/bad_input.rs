@@ -243,12 +243,12 @@ fn oversized() {
     let (sealed, too_long) = over(SEALED_LEN_MAX);
     bob.refuses_to_open(sealed, &ann.device(), too_long);
     let mut dave = Person::new(9);
-    let (_, private) = dave.key_package();
+    let (welcome, tree, private) = welcome_for(&mut dave);
     let before = private.expose_secret().to_vec();
     let join = |welcome: &[u8], tree: &[u8]| Group::join(&dave.signer, welcome, tree, &private).unwrap_err();
-    assert_eq!(join(message, &ann.group.ratchet_tree()), error);
+    assert_eq!(join(message, &tree), error);
     let (tree, error) = over(TREE_BYTES_MAX);
-    assert_eq!(join(&welcome_for(&mut Person::new(8)).0, tree), error);
+    assert_eq!(join(&welcome, tree), error);
     assert_eq!(private.expose_secret(), before);
 }
 

@@ -33,9 +33,11 @@ use world::World;
 
 /// Seeds in the ordinary test run.
 const SEEDS: u64 = 160;
-/// Seeds whose findings are open, all with a liar: two devices that never fall silent (75), a device that stays in the group
-/// though it is no member (145), and a board on which nothing can be left any more (731).
-const OPEN: [u64; 3] = [75, 145, 731];
+/// Seeds whose findings are open, with a liar: two devices that never fall silent (75).
+const OPEN: [u64; 1] = [75];
+/// Seeds behind these that found something: a board on which nothing could be left any more, because a member had forked its chain where the
+/// next signature was behind the fork.
+const FOUND: [u64; 3] = [184, 197, 731];
 /// Failing seeds after which no more are tried.
 const FAILURES_MAX: usize = 10;
 /// Runs that looking for fewer steps may take.
@@ -146,7 +148,8 @@ fn list(steps: &[usize]) -> String {
 fn every_promise_holds_whatever_the_network_the_disks_and_the_members_do() {
     let mut failures = Vec::new();
     let (asked, mut loot) = (std::env::var_os("TERACHAT_SIM_SEEDS").is_some(), Loot::default());
-    for seed in seeds().filter(|seed| asked || !OPEN.contains(seed)) {
+    let found = FOUND.into_iter().filter(|_| !asked);
+    for seed in seeds().chain(found).filter(|seed| asked || !OPEN.contains(seed)) {
         if failure(seed, &steps(seed), &mut loot).is_some() {
             eprintln!("^ seed {seed}");
             failures.push(seed);

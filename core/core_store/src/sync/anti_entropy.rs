@@ -38,7 +38,8 @@ impl LocalStore {
     }
 
     /// What readers who answer nothing lack of a log, if of each chain they have everything up to this number: as
-    /// [`LocalStore::bundles_to`], without what is behind a fork. The caller keeps the numbers.
+    /// [`LocalStore::bundles_to`], without what is behind a fork, and without what only a signature behind it covers: a batch that had to
+    /// end there could not be shown to be its author's. The caller keeps the numbers.
     ///
     /// # Errors
     /// As there.
@@ -57,8 +58,12 @@ impl LocalStore {
         {
             return Ok((Vec::new(), false));
         }
-        let beyond =
-            |event: &EventRef| index.frozen.get(&event.author).is_some_and(|from| event.seq >= *from);
+        let bounds: BTreeMap<DeviceId, u64> = index
+            .frozen
+            .iter()
+            .map(|(device, from)| (*device, behind_signed(index, device, *from)))
+            .collect();
+        let beyond = |event: &EventRef| bounds.get(&event.author).is_some_and(|bound| event.seq >= *bound);
         let lacks = |event: EventRef| event.seq > known(&event.author) && !beyond(&event);
         let missing: Vec<u32> = (0..index.len()).filter(|at| lacks(index.event_ref(*at))).collect();
         if !index.frozen.is_empty() {
@@ -228,6 +233,13 @@ fn needs_hashes(index: &LogIndex, theirs: &Frontier) -> bool {
     };
     theirs.chains.iter().any(unknown)
         || !index.frozen.is_empty() && (0..index.len()).any(|at| index.hash(at).is_none())
+}
+
+/// The number behind the last event of a chain before `from` whose signature is here: it ends the chain, or a stored batch's part of it.
+fn behind_signed(index: &LogIndex, device: &DeviceId, from: u64) -> u64 {
+    let batch = |seq: u64| index.find(&EventRef { author: *device, seq }).map(|at| index.batch_of(at));
+    let signed = (1..from).rev().find(|seq| batch(*seq).is_some() && batch(*seq) != batch(*seq + 1));
+    signed.map_or(0, |seq| seq + 1)
 }
 
 /// Positions of the events that `theirs` does not cover, ascending.

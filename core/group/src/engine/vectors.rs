@@ -1,9 +1,9 @@
-//! The working group's passive clients (`crate::vectors`): somebody is let into a group and follows its commits, by the MLS library on
+//! The working group's passive clients (`crate::testing`): somebody is let into a group and follows its commits, by the MLS library on
 //! this crate's cryptography, and wherever no proposals travel apart from their commit, on this crate's storage as well. Who is
 //! welcomed without a pre-shared key also joins by [`Group`]'s own verb.
 use super::{Cells, Crypto, Engine, StateKind};
 use crate::policy::Terms;
-use crate::vectors::{bytes, each};
+use crate::testing::{bytes, each};
 use crate::{DeviceSigner, Group};
 use openmls::prelude::{
     KeyPackage, KeyPackageBundle, KeyPackageVerifyError, MlsGroup, MlsGroupJoinConfig, MlsMessageBodyIn,

@@ -1,7 +1,7 @@
-//! The working group's vectors (`crate::vectors`) through the frames and ratchets of single messages.
+//! The working group's vectors (`crate::testing`) through the frames and ratchets of single messages.
 #![allow(clippy::cast_possible_truncation, reason = "numbers that the vectors name are small")]
 use super::*;
-use crate::vectors::{bytes, context, each, number};
+use crate::testing::{bytes, context, each, number};
 use serde_json::Value;
 
 fn secret32(value: &Value) -> Secret<32> {

@@ -1,10 +1,10 @@
-//! The working group's vectors (`crate::vectors`) through this crate's cryptography.
+//! The working group's vectors (`crate::testing`) through this crate's cryptography.
 #![allow(clippy::cast_possible_truncation, reason = "lengths that the vectors name are small")]
 mod treekem;
 
 use super::super::*;
 use crate::DeviceSigner;
-use crate::vectors::{SUITE, bytes, context, each, number, sized, skip, take};
+use crate::testing::{SUITE, bytes, context, each, number, sized, skip, take};
 use openmls_traits::signatures::Signer as _;
 use serde_json::Value;
 

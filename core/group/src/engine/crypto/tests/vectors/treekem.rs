@@ -2,7 +2,7 @@
 //! that are written in this crate.
 use super::*;
 use crate::engine::crypto::tests::writing;
-use crate::vectors::{bytes, context, each, number, take};
+use crate::testing::{bytes, context, each, number, take};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
