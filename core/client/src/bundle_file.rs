@@ -124,7 +124,7 @@ impl Client {
             outcome = self.store.apply_remote_opening(bundle, &mut self.keys)?;
         }
         if let Outcome::Applied { new, .. } = &outcome {
-            self.waits_no_more(&log);
+            self.waits_no_more(&log, !new.is_empty());
             self.arrived(log, new.clone())?;
         }
         Ok(outcome)

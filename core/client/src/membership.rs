@@ -225,7 +225,10 @@ impl Client {
                 unknown.push((hash, previous, broken));
             }
         }
-        let mut way = Way::new(unknown.iter().map(|(_, previous, _)| *previous), &chain);
+        // On a short way nothing is left behind.
+        let is_long = unknown.len() > 2 * EPOCHS_KEPT;
+        let kept = if is_long { self.worth_keeping(&space, &chain)? } else { BTreeSet::new() };
+        let mut way = Way::new(unknown.iter().map(|(_, previous, _)| *previous), kept);
         let (mut opened, mut writes) = (false, Vec::new());
         for (nth, (hash, previous, broken)) in unknown.into_iter().enumerate() {
             let stored = if way.group(&previous).is_none() { self.group(&space, &previous)? } else { None };
@@ -265,7 +268,7 @@ impl Client {
             }
             writes.extend(way.left(&previous).map(|commit| (group_name(&space, &commit), None)));
             // Trees are counted in the store.
-            if (nth + 1) % COMMITS_TOGETHER == 0 || !commit.welcome.is_empty() {
+            if (nth + 1) % COMMITS_TOGETHER == 0 || way.is_full() || !commit.welcome.is_empty() {
                 writes.extend(way.unsaved(|commit, group| group_record(&space, commit, group)));
                 self.store.write_records(std::mem::take(&mut writes))?;
             }

@@ -157,7 +157,7 @@ impl Client {
     /// A bundle is here now.
     fn took(&mut self, peer: DeviceId, bundle: &Bundle, new: &Range<u32>) {
         let log = bundle.batch.log;
-        self.waits_no_more(&log);
+        self.waits_no_more(&log, !new.is_empty());
         let Some(state) = self.peers.get_mut(&peer) else { return };
         let theirs = state.theirs.entry(log).or_insert_with(|| Standing::nothing(log));
         self.store.note_sent(theirs, &bundle.batch);

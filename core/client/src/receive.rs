@@ -271,11 +271,14 @@ impl Client {
         }
     }
 
-    /// Events of this log came through: what waited there is asked for again where it still lacks.
-    pub(crate) fn waits_no_more(&mut self, log: &LogId) {
+    /// Events of this log came through: what waited there is asked for again where it still lacks. What does not fit is doubted anew only
+    /// behind events that are news: a peer on another branch sends what both have before it, each time that it is asked.
+    pub(crate) fn waits_no_more(&mut self, log: &LogId, is_news: bool) {
         for state in self.peers.values_mut() {
             state.waits.remove(log);
-            state.doubted.remove(log);
+            if is_news {
+                state.doubted.remove(log);
+            }
         }
     }
 

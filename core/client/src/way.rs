@@ -8,7 +8,7 @@ use terachat_group::Group;
 pub(crate) struct Way {
     /// How many commits that follow this one are still to be processed.
     followers: BTreeMap<EventHash, usize>,
-    /// Whose groups are kept at any rate.
+    /// Whose groups are made durable whether or not anything here follows: others may have gone on from there.
     kept: BTreeSet<EventHash>,
     /// In the order in which they were reached.
     groups: VecDeque<Reached>,
@@ -21,11 +21,10 @@ struct Reached {
 }
 
 impl Way {
-    /// Before commits that follow `previous`, on a chain of epochs that leads up to the last of `chain`.
-    pub(crate) fn new(previous: impl Iterator<Item = EventHash>, chain: &[EventHash]) -> Self {
+    /// Before commits that follow `previous`. The groups of the epochs in `kept` all become durable.
+    pub(crate) fn new(previous: impl Iterator<Item = EventHash>, kept: BTreeSet<EventHash>) -> Self {
         let mut followers = BTreeMap::new();
         previous.for_each(|previous| *followers.entry(previous).or_default() += 1);
-        let kept = chain.iter().rev().take(EPOCHS_KEPT).copied().collect();
         Self { followers, kept, groups: VecDeque::new() }
     }
 
@@ -40,8 +39,8 @@ impl Way {
     }
 
     /// A commit that follows `previous` was processed. Leaves behind what is older than as many epochs as are kept (twice
-    /// [`EPOCHS_KEPT`]) and that nothing follows any more. Gives back whose records that makes useless: not those of epochs at
-    /// which a branch ends, for which one wins may still change.
+    /// [`EPOCHS_KEPT`]) and that nothing follows any more. Gives back whose records that makes useless: not those of epochs that are
+    /// kept or at which a branch ends, for which one wins may still change.
     pub(crate) fn left(&mut self, previous: &EventHash) -> impl Iterator<Item = EventHash> + use<> {
         if let Some(followers) = self.followers.get_mut(previous) {
             *followers -= 1;
@@ -51,14 +50,20 @@ impl Way {
         for at in (0..old).rev() {
             let Reached { commit, is_saved, .. } = self.groups[at];
             match self.followers.get(&commit) {
-                _ if self.kept.contains(&commit) => continue,
-                Some(0) => saved.extend(is_saved.then_some(commit)),
+                Some(0) if !self.kept.contains(&commit) => saved.extend(is_saved.then_some(commit)),
+                Some(0) if is_saved => {}
                 None if is_saved => {}
                 _ => continue,
             }
             self.groups.remove(at);
         }
         saved.into_iter()
+    }
+
+    /// Whether so many groups are in memory that what is new should become durable.
+    pub(crate) fn is_full(&self) -> bool {
+        let new = self.groups.iter().filter(|reached| !reached.is_saved);
+        self.groups.len() >= 4 * EPOCHS_KEPT && new.count() >= EPOCHS_KEPT
     }
 
     /// What is here and was not given before, each once.
@@ -97,12 +102,11 @@ mod tests {
         EventHash([n; 32])
     }
 
-    /// Commit 1 ends a branch, 2 to 101 are one behind the other on another, and the chain of epochs ends with 10.
+    /// Commit 1 ends a branch, 2 to 101 are one behind the other on another, of which 3 to 10 are kept.
     #[test]
-    fn what_a_branch_ends_with_and_the_newest_of_the_chain_stay() {
+    fn what_a_branch_ends_with_and_what_is_kept_stay() {
         let previous = |n| if n <= 2 { hash(0) } else { hash(n - 1) };
-        let chain: Vec<_> = (2..=10).map(hash).collect();
-        let mut way = Way::new((1..=101).map(previous), &chain);
+        let mut way = Way::new((1..=101).map(previous), (3..=10).map(hash).collect());
         let mut disk = BTreeSet::new();
         for n in 1..=101 {
             assert!(n <= 2 || way.group(&previous(n)).is_some(), "{n} has nothing to follow");

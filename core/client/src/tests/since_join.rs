@@ -206,6 +206,37 @@ fn two_halves_that_went_on_for_long_read_each_other() {
     }
 }
 
+/// Ada and cid go on without bob, and after two epochs without each other. Bob hears of all of ada's epochs at once, and then of cid's, which
+/// left hers early on the way: the state there was not kept, since no commit that he knew of followed it but one.
+#[test]
+fn whoever_was_away_reads_what_was_sealed_where_others_parted_meanwhile() {
+    let mut world = club(&["ada", "bob", "cid"]);
+    world.open_vault("ada", false);
+    for name in ["ada", "bob", "cid"] {
+        world.whisper(name, &format!("{name} before"));
+    }
+    world.cut("ada", "bob");
+    for round in 0..2 {
+        world.ask("ada", Request::Renew { space: None });
+        world.whisper("ada", &format!("both {round}"));
+    }
+    world.cut("ada", "cid");
+    for round in 0..30 {
+        for name in ["ada", "cid"] {
+            world.ask(name, Request::Renew { space: None });
+            world.whisper(name, &format!("{name} {round}"));
+        }
+    }
+    world.connect("ada", "bob");
+    world.connect("bob", "cid");
+    for name in ["ada", "bob", "cid"] {
+        let texts = world.texts(name);
+        assert_eq!((texts.len(), texts.iter().filter(|text| *text == "·").count()), (65, 0), "{name}");
+        world.sound(name);
+    }
+    world.same(&["ada", "bob", "cid"]);
+}
+
 /// What a message is about is sealed as what it says: who came later sees neither its title nor whom it mentions.
 #[test]
 fn titles_and_mentions_are_sealed_with_the_text() {
