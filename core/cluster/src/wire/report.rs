@@ -34,6 +34,8 @@ pub struct Report {
     pub deeds: u64,
     /// What its own disk holds.
     pub disk: DiskUsage,
+    /// Why shards are not kept or not read there, since that was last tried in vain; `None` while both is done.
+    pub disk_trouble: Option<String>,
     /// Whether the ledger is in an etcd, so that no member has a vote.
     pub etcd: bool,
 }

@@ -70,6 +70,7 @@ fn report() -> Report {
         bytes: 1 << 40,
         deeds: 12,
         disk: DiskUsage { shards: 300, rotten: 1, live_bytes: 1 << 30, disk_bytes: 1 << 31 },
+        disk_trouble: Some("its disk is full".to_owned()),
         etcd: true,
     }
 }
