@@ -131,8 +131,9 @@ pub struct AuditReport {
     pub wrong: Option<String>,
     /// Entries of the ledger that were applied, and the hash of their chain.
     pub head: (u64, [u8; 32]),
-    /// Where shards are to stand, as that last changed here.
-    pub placement: Option<PlacementMark>,
+    /// Where shards are to stand, as that came to be with the last changes that are remembered here, the oldest first:
+    /// [`PLACEMENT_MARKS_MAX`](crate::PLACEMENT_MARKS_MAX) at most.
+    pub placements: Vec<PlacementMark>,
 }
 
 /// What a node read again of its shards in one step.

@@ -89,7 +89,7 @@ fn tolds() -> Vec<Told> {
             deeds: 9,
             last: [8; 32],
             wrong,
-            placement: None,
+            placements: vec![crate::PlacementMark { entry: 6, digest: [5; 32] }],
             head: (7, [6; 32]),
         }),
         Told::Ticket([9; 32]),

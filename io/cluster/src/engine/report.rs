@@ -71,8 +71,8 @@ impl Engine {
                 let wrong = chronicle.audit(state.roster()).err().map(|error| error.to_string());
                 let (deeds, last) = chronicle.next();
                 let head = *head.borrow();
-                let (head, placement) = ((head.index, head.hash), state.placement());
-                AuditReport { node, deeds, last, wrong, head, placement }
+                let (head, placements) = ((head.index, head.hash), state.placements().collect());
+                AuditReport { node, deeds, last, wrong, head, placements }
             });
             Ok(Told::Audit(audited.await.map_err(|_| Unwelcome::Busy)?))
         });
