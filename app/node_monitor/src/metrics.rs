@@ -83,6 +83,8 @@ impl Collector for Numbers {
             ("disk_live_bytes", "Bytes of the shards on its disk", disk.live_bytes),
             ("disk_bytes", "Bytes of the files that they are in", disk.disk_bytes),
         ];
+        let help = "1 while its disk or bucket keeps or gives no shards: an alarm";
+        gauge(&mut encoder, "disk_trouble", help, flag(self.report.disk_trouble.is_some()))?;
         for (name, help, value) in single {
             gauge(&mut encoder, name, help, value)?;
         }
@@ -196,7 +198,10 @@ fn gauge(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::readiness::tests::{member, report};
+    use crate::readiness::{
+        self,
+        tests::{member, report},
+    };
     use std::time::Duration;
     use terachat_node::Verb;
 
@@ -219,6 +224,7 @@ mod tests {
         for line in [
             "terachat_node_ready 1",
             "terachat_node_leads 1",
+            "terachat_node_disk_trouble 0",
             "terachat_node_items 30",
             "terachat_node_health_shards_in_place 19",
             "terachat_node_health_shards_lacking{is=\"missing\"} 1",
@@ -235,5 +241,10 @@ mod tests {
         }
         assert!(!text.contains("member_shards{node=\"3\"}"), "who left is no member any more");
         assert!(text.ends_with("# EOF\n"));
+        let failing = Report { disk_trouble: Some("it is full".to_owned()), ..readiness::tests::report() };
+        let text = super::text(failing, Vec::new()).unwrap();
+        for line in ["terachat_node_disk_trouble 1", "terachat_node_ready 0"] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+        }
     }
 }

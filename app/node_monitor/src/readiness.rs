@@ -13,6 +13,9 @@ pub(crate) fn hindrance(report: &Report) -> Option<String> {
         Some(NodeStatus::Left) => return Some("it has left the cluster".to_owned()),
         Some(NodeStatus::Active | NodeStatus::Draining) => {}
     }
+    if let Some(why) = &report.disk_trouble {
+        return Some(format!("of its disk or bucket: {why}"));
+    }
     match report.leader {
         None => Some("it knows of no leader: too few nodes are there, or one is being chosen".to_owned()),
         Some(_) => None,
@@ -61,6 +64,7 @@ pub(crate) mod tests {
             items: 30,
             bytes: 3_000,
             deeds: 2,
+            disk_trouble: None,
             disk: DiskUsage { shards: 10, rotten: 0, live_bytes: 2_000, disk_bytes: 2_500 },
         }
     }
@@ -77,6 +81,7 @@ pub(crate) mod tests {
         says(&|report| report.leader = None, "no leader");
         says(&|report| report.members.truncate(0), "not know yet");
         says(&|report| report.members[0].status = NodeStatus::Left, "left");
+        says(&|report| report.disk_trouble = Some("shards are not kept".to_owned()), "not kept");
         says(&|report| report.stopped = Some("a full disk".to_owned()), "a full disk");
     }
 

@@ -15,7 +15,7 @@ pub(crate) use deed::ticket_hash;
 pub use deed::{Deed, Export, HELD_ITEMS_MAX, JoinConsent, NodeProfile, Program, SignedDeed, What};
 pub use entry::{Entry, Fate, Item, ItemPlace, NewRecords, NewStripe, Outcome, Refusal, Renewal, SlotClaim};
 pub use exhibit::{EXHIBITS_MAX, Exhibit};
-pub use placement::{PlacementClaim, PlacementMark, Verdict};
+pub use placement::{PLACEMENT_MARKS_MAX, PlacementClaim, PlacementMark, Verdict};
 pub use roster::{NodeRecord, NodeStatus, Roster, TicketFor};
 pub use state::{Applied, Claimed, State, Stripe};
 

@@ -35,8 +35,9 @@ pub use ids::{ClientKey, ClusterId, ItemKind, ItemName, ItemTag, NodeKey, Slot, 
 pub use ledger::{
     Applied, CLAIMS_MAX, Chronicle, ChronicleError, Claimed, Deed, ENTRY_LEN_MAX, EXHIBITS_MAX, EXPIRED_MAX,
     Entry, Exhibit, Export, Fate, HELD_ITEMS_MAX, ITEMS_MAX, Item, ItemPlace, JoinConsent, NewRecords,
-    NewStripe, NodeProfile, NodeRecord, NodeStatus, Outcome, PlacementClaim, PlacementMark, Program, Refusal,
-    Renewal, Roster, SignedDeed, SlotClaim, State, Stripe, TicketFor, Verdict, What,
+    NewStripe, NodeProfile, NodeRecord, NodeStatus, Outcome, PLACEMENT_MARKS_MAX, PlacementClaim,
+    PlacementMark, Program, Refusal, Renewal, Roster, SignedDeed, SlotClaim, State, Stripe, TicketFor,
+    Verdict, What,
 };
 pub use node::{
     Call, Counted, DiskDone, DiskWork, HealthReport, ITEM_LEN_MAX, Input, Lack, Message, Moment, Node,

@@ -1,13 +1,18 @@
-//! Whoever asks a cluster: knows several nodes and goes on to another one by itself.
+//! Whoever asks a cluster: knows several nodes, begins with the one that is reached first, and goes on to another one by itself.
 mod line;
+mod race;
+#[cfg(test)]
+mod tests;
 
 use crate::{Error, Keys, Ticket};
 use line::{Line, Speaker};
-use std::sync::{Arc, Mutex, PoisonError};
+use race::Reached;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use terachat_cluster::wire::{Ask, Contact, Kind, LedgerAt, Told, Unwelcome, Welcome};
 use terachat_cluster::{
-    ClusterId, ItemKind, ItemName, Refused, Request, Response, Slot, Standing, TicketFor,
+    ClusterId, ItemKind, ItemName, NodeKey, Refused, Request, Response, Slot, Standing, TicketFor,
 };
 use terachat_host::OsEntropy;
 use terachat_vault::{Entropy, Secret};
@@ -28,14 +33,14 @@ const OTHERS: usize = 3;
 
 /// A connection to a cluster, as a client, as the operator of one node, or as nobody yet.
 pub struct Client {
-    line: Line,
+    line: Arc<Line>,
     cluster: ClusterId,
-    /// Whom to ask.
+    /// Whom to ask, in this order: the first is the one that was reached first or answered last.
     members: Mutex<Vec<Contact>>,
     /// All members, as a node said.
     known: Mutex<Vec<Contact>>,
-    /// Which of them answered last.
-    preferred: Mutex<usize>,
+    /// Only one race at a time: who asks meanwhile takes what it came to.
+    racing: tokio::sync::Mutex<()>,
     patience: Duration,
 }
 
@@ -73,10 +78,10 @@ impl Client {
         speaker: Speaker,
         seed: &Secret<32>,
     ) -> Result<Self, Error> {
-        let line = Line::start(cluster, speaker, seed).await?;
+        let line = Arc::new(Line::start(cluster, speaker, seed).await?);
         let members = Mutex::new(members);
-        let (known, preferred) = (Mutex::default(), Mutex::default());
-        Ok(Self { line, cluster, members, known, preferred, patience: PATIENCE })
+        let (known, racing) = (Mutex::default(), tokio::sync::Mutex::default());
+        Ok(Self { line, cluster, members, known, racing, patience: PATIENCE })
     }
 
     /// Tries a request for so long.
@@ -91,15 +96,21 @@ impl Client {
         self.cluster
     }
 
-    /// The members that are known by now.
+    /// The members that are known by now, in the order in which they are asked. Whoever remembers them in it begins the next time with
+    /// the one that did best.
     pub fn members(&self) -> Vec<Contact> {
-        self.members.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.locked().clone()
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Vec<Contact>> {
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn learn(&self, members: &[Contact]) {
         members.clone_into(&mut self.known.lock().unwrap_or_else(PoisonError::into_inner));
         if !members.is_empty() && !self.line.is_operator() {
-            members.clone_into(&mut self.members.lock().unwrap_or_else(PoisonError::into_inner));
+            let mut asked = self.locked();
+            *asked = in_order(&asked, members);
         }
     }
 
@@ -199,15 +210,13 @@ impl Client {
         body: &[u8],
         within: Duration,
     ) -> Result<Vec<u8>, Attempt> {
-        let connected = timeout(CONNECT_WITHIN, self.line.connect(contact)).await;
-        let late = |what: &str| Attempt::Next(no_node(format!("{} did not {what} in time", contact.node)));
-        if let Some(welcome) = connected.map_err(|_| late("greet"))?? {
+        if let Some(welcome) = race::greet(&self.line, contact).await? {
             self.learn(&welcome.members);
         }
-        timeout(within, self.line.call(contact, kind, body)).await.map_err(|_| late("answer"))?
+        timeout(within, self.line.call(contact, kind, body)).await.map_err(|_| late(contact, "answer"))?
     }
 
-    /// One node after the other, from the one that answered last on, and again, until time is over.
+    /// One node after the other, from the one that is reached first on, and again, until time is over.
     async fn try_all<T, F>(&self, attempt: impl Fn(Contact) -> F) -> Result<T, Error>
     where
         F: Future<Output = Result<T, Attempt>>,
@@ -215,42 +224,80 @@ impl Client {
         let until = Instant::now() + self.patience;
         let mut last = no_node("no node is known".to_owned());
         loop {
-            let members = self.members();
+            let mut tried = BTreeSet::new();
             let mut strangers = 0;
-            for _ in 0..members.len() {
-                let at = *self.preferred.lock().unwrap_or_else(PoisonError::into_inner) % members.len();
-                match attempt(members[at].clone()).await {
+            // Who is learned of meanwhile is asked in the next round at the latest.
+            for _ in 0..self.members().len() {
+                let (reached, failures) = self.reach(&tried).await;
+                for (contact, error) in failures {
+                    strangers += usize::from(is_stranger(&error));
+                    self.put_last(&contact);
+                    tried.insert(contact.key);
+                    last = worth_more(last, error);
+                }
+                let contact = match reached {
+                    Reached::Node(contact) => contact,
+                    Reached::None => break,
+                    Reached::Over(error) => return Err(error),
+                };
+                match attempt(contact.clone()).await {
                     Ok(answer) => return Ok(answer),
                     Err(Attempt::Over(error)) => return Err(error),
-                    Err(Attempt::Next(error)) if is_stranger(&error) => {
-                        strangers += 1;
-                        last = error;
+                    Err(Attempt::Next(error)) => {
+                        strangers += usize::from(is_stranger(&error));
+                        last = worth_more(last, error);
                     }
-                    Err(Attempt::Next(Error::Net(error))) if matches!(last, Error::NoNode { .. }) => {
-                        let text = error.to_string();
-                        last = no_node(text.split(';').next().unwrap_or_default().to_owned());
-                    }
-                    // What a node said is worth more than that another one did not answer.
-                    Err(Attempt::Next(error)) if matches!(last, Error::NoNode { .. }) => last = error,
-                    Err(Attempt::Next(_)) => {}
                 }
-                // Unless another request has moved on already.
-                let mut preferred = self.preferred.lock().unwrap_or_else(PoisonError::into_inner);
-                if *preferred % members.len() == at {
-                    *preferred = (at + 1) % members.len();
-                }
+                self.put_last(&contact);
+                tried.insert(contact.key);
                 if Instant::now() >= until {
                     break;
                 }
             }
+            let members = self.members().len();
             // One node may not have heard of a newcomer yet; all of them have.
-            if strangers == members.len() || Instant::now() + PAUSE >= until {
+            if strangers >= members || Instant::now() + PAUSE >= until {
                 if let Error::NoNode { nodes, seconds, .. } = &mut last {
-                    (*nodes, *seconds) = (members.len(), self.patience.as_secs());
+                    (*nodes, *seconds) = (members, self.patience.as_secs());
                 }
                 return Err(last);
             }
             sleep(PAUSE).await;
+        }
+    }
+
+    /// The first of the others that can be asked, and who could not meanwhile.
+    async fn reach(&self, tried: &BTreeSet<NodeKey>) -> (Reached, Vec<(Contact, Error)>) {
+        let others = || {
+            let members = self.members().into_iter();
+            members.filter(|contact| !tried.contains(&contact.key)).collect::<Vec<_>>()
+        };
+        // Whoever can be asked at once need not wait for others' races.
+        if let Some(first) = others().into_iter().next().filter(|first| self.line.is_ready(first)) {
+            return (Reached::Node(first), Vec::new());
+        }
+        let _racing = self.racing.lock().await;
+        let (reached, welcome, failures) = race::run(&self.line, others()).await;
+        if let Some(welcome) = welcome {
+            self.learn(&welcome.members);
+        }
+        if let Reached::Node(contact) = &reached {
+            self.put_first(contact);
+        }
+        (reached, failures)
+    }
+
+    fn put_first(&self, contact: &Contact) {
+        let mut members = self.locked();
+        if let Some(at) = members.iter().position(|member| member.key == contact.key) {
+            members[..=at].rotate_right(1);
+        }
+    }
+
+    fn put_last(&self, contact: &Contact) {
+        let mut members = self.locked();
+        if let Some(at) = members.iter().position(|member| member.key == contact.key) {
+            members[at..].rotate_left(1);
         }
     }
 
@@ -268,8 +315,32 @@ pub(crate) enum Attempt {
     Over(Error),
 }
 
+/// These members, those that were known already first and in their order.
+fn in_order(known: &[Contact], members: &[Contact]) -> Vec<Contact> {
+    let place = |member: &Contact| known.iter().position(|known| known.key == member.key);
+    let mut ordered = members.to_vec();
+    ordered.sort_by_key(|member| place(member).unwrap_or(known.len()));
+    ordered
+}
+
+/// What a node said is worth more than that another one did not answer; what was said first is kept, but that nobody is known there.
+fn worth_more(last: Error, error: Error) -> Error {
+    match error {
+        error if is_stranger(&error) => error,
+        Error::Net(error) if matches!(last, Error::NoNode { .. }) => {
+            no_node(error.to_string().split(';').next().unwrap_or_default().to_owned())
+        }
+        error if matches!(last, Error::NoNode { .. }) => error,
+        _ => last,
+    }
+}
+
 fn no_node(last: String) -> Error {
     Error::NoNode { nodes: 1, seconds: ANSWER_WITHIN.as_secs(), last }
+}
+
+fn late(contact: &Contact, what: &str) -> Attempt {
+    Attempt::Next(no_node(format!("{} did not {what} in time", contact.node)))
 }
 
 fn is_stranger(error: &Error) -> bool {
@@ -303,23 +374,4 @@ fn is_final(refused: &Refused) -> bool {
 fn drawn() -> Result<Secret<32>, Error> {
     let mut entropy = OsEntropy::new()?;
     Ok(Secret::generate(|seed| entropy.fill(seed)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_blob_is_what_its_name_says() {
-        let asked = |kind| Request::Get(ItemName { kind, ..ItemName::of_blob(b"bytes") });
-        let got = |bytes: &[u8]| Response::Got(Some(bytes.to_vec()));
-        assert!(is_forged(&asked(ItemKind::Blob), &got(b"others")));
-        for (kind, response) in [
-            (ItemKind::Blob, got(b"bytes")),
-            (ItemKind::Blob, Response::Got(None)),
-            (ItemKind::Board, got(b"any")),
-        ] {
-            assert!(!is_forged(&asked(kind), &response), "{response:?}");
-        }
-    }
 }

@@ -1,12 +1,15 @@
 //! The thread that has the shards. What waits for it is done together, so that many shards share a sync.
+mod trouble;
+
 use crate::engine::Event;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
-use terachat_cluster::{Call, DiskDone, DiskWork, Error, ShardStore, Usage, perform};
+use terachat_cluster::{Call, DiskWork, ShardStore, Usage, perform};
 use terachat_vault::Entropy;
 use tokio::sync::mpsc::UnboundedSender;
+use trouble::Trouble;
 
 /// Works that are done together at most.
 const TOGETHER: usize = 512;
@@ -64,14 +67,17 @@ fn serve(
     events: &UnboundedSender<Event>,
 ) {
     let mut told: Option<Usage> = None;
-    let mut failing = false;
+    let mut trouble = Trouble::default();
     while let Ok(first) = works.recv() {
         let mut together = vec![first];
         together.extend(works.try_iter().take(TOGETHER - 1));
         let count = together.len();
+        let kinds = trouble::kinds(&together);
         let done = perform(store.as_mut(), together, entropy.as_mut());
         waiting.fetch_sub(count, Ordering::Relaxed);
-        failing = tell_failure(failing, &done);
+        if let Some(why) = trouble.learn(&kinds, &done) {
+            let _ = events.send(Event::DiskTrouble(why));
+        }
         let usage = store.usage();
         if told != Some(usage) {
             told = Some(usage);
@@ -81,20 +87,4 @@ fn serve(
             return;
         }
     }
-}
-
-/// Says once that the disk or the bucket fails, and once that it does no longer; whether it does. The others only hear that this node
-/// does not keep or give.
-fn tell_failure(failing: bool, done: &[(Call, DiskDone)]) -> bool {
-    let mut failures = done.iter().filter_map(|(_, done)| match done {
-        DiskDone::Failed(error @ (Error::Storage(_) | Error::Objects(_))) => Some(error),
-        _ => None,
-    });
-    let first = failures.next();
-    match (failing, first) {
-        (false, Some(error)) => tracing::warn!(%error, "shards are not kept or read"),
-        (true, None) => tracing::info!("shards are kept and read again"),
-        _ => {}
-    }
-    first.is_some()
 }

@@ -44,6 +44,8 @@ const LEDGER_CALLS_MAX: usize = 1024;
 pub(crate) enum Event {
     Disk(Vec<(Call, DiskDone)>),
     Usage(Usage),
+    /// Why the disk or the bucket keeps nothing or gives nothing; `None` when it does both again.
+    DiskTrouble(Option<String>),
     Proposed(Call, Result<Outcome, Unproposed>),
     Barrier(Call, bool),
     Gone(Vec<StripeId>),
@@ -140,6 +142,7 @@ pub(crate) struct Engine {
     counted: Option<(u64, u64)>,
     status: Status,
     usage: Usage,
+    disk_trouble: Option<String>,
     ledger_calls: usize,
     setting_members: bool,
     claiming: bool,
@@ -164,6 +167,7 @@ impl Engine {
             counted: None,
             status: parts.ledger.status(),
             usage: Usage::default(),
+            disk_trouble: None,
             ledger_calls: 0,
             setting_members: false,
             claiming: false,
@@ -282,6 +286,7 @@ impl Engine {
                 }
                 self.usage = usage;
             }
+            Event::DiskTrouble(why) => self.disk_trouble = why,
             Event::Proposed(call, outcome) => self.input(Input::Proposed(call, outcome)),
             Event::Barrier(call, reached) => self.input(Input::Barrier(call, reached)),
             Event::Gone(stripes) => self.input(Input::Gone(stripes)),

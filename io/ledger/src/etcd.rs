@@ -35,7 +35,6 @@ use look::unusable;
 use propose::Pending;
 use question::{is_missing, is_there, put};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use terachat_shard::NodeId;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -87,7 +86,7 @@ struct Shared {
     /// Who waits for the answer to the entry that may come to stand at a place.
     waiting: Mutex<BTreeMap<u64, oneshot::Sender<Vec<u8>>>>,
     /// Up to where there is a snapshot, as far as this node knows.
-    covered: AtomicU64,
+    covered: watch::Sender<u64>,
 }
 
 impl Shared {
@@ -150,7 +149,7 @@ impl EtcdLedger {
             read: watch::Sender::new(Instant::now()),
             lease: tokio::sync::Mutex::default(),
             waiting: Mutex::default(),
-            covered: AtomicU64::new(0),
+            covered: watch::Sender::new(0),
         });
         // What else does not come about now does so in the tasks.
         if let Err(Behind::Failed(Failed::Refused)) = follow::refresh(&shared).await {

@@ -74,6 +74,11 @@ pub(crate) fn cluster(view: &ClusterView, look: &Look) -> String {
     out += &lost(&of.members);
     out += &format!("{} stripes, {} items, {}\n", of.stripes, of.items, bytes(of.bytes));
     out += &promise(view.active());
+    for report in view.nodes.iter().filter_map(|(_, report)| report.as_ref()) {
+        if let Some(why) = &report.disk_trouble {
+            out += &look.paint.alarm(&format!("Of {}, {}\n", report.node, one_line(why)));
+        }
+    }
     if let Some(stopped) = &of.stopped {
         out +=
             &look.paint.alarm(&format!("The ledger of {} takes nothing: {}\n", of.node, one_line(stopped)));
@@ -236,6 +241,7 @@ pub(crate) fn cluster_json(view: &ClusterView) -> String {
                 "leads": report.as_ref().map(|report| report.leader == Some(report.node)),
                 "entries": report.as_ref().map(|report| report.head.0),
                 "disk_bytes": report.as_ref().map(|report| report.disk.disk_bytes),
+                "disk_trouble": report.as_ref().and_then(|report| report.disk_trouble.clone()),
                 "rotten": report.as_ref().map(|report| report.disk.rotten),
             })
         })

@@ -139,6 +139,13 @@ impl Running {
         Self::start_with(command, std::fs::File::create(log).unwrap().into())
     }
 
+    /// The same, with the lines that it logs, as they come.
+    pub(crate) fn start_heard(command: Command) -> (Self, std::io::Lines<impl BufRead>) {
+        let mut running = Self::start_with(command, Stdio::piped());
+        let said = BufReader::new(running.child.stderr.take().unwrap()).lines();
+        (running, said)
+    }
+
     fn start_with(mut command: Command, stderr: Stdio) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap());

@@ -6,8 +6,9 @@ use terachat_shard::{NodeId, StripeRecord};
 const ELEMENT: &str = "terachat 2026-11 cluster placement stripe";
 const DIGEST: &str = "terachat 2026-11 cluster placement";
 const LANES: usize = 1024;
-/// Changes that are remembered: as many as a busy cluster makes while a deed is brought before all.
-const MARKS: usize = 1024;
+/// Changes that are remembered: as many as a busy cluster makes while a deed is brought before all, or all nodes are asked for an audit.
+pub const PLACEMENT_MARKS_MAX: usize = 1024;
+const MARKS: usize = PLACEMENT_MARKS_MAX;
 
 /// Where all shards of all stripes were to stand after an entry of the ledger: equal on all nodes that applied it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -129,6 +129,11 @@ impl State {
         self.placement.marks().back().copied()
     }
 
+    /// The same after each of the last changes, the oldest first: [`crate::PLACEMENT_MARKS_MAX`] at most.
+    pub fn placements(&self) -> impl ExactSizeIterator<Item = PlacementMark> + '_ {
+        self.placement.marks().iter().copied()
+    }
+
     /// What a node last said of it in the history, and whether that is so by what is known here.
     pub fn claim(&self) -> Option<(PlacementClaim, Verdict)> {
         self.claim.map(|claim| (claim, self.placement.judge(&claim.mark)))

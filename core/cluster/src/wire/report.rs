@@ -34,6 +34,8 @@ pub struct Report {
     pub deeds: u64,
     /// What its own disk holds.
     pub disk: DiskUsage,
+    /// Why shards are not kept or not read there, since that was last tried in vain; `None` while both is done.
+    pub disk_trouble: Option<String>,
     /// Whether the ledger is in an etcd, so that no member has a vote.
     pub etcd: bool,
 }
@@ -129,8 +131,9 @@ pub struct AuditReport {
     pub wrong: Option<String>,
     /// Entries of the ledger that were applied, and the hash of their chain.
     pub head: (u64, [u8; 32]),
-    /// Where shards are to stand, as that last changed here.
-    pub placement: Option<PlacementMark>,
+    /// Where shards are to stand, as that came to be with the last changes that are remembered here, the oldest first:
+    /// [`PLACEMENT_MARKS_MAX`](crate::PLACEMENT_MARKS_MAX) at most.
+    pub placements: Vec<PlacementMark>,
 }
 
 /// What a node read again of its shards in one step.

@@ -70,6 +70,7 @@ fn report() -> Report {
         bytes: 1 << 40,
         deeds: 12,
         disk: DiskUsage { shards: 300, rotten: 1, live_bytes: 1 << 30, disk_bytes: 1 << 31 },
+        disk_trouble: Some("its disk is full".to_owned()),
         etcd: true,
     }
 }
@@ -88,7 +89,7 @@ fn tolds() -> Vec<Told> {
             deeds: 9,
             last: [8; 32],
             wrong,
-            placement: None,
+            placements: vec![crate::PlacementMark { entry: 6, digest: [5; 32] }],
             head: (7, [6; 32]),
         }),
         Told::Ticket([9; 32]),

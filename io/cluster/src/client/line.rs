@@ -52,7 +52,7 @@ impl Line {
     /// Connects to a node and says who speaks, unless both is done already.
     pub(super) async fn connect(&self, contact: &Contact) -> Result<Option<Welcome>, Attempt> {
         let peer = PeerKey(contact.key.0);
-        if self.links.is_connected(peer) && self.knows(peer) {
+        if self.is_ready(contact) {
             return Ok(None);
         }
         if !self.links.is_connected(peer) {
@@ -83,6 +83,12 @@ impl Line {
         }
     }
 
+    /// Whether a node is connected and knows who speaks.
+    pub(super) fn is_ready(&self, contact: &Contact) -> bool {
+        let peer = PeerKey(contact.key.0);
+        self.links.is_connected(peer) && self.knows(peer)
+    }
+
     fn knows(&self, peer: PeerKey) -> bool {
         matches!(self.speaker, Speaker::Nobody)
             || self.introduced.lock().unwrap_or_else(PoisonError::into_inner).contains(&peer)
@@ -97,7 +103,7 @@ impl Line {
         }
     }
 
-    pub(super) async fn close(self) {
+    pub(super) async fn close(&self) {
         self.links.net().clone().shutdown().await;
     }
 }

@@ -22,6 +22,7 @@ impl Engine {
             members.filter_map(|node| Some((node, self.parts.node.silent_for(node)? / 1_000))).collect()
         };
         let (status, health, usage) = (self.status.clone(), self.health(), self.usage);
+        let disk_trouble = self.disk_trouble.clone();
         let cluster = self.parts.place.borrow().cluster;
         let head = *self.parts.ledger.head().borrow();
         let (state, node, etcd) = (self.state.clone(), self.own, self.parts.etcd);
@@ -51,6 +52,7 @@ impl Engine {
                 bytes: state.items().map(|(_, place)| u64::from(place.item.len)).sum(),
                 deeds: state.chronicle().deeds().len() as u64,
                 disk: usage.into(),
+                disk_trouble,
                 etcd,
             }
         });
@@ -69,8 +71,8 @@ impl Engine {
                 let wrong = chronicle.audit(state.roster()).err().map(|error| error.to_string());
                 let (deeds, last) = chronicle.next();
                 let head = *head.borrow();
-                let (head, placement) = ((head.index, head.hash), state.placement());
-                AuditReport { node, deeds, last, wrong, head, placement }
+                let (head, placements) = ((head.index, head.hash), state.placements().collect());
+                AuditReport { node, deeds, last, wrong, head, placements }
             });
             Ok(Told::Audit(audited.await.map_err(|_| Unwelcome::Busy)?))
         });

@@ -3,7 +3,6 @@ use super::client::Failed;
 use super::keys::SnapshotRecord;
 use super::question::{delete, has, is_missing, is_there, put};
 use serde_json::json;
-use std::sync::atomic::Ordering;
 
 /// Bytes of a part: etcd takes requests of 1.5 MiB by default.
 const PART_LEN: usize = 1 << 20;
@@ -13,12 +12,12 @@ const PARTS: u32 = 8;
 /// On the leader, when there are many entries behind the last snapshot: makes one, and gives up what it has.
 pub(super) async fn make_if_due(shared: &Shared) -> Result<(), Failed> {
     let due = |covered: u64| shared.head().index >= covered + shared.settings.snapshot_entries;
-    if !shared.status.borrow().is_leader || !due(shared.covered.load(Ordering::Relaxed)) {
+    if !shared.status.borrow().is_leader || !due(*shared.covered.borrow()) {
         return Ok(());
     }
     let before = record(shared).await?;
     let covered = before.as_ref().map_or(0, |(record, _)| record.index);
-    shared.covered.store(covered, Ordering::Relaxed);
+    shared.covered.send_replace(covered);
     if due(covered) { make(shared, before).await } else { Ok(()) }
 }
 
@@ -44,7 +43,7 @@ async fn make(shared: &Shared, before: Option<(SnapshotRecord, Vec<u8>)>) -> Res
         // Another leader was faster.
         return shared.client.transaction(&[], &[delete_parts(shared, &record)]).await.map(drop);
     }
-    shared.covered.store(record.index, Ordering::Relaxed);
+    shared.covered.send_replace(record.index);
     let kept = record.index.saturating_sub(shared.settings.kept_entries);
     let given_up = delete(&shared.keys.entry(0), &shared.keys.entry(kept + 1));
     let answer = shared.client.ask("/v3/kv/txn", &json!({ "success": [given_up] })).await?;
@@ -97,7 +96,7 @@ pub(super) async fn load(shared: &Shared) -> Result<(), Failed> {
         shared.stop(format!("{error}; use the version that wrote it"));
         return Err(Failed::NoAnswer);
     }
-    shared.covered.store(record.index, Ordering::Relaxed);
+    shared.covered.send_replace(record.index);
     shared.head.send_replace(record.head());
     Ok(())
 }

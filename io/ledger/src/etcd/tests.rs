@@ -1,4 +1,5 @@
 mod history;
+mod members;
 mod secured;
 
 use super::server::Server;

@@ -7,7 +7,7 @@ use crate::printer::Printer;
 use crate::render;
 use serde_json::json;
 use std::path::Path;
-use terachat_cluster::Chronicle;
+use terachat_cluster::{Chronicle, PlacementMark};
 use terachat_node::{Ask, AuditReport, Client, Contact, Error, Told, history_of};
 use terachat_shard::NodeId;
 
@@ -24,7 +24,9 @@ pub(super) fn run(folder: &Path, global: &Global, printer: &Printer) -> Result<(
     let (audits, silent) = as_client(folder, global, PATIENCE, async |client, _| {
         client.ask(&Ask::Status).await.map_err(failed)?;
         let (mut audits, mut silent) = (Vec::new(), Vec::new());
-        for contact in client.members() {
+        let mut members = client.members();
+        members.sort_by_key(|contact| contact.node);
+        for contact in members {
             match ask(client, &contact).await {
                 Ok(audit) => audits.push(audit),
                 Err(_) => silent.push(contact.node),
@@ -80,8 +82,7 @@ fn differences(audits: &[Audit]) -> Vec<String> {
                 differ
                     .push(format!("{} and {} have different histories", one.report.node, other.report.node));
             }
-            if let (Some(mark), Some(others)) = (one.report.placement, other.report.placement)
-                && mark.entry == others.entry
+            if let Some((mark, others)) = in_common(&one.report, &other.report)
                 && mark.digest != others.digest
             {
                 differ.push(format!(
@@ -96,11 +97,22 @@ fn differences(audits: &[Audit]) -> Vec<String> {
     differ
 }
 
-/// Whose word on where shards stand was compared with nobody's, because that changed between the two questions.
+/// What two nodes say of where shards stood after the newest change that both remember: each that comes later holds all that came
+/// before, so older ones say nothing more.
+fn in_common(one: &AuditReport, other: &AuditReport) -> Option<(PlacementMark, PlacementMark)> {
+    one.placements.iter().rev().find_map(|mark| {
+        let at = other.placements.binary_search_by_key(&mark.entry, |mark| mark.entry).ok()?;
+        Some((*mark, *other.placements.get(at)?))
+    })
+}
+
+/// Whose word on where shards stand was compared with nobody's: so much changed between the questions that nobody else remembers the same
+/// change.
 fn uncompared(audits: &[Audit]) -> Vec<NodeId> {
-    let entry = |audit: &Audit| audit.report.placement.map(|mark| mark.entry);
     let alone = |audit: &&Audit| {
-        entry(audit).is_some() && audits.iter().filter(|other| entry(other) == entry(audit)).count() == 1
+        let others = audits.iter().filter(|other| other.report.node != audit.report.node);
+        !audit.report.placements.is_empty()
+            && !others.into_iter().any(|other| in_common(&audit.report, &other.report).is_some())
     };
     match audits.len() {
         0 | 1 => Vec::new(),
@@ -129,7 +141,7 @@ fn as_json(audits: &[Audit], silent: &[NodeId], sound: bool) -> String {
         json!({
             "node": report.node.0, "deeds": report.deeds, "last": render::hex(&report.last),
             "entries": report.head.0, "head": render::hex(&report.head.1), "wrong": wrong,
-            "placement": report.placement.map(|mark| json!({ "entry": mark.entry, "digest": render::hex(&mark.digest) })),
+            "placement": report.placements.last().map(|mark| json!({ "entry": mark.entry, "digest": render::hex(&mark.digest) })),
         })
     };
     let numbers = |nodes: &[NodeId]| nodes.iter().map(|node| node.0).collect::<Vec<_>>();
@@ -151,7 +163,7 @@ fn as_text(audits: &[Audit], silent: &[NodeId], differ: &[String], sound: bool) 
     let uncompared = uncompared(audits);
     if !uncompared.is_empty() {
         text += &format!(
-            "Where shards stand was not compared for {}: that changed meanwhile. The nodes compare it by themselves once an hour; ask again \
+            "Where shards stand was not compared for {}: that changed too often meanwhile. The nodes compare it by themselves once an hour; ask again \
              when less is written to have it compared now.\n",
             listed(&uncompared)
         );
@@ -163,7 +175,7 @@ fn as_text(audits: &[Audit], silent: &[NodeId], differ: &[String], sound: bool) 
 mod tests {
     use super::*;
     use std::num::NonZeroU32;
-    use terachat_cluster::{ClusterId, Deed, NodeKey, NodeProfile, PlacementMark, Roster, SignedDeed, What};
+    use terachat_cluster::{ClusterId, Deed, NodeKey, NodeProfile, Roster, SignedDeed, What};
     use terachat_event::DeviceKey;
     use terachat_shard::Domain;
     use terachat_vault::Secret;
@@ -199,8 +211,14 @@ mod tests {
     fn audit(node: u32, history: Chronicle, entries: u64, head: u8) -> Audit {
         let (deeds, last) = history.next();
         let node = NodeId(NonZeroU32::new(node).unwrap());
-        let report =
-            AuditReport { node, deeds, last, wrong: None, head: (entries, [head; 32]), placement: None };
+        let report = AuditReport {
+            node,
+            deeds,
+            last,
+            wrong: None,
+            head: (entries, [head; 32]),
+            placements: Vec::new(),
+        };
         Audit { report, history, wrong: None }
     }
 
@@ -217,19 +235,31 @@ mod tests {
     }
 
     #[test]
-    fn where_shards_stand_is_compared_where_both_saw_it_change() {
-        let saw = |node: u32, entry: u64, digest: u8| {
+    fn where_shards_stand_is_compared_after_the_newest_change_that_both_know() {
+        let saw = |node: u32, marks: &[(u64, u8)]| {
             let mut audit = audit(node, history(3, 0), u64::from(node), 8);
-            audit.report.placement = Some(PlacementMark { entry, digest: [digest; 32] });
+            let mark = |&(entry, digest): &(u64, u8)| PlacementMark { entry, digest: [digest; 32] };
+            audit.report.placements = marks.iter().map(mark).collect();
             audit
         };
-        let moving = [saw(1, 5, 1), saw(2, 5, 1), saw(3, 4, 2)];
-        assert_eq!(differences(&moving).len(), 0);
-        assert_eq!(uncompared(&moving), [NodeId(NonZeroU32::new(3).unwrap())], "it is said");
-        assert!(as_text(&moving, &[], &[], true).contains("not compared for node 3"));
-        assert_eq!(uncompared(&moving[..2]), []);
-        assert_eq!(uncompared(&moving[..1]), [], "nobody is there to compare with");
-        assert_eq!(differences(&[saw(1, 5, 1), saw(2, 5, 2)]).len(), 1);
+        let moving =
+            [saw(1, &[(3, 1), (5, 2)]), saw(2, &[(3, 1), (5, 2), (6, 3)]), saw(3, &[(1, 9), (3, 1)])];
+        assert_eq!(
+            (differences(&moving).len(), uncompared(&moving)),
+            (0, vec![]),
+            "nodes at different points"
+        );
+        let odd = [saw(1, &[(3, 1), (5, 2)]), saw(2, &[(3, 1), (5, 4), (6, 3)])];
+        assert!(differences(&odd)[0].contains("after entry 5"), "{:?}", differences(&odd));
+        let early = [saw(1, &[(3, 1), (5, 2)]), saw(2, &[(3, 4), (5, 2)])];
+        assert_eq!(differences(&early).len(), 0, "what both know now is what counts");
+        let apart = [saw(1, &[(5, 1)]), saw(2, &[(5, 1)]), saw(3, &[(4, 2)])];
+        assert_eq!(differences(&apart).len(), 0);
+        assert_eq!(uncompared(&apart), [NodeId(NonZeroU32::new(3).unwrap())], "it is said");
+        assert!(as_text(&apart, &[], &[], true).contains("not compared for node 3"));
+        assert_eq!(uncompared(&apart[..2]), []);
+        assert_eq!(uncompared(&apart[..1]), [], "nobody is there to compare with");
+        assert_eq!(uncompared(&[saw(1, &[]), saw(2, &[(5, 1)])]), [NodeId(NonZeroU32::new(2).unwrap())]);
     }
 
     #[test]

@@ -124,13 +124,8 @@ fn a_node_does_not_start_over_an_etcd_that_was_set_back() {
     assert_eq!(waits.interrupt(), 0);
     // One that waits can be told to end.
     etcd.stop();
-    let log = place.path("log");
-    let waits = Running::start_logging(place.node("c", 1, &["run"]), &log);
-    let until = Instant::now() + PATIENCE;
-    while !std::fs::read_to_string(&log).unwrap().contains("waits for the etcd") {
-        assert!(Instant::now() < until, "nothing is said");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    let (waits, mut said) = Running::start_heard(place.node("c", 1, &["run"]));
+    said.find(|line| line.as_ref().unwrap().contains("waits for the etcd")).expect("it says so");
     assert_eq!(waits.interrupt(), 0);
 }
 

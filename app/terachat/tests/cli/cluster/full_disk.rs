@@ -104,6 +104,48 @@ fn shards_on_a_full_disk_are_refused_until_there_is_room() {
     assert_eq!(up.interrupt(), 0);
 }
 
+/// A node that answers and keeps nothing says so to whoever looks at it, as long as that is so.
+#[cfg(unix)]
+#[test]
+fn a_node_says_that_its_disk_keeps_nothing() {
+    let place = Place::new();
+    assert_eq!(place.up("c", 1).interrupt(), 0);
+    let Some(disk) = SmallDisk::under(&place.path("c/node-1/shards"), "8m") else { return };
+    std::fs::write(place.path("c/node-1/node.toml"), "monitor = \"127.0.0.1:0\"\n").unwrap();
+    let mut node = Running::start(place.node("c", 1, &["run", "--json"]));
+    let line: Value = serde_json::from_str(&node.line_with("listening")).unwrap();
+    let url = line["monitor"].as_str().unwrap().strip_prefix("http://").unwrap().to_owned();
+    node.line_with("ready");
+    let first = place.file("first", 1000);
+    let reference = place.put("c", &first);
+    let fine = |number: u32| {
+        place.put("c", &place.file(&format!("fine-{number}"), 1000));
+        assert_eq!(place.json("c", &["status"])["nodes"][0]["disk_trouble"], Value::Null);
+        assert!(http(&url, "/readyz").starts_with("HTTP/1.1 200"), "{}", http(&url, "/readyz"));
+        assert!(http(&url, "/metrics").contains("\nterachat_node_disk_trouble 0\n"));
+    };
+    let in_trouble = || {
+        let refused = place.run("c", &["put", place.file("large", 1 << 20).to_str().unwrap()]);
+        assert!(refused.pair().0.contains("0 nodes made their part durable"), "{refused:?}");
+        place.gives("c", &reference, &first);
+        let own = Ended::from(place.node("c", 1, &["status", "--json"]).output().unwrap());
+        for status in [place.json("c", &["status"]), serde_json::from_str(&own.stdout).unwrap()] {
+            let why = status["nodes"][0]["disk_trouble"].as_str().unwrap();
+            assert!(why.contains("shards are not kept") && why.contains("full"), "{why}");
+        }
+        assert!(place.ok("c", &["status"]).contains("Of node 1, shards are not kept"));
+        let ready = http(&url, "/readyz");
+        assert!(ready.starts_with("HTTP/1.1 503") && ready.contains("shards are not kept"), "{ready}");
+        assert!(http(&url, "/metrics").contains("\nterachat_node_disk_trouble 1\n"));
+    };
+    fine(0);
+    disk.fill(0);
+    in_trouble();
+    disk.free();
+    fine(1);
+    assert_eq!(node.interrupt(), 0);
+}
+
 /// Where the ledger finds no room, its node acknowledges nothing any more, ends and says why. With room, and started again, it has all
 /// that it acknowledged.
 #[cfg(unix)]

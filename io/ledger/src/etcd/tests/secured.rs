@@ -82,12 +82,7 @@ async fn certificates_and_passwords_are_asked_for_and_shown() {
     for number in 0..30u8 {
         within(ledger.propose(vec![number])).await.unwrap();
     }
-    within(async {
-        while ledger.shared.covered.load(std::sync::atomic::Ordering::Relaxed) < 10 {
-            tokio::time::sleep(follow::PAUSE).await;
-        }
-    })
-    .await;
+    within(ledger.shared.covered.subscribe().wait_for(|covered| *covered >= 10)).await.unwrap();
     server.stop();
     within(ledger.watch().wait_for(|now| now.trouble.is_some())).await.unwrap();
     server.again();
