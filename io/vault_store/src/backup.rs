@@ -5,6 +5,7 @@ use crate::audit::{Action, Entry, Head};
 use crate::bytes::{Malformed, Reader};
 use crate::commit::Staged;
 use crate::digest::Digest;
+use crate::disk::{self, Kind};
 use crate::engine::{Engine, Space};
 use crate::entropy::ThreadEntropy;
 use crate::keyring_file::{KeyringFile, sync_folder};
@@ -164,15 +165,25 @@ pub(crate) fn restore(
     if sources.is_empty() {
         return Err(KeyringError::LastSource(source.kind()).into());
     }
-    opening::check_empty(&config.path)?;
-    let lock = crate::lock::Lock::acquire(&config.path)?;
     let aside = Config { path: config.path.join(RESTORING), background: false, ..config.clone() };
-    remove_folder(&aside.path)?;
+    let database = Engine::folder(&config.path);
+    // A restoration that was cut off may have moved its database already. There is no vault before the keyring is in its place.
+    let cut_off = aside.path.exists() && !KeyringFile::new(&config.path).exists();
+    opening::check_empty(&config.path, if cut_off { &[RESTORING, "db"] } else { &[] })?;
+    let lock = crate::lock::Lock::acquire(&config.path)?;
+    if cut_off {
+        remove_folder(&database).map_err(Error::file("remove", &database))?;
+        clean(&config.path)?;
+    }
     let result = unpack(&aside, input, source).and_then(|report| {
         put_in_place(config, &aside, source, sources)?;
         Ok(report)
     });
-    remove_folder(&aside.path)?;
+    if result.is_err() && !KeyringFile::new(&config.path).exists() {
+        disk::write(&config.path, Kind::Beside, || remove_folder(&database))
+            .map_err(Error::file("remove", &database))?;
+    }
+    clean(&config.path)?;
     drop(lock);
     result
 }
@@ -307,14 +318,24 @@ fn put_in_place(
     keyring.unbind_counter();
     let bytes = keyring.seal(&mut ThreadEntropy).map_err(KeyringError::from)?;
     let (from, to) = (Engine::folder(&aside.path), Engine::folder(&config.path));
-    std::fs::rename(&from, &to).map_err(Error::file("move", &from))?;
+    disk::write(&config.path, Kind::Beside, || std::fs::rename(&from, &to))
+        .map_err(Error::file("move", &from))?;
     sync_folder(&config.path)?;
     KeyringFile::new(&config.path).replace(&bytes)
 }
 
-fn remove_folder(path: &Path) -> Result<(), Error> {
+/// Removes what a restoration left beside the vault.
+pub(crate) fn clean(vault: &Path) -> Result<(), Error> {
+    let aside = vault.join(RESTORING);
+    if !aside.exists() {
+        return Ok(());
+    }
+    disk::write(vault, Kind::Beside, || remove_folder(&aside)).map_err(Error::file("remove", &aside))
+}
+
+fn remove_folder(path: &Path) -> std::io::Result<()> {
     match std::fs::remove_dir_all(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::file("remove", path)(error)),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
 }

@@ -2,6 +2,7 @@
 use crate::audit::{Entry, Event, Head, SIGN_EVERY, Totals};
 use crate::collection::totals_row;
 use crate::digest::Digest;
+use crate::disk::{self, Kind};
 use crate::engine::{Id, Row, Space, key};
 use crate::erasure::Erasure;
 use crate::order;
@@ -143,6 +144,8 @@ impl Store {
     pub(crate) fn commit(&self, writer: &mut Writer, staged: Staged, sync: bool) -> Result<u64, Error> {
         self.check_writable()?;
         let Staged { rows, digest, totals, mut entries, erasures, pages, touched, unasked } = staged;
+        let changes = !rows.is_empty() || !erasures.is_empty();
+        debug_assert!(!changes || self.due.load(Ordering::Acquire) == 0, "checkpoints come before changes");
         entries.extend(self.reads.take());
         let mut after = writer.digest;
         after.add(digest);
@@ -193,8 +196,10 @@ impl Store {
             batch.insert(self.engine.space(Space::Index), totals_row(collection), total.bytes());
             collections.push((*collection, total));
         }
-        let mode = if sync { PersistMode::SyncData } else { PersistMode::Buffer };
-        self.engine.write(batch, rows, mode, !unasked).map_err(|error| self.stop_writing(&error))?;
+        let (mode, kind) =
+            if sync { (PersistMode::SyncData, Kind::Sync) } else { (PersistMode::Buffer, Kind::Append) };
+        disk::write(&self.config.path, kind, || self.engine.write(batch, rows, mode, !unasked))
+            .map_err(|error| self.stop_writing(&error))?;
 
         writer.head = head;
         writer.digest = after;
@@ -230,16 +235,16 @@ impl Store {
                 signed_head_row(),
                 encode_head(&self.audit.sign(&head)),
             );
-            batch
-                .durability(Some(PersistMode::Buffer))
-                .commit()
+            let batch = batch.durability(Some(PersistMode::Buffer));
+            disk::write(&self.config.path, Kind::Append, || batch.commit())
                 .map_err(|error| self.stop_writing(&error))?;
             writer.signed = head.seq;
             writer.unsynced = true;
         }
         if writer.unsynced {
             self.check_writable()?;
-            self.engine.db.persist(PersistMode::SyncData).map_err(|error| self.stop_writing(&error))?;
+            disk::write(&self.config.path, Kind::Sync, || self.engine.db.persist(PersistMode::SyncData))
+                .map_err(|error| self.stop_writing(&error))?;
             writer.unsynced = false;
         }
         Ok(())

@@ -125,6 +125,10 @@ impl Store {
 
     fn sweep_alone(&self) -> Result<u64, Error> {
         self.check_writable()?;
+        if self.engine.rows(Space::Index, &[key::PENDING], &[key::PENDING]).next().is_none() {
+            return Ok(0);
+        }
+        self.before_changing()?;
         let mut writer = self.writer();
         let pending = self.pending()?;
         if pending.is_empty() {

@@ -66,6 +66,7 @@ impl Request {
 impl Store {
     /// Does the work together with that of others, and returns once it is committed.
     pub(crate) fn submit(&self, work: Work) -> Result<Applied, Error> {
+        self.before_changing()?;
         let request =
             Arc::new(Request { state: Mutex::new(State::Waiting(Box::new(work))), wake: Condvar::new() });
         let leads = {

@@ -44,6 +44,7 @@ impl KeyManager<'_> {
     /// [`Error::ReadOnly`], [`Error::File`].
     pub fn rotate_kek(&self) -> Result<u32, Error> {
         let store = &self.vault.store;
+        store.before_changing()?;
         let mut writer = store.writer();
         let version = store.change_keyring(|keyring| {
             keyring.rotate_kek(&mut ThreadEntropy);
@@ -92,6 +93,7 @@ impl KeyManager<'_> {
         let store = &self.vault.store;
         let _one = store.sweeping.lock().unwrap_or_else(PoisonError::into_inner);
         store.check_writable()?;
+        store.before_changing()?;
         store.keyring_mut().unguard(kind)?;
         self.change(Action::ChangeSources, |_| ())
     }
@@ -142,6 +144,7 @@ impl KeyManager<'_> {
     }
 
     fn change(&self, action: Action, change: impl FnOnce(&mut Keyring)) -> Result<(), Error> {
+        self.vault.store.before_changing()?;
         let mut writer = self.vault.store.writer();
         self.vault.store.change_keyring(change)?;
         self.record(&mut writer, action, 0)

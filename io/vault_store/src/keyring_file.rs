@@ -1,11 +1,13 @@
 //! The keyring's file, which is replaced in one step.
 use crate::Error;
+use crate::disk::{self, Kind};
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 const FILE: &str = "keyring";
-const NEW: &str = "keyring.new";
+/// A keyring that is not in its place yet.
+pub(crate) const NEW: &str = "keyring.new";
 /// No keyring comes near this; a larger file is not one.
 const LEN_MAX: u64 = 256 << 20;
 
@@ -44,14 +46,19 @@ impl KeyringFile {
         let (path, new) = (self.path(), self.folder.join(NEW));
         wipe(&new)?;
         let failed = Error::file("write", &new);
-        let mut file = options().write(true).create_new(true).open(&new).map_err(&failed)?;
-        file.write_all(bytes).and_then(|()| file.sync_all()).map_err(&failed)?;
+        let write = || {
+            let mut file = options().write(true).create_new(true).open(&new)?;
+            file.write_all(bytes)?;
+            file.sync_all()
+        };
+        disk::write(&self.folder, Kind::Beside, write).map_err(&failed)?;
         // Kept open, the old bytes can be overwritten once their name is gone.
         let old = OpenOptions::new().write(true).open(&path).ok();
-        fs::rename(&new, &path).map_err(Error::file("replace", &path))?;
+        disk::write(&self.folder, Kind::Beside, || fs::rename(&new, &path))
+            .map_err(Error::file("replace", &path))?;
         sync_folder(&self.folder)?;
         if let Some(old) = old
-            && let Err(error) = overwrite(&old)
+            && let Err(error) = disk::write(&self.folder, Kind::Beside, || overwrite(&old))
         {
             tracing::warn!(%error, "the old keyring's bytes could not be overwritten");
         }

@@ -1,6 +1,7 @@
 //! Changes of the keyring that count once its file is replaced.
 use crate::Error;
 use crate::commit::{Staged, Writer};
+use crate::disk::{self, Kind};
 use crate::entropy::ThreadEntropy;
 use crate::store::Store;
 use fjall::PersistMode;
@@ -28,12 +29,10 @@ impl Store {
     /// Puts rows on the disk that nothing refers to yet, without an audit event.
     pub(crate) fn write_rows(&self, writer: &mut Writer, staged: Staged) -> Result<(), Error> {
         self.check_writable()?;
-        let written = self.engine.write(
-            self.engine.batch(staged.len()),
-            staged.into_rows(),
-            PersistMode::SyncData,
-            false,
-        );
+        let batch = self.engine.batch(staged.len());
+        let written = disk::write(&self.config.path, Kind::Sync, || {
+            self.engine.write(batch, staged.into_rows(), PersistMode::SyncData, false)
+        });
         written.map_err(|error| self.stop_writing(&error))?;
         writer.unsynced = false;
         Ok(())

@@ -67,6 +67,7 @@ mod commit;
 mod config;
 mod cursor;
 mod digest;
+mod disk;
 mod engine;
 mod entropy;
 mod erasure;

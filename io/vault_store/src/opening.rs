@@ -9,7 +9,7 @@ use crate::entropy::ThreadEntropy;
 use crate::gallery::Galleries;
 use crate::group::Queue;
 use crate::helpers::Helpers;
-use crate::keyring_file::{KeyringFile, sync_folder};
+use crate::keyring_file::{self, KeyringFile, sync_folder};
 use crate::pages::Pages;
 use crate::reads::Reads;
 use crate::rotation::Rotations;
@@ -20,18 +20,19 @@ use crate::time::Time;
 use crate::{Config, Error};
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, RwLock};
 use terachat_vault::{BoxedCounter, Keyring, MasterKeySource, OPENING_CHECKPOINTS, derive_key, settle};
 
 /// Rows that are removed in one commit while cleaning up.
 const CLEAN_ROWS: usize = 4096;
 
-/// Refuses a folder in which there is something.
-pub(crate) fn check_empty(path: &Path) -> Result<(), Error> {
+/// Refuses a folder in which there is something but what may be `left` there.
+pub(crate) fn check_empty(path: &Path, left: &[&str]) -> Result<(), Error> {
     let Ok(mut entries) = std::fs::read_dir(path) else { return Ok(()) };
-    // A creation or a restoration that failed left no more than these.
-    let foreign = |name: &std::ffi::OsStr| name != ".lock" && name != crate::backup::RESTORING;
+    // A creation that was cut off left no more than the first two.
+    let own = [".lock", keyring_file::NEW];
+    let foreign = |name: &std::ffi::OsStr| !own.iter().chain(left).any(|known| name == *known);
     if entries.any(|entry| entry.is_ok_and(|entry| foreign(&entry.file_name()))) {
         return Err(Error::Folder {
             path: path.to_owned(),
@@ -95,6 +96,7 @@ pub(crate) fn open(
         reads: Reads::default(),
         galleries: Galleries::default(),
         rotations: Rotations::new(config.reencrypt_per_s),
+        due: AtomicU64::new(if counter.is_some() { OPENING_CHECKPOINTS } else { 0 }),
         counter: Mutex::new(counter),
         sweeping: Mutex::new(()),
         read_only: OnceLock::new(),
@@ -107,9 +109,6 @@ pub(crate) fn open(
     store.count_pending()?;
     store.resume_rotations()?;
     store.record(&"vault".into(), Action::Open, 0)?;
-    for _ in 0..OPENING_CHECKPOINTS {
-        store.checkpoint()?;
-    }
     Ok(store)
 }
 

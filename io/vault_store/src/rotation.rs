@@ -250,6 +250,7 @@ impl Store {
 
     /// Makes a new generation and begins to move everything to it.
     pub(crate) fn rotate_dek(&self, operator: &Arc<str>, collection: &Collection) -> Result<u32, Error> {
+        self.before_changing()?;
         let mut writer = self.writer();
         let now_ms = self.time.now_ms();
         let generation = self.change_keyring(|keyring| {
@@ -288,6 +289,7 @@ impl Store {
         if ready.is_empty() {
             return Ok(None);
         }
+        self.before_changing()?;
         let mut rows = 0;
         for id in ready {
             let Some(collection) = self.collections.by_id(&id) else {

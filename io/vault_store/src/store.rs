@@ -19,7 +19,7 @@ use crate::stats::Counters;
 use crate::time::Time;
 use crate::{Config, Content, Error, Record};
 use byteview::ByteView;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use terachat_vault::{
     Blinder, BoxedCounter, Keyring, RECORD_HEAD_LEN, RECORD_OVERHEAD, RecordAddress, RecordHeader,
@@ -52,6 +52,8 @@ pub(crate) struct Store {
     pub(crate) rotations: Rotations,
     /// What guards the vault against being set back as a whole, if there is such a thing.
     pub(crate) counter: Mutex<Option<BoxedCounter>>,
+    /// Checkpoints that are to be completed before anything is changed: [`Store::before_changing`].
+    pub(crate) due: AtomicU64,
     /// One sweep at a time; taken before `writer`.
     pub(crate) sweeping: Mutex<()>,
     /// Why nothing is written any more.

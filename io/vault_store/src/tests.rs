@@ -3,6 +3,7 @@
 
 mod crash;
 mod damage;
+mod every_write;
 mod format_1;
 mod full_disk;
 mod kill;

@@ -47,7 +47,11 @@ impl Threads {
         let flushed = self
             .store
             .record(&"vault".into(), crate::Action::Close, 0)
-            .and_then(|()| self.store.checkpoint())
+            .and_then(|()| match self.store.due.load(Ordering::Acquire) {
+                0 => self.store.checkpoint(),
+                // Nothing was changed.
+                _ => Ok(()),
+            })
             .and_then(|()| self.store.flush());
         if flushed.is_ok() {
             self.store.engine.settle();

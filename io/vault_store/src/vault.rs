@@ -86,7 +86,7 @@ impl TemplateVault {
         if sources.is_empty() {
             return Err(KeyringError::LastSource(SourceKind::Passphrase).into());
         }
-        opening::check_empty(&config.path)?;
+        opening::check_empty(&config.path, &[])?;
         let lock = crate::lock::Lock::acquire(&config.path)?;
         let keyring = opening::create(config, sources)?;
         Self::start(opening::open(config, keyring, None, lock)?)
@@ -106,8 +106,9 @@ impl TemplateVault {
     }
 
     /// Opens a vault that may have a counter outside of the disk, which guards it against being set back as a whole; `open`
-    /// is given the counter's kind and secret, and the vault's id. The counter is advanced on opening, every
-    /// [`Config::counter_interval`] and on closing: what was written in between can be set back unnoticed.
+    /// is given the counter's kind and secret, and the vault's id. The counter is advanced twice before the first change, every
+    /// [`Config::counter_interval`], and on closing after a change: what was written in between can be set back unnoticed, and so
+    /// can the audit of reads by whoever changed nothing.
     ///
     /// # Errors
     /// As [`TemplateVault::open`]; [`Error::Counter`] when the vault is older than the counter, or the counter is not this
@@ -145,6 +146,7 @@ impl TemplateVault {
         }
         let lock = crate::lock::Lock::acquire(&config.path)?;
         file.clean()?;
+        crate::backup::clean(&config.path)?;
         let keyring = Keyring::open(&file.read()?, source)?;
         let counter = counter(&keyring)?;
         Self::start(opening::open(config, keyring, counter, lock)?)
@@ -329,6 +331,7 @@ impl TemplateVault {
     pub fn confirm_clock(&self, operator: &str) -> Result<(), Error> {
         check_text("operator", operator, ACTOR_LEN_MAX)?;
         self.store.check_writable()?;
+        self.store.before_changing()?;
         self.store.time.confirm();
         self.store.record(&operator.into(), Action::ConfirmClock, 0)
     }

@@ -204,6 +204,57 @@ fn a_vault_that_was_set_back_as_a_whole_is_noticed_by_the_counter() {
     whole(&open().unwrap());
 }
 
+/// A command line opens a vault for each thing it is asked. When each of them advanced the counter three times, looking at a vault
+/// once a minute was the end of a chip within a month.
+#[test]
+fn whoever_only_reads_wears_no_counter_out() {
+    let world = World::new();
+    let chip = Chip::default();
+    let vault = world.create();
+    vault.adopt_counter("ops", CounterKind::Tpm, |_, _| Ok(Box::new(chip.clone()))).unwrap();
+    put(&session(&vault), "a", b"one");
+    vault.close().unwrap();
+    let count = || chip.0.load(std::sync::atomic::Ordering::Relaxed);
+    let open = || {
+        let source = &mut passphrase("correct horse");
+        TemplateVault::open_guarded(&world.config, source, |_, _, _| Ok(Box::new(chip.clone()))).unwrap()
+    };
+    let before = count();
+    for _ in 0..5 {
+        let vault = open();
+        assert_eq!(get(&session(&vault), "a"), Some(b"one".to_vec()));
+        vault.tick().unwrap();
+        whole(&vault);
+        vault.close().unwrap();
+    }
+    assert_eq!(count(), before);
+    type Change = fn(&TemplateVault);
+    let changes: [Change; 8] = [
+        |vault| assert_eq!(put(&session(vault), "b", b"two"), 1),
+        |vault| drop(session(vault).delete("door", "b").unwrap()),
+        |vault| vault.create_collection("op", "gate", &crate::CollectionOptions::default()).unwrap(),
+        |vault| assert_eq!(vault.drop_collection("op", "gate"), Ok(0)),
+        |vault| assert_eq!(vault.keys("op").unwrap().rotate_kek(), Ok(2)),
+        |vault| vault.keys("op").unwrap().rotate_dek("door").map(drop).unwrap(),
+        // The rotation that goes on.
+        |vault| vault.tick().unwrap(),
+        |vault| vault.confirm_clock("op").unwrap(),
+    ];
+    for (at, change) in changes.into_iter().enumerate() {
+        let before = count();
+        let vault = open();
+        change(&vault);
+        assert_eq!(
+            count(),
+            before + 2,
+            "change {at}: both checkpoints are complete before it is acknowledged"
+        );
+        vault.close().unwrap();
+        assert_eq!(count(), before + 3, "change {at}");
+    }
+    whole(&open());
+}
+
 #[test]
 fn whoever_lost_the_counter_can_adopt_another_and_old_copies_do_not_know_it() {
     let world = World::new();
@@ -229,6 +280,22 @@ fn whoever_lost_the_counter_can_adopt_another_and_old_copies_do_not_know_it() {
         Ok(Box::new(found))
     });
     whole(&vault.unwrap());
+}
+
+/// Each adoption that failed wrote the keyring anew and told the log nothing of it: after two of them and a crash the vault took
+/// itself for one that was set back.
+#[test]
+fn adoptions_that_fail_do_not_pile_up() {
+    let world = World::new();
+    let vault = world.create();
+    let failing = |_, _: &_| Err(terachat_vault::CounterError { reason: "no chip".to_owned() });
+    for _ in 0..3 {
+        assert!(matches!(vault.adopt_counter("ops", CounterKind::Tpm, failing), Err(Error::Counter(_))));
+    }
+    // The process ends.
+    vault.store.closed.store(true, std::sync::atomic::Ordering::Release);
+    drop(vault);
+    whole(&world.open());
 }
 
 /// A chip that is busy for a while cost the vault its next opening: each try wrote a checkpoint, and two were one too many.

@@ -1,6 +1,6 @@
 //! Readers, writers, erasures, rotation, backup and compaction all at once; every value that is read is checked.
 use super::world::*;
-use crate::{Batch, Durability, Error, ListOptions, Operation, PutOptions, Session};
+use crate::{Batch, Durability, Error, ListOptions, Operation, PutOptions, Session, TemplateVault};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -26,6 +26,18 @@ fn checked(session: &Session, id: u64) {
         }
         Err(error) => assert_eq!(error, Error::NotFound),
     }
+}
+
+/// A backup from the middle of everything makes a vault elsewhere of which every value holds.
+fn restored(backup: &[u8]) {
+    let world = World::new();
+    let (source, new) = (&mut passphrase("recovery"), &mut passphrase("correct horse"));
+    let report = TemplateVault::restore_backup(&world.config, &mut &backup[..], source, &mut [new]).unwrap();
+    let vault = world.open();
+    let session = session(&vault);
+    (0..IDS).for_each(|id| checked(&session, id));
+    assert_eq!(report.records, vault.stats().records);
+    whole(&vault);
 }
 
 #[test]
@@ -111,7 +123,9 @@ fn everything_at_once() {
         });
         scope.spawn(move || {
             until_done(&|| {
-                vault.backup("op", &mut passphrase("recovery"), &mut std::io::sink()).unwrap();
+                let mut backup = Vec::new();
+                vault.backup("op", &mut passphrase("recovery"), &mut backup).unwrap();
+                restored(&backup);
                 let report = vault.check().unwrap();
                 assert!(report.complete && report.damaged.is_empty(), "{report:?}");
                 vault.compact().unwrap();

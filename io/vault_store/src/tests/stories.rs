@@ -1,5 +1,6 @@
 //! One story for each promise.
 use super::world::*;
+use crate::engine::Space;
 use crate::{
     Access, Action, Batch, CollectionOptions, Content, ErasedRecord, ErasureReceipt, Error, Expect,
     ListOptions, Operation, Outcome, PutOptions, TemplateVault, Verb,
@@ -67,6 +68,50 @@ fn absent_forbidden_and_erased_look_the_same() {
         assert_eq!(session.put(collection, "x", secret(b""), &PutOptions::default()), Err(Error::NotFound));
         assert_eq!(session.list(collection, &ListOptions::default()).unwrap().records, []);
         assert_eq!(session.identify(collection, &probe(&[1.0]), Threshold::new(0.5).unwrap(), 3), Ok(vec![]));
+    }
+}
+
+/// Nobody learns from the time of an answer what they may not see. Asked in turn and compared by their medians, so that whatever else
+/// the machine does meets all of them.
+#[test]
+fn absent_and_forbidden_take_the_same_time() {
+    let world = World::new();
+    let vault = world.create();
+    let inside = session(&vault);
+    (0..200).for_each(|n| {
+        put(&inside, &format!("{n}"), &[n as u8; 2000]);
+    });
+    let outside = vault.session("eve", Access::none().grant("gate", &Verb::ALL)).unwrap();
+    let threshold = Threshold::new(0.5).unwrap();
+    type Ask<'a> = &'a dyn Fn(&crate::Session, &str, &str) -> Error;
+    let asks: [(&str, Ask<'_>); 5] = [
+        ("get", &|session, collection, id| session.get(collection, id).err().unwrap()),
+        ("versions", &|session, collection, id| session.versions(collection, id).err().unwrap()),
+        ("delete", &|session, collection, id| session.delete(collection, id).err().unwrap()),
+        ("restore", &|session, collection, id| session.restore(collection, id, 1).err().unwrap()),
+        ("verify", &|session, collection, id| {
+            session.verify(collection, id, &probe(&[1.0]), threshold).err().unwrap()
+        }),
+    ];
+    // Forbidden and there; forbidden and absent; allowed and absent; a collection that is not there.
+    let cases =
+        [(&outside, "door", "7"), (&outside, "door", "x"), (&inside, "door", "x"), (&inside, "none", "7")];
+    for (name, ask) in asks {
+        let mut took = cases.map(|_| Vec::new());
+        for _ in 0..1501 {
+            for (took, (session, collection, id)) in took.iter_mut().zip(cases) {
+                let begun = std::time::Instant::now();
+                let error = ask(session, collection, id);
+                took.push(begun.elapsed());
+                assert_eq!(error, Error::NotFound);
+            }
+        }
+        let medians = took.map(|mut took| {
+            took.sort();
+            took[took.len() / 2].as_nanos()
+        });
+        let (least, most) = (medians.iter().min().unwrap(), medians.iter().max().unwrap());
+        assert!(*most * 4 < *least * 5, "{name}: {medians:?} ns");
     }
 }
 
@@ -347,6 +392,8 @@ fn a_rotation_ends_with_nothing_under_the_old_key() {
     (0..20).for_each(|n| {
         put(&session, &format!("{n}"), &[n as u8 + 1; 100]);
     });
+    let (collection, record) = vault.blinded("door", "5");
+    let sealed = vault.store.head(&collection, &record).unwrap().unwrap();
     let keys = vault.keys("op").unwrap();
     assert_eq!(keys.rotate_dek("door"), Ok(2));
     put(&session, "new", b"x");
@@ -354,8 +401,26 @@ fn a_rotation_ends_with_nothing_under_the_old_key() {
     assert_eq!((progress[0].generation, &progress[0].older[..], progress[0].total), (2, &[1][..], 320));
     keys.wait("door").unwrap();
     assert!(keys.rotations().is_empty());
-    let (collection, _) = vault.blinded("door", "");
     assert!(vault.store.keyring().collection(&collection).unwrap().dek(1).is_none());
+    let file = std::fs::read(world.path().join("keyring")).unwrap();
+    let on_disk = terachat_vault::Keyring::open(&file, &mut passphrase("correct horse")).unwrap();
+    let left = on_disk.collection(&collection).unwrap().generations();
+    assert_eq!(left.map(|(generation, _)| generation).collect::<Vec<_>>(), [2]);
+    // The sealed bytes of before, had somebody kept them, open with no key that is left.
+    assert!(vault.store.try_open(&collection, &record, sealed.version, sealed.sealed()).unwrap().is_none());
+    // First the proof, which looked at every version, then the end of the key.
+    let entries = vault.audit_entries(1, 10_000).unwrap();
+    let of_it = entries.iter().filter(|entry| entry.collection == collection);
+    let told: Vec<_> = of_it
+        .filter(|entry| {
+            [Action::RotateDek, Action::RotationProved, Action::DestroyDek].contains(&entry.action)
+        })
+        .map(|entry| (entry.action, entry.version, entry.note.len()))
+        .collect();
+    assert_eq!(
+        told,
+        [(Action::RotateDek, 2, 0), (Action::RotationProved, 321, 32), (Action::DestroyDek, 1, 0)]
+    );
     assert_eq!(vault.stats().reencrypted, 320);
     let old = crate::engine::key::pages(&collection, 1, 1);
     assert_eq!(vault.store.engine.rows(crate::engine::Space::Index, &old, &old).count(), 0);
@@ -363,6 +428,42 @@ fn a_rotation_ends_with_nothing_under_the_old_key() {
     assert_eq!(session.get_version("door", "3", 1).unwrap().content.bytes(), Some(&[3; 100][..]));
     whole(&vault);
     assert_eq!(keys.rotate_dek("nowhere"), Err(Error::NoCollection));
+}
+
+/// What does not open cannot be sealed anew, and the key that may open it yet is not destroyed over it.
+#[test]
+fn a_damaged_record_keeps_the_old_key_until_it_is_gone() {
+    let world = World::new();
+    let vault = world.create();
+    let session = session(&vault);
+    (0..100).for_each(|n| {
+        put(&session, &format!("{n}"), &[n as u8; 100]);
+    });
+    let (collection, record) = vault.blinded("door", "7");
+    let place = crate::engine::key::record(&collection, &record);
+    let mut row = vault.store.engine.get(Space::Records, &place).unwrap().unwrap().to_vec();
+    *row.last_mut().unwrap() ^= 1;
+    vault
+        .store
+        .engine
+        .space(Space::Records)
+        .insert(crate::order::stored(Space::Records, &place), row)
+        .unwrap();
+    vault.store.engine.forget(&collection, &record);
+    let keys = vault.keys("op").unwrap();
+    keys.rotate_dek("door").unwrap();
+    let generations = || vault.store.keyring().collection(&collection).unwrap().generations().count();
+    for _ in 0..2 {
+        assert!(matches!(keys.wait("door"), Err(Error::Damaged { record: found, .. }) if found == record));
+        assert_eq!((generations(), keys.rotations().len()), (2, 1));
+    }
+    (0..100)
+        .filter(|n| *n != 7)
+        .for_each(|n| assert_eq!(get(&session, &format!("{n}")), Some(vec![n as u8; 100])));
+    session.delete("door", "7").unwrap();
+    keys.wait("door").unwrap();
+    assert_eq!((generations(), keys.rotations().len()), (1, 0));
+    (0..100).for_each(|n| assert_eq!(get(&session, &format!("{n}")), (n != 7).then(|| vec![n as u8; 100])));
 }
 
 #[test]
