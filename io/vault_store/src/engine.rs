@@ -158,6 +158,8 @@ impl Engine {
     }
 
     fn get_stored(&self, space: Space, key: &[u8]) -> Result<Option<Slice>, Error> {
+        #[cfg(test)]
+        LOOK_UPS.set(LOOK_UPS.get() + 1);
         self.space(space).get(key).map_err(Error::storage("read the database"))
     }
 
@@ -421,6 +423,12 @@ pub(crate) mod key {
     pub(crate) fn idempotent_time(until_ms: u64, id: &Id) -> Vec<u8> {
         [&numbered(IDEMPOTENT_TIME, until_ms)[..], id].concat()
     }
+}
+
+#[cfg(test)]
+thread_local! {
+    /// How often this thread has looked into the engine.
+    pub(crate) static LOOK_UPS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
 }
 
 #[cfg(test)]
