@@ -212,7 +212,7 @@ impl Client {
     fn process_commits(&mut self, space: SpaceId) -> Result<bool, Error> {
         let Some(control) = self.store.control(&space)? else { return Ok(false) };
         let commits: Vec<(EventHash, EventHash)> =
-            control.commits().map(|(hash, commit)| (hash, commit.previous)).collect();
+            control.commits_with_words().into_iter().map(|(hash, commit)| (hash, commit.previous)).collect();
         let chain = self.epochs(&space)?;
         let stands = |commit: &EventHash| self.store.record(&group_name(&space, commit)).is_some();
         let behind = chain.iter().rposition(stands).map_or(&[][..], |at| &chain[at + 1..]);

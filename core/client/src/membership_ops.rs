@@ -211,8 +211,8 @@ impl Client {
     }
 
     /// Whether the last word on one of these devices was this device's own, so that repeating the commit is too. Who left
-    /// by itself is seen out, and who was admitted by members that are none any more is let in, by the highest-ranked,
-    /// most senior member of the group.
+    /// by itself or was let in by an admission that became void is seen out, and who was admitted by members that are none any
+    /// more is let in, by the highest-ranked, most senior member of the group.
     fn is_responsible(
         &self,
         space: &SpaceId,
@@ -223,19 +223,24 @@ impl Client {
         let Some(control) = self.store.control(space)? else { return Ok(false) };
         let state = control.state();
         let mut admitted_by: BTreeMap<DeviceId, BTreeSet<DeviceId>> = BTreeMap::new();
-        let mut removed_by = None;
+        let (mut removed_by, mut removed) = (None, BTreeSet::new());
         for (event, _) in control.events() {
             for op in &event.transaction.0 {
                 match op {
                     ControlOp::Admit { card, .. } if missing.contains(&card.device) => {
                         admitted_by.entry(card.device).or_default().insert(event.stamp.author);
                     }
-                    ControlOp::Remove { user, .. }
-                        if extra.iter().any(|device| state.devices.get(&DeviceId(*device)) == Some(user)) =>
-                    {
-                        removed_by = Some(event.stamp.author);
+                    ControlOp::Remove { user, .. } => {
+                        let of_user =
+                            |device: &&[u8; 32]| state.devices.get(&DeviceId(**device)) == Some(user);
+                        let theirs: Vec<[u8; 32]> = extra.iter().filter(of_user).copied().collect();
+                        if !theirs.is_empty() {
+                            removed_by = Some(event.stamp.author);
+                            removed.extend(theirs);
+                        }
                     }
                     ControlOp::RevokeDevice { revocation, .. } if extra.contains(&revocation.device.0) => {
+                        removed.insert(revocation.device.0);
                         removed_by = Some(event.stamp.author);
                     }
                     _ => {}
@@ -250,7 +255,8 @@ impl Client {
         });
         let stays = |device: &DeviceId| control.decides(device);
         let orphaned = admitted_by.values().any(|admitters| !admitters.iter().any(stays))
-            || removed_by.is_some_and(|remover| !stays(&remover));
+            || removed_by.is_some_and(|remover| !stays(&remover))
+            || extra.iter().any(|device| !removed.contains(device));
         Ok(admitted_by.values().any(|admitters| admitters.contains(&me))
             || removed_by == Some(me)
             || orphaned && steward == Some(&me))

@@ -125,7 +125,7 @@ fn a_node_does_not_start_over_an_etcd_that_was_set_back() {
     // One that waits can be told to end.
     etcd.stop();
     let (waits, mut said) = Running::start_heard(place.node("c", 1, &["run"]));
-    said.find(|line| line.as_ref().unwrap().contains("waits for the etcd")).expect("it says so");
+    said.find(|line| line.as_ref().unwrap().contains("waits for the etcd")).expect("it says so").unwrap();
     assert_eq!(waits.interrupt(), 0);
 }
 

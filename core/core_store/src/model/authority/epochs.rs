@@ -1,6 +1,6 @@
 //! The MLS epochs that the control log decides on.
 use super::{ControlLog, Verdict};
-use crate::model::{ControlOp, GroupCommit, Rank};
+use crate::model::{ControlEvent, ControlOp, GroupCommit, Rank};
 use std::collections::{BTreeMap, BTreeSet};
 use terachat_event::EventHash;
 
@@ -25,9 +25,39 @@ impl ControlLog {
 
     /// The commits among the events that count, in total order.
     pub fn commits(&self) -> impl Iterator<Item = (EventHash, &GroupCommit)> {
-        self.events().filter(|(_, verdict)| *verdict == Verdict::Counts).filter_map(|(event, _)| {
-            let commit = event.transaction.0.iter().find_map(ControlOp::commit)?;
-            Some((event.hash, commit))
-        })
+        self.events()
+            .filter(|(_, verdict)| *verdict == Verdict::Counts)
+            .filter_map(|(event, _)| Some((event.hash, commit_of(event)?)))
     }
+
+    /// The commits that lead to an epoch in which something may have been sealed that counts, in total order: those of
+    /// [`Self::commits`], and void ones that these build on or that a device made which can still decide something. Whoever
+    /// was demoted without knowing of it went on in the epochs that it had made.
+    pub fn commits_with_words(&self) -> Vec<(EventHash, &GroupCommit)> {
+        let void: BTreeMap<EventHash, EventHash> = self
+            .events()
+            .filter(|(_, verdict)| *verdict != Verdict::Counts)
+            .filter_map(|(event, _)| Some((event.hash, commit_of(event)?.previous)))
+            .collect();
+        let mut followed = BTreeSet::new();
+        for (_, commit) in self.commits() {
+            let mut previous = commit.previous;
+            while let Some(before) = void.get(&previous)
+                && followed.insert(previous)
+            {
+                previous = *before;
+            }
+        }
+        let leads = |event: &ControlEvent, counts: bool| {
+            counts || followed.contains(&event.hash) || self.decides(&event.stamp.author)
+        };
+        self.events()
+            .filter(|(event, verdict)| leads(event, *verdict == Verdict::Counts))
+            .filter_map(|(event, _)| Some((event.hash, commit_of(event)?)))
+            .collect()
+    }
+}
+
+fn commit_of(event: &ControlEvent) -> Option<&GroupCommit> {
+    event.transaction.0.iter().find_map(ControlOp::commit)
 }
