@@ -37,8 +37,8 @@ async fn one_member_of_three_is_killed_and_all_goes_on() {
     within(ledgers[0].found()).await.unwrap();
     ledgers.push(open(2, &second).await);
     let mut acknowledged = Vec::new();
-    for victim in 0..servers.len() {
-        servers[victim].stop();
+    for (victim, server) in servers.iter_mut().enumerate() {
+        server.stop();
         for number in 0..10u8 {
             for (at, ledger) in ledgers.iter().enumerate() {
                 let entry = vec![victim as u8, at as u8, number];
@@ -52,7 +52,7 @@ async fn one_member_of_three_is_killed_and_all_goes_on() {
                 }
             }
         }
-        servers[victim].again();
+        server.again();
     }
     for ledger in &ledgers {
         within(ledger.read_barrier()).await.unwrap();
