@@ -109,6 +109,7 @@ fn report() -> Report {
         items: 4,
         bytes: 5000,
         deeds: 6,
+        disk_trouble: Some("it is full".to_owned()),
         disk: DiskUsage::default(),
         etcd: false,
     }
@@ -121,7 +122,7 @@ fn tolds() -> Vec<Told> {
         deeds: 7,
         last: [5; 32],
         wrong: None,
-        placement: None,
+        placements: Vec::new(),
         head: (9, [4; 32]),
     };
     let last = deeds.last().cloned().expect("there are deeds");
