@@ -591,7 +591,7 @@ impl Client {
 
 /// The commit of a control event.
 pub(crate) fn commit_of(event: &terachat_core_store::model::ControlEvent) -> Option<&GroupCommit> {
-    event.transaction.0.iter().find_map(ControlOp::commit)
+    event.transaction.commit()
 }
 
 /// Seals an earlier epoch's secret under a later one's.

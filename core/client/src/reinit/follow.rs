@@ -110,7 +110,7 @@ impl Client {
             if let Some(reinit) = reinit_of(event) {
                 return Ok(new_group_id(space, &reinit.commit.previous, &event.stamp.author));
             }
-            match event.transaction.0.iter().find_map(ControlOp::commit) {
+            match event.transaction.commit() {
                 Some(commit) => at = commit.previous,
                 None => break,
             }

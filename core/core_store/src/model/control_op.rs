@@ -238,6 +238,11 @@ pub struct EpochLink {
 pub struct ControlTransaction(pub Vec<ControlOp>);
 
 impl ControlTransaction {
+    /// The commit in it that makes an epoch, be it of a new group.
+    pub fn commit(&self) -> Option<&GroupCommit> {
+        self.0.iter().find_map(ControlOp::commit)
+    }
+
     /// The payload's bytes (postcard).
     pub fn encode(&self) -> Vec<u8> {
         postcard::to_allocvec(self).expect("plain values encode into a growing buffer")

@@ -1,6 +1,6 @@
 //! The MLS epochs that the control log decides on.
 use super::{ControlLog, Verdict};
-use crate::model::{ControlEvent, ControlOp, GroupCommit, Rank};
+use crate::model::{ControlEvent, GroupCommit, Rank};
 use std::collections::{BTreeMap, BTreeSet};
 use terachat_event::EventHash;
 
@@ -27,7 +27,7 @@ impl ControlLog {
     pub fn commits(&self) -> impl Iterator<Item = (EventHash, &GroupCommit)> {
         self.events()
             .filter(|(_, verdict)| *verdict == Verdict::Counts)
-            .filter_map(|(event, _)| Some((event.hash, commit_of(event)?)))
+            .filter_map(|(event, _)| Some((event.hash, event.transaction.commit()?)))
     }
 
     /// The commits that lead to an epoch in which something may have been sealed that counts, in total order: those of
@@ -37,7 +37,7 @@ impl ControlLog {
         let void: BTreeMap<EventHash, EventHash> = self
             .events()
             .filter(|(_, verdict)| *verdict != Verdict::Counts)
-            .filter_map(|(event, _)| Some((event.hash, commit_of(event)?.previous)))
+            .filter_map(|(event, _)| Some((event.hash, event.transaction.commit()?.previous)))
             .collect();
         let mut followed = BTreeSet::new();
         for (_, commit) in self.commits() {
@@ -53,11 +53,7 @@ impl ControlLog {
         };
         self.events()
             .filter(|(event, verdict)| leads(event, *verdict == Verdict::Counts))
-            .filter_map(|(event, _)| Some((event.hash, commit_of(event)?)))
+            .filter_map(|(event, _)| Some((event.hash, event.transaction.commit()?)))
             .collect()
     }
-}
-
-fn commit_of(event: &ControlEvent) -> Option<&GroupCommit> {
-    event.transaction.0.iter().find_map(ControlOp::commit)
 }
