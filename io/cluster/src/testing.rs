@@ -3,17 +3,75 @@ use crate::{
     Client, ClientFolder, Contact, Driver, Error, Keys, NodeFolder, Plan, RunOptions, Running, Ticket,
     contact_of,
 };
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::time::Duration;
 use terachat_cluster::{ClusterId, NodeKey, TicketFor};
 use terachat_event::DeviceKey;
 use terachat_host::{KeyFile, OsEntropy};
 use terachat_shard::Domain;
 use tokio::runtime::{Builder, Runtime};
 
-pub(crate) fn runtime() -> Runtime {
-    Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+/// What no test comes near.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// A runtime for one test, which ends the process if it is not let go in time. A timer of its own would stand still with it.
+pub(crate) struct Bounded {
+    runtime: Option<Runtime>,
+    _let_go: Sender<()>,
+}
+
+impl Bounded {
+    pub(crate) fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.runtime.as_ref().unwrap().block_on(future)
+    }
+}
+
+impl Drop for Bounded {
+    fn drop(&mut self) {
+        // It waits for its threads, and is watched until it is gone.
+        drop(self.runtime.take());
+    }
+}
+
+pub(crate) fn runtime() -> Bounded {
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let (let_go, watched) = channel::<()>();
+    let test = std::thread::current().name().unwrap_or_default().to_owned();
+    std::thread::spawn(move || {
+        if watched.recv_timeout(LIMIT) == Err(RecvTimeoutError::Timeout) {
+            // Not by a macro, of whose words the test's captor would let nobody know.
+            let why = format!("{test} does not end; this process's threads:\n{}", threads());
+            let _ = std::io::stderr().write_all(why.as_bytes());
+            std::process::abort();
+        }
+    });
+    Bounded { runtime: Some(runtime), _let_go: let_go }
+}
+
+/// What each thread of this process does: its name, whether it runs or where in the system it waits, and its processor time.
+fn threads() -> String {
+    let mut told = String::new();
+    for thread in std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten() {
+        let read = |file: &str| std::fs::read_to_string(thread.path().join(file)).unwrap_or_default();
+        let (stat, waits) = (read("stat"), read("wchan"));
+        // Behind the name: the state, and as the 12th and 13th the time in user and kernel mode.
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        let field = |at: usize| fields.get(at).copied().unwrap_or_default();
+        let _ = writeln!(
+            told,
+            "{:20} {} {waits:24} user {} system {}",
+            read("comm").trim(),
+            field(0),
+            field(11),
+            field(12)
+        );
+    }
+    told
 }
 
 fn keys(path: &Path, label: &str) -> Keys {

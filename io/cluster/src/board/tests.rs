@@ -1,10 +1,10 @@
 //! The board of a real node, by a clock that goes as the suite wants.
 use super::*;
 use crate::RunOptions;
+use crate::testing::Bounded;
 use crate::testing::{World, runtime};
 use std::sync::atomic::{AtomicU64, Ordering};
 use terachat_core_store::sync::board::suite::{conforms, record};
-use tokio::runtime::Runtime;
 
 const DAY: u64 = 24 * 3600 * 1000;
 /// Later than every end that the suite has: a place in time of its own.
@@ -25,7 +25,7 @@ fn clock() -> u64 {
 struct Timed {
     board: Option<ClusterBoard>,
     world: Option<World>,
-    runtime: Runtime,
+    runtime: Bounded,
 }
 
 impl Timed {
