@@ -259,6 +259,8 @@ impl Client {
                 Ok(None) => {}
                 // Of the state in which this device made it there is nothing left; to the others it is a commit as any.
                 Err(Error::Group(terachat_group::Error::OwnCommit)) => {}
+                // A disk that is full says nothing of the commit.
+                Err(error @ Error::Store(_)) => return Err(error),
                 Err(why) => {
                     if matches!(why, Error::Evicts { .. }) {
                         self.notices.push_back(Notice::Alarm { what: why.to_string() });

@@ -294,6 +294,15 @@ impl Client {
         if new.is_empty() {
             return Ok(());
         }
+        let followed = self.follow_arrival(log, new, pieces);
+        if followed.is_err() {
+            // The events are durable: what they lead to is taken up again.
+            self.unsettled.insert(log.space);
+        }
+        followed
+    }
+
+    fn follow_arrival(&mut self, log: LogId, new: Range<u32>, pieces: &[Range<u32>]) -> Result<(), Error> {
         self.push(log)?;
         let unlinked = self.memberships.get(&log.space).map(|membership| membership.unlinked.clone());
         if self.store.is_sealed_under(&log, new.clone(), &unlinked.unwrap_or_default())

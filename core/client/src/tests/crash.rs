@@ -1,5 +1,5 @@
-//! The power goes at every write of a change of membership, at whoever makes it and at whoever hears of it. All go on, come
-//! to the same, and nothing is sealed with one key twice.
+//! The power goes, or a disk is full for a moment, at every write of a change of membership, at whoever makes it and at whoever hears
+//! of it. All go on, come to the same, and nothing is sealed with one key twice.
 use super::since_join::{keys, sealed_in};
 use super::{Counter, World, club, passphrase};
 use crate::Client;
@@ -78,6 +78,12 @@ impl World {
         self.talk();
     }
 
+    /// Its connections end.
+    fn leave(&mut self, name: &'static str) {
+        let others: Vec<&'static str> = self.devices.keys().copied().filter(|other| *other != name).collect();
+        others.into_iter().for_each(|other| self.cut(name, other));
+    }
+
     fn reboot(&mut self, name: &'static str, n: u64) {
         let (_, storage) = self.devices.remove(name).unwrap();
         let storage = storage.crash();
@@ -134,9 +140,9 @@ impl World {
     }
 }
 
-/// One change with the power cut at one write of one device. Gives back whether the write was reached.
-fn story(change: Change, victim: &'static str, nth: u64) -> bool {
-    let what = format!("{change:?}, {victim} at write {nth}");
+/// One change with a fault at one write of one device. Gives back whether the write was reached.
+fn story(change: Change, fault: Fault, victim: &'static str, nth: u64) -> bool {
+    let what = format!("{change:?}, {fault:?}, {victim} at write {nth}");
     let mut world = match change {
         Change::Remove => club(&["ada", "bob", "eve"]),
         _ => club(&["ada", "bob"]),
@@ -156,7 +162,7 @@ fn story(change: Change, victim: &'static str, nth: u64) -> bool {
     world.note_places(&mut places);
     let storage = world.devices[victim].1.clone();
     let fails_at = storage.operations() + nth;
-    storage.fail_at(fails_at, Fault::PowerCut);
+    storage.fail_at(fails_at, fault);
     world.change(change);
     world.talk();
     for name in ["ada", "bob"] {
@@ -164,7 +170,10 @@ fn story(change: Change, victim: &'static str, nth: u64) -> bool {
     }
     let reached = storage.operations() > fails_at;
     world.note_places(&mut places);
-    world.reboot(victim, 90 + nth);
+    match fault {
+        Fault::PowerCut => world.reboot(victim, 90 + nth),
+        _ => world.leave(victim),
+    }
     world.connect("ada", "bob");
     if change != Change::Renew {
         world.connect("ada", "eve");
@@ -211,24 +220,39 @@ fn story(change: Change, victim: &'static str, nth: u64) -> bool {
 
 /// All writes of these devices, one after the other; there are at least so many.
 #[track_caller]
-fn at_every_write(change: Change, victims: &[(&'static str, u64)]) {
+fn at_every_write(change: Change, fault: Fault, victims: &[(&'static str, u64)]) {
     for (victim, least) in victims {
-        let writes = (0..200).find(|nth| !story(change, victim, *nth)).expect("the writes end");
+        let writes = (0..200).find(|nth| !story(change, fault, victim, *nth)).expect("the writes end");
         assert!(writes >= *least, "{change:?}: {victim} writes {writes} times");
     }
 }
 
 #[test]
 fn an_invitation_survives_a_power_cut_at_any_write() {
-    at_every_write(Change::Invite, &[("ada", 6), ("bob", 6), ("eve", 6)]);
+    at_every_write(Change::Invite, Fault::PowerCut, &[("ada", 6), ("bob", 6), ("eve", 6)]);
 }
 
 #[test]
 fn a_removal_survives_a_power_cut_at_any_write() {
-    at_every_write(Change::Remove, &[("ada", 6), ("bob", 6)]);
+    at_every_write(Change::Remove, Fault::PowerCut, &[("ada", 6), ("bob", 6)]);
 }
 
 #[test]
 fn a_renewal_survives_a_power_cut_at_any_write() {
-    at_every_write(Change::Renew, &[("ada", 6), ("bob", 6)]);
+    at_every_write(Change::Renew, Fault::PowerCut, &[("ada", 6), ("bob", 6)]);
+}
+
+#[test]
+fn an_invitation_survives_a_full_disk_at_any_write() {
+    at_every_write(Change::Invite, Fault::Full, &[("ada", 6), ("bob", 6), ("eve", 6)]);
+}
+
+#[test]
+fn a_removal_survives_a_full_disk_at_any_write() {
+    at_every_write(Change::Remove, Fault::Full, &[("ada", 6), ("bob", 6)]);
+}
+
+#[test]
+fn a_renewal_survives_a_full_disk_at_any_write() {
+    at_every_write(Change::Renew, Fault::Full, &[("ada", 6), ("bob", 6)]);
 }

@@ -413,6 +413,32 @@ fn talk(world: &mut World) {
     }
 }
 
+/// A disk is full at every write of the maker's, and of a follower's: whoever could not keep what it came to comes to it again.
+#[test]
+fn a_full_disk_at_any_write_is_made_good() {
+    for whom in ["ada", "bob"] {
+        for nth in 0.. {
+            let mut world = club(&["ada", "bob"]);
+            world.say("bob", "before");
+            let storage = world.devices[whom].1.clone();
+            let fails_at = storage.operations() + nth;
+            storage.fail_at(fails_at, Fault::Full);
+            let _ = world.try_ask("ada", reinit(true, false));
+            talk(&mut world);
+            if storage.operations() <= fails_at {
+                assert!(nth >= 6, "{whom} writes {nth} times");
+                break;
+            }
+            world.cut("ada", "bob");
+            world.connect("ada", "bob");
+            world.ask("ada", reinit(true, false));
+            together(&mut world, &["ada", "bob"], true);
+            assert_eq!(world.bodies("ada")[0], "before");
+            assert_eq!(moves(world.of("ada")), 1, "{whom} at write {nth}");
+        }
+    }
+}
+
 /// The power fails at every write of the maker's, and of a follower's: after the restart all go on, and both are there.
 #[test]
 fn a_crash_at_any_write_is_made_good() {

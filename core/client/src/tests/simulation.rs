@@ -35,8 +35,10 @@ use world::World;
 const SEEDS: u64 = 160;
 /// Seeds behind these that found something: a board on which nothing could be left any more, because a member had forked its chain where the
 /// next signature was behind the fork (the first three); a state that was given up on a long way, though others had parted there (300, 416); a
-/// device in the group whose admission became void and whom nobody saw out (463); words in an epoch behind a void one (694).
-const FOUND: [u64; 7] = [184, 197, 731, 300, 416, 463, 694];
+/// device in the group whose admission became void and whom nobody saw out (463); words in an epoch behind a void one (694); a disk that
+/// was full as a device followed its group into another suite, which was taken for a fault of the commit (1129); words in
+/// an epoch that a removed device had made, said by one who did not know of the removal (787).
+const FOUND: [u64; 9] = [184, 197, 731, 300, 416, 463, 694, 1129, 787];
 /// Failing seeds after which no more are tried.
 const FAILURES_MAX: usize = 10;
 /// Runs that looking for fewer steps may take.

@@ -424,11 +424,13 @@ pub(super) fn standing(client: &Client) -> Vec<Frontier> {
 fn same_or_more(old: &Client, new: &Client) {
     let (before, after) = (standing(old), standing(new));
     for frontier in &before {
-        let control_forked =
-            new.store.equivocations().any(|(log, ..)| log == LogId::control(frontier.log.space));
+        let control = LogId::control(frontier.log.space);
+        let control_forked = new.store.equivocations().any(|(log, ..)| log == control);
+        let of = |all: &[Frontier]| all.iter().find(|frontier| frontier.log == control).cloned();
         let now = after.iter().find(|now| now.log == frontier.log);
-        // A proof that became durable with the last thing that happened may void the channel's creation.
-        assert!(now.is_some() || control_forked, "a log is gone after a power cut");
+        // A proof or a removal that became durable with the last thing that happened may void the channel's creation.
+        let is_void = frontier.log.channel.is_some() && (control_forked || of(&before) != of(&after));
+        assert!(now.is_some() || is_void, "a log is gone after a power cut");
         let Some(now) = now else { continue };
         for chain in &frontier.chains {
             // A proof may have become durable with the last thing that happened, and ends the chain at its fork.

@@ -31,8 +31,9 @@ impl ControlLog {
     }
 
     /// The commits that lead to an epoch in which something may have been sealed that counts, in total order: those of
-    /// [`Self::commits`], and void ones that these build on or that a device made which can still decide something. Whoever
-    /// was demoted without knowing of it went on in the epochs that it had made.
+    /// [`Self::commits`], and void ones that these build on or link, or that a device made which can still decide something.
+    /// Whoever was demoted without knowing of it went on in the epochs that it had made, and whoever did not know of a removal in those
+    /// that the removed one had made; who did links them.
     pub fn commits_with_words(&self) -> Vec<(EventHash, &GroupCommit)> {
         let void: BTreeMap<EventHash, EventHash> = self
             .events()
@@ -41,11 +42,13 @@ impl ControlLog {
             .collect();
         let mut followed = BTreeSet::new();
         for (_, commit) in self.commits() {
-            let mut previous = commit.previous;
-            while let Some(before) = void.get(&previous)
-                && followed.insert(previous)
-            {
-                previous = *before;
+            let linked = commit.links.iter().map(|link| link.commit);
+            for mut led_to in linked.chain([commit.previous]) {
+                while let Some(before) = void.get(&led_to)
+                    && followed.insert(led_to)
+                {
+                    led_to = *before;
+                }
             }
         }
         let leads = |event: &ControlEvent, counts: bool| {
