@@ -18,8 +18,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 use terachat_cluster::wire::{Contact, Frame, Kind, Report, Told, Unwelcome};
 use terachat_cluster::{
-    Call, ClientKey, DiskDone, Input, ItemName, Message, Moment, Node, NodeKey, Outcome, Output,
-    PlacementClaim, Refused, Request, Response, SignedDeed, Unproposed, Usage,
+    Call, ClientKey, DiskDone, ITEM_LEN_MAX, Input, ItemName, Message, Moment, Node, NodeKey, Outcome,
+    Output, PlacementClaim, Refused, Request, Response, SignedDeed, Unproposed, Usage,
 };
 use terachat_ledger::{Ledger, Status};
 use terachat_net::{NetEvent, NetEvents, PeerKey};
@@ -32,8 +32,6 @@ const TICK: Duration = Duration::from_millis(5);
 const LOOK: Duration = Duration::from_millis(200);
 /// Requests of one connection that are under way at once.
 const REQUESTS_MAX: usize = 16;
-/// Bytes that may wait for all clients together.
-const GUESTS_WAITING_MAX: usize = 256 << 20;
 /// Works of the disk beyond which what members send is passed over: they have to do without, as if it had been lost.
 const DISK_WAITING_MAX: usize = 8192;
 /// Calls of the ledger that are answered at once; what comes beyond is passed over.
@@ -113,6 +111,8 @@ pub(crate) struct Parts {
     pub(crate) operator: [u8; 32],
     /// Within so long a connection says who it is.
     pub(crate) greet_within: Duration,
+    /// As of [`crate::RunOptions`].
+    pub(crate) guests_bytes: usize,
     /// How late it is, in milliseconds since 1970.
     pub(crate) clock: fn() -> u64,
     /// As of [`crate::RunOptions`].
@@ -389,10 +389,11 @@ impl Engine {
     /// A client asks for something to be kept or given.
     fn request(&mut self, peer: PeerKey, number: u64, body: &[u8]) {
         let waiting = self.parts.links.waiting(|peer| self.guests.contains_key(peer));
+        let has_its_share = self.has_its_share(peer, waiting);
         let Some(guest) = self.guests.get_mut(&peer) else { return };
         let is_client =
             matches!(guest.who, Who::Client(client) if self.state.read().roster().admits(&client));
-        let busy = guest.under_way >= REQUESTS_MAX || waiting > GUESTS_WAITING_MAX;
+        let busy = guest.under_way >= REQUESTS_MAX || has_its_share;
         let request = match Request::decode(body) {
             _ if !is_client && guest.exported.is_empty() => Err(Refused::Stranger),
             _ if busy => Err(Refused::Busy { bytes: waiting as u64 }),
@@ -416,6 +417,18 @@ impl Engine {
         self.asked.insert(call, asked);
         self.input(Input::Clock((self.parts.clock)()));
         self.input(Input::Client(call, by, request));
+    }
+
+    /// Whether as much waits for a client, over all its connections, as is left for all others, of `waiting` bytes in all: however many
+    /// read nothing, room is left for one more that does (dynamic thresholds of a shared buffer, Choudhury and Hahne 1998).
+    fn has_its_share(&self, peer: PeerKey, waiting: usize) -> bool {
+        let Some(who) = self.guests.get(&peer).map(|guest| guest.who) else { return false };
+        let own = |peer: &PeerKey| self.guests.get(peer).is_some_and(|guest| guest.who == who);
+        let to_come: usize =
+            self.guests.values().filter(|guest| guest.who == who).map(|guest| guest.under_way).sum();
+        let own = self.parts.links.waiting(own) + to_come * ITEM_LEN_MAX;
+        // Who asks for the first thing is refused only where even such first ones have filled as much again.
+        own > self.parts.guests_bytes.saturating_sub(waiting) || waiting > 2 * self.parts.guests_bytes
     }
 
     fn respond(&self, peer: PeerKey, number: u64, response: &Response) {

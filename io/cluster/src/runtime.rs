@@ -56,6 +56,9 @@ pub struct RunOptions {
     pub checkpoint_every: Duration,
     /// Within so long whoever is no member says who it is, or is disconnected: 10 s, of which a client needs one round trip.
     pub greet_within: Duration,
+    /// Bytes that may wait for all clients together: 256 MiB. A client has its next request refused as busy once as much waits for it as is
+    /// left for all others.
+    pub guests_bytes: usize,
     /// Between two deeds of the history by which the leader says where shards stand, at least.
     pub claim_every: Duration,
     /// How late it is, in milliseconds since 1970, by this machine's clock: when records of boards end.
@@ -73,6 +76,7 @@ impl Default for RunOptions {
             lease_seconds: 3,
             checkpoint_every: Duration::from_secs(60),
             greet_within: Duration::from_secs(10),
+            guests_bytes: 256 << 20,
             claim_every: Duration::from_secs(3_600),
             clock: clock::now_ms,
         }
@@ -150,6 +154,7 @@ impl NodeFolder {
             place: place.clone(),
             operator: self.keys.operator().id().0,
             greet_within: options.greet_within,
+            guests_bytes: options.guests_bytes,
             clock: options.clock,
             claim_every: options.claim_every,
             events: events.clone(),

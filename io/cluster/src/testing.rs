@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::Duration;
+use terachat_cluster::wire::LedgerAt;
 use terachat_cluster::{ClusterId, NodeKey, TicketFor};
 use terachat_event::DeviceKey;
 use terachat_host::{KeyFile, OsEntropy};
@@ -89,6 +90,14 @@ fn own_keys(folder: &Path) -> Keys {
     Keys::open_unguarded(folder, &mut source).unwrap()
 }
 
+/// A client with a ticket of this operator's, and keys beside its folder.
+async fn newcomer(path: &Path, operator: &Client, ledger: LedgerAt) -> ClientFolder {
+    let ticket: Ticket = operator.invite(TicketFor::Client, 60_000, ledger).await.unwrap();
+    let name = path.file_name().unwrap().to_str().unwrap();
+    let keys = keys(&path.with_extension("key"), name);
+    ClientFolder::join(path, keys, &ticket, &mut OsEntropy::new().unwrap()).await.unwrap()
+}
+
 pub(crate) struct World {
     folder: tempfile::TempDir,
     node: Option<Running>,
@@ -115,7 +124,6 @@ impl World {
             bucket: None,
             ledger,
         };
-        let at_ledger = plan.ledger.ledger();
         let mut entropy = OsEntropy::new().unwrap();
         let made =
             NodeFolder::found(&at("node"), keys(&at("node.key"), "node"), &plan, &mut entropy).unwrap();
@@ -126,11 +134,15 @@ impl World {
         let (cluster, contact) = contact_of(&at("node"), &own).unwrap();
         assert_eq!(contact.key, NodeKey(DeviceKey::from_seed(&seed).id().0));
         let operator = Client::operator(cluster, contact.clone(), &own).await.unwrap();
-        let ticket: Ticket = operator.invite(TicketFor::Client, 60_000, at_ledger).await.unwrap();
+        let client = newcomer(&at("client"), &operator, plan.ledger.ledger()).await;
         operator.close().await;
-        let (path, client_keys) = (at("client"), keys(&at("client.key"), "client"));
-        let client = ClientFolder::join(&path, client_keys, &ticket, &mut entropy).await.unwrap();
         Self { folder, node: Some(node), client, cluster, contact }
+    }
+
+    /// A further client, admitted, of a cluster whose nodes have the ledger.
+    pub(crate) async fn another_client(&self, name: &str) -> ClientFolder {
+        let operator = self.operator().await;
+        newcomer(&self.at(name), &operator, LedgerAt::Nodes).await
     }
 
     /// The client's folder once more, as another command would open it.

@@ -102,6 +102,36 @@ fn a_client_that_does_not_read_stops_nobody_else() {
     });
 }
 
+/// It asks for as much as it can and reads nothing, and stays just below what it would be let go for.
+#[test]
+fn a_client_that_does_not_read_leaves_room_for_others() {
+    runtime().block_on(async {
+        let options = RunOptions { guests_bytes: 4 * ITEM_LEN_MAX, ..RunOptions::default() };
+        let world = World::new(options).await;
+        // It asks once and takes what it is told.
+        let other = world.another_client("other").await.connect().await.unwrap().patient(Duration::ZERO);
+        let bytes = vec![7; ITEM_LEN_MAX];
+        let name = ItemName::of_blob(&bytes);
+        assert_eq!(other.request(&put(bytes)).await.unwrap(), Response::Put(Fate::Added));
+
+        let (net, mut events, peer) = connect(&world).await;
+        let ends = Ends { cluster: world.cluster, node: world.contact.key.0, connection: net.key().0 };
+        let hello = Ask::Hello(ends.client(&world.client.keys().device_key())).encode();
+        net.send(peer, frame(Kind::Ask, 1, &hello)).await.unwrap();
+        next(&mut events, Kind::Told).await.unwrap();
+        let ask = frame(Kind::Request, 2, &Request::Get(name).encode());
+        // As much as its own process takes from the network unread, what is on the way, and twice what the node has for all.
+        for _ in 0..32 {
+            net.send(peer, ask.clone()).await.unwrap();
+            // The node has come to it when it has answered the other one, which has nothing waiting and so is never busy.
+            let got = timeout(PATIENCE, other.request(&Request::Get(name))).await.unwrap();
+            assert!(matches!(got.unwrap(), Response::Got(Some(_))));
+        }
+        other.close().await;
+        world.end().await;
+    });
+}
+
 /// Whoever is no member and no client says what only those may say, and what nobody may.
 #[test]
 fn a_stranger_is_told_so_or_nothing() {
