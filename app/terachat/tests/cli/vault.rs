@@ -143,6 +143,71 @@ fn a_backup_is_restored_under_a_key_file() {
 }
 
 #[test]
+fn a_batch_happens_wholly_and_its_receipt_is_fetched_later() {
+    let place = made();
+    let old = place.file("old", "x");
+    place.ok("-", &vault(&place, &["put", "door", "bob", path(&old)]));
+    let put = r#"{"put":{"id":"ann","content":{"bytes":"eA=="}}}"#;
+    let batch = |name: &str, operations: &str| {
+        let file = place.file(name, format!(r#"{{"operations":[{operations}]}}"#));
+        place.run("-", &vault(&place, &["batch", "door", path(&file)]))
+    };
+    let failed = batch("failed", &format!(r#"{put},{{"delete":{{"id":"eve"}}}}"#));
+    assert_eq!(failed.pair().0, "no such record");
+    assert_eq!(place.run("-", &vault(&place, &["get", "door", "ann"])).code, 1, "nothing of it happened");
+    assert!(batch("misread", r#"{"drop":{"id":"bob"}}"#).pair().0.contains("unknown variant"));
+    let both = format!(r#"{{"operations":[{put},{{"delete":{{"id":"bob"}}}}],"erase_later":true}}"#);
+    let done = place.json("-", &vault(&place, &["batch", "door", path(&place.file("done", both))]));
+    assert_eq!(done["outcomes"], json!([{"stored": {"version": 1}}, {"erased": {"versions": 1}}]));
+    let erasure = done["erasure"].to_string();
+    let swept = place.json("-", &vault(&place, &["sweep"]))["versions"].as_u64().unwrap();
+    assert!(swept <= 1, "the vault may have done it by itself");
+    let receipt = place.home("receipt");
+    place.ok("-", &vault(&place, &["receipt", "show", &erasure, "--out", path(&receipt)]));
+    let key =
+        place.json("-", &vault(&place, &["audit", "--check"]))["audit_key"].as_str().unwrap().to_owned();
+    place.ok("-", &["vault", "receipt", "verify", path(&receipt), "--audit-key", &key]);
+    let none = place.run("-", &vault(&place, &["receipt", "show", "99"]));
+    assert!(none.pair().0.contains("no receipt of an erasure 99"));
+    assert!(place.json("-", &vault(&place, &["confirm-clock"]))["now_ms"].is_u64());
+    assert!(place.ok("-", &vault(&place, &["audit", "--limit", "1000"])).contains("confirm_clock"));
+    let rotated = place.json("-", &vault(&place, &["rotate", "dek", "door", "--rate", "1000000"]));
+    assert_eq!(rotated["done"], true);
+}
+
+#[test]
+fn settings_come_from_the_environment_and_flags_stand_above_it() {
+    let place = made();
+    let folder = place.home("vault");
+    let run = |settings: &[(&str, &str)], args: &[&str]| {
+        let mut command = place.command("-", &[&["vault"], args].concat());
+        command.env("DATABASE_PATH", &folder).envs(settings.iter().copied());
+        crate::support::Ended::from(command.output().unwrap())
+    };
+    let good = run(&[("CACHE_SIZE", "1MiB"), ("FLUSH_INTERVAL", "1h")], &["stats", "--json"]);
+    assert_eq!(good.code, 0, "{}", good.stderr);
+    for (name, value, told) in [
+        ("CACHE_SIZE", "1023KiB", "cache_size"),
+        ("CACHE_SIZE", "2TiB", "cache_size"),
+        ("FLUSH_INTERVAL", "0ms", "flush_interval"),
+        ("FLUSH_INTERVAL", "61m", "flush_interval"),
+    ] {
+        let ended = run(&[(name, value)], &["stats"]);
+        assert!(ended.pair().0.contains(told), "{name}={value}: {ended:?}");
+        let flag = if name == "CACHE_SIZE" { ["--cache-size", "2MiB"] } else { ["--flush-interval", "1s"] };
+        assert_eq!(run(&[(name, value)], &[flag[0], flag[1], "stats"]).code, 0, "{name}={value}");
+    }
+    for name in ["CACHE_SIZE", "FLUSH_INTERVAL"] {
+        let ended = run(&[(name, "much")], &["stats"]);
+        assert!(ended.code == 2 && ended.stderr.contains("much"), "{ended:?}");
+    }
+    let misread = run(&[("RUST_LOG", "a=b=c")], &["stats"]);
+    assert!(misread.code == 0 && misread.stderr.contains("RUST_LOG is passed over"), "{misread:?}");
+    let elsewhere = run(&[("DATABASE_PATH", path(&place.home("none")))], &["stats"]);
+    assert!(elsewhere.pair().1.contains("vault init"));
+}
+
+#[test]
 fn vault_failures_are_pairs_and_misuse_ends_with_2() {
     let place = made();
     let none = place.home("none");
