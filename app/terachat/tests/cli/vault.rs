@@ -15,7 +15,7 @@ fn made() -> Place {
 }
 
 /// A command line on the vault of this place.
-fn vault<'a>(place: &'a Place, args: &[&'a str]) -> Vec<&'a str> {
+pub(crate) fn vault<'a>(place: &'a Place, args: &[&'a str]) -> Vec<&'a str> {
     let folder = Box::leak(place.home("vault").to_str().unwrap().to_owned().into_boxed_str());
     [&["vault", "--database", folder], args].concat()
 }
@@ -235,15 +235,15 @@ fn vault_failures_are_pairs_and_misuse_ends_with_2() {
 }
 
 /// A served vault and a token for it.
-struct Served {
-    place: Place,
-    running: Running,
-    address: String,
-    token: String,
+pub(crate) struct Served {
+    pub(crate) place: Place,
+    pub(crate) running: Running,
+    pub(crate) address: String,
+    pub(crate) token: String,
 }
 
 impl Served {
-    fn start(place: Place, token: Option<String>) -> Self {
+    pub(crate) fn start(place: Place, token: Option<String>) -> Self {
         let token = token.unwrap_or_else(|| {
             place.ok(
                 "-",
@@ -251,13 +251,19 @@ impl Served {
             )
         });
         let args = vault(&place, &["serve", "--listen", "127.0.0.1:0", "--rate", "0", "--json"]);
-        let mut running = Running::start(place.command("-", &args));
+        let running = Running::start(place.command("-", &args));
+        Self::of(place, running, token)
+    }
+
+    /// From a server that is about to say where it listens.
+    pub(crate) fn of(place: Place, mut running: Running, token: String) -> Self {
         let first: Value = serde_json::from_str(&running.line()).unwrap();
         let address = first["listening"].as_str().unwrap().strip_prefix("http://").unwrap().to_owned();
         Self { place, running, address, token }
     }
 
-    fn ask(&self, method: &str, path: &str, body: &str) -> std::io::Result<String> {
+    /// JSON where the body looks like it, else bytes.
+    pub(crate) fn ask(&self, method: &str, path: &str, body: &str) -> std::io::Result<String> {
         ask(&self.address, &self.token, method, path, body)
     }
 }
@@ -266,10 +272,11 @@ impl Served {
 fn ask(address: &str, token: &str, method: &str, path: &str, body: &str) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(address)?;
     let len = body.len();
+    let kind = if body.starts_with('{') { "application/json" } else { "application/octet-stream" };
     write!(
         stream,
         "{method} {path} HTTP/1.1\r\nhost: vault\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\
-         content-type: application/octet-stream\r\naccept: application/octet-stream\r\ncontent-length: {len}\r\n\r\n{body}"
+         content-type: {kind}\r\naccept: application/octet-stream\r\ncontent-length: {len}\r\n\r\n{body}"
     )?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
@@ -295,6 +302,60 @@ fn a_server_has_its_vault_alone_and_ends_in_order() {
     assert_eq!(place.ok("-", &vault(&place, &["get", "door", "ann", "--out", "-"])), "x");
     let actors = place.ok("-", &vault(&place, &["audit", "--limit", "10000"]));
     assert!(actors.contains("root"), "{actors}");
+}
+
+/// A limit on file sizes stands for a full disk, since it fails the same calls.
+#[cfg(unix)]
+#[test]
+fn a_full_disk_stops_the_writing_and_a_load_balancer_is_told() {
+    let place = made();
+    let token =
+        place.ok("-", &vault(&place, &["token", "create", "root", "--grant", "*=all", "--operator", "all"]));
+    let args = vault(&place, &["serve", "--listen", "127.0.0.1:0", "--rate", "0", "--json"]);
+    let program = place.command("-", &args);
+    // 12 MiB for each file; the signal is ignored, so that the write itself fails.
+    let mut limited = std::process::Command::new("sh");
+    limited.args(["-c", "trap '' XFSZ; ulimit -f 24576; exec \"$0\" \"$@\""]);
+    limited.arg(program.get_program()).args(program.get_args()).stdin(std::process::Stdio::null());
+    for (name, value) in program.get_envs() {
+        match value {
+            Some(value) => limited.env(name, value),
+            None => limited.env_remove(name),
+        };
+    }
+    let served = Served::of(place, Running::start(limited), token);
+    let ready = served.ask("GET", "/readyz", "").unwrap();
+    assert!(ready.starts_with("HTTP/1.1 200"), "{ready}");
+    let (content, mut stored) = ("x".repeat(1 << 20), 0);
+    let refused = loop {
+        let path = format!("/v1/collections/door/records/{stored}");
+        let answer = served.ask("PUT", &path, &content).unwrap();
+        match answer.starts_with("HTTP/1.1 200") {
+            true => stored += 1,
+            false => break answer,
+        }
+        assert!(stored < 100, "the limit holds");
+    };
+    assert!(stored > 0);
+    for answer in [refused, served.ask("GET", "/readyz", "").unwrap()] {
+        assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("#problem-read-only"), "{answer}");
+        assert!(answer.contains("content-type: application/problem+json"), "{answer}");
+    }
+    let alive = served.ask("GET", "/healthz", "").unwrap();
+    assert!(alive.starts_with("HTTP/1.1 200"), "{alive}");
+    let all_there = |served: &Served| {
+        for n in 0..stored {
+            let answer = served.ask("GET", &format!("/v1/collections/door/records/{n}"), "").unwrap();
+            assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with(&content), "record {n}");
+        }
+    };
+    all_there(&served);
+    let Served { place, running, token, .. } = served;
+    assert_eq!(running.interrupt(), 1, "it says that it could not close in order");
+    let served = Served::start(place, Some(token));
+    all_there(&served);
+    let answer = served.ask("PUT", "/v1/collections/door/records/later", "it goes on").unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
 
 /// What was acknowledged over HTTP is there after SIGKILL in the middle of writing.
