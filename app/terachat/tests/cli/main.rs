@@ -15,7 +15,7 @@ mod damage;
 mod dumped;
 mod erasure;
 mod forum;
-#[cfg(any(feature = "tpm", feature = "pkcs11"))]
+#[cfg(any(feature = "keychain", feature = "tpm", feature = "pkcs11"))]
 mod hardware;
 mod import;
 mod keys;
