@@ -31,8 +31,11 @@ fn drawn() -> Arrows {
         .collect()
 }
 
-/// The workspace's crates and their normal dependencies inside the workspace, as cargo sees them.
-fn built() -> Arrows {
+/// A crate's folder, and what its program depends on: names, and folders inside the workspace.
+type Crate = (String, Vec<(String, Option<String>)>);
+
+/// The workspace's crates as cargo sees them. What only their tests depend on is left out.
+fn crates() -> Vec<Crate> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
         .args(["metadata", "--no-deps", "--format-version", "1", "--offline"])
@@ -49,11 +52,60 @@ fn built() -> Arrows {
         .map(|package| {
             let name = folder(Path::new(package["manifest_path"].as_str().unwrap()).parent().unwrap());
             let normal =
-                package["dependencies"].as_array().unwrap().iter().filter(|dep| dep["kind"].is_null());
-            let inside = normal.filter_map(|dep| dep["path"].as_str()).map(|path| folder(Path::new(path)));
-            (name, inside.collect())
+                package["dependencies"].as_array().unwrap().iter().filter(|dep| dep["kind"] != "dev");
+            let inside = |dep: &serde_json::Value| dep["path"].as_str().map(|path| folder(Path::new(path)));
+            let dependency =
+                |dep: &serde_json::Value| (dep["name"].as_str().unwrap().to_owned(), inside(dep));
+            (name, normal.map(dependency).collect())
         })
         .collect()
+}
+
+/// The workspace's crates and their dependencies inside the workspace.
+fn built() -> Arrows {
+    let inside =
+        |below: Vec<(String, Option<String>)>| below.into_iter().filter_map(|(_, folder)| folder).collect();
+    crates().into_iter().map(|(name, below)| (name, inside(below))).collect()
+}
+
+/// What seals under a key. Of these only `core/vault` has any, so that there is one way in the product to seal a thing.
+const CIPHERS: [&str; 18] = [
+    "aead",
+    "aes",
+    "aes-gcm",
+    "aes-gcm-siv",
+    "aes-siv",
+    "age",
+    "aws-lc-rs",
+    "chacha20",
+    "chacha20poly1305",
+    "crypto_box",
+    "crypto_secretbox",
+    "dryoc",
+    "openssl",
+    "orion",
+    "ring",
+    "salsa20",
+    "sodiumoxide",
+    "xsalsa20poly1305",
+];
+
+#[test]
+fn there_is_one_way_to_seal_a_thing() {
+    let mut found = Vec::new();
+    for (name, below) in crates() {
+        let ciphers: Vec<_> =
+            below.iter().map(|(name, _)| name.as_str()).filter(|name| CIPHERS.contains(name)).collect();
+        if name == "core/vault" {
+            assert!(["aes-gcm", "chacha20poly1305", "ring"].iter().all(|known| ciphers.contains(known)));
+        } else {
+            found.extend(ciphers.iter().map(|cipher| format!("{name} depends on {cipher}")));
+        }
+        // To a public key (RFC 9180): MLS needs it, and nobody else.
+        let to_a_key = below.iter().any(|(name, _)| name.starts_with("hpke"));
+        assert_eq!(to_a_key, name == "core/group", "{name}");
+    }
+    assert!(found.is_empty(), "{found:?}: seal with `core/vault`'s `SealKey` or `envelope`");
 }
 
 #[test]

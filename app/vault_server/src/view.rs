@@ -72,6 +72,20 @@ pub fn content(bytes: &[u8]) -> Result<store::Content, String> {
     extract::parse::<wire::Content>(bytes).and_then(wire::Content::take).map_err(|problem| problem.line())
 }
 
+/// A batch from the API's JSON: `{"operations": […]}`.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn batch(bytes: &[u8]) -> Result<store::Batch, String> {
+    let request = extract::parse::<wire::BatchRequest>(bytes);
+    request.and_then(|request| request.take(None)).map_err(|problem| problem.line())
+}
+
+/// What a batch did, with the receipt of what it erased if it is there already.
+pub fn applied(applied: &store::Applied, receipt: Option<&store::ErasureReceipt>) -> Value {
+    json(wire::Applied::of(applied, receipt))
+}
+
 /// A probe from the API's JSON: `{"type": …, "body": …}`.
 ///
 /// # Errors

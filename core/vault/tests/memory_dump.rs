@@ -13,6 +13,9 @@ mod child;
 #[cfg(target_os = "linux")]
 #[path = "memory_dump/parent.rs"]
 mod parent;
+#[cfg(target_os = "linux")]
+#[path = "memory_dump/scan.rs"]
+mod scan;
 
 /// Which story the child tells; set by the parent only.
 const STORY: &str = "TERACHAT_MEMORY_DUMP_STORY";

@@ -63,6 +63,14 @@ pub(crate) enum VaultCommand {
         #[arg(long, value_name = "FILE")]
         receipt: Option<PathBuf>,
     },
+    /// Do several things with the records of one collection, all of them or none
+    Batch {
+        /// The collection
+        collection: String,
+        /// File with the operations as JSON, as in the HTTP API: {"operations": [{"put": {…}}, {"delete": {"id": "ann"}}]}; `-`
+        /// takes it from standard input
+        file: PathBuf,
+    },
     /// List the versions of a record
     Versions(RecordArgs),
     /// Store an older version's content as a new version
@@ -134,9 +142,13 @@ pub(crate) enum VaultCommand {
     },
     /// Open every version of every record; fails if anything is damaged
     Check,
-    /// Judge receipts, without a vault
+    /// Fetch the receipts of erasures, and judge them
     #[command(subcommand)]
     Receipt(ReceiptCommand),
+    /// Destroy the keys of everything that was erased so far now, instead of soon
+    Sweep,
+    /// Say that the system's clock is right although it jumped ahead; until then nothing expires
+    ConfirmClock,
     /// Write everything, sealed, to one file
     Backup {
         /// Where to
@@ -314,6 +326,9 @@ pub(crate) enum RotateCommand {
         /// Show how far it is
         #[arg(long)]
         progress: bool,
+        /// Most records a second
+        #[arg(long, default_value_t = 20_000, value_parser = value_parser!(u32).range(1..=10_000_000))]
+        rate: u32,
     },
     /// The master key and the key-encrypting key; other sources no longer open the vault
     Master {
@@ -326,7 +341,15 @@ pub(crate) enum RotateCommand {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ReceiptCommand {
-    /// Check the signature of an erasure receipt
+    /// Show the receipt of an erasure, or write it to a file
+    Show {
+        /// The erasure's number, as `vault batch` or the HTTP API gave it
+        erasure: u64,
+        /// Where to write the signed receipt
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Check the signature of an erasure receipt, without a vault
     Verify {
         /// The receipt, as `vault delete --receipt` or the HTTP API gave it
         file: PathBuf,
@@ -430,6 +453,24 @@ mod tests {
             ("s", None),
         ] {
             assert_eq!(time(text).ok(), expected, "{text}");
+        }
+    }
+
+    /// The operators' page names every variable and every flag of the server's.
+    #[test]
+    fn the_operators_page_has_all_settings() {
+        use clap::CommandFactory;
+        let page = include_str!("../../../../docs/vault.md");
+        let program = crate::args::Cli::command();
+        let vault = program.find_subcommand("vault").unwrap();
+        let serve = vault.find_subcommand("serve").unwrap();
+        let variables = vault.get_arguments().filter_map(|arg| arg.get_env()?.to_str());
+        let flags = serve.get_arguments().filter_map(|arg| arg.get_long()).filter(|long| *long != "help");
+        let words: Vec<String> =
+            variables.map(str::to_owned).chain(flags.map(|long| format!("--{long}"))).collect();
+        assert!(words.len() > 10, "{words:?}");
+        for word in words.iter().map(String::as_str).chain(["RUST_LOG"]) {
+            assert!(page.contains(&format!("`{word}")), "{word} is not in docs/vault.md");
         }
     }
 

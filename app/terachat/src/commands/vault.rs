@@ -54,6 +54,7 @@ fn on_open(vault: &TemplateVault, place: &Place, command: VaultCommand, printer:
         VaultCommand::Delete { record, version, receipt } => {
             records::delete(vault, &record, version, receipt.as_deref(), printer)
         }
+        VaultCommand::Batch { collection, file } => records::batch(vault, &collection, &file, printer),
         VaultCommand::Versions(record) => records::versions(vault, &record, printer),
         VaultCommand::Restore { record, version } => records::restore(vault, &record, version, printer),
         VaultCommand::Verify { record, probe } => records::verify(vault, &record, &probe, printer),
@@ -76,11 +77,22 @@ fn on_open(vault: &TemplateVault, place: &Place, command: VaultCommand, printer:
             let (before, after) = vault.compact().map_err(|error| failed(&error))?;
             show(json!({"bytes_before": before, "bytes_after": after}), printer)
         }
+        VaultCommand::Sweep => {
+            let versions = vault.sweep().map_err(|error| failed(&error))?;
+            show(json!({"versions": versions}), printer)
+        }
+        VaultCommand::ConfirmClock => {
+            vault.confirm_clock(&operator()).map_err(|error| failed(&error))?;
+            show(json!({"now_ms": vault.now_ms()}), printer)
+        }
+        VaultCommand::Receipt(ReceiptCommand::Show { erasure, out }) => {
+            upkeep::receipt(vault, erasure, out.as_deref(), printer)
+        }
         VaultCommand::Stats => show(view::stats(vault.stats()), printer),
         VaultCommand::Init
         | VaultCommand::Adopt
         | VaultCommand::Serve(_)
-        | VaultCommand::Receipt(_)
+        | VaultCommand::Receipt(ReceiptCommand::Verify { .. })
         | VaultCommand::RestoreBackup { .. }
         | VaultCommand::Sources => Err(Failure::new(
             format_args!("{} does not need an open vault", place.folder().display()),

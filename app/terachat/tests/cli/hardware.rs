@@ -117,4 +117,114 @@ fn a_token_guards_a_profile() {
     assert!(
         run(&["read", "--master-key", "pkcs11:another"], &right).pair().0.contains("no token is labelled")
     );
+    // A vault, too, from the first moment on.
+    let folder = place.home("templates");
+    let vault = |args: &[&str], pin: &std::path::Path| {
+        archive(&[&["vault", "--database", folder.to_str().unwrap()], args].concat(), pin)
+    };
+    let face = place.file("face", "features");
+    for args in
+        [&["init"][..], &["collections", "create", "door"], &["put", "door", "ann", face.to_str().unwrap()]]
+    {
+        let ended = vault(args, &right);
+        assert_eq!(ended.code, 0, "{args:?}: {}", ended.stderr);
+    }
+    assert_eq!(vault(&["get", "door", "ann", "--out", "-"], &right).stdout, "features");
+    assert_eq!(vault(&["get", "door", "ann", "--out", "-"], &wrong).code, 1);
+}
+
+/// Against gnome-keyring, in a session of its own: the keychain guards a vault, and outside of the session nothing opens it.
+#[cfg(feature = "keychain")]
+#[test]
+fn a_vault_lives_in_the_keychain() {
+    use std::process::{Command, Stdio};
+    for program in ["dbus-run-session", "gnome-keyring-daemon"] {
+        let mut asked = Command::new(program);
+        if asked.arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_err() {
+            eprintln!("SKIPPED a vault lives in the keychain: {program} is not installed");
+            return;
+        }
+    }
+    let place = Place::new();
+    let (home, folder) = (place.home("user"), place.home("vault"));
+    std::fs::create_dir(&home).unwrap();
+    let program = place.command("-", &["vault", "--database", folder.to_str().unwrap()]);
+    let with_settings = |command: &mut Command| {
+        command.env("TERACHAT_MASTER_KEY", "keychain").env("HOME", &home).env("XDG_RUNTIME_DIR", &home);
+        for name in ["TERACHAT_PASSPHRASE_FILE", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"] {
+            command.env_remove(name);
+        }
+        command.env("TERACHAT_COUNTER", "none");
+    };
+    // The daemon answers on the bus before it goes to the background; it ends with the session.
+    let script = "printf password | gnome-keyring-daemon --unlock --daemonize --components=secrets >/dev/null \
+        && \"$@\" init >&2 && \"$@\" collections create door >&2 && printf features | \"$@\" put door ann - >&2 \
+        && \"$@\" sources >&2 && \"$@\" get door ann --out -";
+    let mut inside = Command::new("dbus-run-session");
+    inside.args(["--", "sh", "-c", script, "sh"]).arg(program.get_program()).args(program.get_args());
+    with_settings(&mut inside);
+    let ended = crate::support::Ended::from(inside.output().unwrap());
+    assert_eq!((ended.code, ended.stdout.as_str()), (0, "features"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("keychain"), "{}", ended.stderr);
+    let mut outside = place.command("-", &["vault", "--database", folder.to_str().unwrap(), "stats"]);
+    with_settings(&mut outside);
+    outside.env("DBUS_SESSION_BUS_ADDRESS", format!("unix:path={}", home.join("no bus").display()));
+    let ended = crate::support::Ended::from(outside.output().unwrap());
+    assert!(ended.pair().0.contains("keychain"), "{ended:?}");
+}
+
+/// A node whose ledger's head is bound to a counter in a chip: a copy of its folder from before is not started, the newest is.
+#[cfg(all(feature = "tpm", unix))]
+#[test]
+fn an_older_copy_of_a_node_is_refused_by_a_tpm() {
+    use crate::support::{Ended, Running, program};
+    use crate::swtpm::{Swtpm, is_installed};
+    use std::process::{Command, Stdio};
+    if !is_installed("a node's counter in a TPM") {
+        return;
+    }
+    let (place, state) = (Place::new(), tempfile::tempdir().unwrap());
+    let (folder, key) = (place.home("node"), place.home("node.key"));
+    let mut chip = Swtpm::start(state.path());
+    let node = |chip: &Swtpm, args: &[&str]| -> Command {
+        let mut command = program();
+        command.arg("node").arg("--folder").arg(&folder).arg("--key-file").arg(&key);
+        command.arg("--counter").arg(format!("tpm:{}", chip.tcti()));
+        command.args(args).stdin(Stdio::null());
+        command
+    };
+    let init = ["init", "--listen", "127.0.0.1:0", "--place", "1/1/1", "--weight", "1"];
+    let made = Ended::from(node(&chip, &init).output().unwrap());
+    assert_eq!(made.code, 0, "{made:?}");
+    let run = |chip: &Swtpm| {
+        let mut running = Running::start(node(chip, &["run", "--json"]));
+        running.line_with("ready");
+        assert_eq!(running.interrupt(), 0);
+    };
+    run(&chip);
+    crate::counter::copy(&folder, &place.home("older"));
+    run(&chip);
+    // A power cut of the chip is no loss.
+    chip.kill();
+    chip = Swtpm::start(state.path());
+    run(&chip);
+    let newest = place.home("newest");
+    std::fs::rename(&folder, &newest).unwrap();
+    std::fs::rename(place.home("older"), &folder).unwrap();
+    let refused = |chip: &Swtpm| {
+        let (mut running, said) = Running::start_heard(node(chip, &["run", "--json"]));
+        assert_eq!(running.line(), "", "it does not run");
+        assert_eq!(running.code(), 1);
+        said.map_while(Result::ok).collect::<String>()
+    };
+    let why = refused(&chip);
+    assert!(why.contains("older copy"), "{why}");
+    std::fs::remove_dir_all(&folder).unwrap();
+    std::fs::rename(&newest, &folder).unwrap();
+    run(&chip);
+    // Another machine's chip has no such counter.
+    let other = tempfile::tempdir().unwrap();
+    let foreign = Swtpm::start(other.path());
+    let why = refused(&foreign);
+    assert!(why.contains("counter"), "{why}");
 }

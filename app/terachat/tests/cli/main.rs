@@ -11,9 +11,11 @@ mod channels;
 mod cluster;
 mod counter;
 mod damage;
+#[cfg(target_os = "linux")]
+mod dumped;
 mod erasure;
 mod forum;
-#[cfg(any(feature = "tpm", feature = "pkcs11"))]
+#[cfg(any(feature = "keychain", feature = "tpm", feature = "pkcs11"))]
 mod hardware;
 mod import;
 mod keys;
@@ -26,6 +28,10 @@ mod reinit;
 mod rejoin;
 mod renewal;
 mod roles;
+#[cfg(target_os = "linux")]
+#[allow(dead_code, reason = "the vault's own test uses more of it")]
+#[path = "../../../../core/vault/tests/memory_dump/scan.rs"]
+mod scan;
 mod side_by_side;
 mod since_join;
 mod store;

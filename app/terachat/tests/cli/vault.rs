@@ -15,7 +15,7 @@ fn made() -> Place {
 }
 
 /// A command line on the vault of this place.
-fn vault<'a>(place: &'a Place, args: &[&'a str]) -> Vec<&'a str> {
+pub(crate) fn vault<'a>(place: &'a Place, args: &[&'a str]) -> Vec<&'a str> {
     let folder = Box::leak(place.home("vault").to_str().unwrap().to_owned().into_boxed_str());
     [&["vault", "--database", folder], args].concat()
 }
@@ -143,6 +143,71 @@ fn a_backup_is_restored_under_a_key_file() {
 }
 
 #[test]
+fn a_batch_happens_wholly_and_its_receipt_is_fetched_later() {
+    let place = made();
+    let old = place.file("old", "x");
+    place.ok("-", &vault(&place, &["put", "door", "bob", path(&old)]));
+    let put = r#"{"put":{"id":"ann","content":{"bytes":"eA=="}}}"#;
+    let batch = |name: &str, operations: &str| {
+        let file = place.file(name, format!(r#"{{"operations":[{operations}]}}"#));
+        place.run("-", &vault(&place, &["batch", "door", path(&file)]))
+    };
+    let failed = batch("failed", &format!(r#"{put},{{"delete":{{"id":"eve"}}}}"#));
+    assert_eq!(failed.pair().0, "no such record");
+    assert_eq!(place.run("-", &vault(&place, &["get", "door", "ann"])).code, 1, "nothing of it happened");
+    assert!(batch("misread", r#"{"drop":{"id":"bob"}}"#).pair().0.contains("unknown variant"));
+    let both = format!(r#"{{"operations":[{put},{{"delete":{{"id":"bob"}}}}],"erase_later":true}}"#);
+    let done = place.json("-", &vault(&place, &["batch", "door", path(&place.file("done", both))]));
+    assert_eq!(done["outcomes"], json!([{"stored": {"version": 1}}, {"erased": {"versions": 1}}]));
+    let erasure = done["erasure"].to_string();
+    let swept = place.json("-", &vault(&place, &["sweep"]))["versions"].as_u64().unwrap();
+    assert!(swept <= 1, "the vault may have done it by itself");
+    let receipt = place.home("receipt");
+    place.ok("-", &vault(&place, &["receipt", "show", &erasure, "--out", path(&receipt)]));
+    let key =
+        place.json("-", &vault(&place, &["audit", "--check"]))["audit_key"].as_str().unwrap().to_owned();
+    place.ok("-", &["vault", "receipt", "verify", path(&receipt), "--audit-key", &key]);
+    let none = place.run("-", &vault(&place, &["receipt", "show", "99"]));
+    assert!(none.pair().0.contains("no receipt of an erasure 99"));
+    assert!(place.json("-", &vault(&place, &["confirm-clock"]))["now_ms"].is_u64());
+    assert!(place.ok("-", &vault(&place, &["audit", "--limit", "1000"])).contains("confirm_clock"));
+    let rotated = place.json("-", &vault(&place, &["rotate", "dek", "door", "--rate", "1000000"]));
+    assert_eq!(rotated["done"], true);
+}
+
+#[test]
+fn settings_come_from_the_environment_and_flags_stand_above_it() {
+    let place = made();
+    let folder = place.home("vault");
+    let run = |settings: &[(&str, &str)], args: &[&str]| {
+        let mut command = place.command("-", &[&["vault"], args].concat());
+        command.env("DATABASE_PATH", &folder).envs(settings.iter().copied());
+        crate::support::Ended::from(command.output().unwrap())
+    };
+    let good = run(&[("CACHE_SIZE", "1MiB"), ("FLUSH_INTERVAL", "1h")], &["stats", "--json"]);
+    assert_eq!(good.code, 0, "{}", good.stderr);
+    for (name, value, told) in [
+        ("CACHE_SIZE", "1023KiB", "cache_size"),
+        ("CACHE_SIZE", "2TiB", "cache_size"),
+        ("FLUSH_INTERVAL", "0ms", "flush_interval"),
+        ("FLUSH_INTERVAL", "61m", "flush_interval"),
+    ] {
+        let ended = run(&[(name, value)], &["stats"]);
+        assert!(ended.pair().0.contains(told), "{name}={value}: {ended:?}");
+        let flag = if name == "CACHE_SIZE" { ["--cache-size", "2MiB"] } else { ["--flush-interval", "1s"] };
+        assert_eq!(run(&[(name, value)], &[flag[0], flag[1], "stats"]).code, 0, "{name}={value}");
+    }
+    for name in ["CACHE_SIZE", "FLUSH_INTERVAL"] {
+        let ended = run(&[(name, "much")], &["stats"]);
+        assert!(ended.code == 2 && ended.stderr.contains("much"), "{ended:?}");
+    }
+    let misread = run(&[("RUST_LOG", "a=b=c")], &["stats"]);
+    assert!(misread.code == 0 && misread.stderr.contains("RUST_LOG is passed over"), "{misread:?}");
+    let elsewhere = run(&[("DATABASE_PATH", path(&place.home("none")))], &["stats"]);
+    assert!(elsewhere.pair().1.contains("vault init"));
+}
+
+#[test]
 fn vault_failures_are_pairs_and_misuse_ends_with_2() {
     let place = made();
     let none = place.home("none");
@@ -170,15 +235,15 @@ fn vault_failures_are_pairs_and_misuse_ends_with_2() {
 }
 
 /// A served vault and a token for it.
-struct Served {
-    place: Place,
-    running: Running,
-    address: String,
-    token: String,
+pub(crate) struct Served {
+    pub(crate) place: Place,
+    pub(crate) running: Running,
+    pub(crate) address: String,
+    pub(crate) token: String,
 }
 
 impl Served {
-    fn start(place: Place, token: Option<String>) -> Self {
+    pub(crate) fn start(place: Place, token: Option<String>) -> Self {
         let token = token.unwrap_or_else(|| {
             place.ok(
                 "-",
@@ -186,13 +251,19 @@ impl Served {
             )
         });
         let args = vault(&place, &["serve", "--listen", "127.0.0.1:0", "--rate", "0", "--json"]);
-        let mut running = Running::start(place.command("-", &args));
+        let running = Running::start(place.command("-", &args));
+        Self::of(place, running, token)
+    }
+
+    /// From a server that is about to say where it listens.
+    pub(crate) fn of(place: Place, mut running: Running, token: String) -> Self {
         let first: Value = serde_json::from_str(&running.line()).unwrap();
         let address = first["listening"].as_str().unwrap().strip_prefix("http://").unwrap().to_owned();
         Self { place, running, address, token }
     }
 
-    fn ask(&self, method: &str, path: &str, body: &str) -> std::io::Result<String> {
+    /// JSON where the body looks like it, else bytes.
+    pub(crate) fn ask(&self, method: &str, path: &str, body: &str) -> std::io::Result<String> {
         ask(&self.address, &self.token, method, path, body)
     }
 }
@@ -201,10 +272,11 @@ impl Served {
 fn ask(address: &str, token: &str, method: &str, path: &str, body: &str) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(address)?;
     let len = body.len();
+    let kind = if body.starts_with('{') { "application/json" } else { "application/octet-stream" };
     write!(
         stream,
         "{method} {path} HTTP/1.1\r\nhost: vault\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\
-         content-type: application/octet-stream\r\naccept: application/octet-stream\r\ncontent-length: {len}\r\n\r\n{body}"
+         content-type: {kind}\r\naccept: application/octet-stream\r\ncontent-length: {len}\r\n\r\n{body}"
     )?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
@@ -230,6 +302,60 @@ fn a_server_has_its_vault_alone_and_ends_in_order() {
     assert_eq!(place.ok("-", &vault(&place, &["get", "door", "ann", "--out", "-"])), "x");
     let actors = place.ok("-", &vault(&place, &["audit", "--limit", "10000"]));
     assert!(actors.contains("root"), "{actors}");
+}
+
+/// A limit on file sizes stands for a full disk, since it fails the same calls.
+#[cfg(unix)]
+#[test]
+fn a_full_disk_stops_the_writing_and_a_load_balancer_is_told() {
+    let place = made();
+    let token =
+        place.ok("-", &vault(&place, &["token", "create", "root", "--grant", "*=all", "--operator", "all"]));
+    let args = vault(&place, &["serve", "--listen", "127.0.0.1:0", "--rate", "0", "--json"]);
+    let program = place.command("-", &args);
+    // 12 MiB for each file; the signal is ignored, so that the write itself fails.
+    let mut limited = std::process::Command::new("sh");
+    limited.args(["-c", "trap '' XFSZ; ulimit -f 24576; exec \"$0\" \"$@\""]);
+    limited.arg(program.get_program()).args(program.get_args()).stdin(std::process::Stdio::null());
+    for (name, value) in program.get_envs() {
+        match value {
+            Some(value) => limited.env(name, value),
+            None => limited.env_remove(name),
+        };
+    }
+    let served = Served::of(place, Running::start(limited), token);
+    let ready = served.ask("GET", "/readyz", "").unwrap();
+    assert!(ready.starts_with("HTTP/1.1 200"), "{ready}");
+    let (content, mut stored) = ("x".repeat(1 << 20), 0);
+    let refused = loop {
+        let path = format!("/v1/collections/door/records/{stored}");
+        let answer = served.ask("PUT", &path, &content).unwrap();
+        match answer.starts_with("HTTP/1.1 200") {
+            true => stored += 1,
+            false => break answer,
+        }
+        assert!(stored < 100, "the limit holds");
+    };
+    assert!(stored > 0);
+    for answer in [refused, served.ask("GET", "/readyz", "").unwrap()] {
+        assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("#problem-read-only"), "{answer}");
+        assert!(answer.contains("content-type: application/problem+json"), "{answer}");
+    }
+    let alive = served.ask("GET", "/healthz", "").unwrap();
+    assert!(alive.starts_with("HTTP/1.1 200"), "{alive}");
+    let all_there = |served: &Served| {
+        for n in 0..stored {
+            let answer = served.ask("GET", &format!("/v1/collections/door/records/{n}"), "").unwrap();
+            assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with(&content), "record {n}");
+        }
+    };
+    all_there(&served);
+    let Served { place, running, token, .. } = served;
+    assert_eq!(running.interrupt(), 1, "it says that it could not close in order");
+    let served = Served::start(place, Some(token));
+    all_there(&served);
+    let answer = served.ask("PUT", "/v1/collections/door/records/later", "it goes on").unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
 
 /// What was acknowledged over HTTP is there after SIGKILL in the middle of writing.

@@ -40,12 +40,7 @@ pub(super) async fn apply(
         }
         None => None,
     };
-    let answer = Applied {
-        outcomes: applied.outcomes.iter().map(|outcome| (*outcome).into()).collect(),
-        erasure: applied.erasure.map(|erasure| erasure.0),
-        receipt: receipt.as_ref().map(Into::into),
-    };
-    let mut response = Json(answer).into_response();
+    let mut response = Json(Applied::of(&applied, receipt.as_ref())).into_response();
     mark_repeated(&applied, &mut response);
     Ok(response)
 }

@@ -332,6 +332,16 @@ pub(crate) struct Applied {
     pub(crate) receipt: Option<ReceiptView>,
 }
 
+impl Applied {
+    pub(crate) fn of(applied: &store::Applied, receipt: Option<&store::ErasureReceipt>) -> Self {
+        Self {
+            outcomes: applied.outcomes.iter().map(|outcome| (*outcome).into()).collect(),
+            erasure: applied.erasure.map(|erasure| erasure.0),
+            receipt: receipt.map(Into::into),
+        }
+    }
+}
+
 /// What a deletion did.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct Erased {

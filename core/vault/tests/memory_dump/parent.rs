@@ -1,17 +1,14 @@
 //! The side that dumps and looks.
+use super::scan;
 use sha2::{Digest, Sha512};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
 use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-
-/// So many bytes of a key in a row are a find. Short enough for a piece that was left in a few registers, long enough
-/// that chance never makes one.
-const WINDOW: usize = 8;
 
 struct Patient {
     child: Child,
@@ -57,7 +54,8 @@ impl Patient {
             let words: Vec<&str> = line.split(' ').collect();
             match words[..] {
                 ["secret", label, at, len] => {
-                    let bytes = self.read(at.parse().unwrap(), len.parse().unwrap()).unwrap();
+                    let bytes =
+                        scan::read(self.child.id(), at.parse().unwrap(), len.parse().unwrap()).unwrap();
                     assert!(bytes.iter().any(|byte| *byte != 0), "{label} is no secret");
                     if label == "seed" {
                         // The half of the seed's hash that a signer uses as it is (RFC 8032, section 5.1.5).
@@ -83,44 +81,15 @@ impl Patient {
         assert!(self.child.wait().unwrap().success());
     }
 
-    fn read(&self, at: u64, len: usize) -> std::io::Result<Vec<u8>> {
-        let mut memory = File::open(format!("/proc/{}/mem", self.child.id()))?;
-        memory.seek(SeekFrom::Start(at))?;
-        let mut bytes = vec![0; len];
-        memory.read_exact(&mut bytes)?;
-        Ok(bytes)
-    }
-
-    /// Every readable mapping with its content. What the kernel keeps to itself (`vvar`, `vsyscall`) is no memory of the
-    /// process.
-    fn dump(&self) -> Vec<(u64, Vec<u8>, String)> {
-        let maps = fs::read_to_string(format!("/proc/{}/maps", self.child.id())).unwrap();
-        let mut dump = Vec::new();
-        for line in maps.lines() {
-            let (range, rest) = line.split_once(' ').unwrap();
-            let (start, end) = range.split_once('-').unwrap();
-            let [start, end] = [start, end].map(|hex| u64::from_str_radix(hex, 16).unwrap());
-            if !rest.starts_with('r') || line.contains("[vvar") || line.ends_with("[vsyscall]") {
-                continue;
-            }
-            let bytes = self
-                .read(start, usize::try_from(end - start).unwrap())
-                .unwrap_or_else(|error| panic!("{line}: {error}"));
-            dump.push((start, bytes, line.to_owned()));
-        }
-        assert!(dump.iter().any(|(.., line)| line.ends_with("[stack]")), "the whole process was read");
-        dump
-    }
-
     /// Where pieces of secrets are: label, address, and the mapping's line.
     fn find(&self) -> Vec<(String, u64, String)> {
-        let patterns = patterns(&self.secrets);
+        let patterns = scan::patterns(&self.secrets);
         let mut found: Vec<(String, u64, String)> = Vec::new();
-        for (start, bytes, line) in self.dump() {
-            search(&patterns, &bytes, |label, at| {
-                found.push((label.to_owned(), start + at as u64, line.clone()))
+        scan::dump(self.child.id(), |start, bytes, line| {
+            scan::search(&patterns, bytes, |label, at| {
+                found.push((label.to_owned(), start + at as u64, line.to_owned()));
             });
-        }
+        });
         found
     }
 
@@ -140,27 +109,15 @@ impl Patient {
     /// The kernel's own word that each range the child calls pinned is locked (`lo`) and left out of dumps (`dd`).
     #[track_caller]
     fn kernel_agrees_on_pinned(&self) {
-        let smaps = fs::read_to_string(format!("/proc/{}/smaps", self.child.id())).unwrap();
-        let mut covered = 0;
-        let mut current = 0..0;
-        for line in smaps.lines() {
-            let first = line.split(' ').next().unwrap();
-            if let Some((start, end)) = first.split_once('-') {
-                current = u64::from_str_radix(start, 16).unwrap()..u64::from_str_radix(end, 16).unwrap();
-            } else if let Some(flags) = line.strip_prefix("VmFlags:") {
-                // Neighbours may be merged into one line, so ranges are compared by what they share.
-                for range in &self.pinned {
-                    let shared = range.end.min(current.end).saturating_sub(range.start.max(current.start));
-                    if shared > 0 {
-                        let flags: Vec<&str> = flags.split_whitespace().collect();
-                        assert!(flags.contains(&"lo") && flags.contains(&"dd"), "{range:x?}: {flags:?}");
-                        covered += shared;
-                    }
-                }
-            }
+        assert!(!self.pinned.is_empty(), "there are pinned pages");
+        let kernels = scan::pinned(self.child.id());
+        for range in &self.pinned {
+            // Neighbours may be merged into one line, or one be cut up, so ranges are compared by what they share.
+            let shared = kernels
+                .iter()
+                .map(|kernel| range.end.min(kernel.end).saturating_sub(range.start.max(kernel.start)));
+            assert_eq!(shared.sum::<u64>(), range.end - range.start, "{range:x?}: {kernels:x?}");
         }
-        assert!(covered > 0, "there are pinned pages");
-        assert_eq!(covered, self.pinned.iter().map(|range| range.end - range.start).sum::<u64>());
     }
 }
 
@@ -168,38 +125,6 @@ impl Drop for Patient {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-/// Every window of every secret, and every aligned word of it four times over, as vector code spreads it.
-fn patterns(secrets: &BTreeMap<String, Vec<u8>>) -> BTreeMap<u16, Vec<(String, Vec<u8>)>> {
-    let mut patterns: BTreeMap<u16, Vec<(String, Vec<u8>)>> = BTreeMap::new();
-    for (label, secret) in secrets {
-        let windows = secret.windows(WINDOW).map(<[u8]>::to_vec);
-        let spread = secret.chunks_exact(4).map(|word| word.repeat(4));
-        for pattern in windows.chain(spread) {
-            let first = u16::from_le_bytes([pattern[0], pattern[1]]);
-            patterns.entry(first).or_default().push((label.clone(), pattern));
-        }
-    }
-    patterns
-}
-
-fn search(
-    patterns: &BTreeMap<u16, Vec<(String, Vec<u8>)>>,
-    bytes: &[u8],
-    mut found: impl FnMut(&str, usize),
-) {
-    let mut begins = vec![false; 1 << 16];
-    patterns.keys().for_each(|first| begins[usize::from(*first)] = true);
-    for (at, pair) in bytes.windows(2).enumerate() {
-        let first = u16::from_le_bytes([pair[0], pair[1]]);
-        if begins[usize::from(first)] {
-            for (label, _) in patterns[&first].iter().filter(|(_, pattern)| bytes[at..].starts_with(pattern))
-            {
-                found(label, at);
-            }
-        }
     }
 }
 
@@ -297,7 +222,9 @@ fn dumped_core_holds_nothing(patient: &Patient) {
     let bytes = fs::read(core).unwrap();
     assert!(bytes.len() > 100_000, "a core file has the process in it");
     let mut found = Vec::new();
-    search(&patterns(&patient.secrets), &bytes, |label, at| found.push(format!("{label} at {at:#x}")));
+    scan::search(&scan::patterns(&patient.secrets), &bytes, |label, at| {
+        found.push(format!("{label} at {at:#x}"))
+    });
     assert!(found.is_empty(), "in the core file: {found:?}");
 }
 

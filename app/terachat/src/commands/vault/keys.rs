@@ -38,7 +38,8 @@ pub(super) fn rotate(
             let version = keys.rotate_kek().map_err(|error| failed(&error))?;
             show(json!({"kek_version": version}), printer)
         }
-        RotateCommand::Dek { collection, progress } => {
+        RotateCommand::Dek { collection, progress, rate } => {
+            keys.set_rate(rate);
             let generation = keys.rotate_dek(&collection).map_err(|error| failed(&error))?;
             follow(&keys, &collection, progress, printer)?;
             show(json!({"collection": collection, "generation": generation, "done": true}), printer)

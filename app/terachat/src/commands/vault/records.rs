@@ -14,6 +14,8 @@ use terachat_vault_store::{
 
 /// Room for the largest content as JSON, so that the vault can say what is too much.
 const FILE_LEN_MAX: u64 = 2 * CONTENT_LEN_MAX as u64;
+/// Room for the largest batch as JSON, likewise.
+const BATCH_LEN_MAX: u64 = 32 << 20;
 
 /// Everything that a person at the machine may do, but for the vault's own collections.
 fn session(vault: &TemplateVault, collection: &str) -> Result<Session> {
@@ -27,7 +29,7 @@ fn session(vault: &TemplateVault, collection: &str) -> Result<Session> {
 pub(super) fn put(vault: &TemplateVault, args: &PutArgs, printer: &Printer) -> Result<()> {
     let RecordArgs { collection, id } = &args.record;
     let session = session(vault, collection)?;
-    let bytes = read(&args.file)?;
+    let bytes = read(&args.file, FILE_LEN_MAX)?;
     let content: Content = if args.content_json {
         view::content(bytes.expose_secret()).map_err(Failure::from_text)?
     } else {
@@ -132,6 +134,19 @@ pub(super) fn delete(
     show(view::receipt(&receipt), printer)
 }
 
+/// Several operations as one step. What it erases is erased before this returns, unless the batch says otherwise.
+pub(super) fn batch(vault: &TemplateVault, collection: &str, file: &Path, printer: &Printer) -> Result<()> {
+    let session = session(vault, collection)?;
+    let bytes = read(file, BATCH_LEN_MAX)?;
+    let batch = view::batch(bytes.expose_secret()).map_err(Failure::from_text)?;
+    let applied = session.apply(collection, batch).map_err(|error| failed(&error))?;
+    let receipt = match applied.erasure {
+        Some(erasure) => vault.receipt(erasure).map_err(|error| failed(&error))?,
+        None => None,
+    };
+    show(view::applied(&applied, receipt.as_ref()), printer)
+}
+
 pub(super) fn versions(vault: &TemplateVault, record: &RecordArgs, printer: &Printer) -> Result<()> {
     let session = session(vault, &record.collection)?;
     let versions = session.versions(&record.collection, &record.id).map_err(|error| failed(&error))?;
@@ -179,22 +194,22 @@ pub(super) fn identify(
 }
 
 fn probe(args: &ProbeArgs) -> Result<(Probe, Threshold)> {
-    let bytes = read(&args.probe)?;
+    let bytes = read(&args.probe, FILE_LEN_MAX)?;
     let probe = view::probe(bytes.expose_secret()).map_err(Failure::from_text)?;
     let next = "give --threshold a number in between";
     Ok((probe, Threshold::new(args.threshold).map_err(|error| Failure::new(error, next))?))
 }
 
-/// A file, or standard input for `-`.
-fn read(path: &Path) -> Result<SecretBytes> {
+/// Up to `len_max` bytes of a file, or of standard input for `-`.
+fn read(path: &Path, len_max: u64) -> Result<SecretBytes> {
     let failed = |error: std::io::Error| Failure::file("read", path, &error);
     // Reserved beforehand where the length is known, so that no copy is left behind by growing.
-    let len = path.metadata().map_or(64 << 10, |metadata| metadata.len()).min(FILE_LEN_MAX) + 1;
+    let len = path.metadata().map_or(64 << 10, |metadata| metadata.len()).min(len_max) + 1;
     let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or(0));
     let taken = if path == Path::new("-") {
-        std::io::stdin().lock().take(FILE_LEN_MAX).read_to_end(&mut bytes)
+        std::io::stdin().lock().take(len_max).read_to_end(&mut bytes)
     } else {
-        std::fs::File::open(path).and_then(|file| file.take(FILE_LEN_MAX).read_to_end(&mut bytes))
+        std::fs::File::open(path).and_then(|file| file.take(len_max).read_to_end(&mut bytes))
     };
     taken.map_err(failed)?;
     Ok(SecretBytes::take(bytes))

@@ -10,7 +10,7 @@ use std::path::Path;
 use terachat_event::DeviceId;
 use terachat_vault::{PassphraseCost, PassphraseSource};
 use terachat_vault_server::view;
-use terachat_vault_store::{BackupReport, ErasureReceipt, TemplateVault};
+use terachat_vault_store::{BackupReport, ErasureId, ErasureReceipt, TemplateVault};
 
 /// Checks the whole audit log; what does not hold is a failure.
 pub(super) fn audit(vault: &TemplateVault, printer: &Printer) -> Result<()> {
@@ -40,6 +40,24 @@ pub(super) fn check(vault: &TemplateVault, printer: &Printer) -> Result<()> {
         "ALARM: records are damaged, missing or replaced; keep a copy of the folder and restore a backup.",
     );
     Err(Failure::Shown)
+}
+
+/// The receipt of an erasure, once its keys are destroyed.
+pub(super) fn receipt(
+    vault: &TemplateVault,
+    erasure: u64,
+    out: Option<&Path>,
+    printer: &Printer,
+) -> Result<()> {
+    let receipt = vault.receipt(ErasureId(erasure)).map_err(|error| failed(&error))?;
+    let receipt = receipt.ok_or_else(|| {
+        let what = format_args!("there is no receipt of an erasure {erasure}");
+        Failure::new(what, "compare the number; `terachat vault sweep` destroys the keys that wait for it")
+    })?;
+    if let Some(out) = out {
+        write_file(out, &receipt.encode())?;
+    }
+    show(view::receipt(&receipt), printer)
 }
 
 pub(super) fn verify_receipt(file: &Path, audit_key: &str, printer: &Printer) -> Result<()> {
