@@ -141,6 +141,11 @@ pub enum Error {
     /// The caller's: a channel that this device does not keep.
     #[error("this device does not keep channel {0:?}; `terachat channel keep` takes it back")]
     NotKept(String),
+    /// The caller's: what is shown of a channel is its newest, and its past, on which everything that is said stands, is on its way.
+    #[error(
+        "the past of channel {0:?} is still on its way, and only its newest is here; go on once it has come: `terachat sync`, or wait while `terachat listen` is connected"
+    )]
+    PastComing(String),
     /// The caller's: what takes a right away has to name where a member's messages end, in every channel.
     #[error(
         "this device does not have all channels of space {0}, so it cannot say where a member's messages end; keep them all and sync first, or do it on another device"

@@ -9,6 +9,7 @@
 //! and come out by [`Client::poll_frame`], time is a number in each call.
 #![cfg_attr(test, allow(clippy::cast_possible_truncation, reason = "tests cut numbers they made small"))]
 
+mod ahead;
 pub mod api;
 mod archive;
 mod arrange;

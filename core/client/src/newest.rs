@@ -3,7 +3,7 @@ use crate::api::{Answer, Notice, Place};
 use crate::protocol::Frame;
 use crate::{Client, Error};
 use std::collections::BTreeSet;
-use terachat_core_store::query::PageStart;
+use terachat_core_store::model::History;
 use terachat_core_store::store::Taken;
 use terachat_core_store::sync::{NewestPage, Want};
 use terachat_event::{ChannelId, DeviceId, LogId, SpaceId};
@@ -13,6 +13,9 @@ use terachat_vault::SecretBytes;
 const LIST: &[u8] = b"newest-list/";
 /// Messages that are asked for at once.
 const PAGE_LEN: u16 = 50;
+/// Events of a kept channel that another device has more, from which on its newest is asked for ahead of them: as many as come without
+/// being asked for again. Fewer in tests.
+const FAR: u64 = if cfg!(test) { 64 } else { 1 << 16 };
 
 impl Client {
     /// Whether this device reads the newest of a channel, and leaves its past with others.
@@ -55,6 +58,35 @@ impl Client {
         }
     }
 
+    /// Asks a peer for the newest of a channel that is kept and of which this device lacks much, ahead of the past that is on its way:
+    /// one peer at a time. `theirs` is how many events the peer has, if that is known.
+    pub(crate) fn begin_ahead(&mut self, peer: DeviceId, log: LogId, theirs: Option<u64>) {
+        let here = self.store.len(&log) as u64;
+        let is_far = theirs.map_or(here == 0, |theirs| theirs.saturating_sub(here) > FAR);
+        let is_asked = || self.peers.values().any(|state| state.newest.asked.contains_key(&log));
+        let is_whole = || self.store.history(&log) == History::Shared;
+        let is_kept = log.channel.is_some() && self.keeps(&log);
+        if is_far && is_kept && is_whole() && !self.store.has_preview(&log) && !is_asked() {
+            self.want_page(peer, log, Want::First { messages: PAGE_LEN });
+        }
+    }
+
+    /// Whether what is said in a kept channel would stand far behind what is shown of it: its past is still on its way.
+    pub(crate) fn is_behind(&self, log: &LogId) -> bool {
+        self.keeps(log) && self.store.has_preview(log)
+    }
+
+    /// A peer has gone. Whose past was on its way from nobody else is read by its log again, and can be written in.
+    pub(crate) fn end_ahead(&mut self) {
+        for log in self.store.previews() {
+            let is_on_its_way = self.keeps(&log) && !self.store.is_preview_durable(&log);
+            if is_on_its_way && self.peers_in(&log.space).is_empty() {
+                let dropped = self.store.drop_preview(&log).map_err(Error::from);
+                let _ = self.excuse(dropped);
+            }
+        }
+    }
+
     /// Asks a peer for a page, one at a time, unless it had none. Gives back whether it was asked.
     fn want_page(&mut self, peer: DeviceId, log: LogId, want: Want) -> bool {
         let knows = self.knows(&log);
@@ -92,6 +124,8 @@ impl Client {
     /// A peer wants a page.
     pub(crate) fn send_newest(&mut self, peer: DeviceId, log: LogId, want: &Want) -> Result<(), Error> {
         if !self.is_common(peer, &log.space) || !self.knows(&log) || log.channel.is_none() {
+            // Whoever asks waits for an answer.
+            self.tell(peer, &Frame::Newest { log, bytes: Vec::new() });
             return Ok(());
         }
         let page = self.store.newest(&log, want)?;
@@ -115,7 +149,7 @@ impl Client {
 
     /// A peer has more of a channel than it told.
     pub(crate) fn take_more_newest(&mut self, peer: DeviceId, log: LogId) {
-        if self.is_common(peer, &log.space) && self.reads_newest(&log) {
+        if self.is_common(peer, &log.space) && (self.reads_newest(&log) || self.store.has_preview(&log)) {
             let want = self.store.want_newest(&log, PAGE_LEN);
             self.want_page(peer, log, want);
         }
@@ -130,7 +164,9 @@ impl Client {
         let state = self.peers.get_mut(&peer);
         let asked = state.and_then(|state| state.newest.asked.remove(&log));
         let Some(want) = asked else { return Err(Error::Frame("a page that nobody asked for")) };
-        if !self.is_common(peer, &log.space) || !(self.reads_newest(&log) || self.store.has_preview(&log)) {
+        let is_kept = self.keeps(&log);
+        let is_wanted = is_kept || self.reads_newest(&log) || self.store.has_preview(&log);
+        if !self.is_common(peer, &log.space) || !is_wanted {
             return Ok(());
         }
         if bytes.is_empty() {
@@ -141,8 +177,17 @@ impl Client {
         if page.log != log {
             return Err(Error::Frame("a page of another channel"));
         }
-        let taken = self.store.take_newest(&want, page);
+        let taken = self.store.take_newest(&want, page, is_kept);
         let is_first = matches!(want, Want::First { .. });
+        if is_kept && is_first && self.store.is_preview_whole(&log) {
+            // There is no past to wait for.
+            self.store.drop_preview(&log)?;
+            self.no_page(peer, log);
+            return Ok(());
+        }
+        if is_kept {
+            self.store.settle_preview(&log)?;
+        }
         let what = match taken {
             Ok(Taken::Read(0) | Taken::Stale) => return Ok(()),
             Ok(Taken::Read(events)) => {
@@ -182,24 +227,6 @@ impl Client {
     fn no_page(&mut self, peer: DeviceId, log: LogId) {
         if let Some(state) = self.peers.get_mut(&peer) {
             state.newest.none.insert(log);
-        }
-    }
-
-    /// Where a page lies in what is here of a channel ahead of its past; `None` where that is not what is asked for.
-    pub(crate) fn start_ahead(&self, log: &LogId, start: [Option<&str>; 3]) -> Option<PageStart> {
-        if !self.store.has_preview(log) {
-            return None;
-        }
-        let one = |name: &str| match self.store.find_ahead(log, name).as_slice() {
-            [event] => Some(*event),
-            _ => None,
-        };
-        match start {
-            [None, None, None] => Some(PageStart::Newest),
-            [Some(name), None, None] => one(name).map(PageStart::Before),
-            [None, Some(name), None] => one(name).map(PageStart::After),
-            [None, None, Some(name)] => one(name).map(PageStart::Around),
-            _ => None,
         }
     }
 }

@@ -105,6 +105,9 @@ impl Client {
         if !self.keeps(log) {
             return Err(Error::NotKept(self.channel_name(log)));
         }
+        if self.is_behind(log) {
+            return Err(Error::PastComing(self.channel_name(log)));
+        }
         self.require(&log.space, Permission::Post)?;
         self.is_no_archive(&log.space)
     }

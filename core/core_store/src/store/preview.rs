@@ -27,7 +27,7 @@ const PAGES_MAX: usize = 256;
 /// What became of a page that was not refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Taken {
-    /// Its events are readable: so many. Older and first ones are durable.
+    /// Its events are readable: so many. Older and first ones are durable, unless the channel is kept.
     Read(usize),
     /// It cannot be judged yet; nothing changed.
     Waits(Wait),
@@ -93,12 +93,13 @@ impl Preview {
 
 impl LocalStore {
     /// Takes in a page of a channel that somebody asked for by `want`: judged together with those that are here, and then
-    /// readable by [`LocalStore::preview_page`]. The channel's log does not know of it, so nothing is signed on it.
+    /// readable by [`LocalStore::preview_page`]. The channel's log does not know of it, so nothing is signed on it. Where the channel
+    /// `is_kept` its past is on its way, and nothing is written.
     ///
     /// # Errors
     /// A refusal with its reason: the sender is broken, lying, or stands on another branch of a chain that forked.
     /// [`Error::Store`]: it can be tried again. Nothing changed.
-    pub fn take_newest(&mut self, want: &Want, page: NewestPage) -> Result<Taken, Error> {
+    pub fn take_newest(&mut self, want: &Want, page: NewestPage, is_kept: bool) -> Result<Taken, Error> {
         let log = page.log;
         let events = page.events();
         let end = NewestPage::end_of_time();
@@ -129,21 +130,21 @@ impl LocalStore {
         match want {
             Want::First { .. } => {
                 replaced = std::mem::replace(&mut pages, vec![page]);
-                durable = 1;
+                durable = usize::from(!is_kept);
             }
             Want::Older { .. } => {
                 pages.insert(0, page);
                 // A chain of the older page may be signed in one that came since only.
-                durable = pages.len();
+                durable = if is_kept { durable } else { pages.len() };
             }
             Want::Newer { .. } => pages.push(page),
         }
         let judged = self.judge_pages(&log, &pages);
         let result = match judged {
             Ok(Ok(followed)) => {
-                let write = matches!(want, Want::Newer { .. }) || durable == 0;
+                let is_known = is_kept || matches!(want, Want::Newer { .. });
                 let written =
-                    if write { Ok(()) } else { self.write_records(vec![record(&log, &pages[..durable])]) };
+                    if is_known { Ok(()) } else { self.write_records(vec![record(&log, &pages[..durable])]) };
                 match written {
                     Ok(()) => {
                         self.show_preview(log, pages, durable, followed);
@@ -172,6 +173,16 @@ impl LocalStore {
             self.show_preview(log, pages, was.1, followed);
         }
         result
+    }
+
+    /// Channels of which something is here ahead of their past.
+    pub fn previews(&self) -> Vec<LogId> {
+        self.previews.keys().copied().collect()
+    }
+
+    /// Whether something of what is ahead of a channel's past is on disk.
+    pub fn is_preview_durable(&self, log: &LogId) -> bool {
+        self.previews.get(log).is_some_and(|preview| preview.durable > 0)
     }
 
     /// Whether there is something of a channel ahead of its past.
