@@ -66,7 +66,9 @@ impl Client {
             [] if self.store.find_ahead(log, name).is_empty() => {
                 Err(Error::Unknown { what, name: name.to_owned() })
             }
-            [] if self.keeps(log) => Err(Error::PastComing(self.channel_name(log))),
+            [] if self.keeps(log) => {
+                Err(Error::NotReached { what, name: name.to_owned(), channel: self.channel_name(log) })
+            }
             [] => Err(Error::NotKept(self.channel_name(log))),
             _ => Err(Error::Ambiguous { what, name: name.to_owned() }),
         }

@@ -44,6 +44,7 @@ mod message_keys;
 mod newest;
 mod order;
 mod past;
+mod past_wait;
 mod peer;
 mod protocol;
 mod queue;

@@ -3,7 +3,6 @@ use crate::api::{Answer, Notice, Place};
 use crate::protocol::Frame;
 use crate::{Client, Error};
 use std::collections::BTreeSet;
-use terachat_core_store::model::History;
 use terachat_core_store::store::Taken;
 use terachat_core_store::sync::{NewestPage, Want};
 use terachat_event::{ChannelId, DeviceId, LogId, SpaceId};
@@ -12,10 +11,7 @@ use terachat_vault::SecretBytes;
 /// The record with the channels of a space of which the newest is read: ids, ascending. Those that are kept do not count.
 const LIST: &[u8] = b"newest-list/";
 /// Messages that are asked for at once.
-const PAGE_LEN: u16 = 50;
-/// Events of a kept channel that another device has more, from which on its newest is asked for ahead of them: as many as come without
-/// being asked for again. Fewer in tests.
-const FAR: u64 = if cfg!(test) { 64 } else { 1 << 16 };
+pub(crate) const PAGE_LEN: u16 = 50;
 
 impl Client {
     /// Whether this device reads the newest of a channel, and leaves its past with others.
@@ -58,37 +54,8 @@ impl Client {
         }
     }
 
-    /// Asks a peer for the newest of a channel that is kept and of which this device lacks much, ahead of the past that is on its way:
-    /// one peer at a time. `theirs` is how many events the peer has, if that is known.
-    pub(crate) fn begin_ahead(&mut self, peer: DeviceId, log: LogId, theirs: Option<u64>) {
-        let here = self.store.len(&log) as u64;
-        let is_far = theirs.map_or(here == 0, |theirs| theirs.saturating_sub(here) > FAR);
-        let is_asked = || self.peers.values().any(|state| state.newest.asked.contains_key(&log));
-        let is_whole = || self.store.history(&log) == History::Shared;
-        let is_kept = log.channel.is_some() && self.keeps(&log);
-        if is_far && is_kept && is_whole() && !self.store.has_preview(&log) && !is_asked() {
-            self.want_page(peer, log, Want::First { messages: PAGE_LEN });
-        }
-    }
-
-    /// Whether what is said in a kept channel would stand far behind what is shown of it: its past is still on its way.
-    pub(crate) fn is_behind(&self, log: &LogId) -> bool {
-        self.keeps(log) && self.store.has_preview(log)
-    }
-
-    /// A peer has gone. Whose past was on its way from nobody else is read by its log again, and can be written in.
-    pub(crate) fn end_ahead(&mut self) {
-        for log in self.store.previews() {
-            let is_on_its_way = self.keeps(&log) && !self.store.is_preview_durable(&log);
-            if is_on_its_way && self.peers_in(&log.space).is_empty() {
-                let dropped = self.store.drop_preview(&log).map_err(Error::from);
-                let _ = self.excuse(dropped);
-            }
-        }
-    }
-
     /// Asks a peer for a page, one at a time, unless it had none. Gives back whether it was asked.
-    fn want_page(&mut self, peer: DeviceId, log: LogId, want: Want) -> bool {
+    pub(crate) fn want_page(&mut self, peer: DeviceId, log: LogId, want: Want) -> bool {
         let knows = self.knows(&log);
         let Some(state) = self.peers.get_mut(&peer).filter(|_| knows) else { return false };
         let free = !state.newest.asked.contains_key(&log) && !state.newest.none.contains(&log);
@@ -166,11 +133,13 @@ impl Client {
         let Some(want) = asked else { return Err(Error::Frame("a page that nobody asked for")) };
         let is_kept = self.keeps(&log);
         let is_wanted = is_kept || self.reads_newest(&log) || self.store.has_preview(&log);
-        if !self.is_common(peer, &log.space) || !is_wanted {
+        if !self.is_common(peer, &log.space) || !is_wanted || is_kept && self.past_waits.is_over(&log) {
             return Ok(());
         }
         if bytes.is_empty() {
-            self.no_page(peer, log);
+            if !is_kept {
+                self.no_page(peer, log);
+            }
             return Ok(());
         }
         let page = NewestPage::decode(bytes)?;
@@ -182,11 +151,11 @@ impl Client {
         if is_kept && is_first && self.store.is_preview_whole(&log) {
             // There is no past to wait for.
             self.store.drop_preview(&log)?;
-            self.no_page(peer, log);
             return Ok(());
         }
         if is_kept {
             self.store.settle_preview(&log)?;
+            self.mind_past_waits();
         }
         let what = match taken {
             Ok(Taken::Read(0) | Taken::Stale) => return Ok(()),

@@ -209,14 +209,21 @@ impl LocalStore {
         if want.is_bounded() { want } else { Want::First { messages } }
     }
 
-    /// Forgets what is here of a channel ahead of its past, also on disk.
+    /// Forgets what is here of a channel ahead of its past, also on disk. Where it shows numbers of this device's own chain that are not
+    /// here, these stay known as taken, by the record of a dropped log: [`LocalStore::belongs_to`].
     ///
     /// # Errors
     /// [`Error::Store`]; nothing changed.
     pub fn drop_preview(&mut self, log: &LogId) -> Result<(), Error> {
         let name = name(log);
-        if self.record(&name).is_some() {
-            self.write_records(vec![(name, None)])?;
+        let own = self.owner.and_then(|me| {
+            let (seq, hash) = *self.previews.get(log)?.heads.get(&me)?;
+            self.taken_ahead(log, &me, seq, hash)
+        });
+        let gone = self.record(&name).is_some().then_some((name, None));
+        let writes: Vec<Write> = own.into_iter().chain(gone).collect();
+        if !writes.is_empty() {
+            self.write_records(writes)?;
         }
         self.previews.remove(log);
         Ok(())

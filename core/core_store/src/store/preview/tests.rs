@@ -487,8 +487,17 @@ fn no_number_is_signed_that_is_taken_ahead() {
     club.dan.say(log, "once");
     let Club { writers, dan, .. } = &mut club;
     writers[0].pull(dan).unwrap();
-    club.dan = Device::over(9, Box::new(crate::testing::disk(&old, 4))).unwrap();
+    club.storage = crate::testing::disk(&old, 4);
+    club.dan = Device::over(9, Box::new(club.storage.clone())).unwrap();
     club.first(3);
+    assert!(matches!(club.dan.post(log, &[text("twice")]), Err(Error::Forbidden(_))));
+    // Nor when the pages have gone, also after a restart.
+    let me = club.dan.id();
+    club.dan.store.belongs_to(me);
+    club.dan.store.drop_preview(&log).unwrap();
+    assert!(matches!(club.dan.post(log, &[text("twice")]), Err(Error::Forbidden(_))));
+    assert!(club.dan.store.lacks_dropped(&log));
+    club.reopen();
     assert!(matches!(club.dan.post(log, &[text("twice")]), Err(Error::Forbidden(_))));
     let Club { writers, dan, .. } = &mut club;
     dan.pull(&mut writers[0]).unwrap();
