@@ -30,6 +30,7 @@ impl Client {
         if !self.keeps(&log) && self.store.has_preview(&log) {
             return self.mark_here(&log, message);
         }
+        self.may_post(&log)?;
         let target = match message {
             Some(message) => self.event(&log, message)?,
             None => match self.store.page(&log, PageStart::Newest, 1)?.first() {

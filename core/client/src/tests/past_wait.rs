@@ -1,5 +1,5 @@
 //! A kept channel whose newest is here waits for its past, and nobody makes it wait for longer than it does.
-use super::newest::{keep, newest, read, texts, words};
+use super::newest::{keep, mark, newest, read, texts, words};
 use super::*;
 use crate::api::Selection;
 use crate::past_wait::PAST_WAIT_MS;
@@ -250,6 +250,8 @@ fn what_is_named_ahead_of_its_past_is_told_apart_from_what_is_not_there() {
     assert!(matches!(refused, Error::NotReached { .. }), "{refused}");
     assert!(refused.to_string().contains(&messages[3].id) && refused.to_string().contains("terachat sync"));
     assert!(matches!(world.at(began, react("beef")), Err(Error::Unknown { .. })));
+    let marked = world.at(began, mark(None));
+    assert!(matches!(marked, Err(Error::PastComing { left_s: 30, .. })), "{marked:?}");
     // When the wait is over it is not here at all.
     let gone = world.at(began + PAST_WAIT_MS, react(&messages[3].id));
     assert!(matches!(gone, Err(Error::Unknown { .. })), "{gone:?}");
