@@ -87,7 +87,7 @@ impl LocalStore {
         let find = |store: &Self| store.index(log).and_then(|index| index.find(&name));
         let Some(at) = find(self) else {
             return Err(Error::Forbidden(
-                "this device wrote more in this channel than is here; keep the channel and sync with a device that keeps it",
+                "this channel was dropped here or is not whole, and what this device wrote in it is not back yet; sync with a device that keeps it",
             ));
         };
         if self.index(log).is_some_and(|index| index.hash(at).is_none()) {
@@ -95,7 +95,7 @@ impl LocalStore {
         }
         if self.index(log).and_then(|index| index.hash(at)) != Some(kept.hash) {
             return Err(Error::Forbidden(
-                "what came back of this device's events in this channel is not what it signed; make a new profile and ask for an invitation",
+                "this channel was dropped here or is not whole, and what came back of this device's events is not what it signed; make a new profile and ask for an invitation",
             ));
         }
         self.drops.back.insert(*log);
