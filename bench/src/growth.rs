@@ -107,6 +107,7 @@ fn at(speakers: &mut Speakers, workload: &Workload, runs: usize, folder: &Path) 
     result?;
     let (result, snapshot) = time(|| speakers.store.snapshot());
     result?;
+    let ahead = crate::ahead::ahead(speakers, PAGE as u16, QUESTIONS)?;
     let [newest, middle] = pages_again(folder, &speakers.messages()[speakers.messages().len() / 2])?;
     let bodies: Vec<&str> = workload.records.iter().take(20_000).map(|record| record.body.as_str()).collect();
     let wanted: Vec<String> = queries(&bodies).into_iter().flat_map(|(_, texts)| texts).collect();
@@ -133,6 +134,9 @@ fn at(speakers: &mut Speakers, workload: &Workload, runs: usize, folder: &Path) 
         ("write the snapshot, by the wall clock", "ms", snapshot.wall * 1e3, None),
         ("newest page of 50, CPU time", "us", newest, Some(PAGE_AIM)),
         ("a page of 50 back from the middle, CPU time", "us", middle, Some(PAGE_AIM)),
+        ("make the newest 50 for who has nothing, CPU time", "us", ahead.make, Some(PAGE_AIM)),
+        ("judge and show them there, CPU time", "us", ahead.show, Some(PAGE_AIM)),
+        ("their bytes", "B", ahead.bytes, None),
         ("search, p50, CPU time", "ms", percentile(&found, 0.5), Some(TOTAL_AIM)),
         ("search, p99, CPU time", "ms", percentile(&found, 0.99), Some(TOTAL_AIM)),
         ("open and first page, fresh process, CPU time", "ms", of(|seen| seen.cpu_s * 1e3), Some(TOTAL_AIM)),

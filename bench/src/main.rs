@@ -2,6 +2,7 @@
 //!
 //! `terachat-bench all`; `README.md` says what each figure means.
 #![allow(clippy::print_stdout, reason = "the figures are the program's output")]
+mod ahead;
 mod catchup;
 mod control;
 mod counting;

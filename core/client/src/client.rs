@@ -8,6 +8,7 @@ use crate::live::{Asked, Lives};
 use crate::membership::Membership;
 use crate::message_keys::MessageKeys;
 use crate::order::Turns;
+use crate::past_wait::PastWaits;
 use crate::peer::Peer;
 use crate::renewal::Tally;
 use crate::watch::Watch;
@@ -44,6 +45,7 @@ pub struct Client {
     pub(crate) guard: Guard,
     pub(crate) lives: Lives,
     pub(crate) turns: Turns,
+    pub(crate) past_waits: PastWaits,
     /// Boards that are being read, by name.
     pub(crate) boards: BTreeMap<[u8; 16], Round>,
     /// What each space was last seen to require of its archive, to tell when that changes.
@@ -130,6 +132,7 @@ impl Client {
             guard,
             lives: Lives::default(),
             turns: Turns::default(),
+            past_waits: PastWaits::default(),
             boards: BTreeMap::new(),
             archives: BTreeMap::new(),
             erases: false,

@@ -141,6 +141,28 @@ pub enum Error {
     /// The caller's: a channel that this device does not keep.
     #[error("this device does not keep channel {0:?}; `terachat channel keep` takes it back")]
     NotKept(String),
+    /// The caller's: what is shown of a channel is its newest, and its past, on which everything that is said stands, is on its way.
+    #[error(
+        "the past of channel {channel:?} is still on its way, and only its newest is here; say it again once it has come, in {left_s} s at the latest"
+    )]
+    PastComing {
+        /// The channel's name.
+        channel: String,
+        /// After how many seconds it is written in with what is here then, whether or not that is all.
+        left_s: u64,
+    },
+    /// The caller's: a message of a kept channel that is shown ahead of the channel's past, and is named in it only behind that.
+    #[error(
+        "{what} {name} is here ahead of the past of channel {channel:?}, and can be named once that has come as far: `terachat sync`, or wait while `terachat listen` is connected"
+    )]
+    NotReached {
+        /// What was named.
+        what: &'static str,
+        /// As it was named.
+        name: String,
+        /// The channel's name.
+        channel: String,
+    },
     /// The caller's: what takes a right away has to name where a member's messages end, in every channel.
     #[error(
         "this device does not have all channels of space {0}, so it cannot say where a member's messages end; keep them all and sync first, or do it on another device"

@@ -63,7 +63,13 @@ impl Client {
     pub(crate) fn called(&self, log: &LogId, name: &str, what: &'static str) -> Result<EventRef, Error> {
         match self.store.find_events(log, name).as_slice() {
             [event] => Ok(*event),
-            [] => Err(Error::Unknown { what, name: name.to_owned() }),
+            [] if self.store.find_ahead(log, name).is_empty() => {
+                Err(Error::Unknown { what, name: name.to_owned() })
+            }
+            [] if self.keeps(log) => {
+                Err(Error::NotReached { what, name: name.to_owned(), channel: self.channel_name(log) })
+            }
+            [] => Err(Error::NotKept(self.channel_name(log))),
             _ => Err(Error::Ambiguous { what, name: name.to_owned() }),
         }
     }

@@ -27,6 +27,10 @@ impl Client {
     /// Says that all up to a message was read, or up to the newest.
     pub(crate) fn mark(&mut self, place: &Place, message: Option<&str>) -> Result<Answer, Error> {
         let log = self.place(place)?;
+        if !self.keeps(&log) && self.store.has_preview(&log) {
+            return self.mark_here(&log, message);
+        }
+        self.may_post(&log)?;
         let target = match message {
             Some(message) => self.event(&log, message)?,
             None => match self.store.page(&log, PageStart::Newest, 1)?.first() {

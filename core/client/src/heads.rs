@@ -57,6 +57,8 @@ impl Client {
             return self.begin_newest(peer, log);
         }
         if self.shares(peer, &log) {
+            // Before the past is asked for, so that it comes before it.
+            self.begin_ahead(peer, log, None);
             self.tell_standing(peer, log);
         }
     }
@@ -123,6 +125,7 @@ impl Client {
             self.tell_root(peer, log, ours, true);
             return self.level_or_again(peer, log, ours);
         }
+        self.begin_ahead(peer, log, Some(theirs.events));
         self.offer(peer, log, theirs);
         Ok(())
     }

@@ -99,8 +99,13 @@ impl Client {
         self.select(space, next.as_ref())?;
         for id in newest {
             let log = LogId::channel(space, id);
+            if !self.store.is_preview_durable(&log) {
+                // What came while the channel was kept is in memory only.
+                self.store.drop_preview(&log)?;
+            }
             self.peers_in(&space).into_iter().for_each(|peer| self.begin_newest(peer, log));
         }
+        self.mind_past_waits();
         Ok(Answer::Done)
     }
 

@@ -9,6 +9,7 @@
 //! and come out by [`Client::poll_frame`], time is a number in each call.
 #![cfg_attr(test, allow(clippy::cast_possible_truncation, reason = "tests cut numbers they made small"))]
 
+mod ahead;
 pub mod api;
 mod archive;
 mod arrange;
@@ -43,6 +44,7 @@ mod message_keys;
 mod newest;
 mod order;
 mod past;
+mod past_wait;
 mod peer;
 mod protocol;
 mod queue;

@@ -37,10 +37,11 @@ impl Client {
         let log = self.readable(self.place(place)?)?;
         let search = Query::parse(asked.search.unwrap_or_default());
         let query = match (asked.thread, asked.unread_after, asked.search) {
-            (None, None, None) => LiveQuery::Channel { from: None },
-            (Some(root), None, None) => LiveQuery::Thread(self.event(&log, root)?),
+            // What somebody scrolls back to, and the past when it has come, are not news.
+            (None, None, None) => LiveQuery::Channel { from: self.store.preview_oldest(&log) },
+            (Some(root), None, None) => LiveQuery::Thread(self.shown_event(&log, root)?),
             (None, Some(read), None) => {
-                let read = if read.is_empty() { None } else { Some(self.event(&log, read)?) };
+                let read = if read.is_empty() { None } else { Some(self.shown_event(&log, read)?) };
                 LiveQuery::Unread { read, own: self.own_devices(&log) }
             }
             (None, None, Some(_)) => LiveQuery::Search(search.clone()),

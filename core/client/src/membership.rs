@@ -102,6 +102,7 @@ impl Client {
     pub(crate) fn resume(&mut self) {
         // What a full disk keeps from being destroyed now is destroyed an hour later.
         let _ = self.prune_all_message_keys();
+        self.mind_past_waits();
         for space in self.unsettled.clone() {
             if self.settle(space).is_ok() {
                 // Which epochs the interrupted attempt had opened is not remembered, so all is asked for.

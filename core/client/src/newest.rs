@@ -3,7 +3,6 @@ use crate::api::{Answer, Notice, Place};
 use crate::protocol::Frame;
 use crate::{Client, Error};
 use std::collections::BTreeSet;
-use terachat_core_store::query::PageStart;
 use terachat_core_store::store::Taken;
 use terachat_core_store::sync::{NewestPage, Want};
 use terachat_event::{ChannelId, DeviceId, LogId, SpaceId};
@@ -12,7 +11,7 @@ use terachat_vault::SecretBytes;
 /// The record with the channels of a space of which the newest is read: ids, ascending. Those that are kept do not count.
 const LIST: &[u8] = b"newest-list/";
 /// Messages that are asked for at once.
-const PAGE_LEN: u16 = 50;
+pub(crate) const PAGE_LEN: u16 = 50;
 
 impl Client {
     /// Whether this device reads the newest of a channel, and leaves its past with others.
@@ -56,7 +55,7 @@ impl Client {
     }
 
     /// Asks a peer for a page, one at a time, unless it had none. Gives back whether it was asked.
-    fn want_page(&mut self, peer: DeviceId, log: LogId, want: Want) -> bool {
+    pub(crate) fn want_page(&mut self, peer: DeviceId, log: LogId, want: Want) -> bool {
         let knows = self.knows(&log);
         let Some(state) = self.peers.get_mut(&peer).filter(|_| knows) else { return false };
         let free = !state.newest.asked.contains_key(&log) && !state.newest.none.contains(&log);
@@ -92,6 +91,8 @@ impl Client {
     /// A peer wants a page.
     pub(crate) fn send_newest(&mut self, peer: DeviceId, log: LogId, want: &Want) -> Result<(), Error> {
         if !self.is_common(peer, &log.space) || !self.knows(&log) || log.channel.is_none() {
+            // Whoever asks waits for an answer.
+            self.tell(peer, &Frame::Newest { log, bytes: Vec::new() });
             return Ok(());
         }
         let page = self.store.newest(&log, want)?;
@@ -115,7 +116,7 @@ impl Client {
 
     /// A peer has more of a channel than it told.
     pub(crate) fn take_more_newest(&mut self, peer: DeviceId, log: LogId) {
-        if self.is_common(peer, &log.space) && self.reads_newest(&log) {
+        if self.is_common(peer, &log.space) && (self.reads_newest(&log) || self.store.has_preview(&log)) {
             let want = self.store.want_newest(&log, PAGE_LEN);
             self.want_page(peer, log, want);
         }
@@ -130,19 +131,32 @@ impl Client {
         let state = self.peers.get_mut(&peer);
         let asked = state.and_then(|state| state.newest.asked.remove(&log));
         let Some(want) = asked else { return Err(Error::Frame("a page that nobody asked for")) };
-        if !self.is_common(peer, &log.space) || !(self.reads_newest(&log) || self.store.has_preview(&log)) {
+        let is_kept = self.keeps(&log);
+        let is_wanted = is_kept || self.reads_newest(&log) || self.store.has_preview(&log);
+        if !self.is_common(peer, &log.space) || !is_wanted || is_kept && self.past_waits.is_over(&log) {
             return Ok(());
         }
         if bytes.is_empty() {
-            self.no_page(peer, log);
+            if !is_kept {
+                self.no_page(peer, log);
+            }
             return Ok(());
         }
         let page = NewestPage::decode(bytes)?;
         if page.log != log {
             return Err(Error::Frame("a page of another channel"));
         }
-        let taken = self.store.take_newest(&want, page);
+        let taken = self.store.take_newest(&want, page, is_kept);
         let is_first = matches!(want, Want::First { .. });
+        if is_kept && is_first && self.store.is_preview_whole(&log) {
+            // There is no past to wait for.
+            self.store.drop_preview(&log)?;
+            return Ok(());
+        }
+        if is_kept {
+            self.store.settle_preview(&log)?;
+            self.mind_past_waits();
+        }
         let what = match taken {
             Ok(Taken::Read(0) | Taken::Stale) => return Ok(()),
             Ok(Taken::Read(events)) => {
@@ -182,24 +196,6 @@ impl Client {
     fn no_page(&mut self, peer: DeviceId, log: LogId) {
         if let Some(state) = self.peers.get_mut(&peer) {
             state.newest.none.insert(log);
-        }
-    }
-
-    /// Where a page lies in what is here of a channel ahead of its past; `None` where that is not what is asked for.
-    pub(crate) fn start_ahead(&self, log: &LogId, start: [Option<&str>; 3]) -> Option<PageStart> {
-        if !self.store.has_preview(log) {
-            return None;
-        }
-        let one = |name: &str| match self.store.find_ahead(log, name).as_slice() {
-            [event] => Some(*event),
-            _ => None,
-        };
-        match start {
-            [None, None, None] => Some(PageStart::Newest),
-            [Some(name), None, None] => one(name).map(PageStart::Before),
-            [None, Some(name), None] => one(name).map(PageStart::After),
-            [None, None, Some(name)] => one(name).map(PageStart::Around),
-            _ => None,
         }
     }
 }

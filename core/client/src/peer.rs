@@ -77,6 +77,7 @@ impl Client {
         let peer = DeviceId(peer);
         self.peers.remove(&peer);
         self.frames.retain(|(to, _)| *to != peer);
+        self.end_ahead();
     }
 
     pub(crate) fn tell(&mut self, peer: DeviceId, frame: &Frame) {

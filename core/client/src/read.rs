@@ -25,15 +25,9 @@ impl Client {
         if *filter != MessageFilter::default() && (thread.is_some() || pinned) {
             return Err(Error::Input("a thread and pinned messages are shown whole; ask without conditions"));
         }
-        let whole = thread.is_none() && !pinned && *filter == MessageFilter::default();
-        if let Some(start) = self.start_ahead(&log, start).filter(|_| whole) {
-            let views = self.store.preview_page(&log, start, limit)?;
-            let begins = |view: &MessageView| self.store.begins_preview(&log, &view.event);
-            let messages = views
-                .into_iter()
-                .map(|view| Message { begins: begins(&view), ..self.shown(&log, view) })
-                .collect();
-            return Ok(Answer::Messages { messages });
+        if self.is_asked_ahead(&log, start.into_iter().flatten().chain(thread)) {
+            let start = self.page_start(&log, start)?;
+            return self.read_ahead(&log, limit, start, thread, pinned, filter);
         }
         let views = if let Some(root) = thread {
             self.store.thread(&log, &self.event(&log, root)?, limit)?
@@ -52,16 +46,16 @@ impl Client {
     fn page_start(&self, log: &LogId, start: [Option<&str>; 3]) -> Result<PageStart, Error> {
         Ok(match start {
             [None, None, None] => PageStart::Newest,
-            [Some(message), None, None] => PageStart::Before(self.event(log, message)?),
-            [None, Some(message), None] => PageStart::After(self.event(log, message)?),
-            [None, None, Some(message)] => PageStart::Around(self.event(log, message)?),
+            [Some(message), None, None] => PageStart::Before(self.shown_event(log, message)?),
+            [None, Some(message), None] => PageStart::After(self.shown_event(log, message)?),
+            [None, None, Some(message)] => PageStart::Around(self.shown_event(log, message)?),
             _ => return Err(Error::Input("choose one of before, after and around")),
         })
     }
 
     pub(crate) fn search(&mut self, place: &Place, query: &str, limit: usize) -> Result<Answer, Error> {
         let logs = match (&place.channel, &place.space) {
-            (Some(_), _) => vec![self.place(place)?],
+            (Some(_), _) => vec![self.readable(self.place(place)?)?],
             (None, Some(_)) => {
                 let space = self.space(place.space.as_deref())?;
                 self.store
@@ -75,9 +69,7 @@ impl Client {
         let query = Query::parse(query);
         let mut hits = Vec::new();
         for log in logs {
-            let known = self.known(&log);
-            let accept = |view: &MessageView| known.meets(&query, view);
-            hits.extend(self.store.search(&log, &query, limit.min(PAGE_LEN_MAX), accept)?);
+            hits.extend(self.search_in(&log, &query, limit.min(PAGE_LEN_MAX))?);
         }
         hits.sort_by_key(|hit| std::cmp::Reverse(hit.score));
         hits.truncate(limit);

@@ -168,11 +168,13 @@ impl Client {
         let first = self.stands_at(peer, log, frontier.root());
         let Some(state) = self.peers.get_mut(&peer) else { return Ok(()) };
         state.without.remove(&log);
+        let events = frontier.chains.iter().fold(0_u64, |sum, chain| sum.saturating_add(chain.seq));
         let ahead = frontier.clone();
         state.theirs.insert(log, frontier.into());
         state.awaited.remove(&log);
         // Whoever answered a root by its frontier does not know yet where this device stands.
         let answer = state.comparisons.get_mut(&log).is_some_and(Comparison::end);
+        self.begin_ahead(peer, log, Some(events));
         self.push_to(peer, log)?;
         let lacking = self.store.frontier(&log).is_some_and(|ours| lacks(&ours, &ahead));
         let asks = lacking && self.peers.get_mut(&peer).is_some_and(|state| state.asked.insert(log));

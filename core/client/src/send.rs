@@ -105,6 +105,9 @@ impl Client {
         if !self.keeps(log) {
             return Err(Error::NotKept(self.channel_name(log)));
         }
+        if let Some(left_s) = self.past_wait_s(log) {
+            return Err(Error::PastComing { channel: self.channel_name(log), left_s });
+        }
         self.require(&log.space, Permission::Post)?;
         self.is_no_archive(&log.space)
     }
@@ -125,6 +128,10 @@ impl Client {
         let payloads = self.payloads(&log, &key, ops)?;
         let draft = Draft { log, payloads, key: Some(key), wall_ms: self.now_ms };
         let events = self.store.apply_local(&self.identity.device, &draft, |_| writes)?;
+        if self.is_ahead_kept(&log) {
+            // Nobody is there to bring the past, so it goes on without it, and what was said is to be seen.
+            self.let_go_of_newest(&log);
+        }
         for event in events.iter().take(crate::receive::NOTICES_MAX) {
             self.notice(&log, event)?;
         }

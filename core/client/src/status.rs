@@ -28,7 +28,7 @@ impl Client {
         places.sort_by_key(|(category, nth, ..)| (*category, *nth));
         let channels = places.into_iter().map(|(category, _, id, channel)| {
             let log = LogId::channel(space, *id);
-            let unread = self.store.unread(&log, &self.identity.user_id())?;
+            let unread = self.unread(&log)?;
             Ok(ChannelStatus {
                 id: id.to_string(),
                 name: channel.name.clone(),

@@ -15,6 +15,7 @@ mod invite;
 mod keep;
 mod newest;
 mod past;
+mod past_wait;
 mod posts;
 mod reinit;
 mod rejoin;

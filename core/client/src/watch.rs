@@ -35,6 +35,7 @@ impl Client {
         self.checkpoint_if_due(now_ms)?;
         self.now_ms = now_ms;
         self.prune_all_message_keys()?;
+        self.mind_past_waits();
         let all_ms = *self.watch.all_ms.get_or_insert(now_ms);
         if self.watch.under_way.is_none() && now_ms.saturating_sub(all_ms) >= ALL_EVERY_MS {
             self.watch.under_way = Some(self.store.begin_audit()?);

@@ -10,6 +10,8 @@ mod identity_log;
 mod identity_meta;
 mod kept;
 mod mls_state;
+#[cfg(test)]
+mod operations;
 mod outline;
 mod permissions;
 mod refusal;

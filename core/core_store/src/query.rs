@@ -5,6 +5,7 @@ mod filter;
 mod forum;
 mod journal;
 mod live;
+mod preview_find;
 mod preview_page;
 mod query_engine;
 pub mod search_index;

@@ -4,15 +4,15 @@ use crate::api::Selection;
 use crate::protocol::Frame;
 use terachat_core_store::sync::Want;
 
-fn newest() -> Request {
+pub(super) fn newest() -> Request {
     Request::ChannelsKeep { space: None, change: Selection::Newest { channels: vec!["general".into()] } }
 }
 
-fn keep() -> Request {
+pub(super) fn keep() -> Request {
     Request::ChannelsKeep { space: None, change: Selection::Also { channels: vec!["general".into()] } }
 }
 
-fn read(before: Option<&str>, limit: usize) -> Request {
+pub(super) fn read(before: Option<&str>, limit: usize) -> Request {
     Request::Read {
         place: place(),
         limit,
@@ -27,14 +27,14 @@ fn read(before: Option<&str>, limit: usize) -> Request {
 
 impl World {
     #[track_caller]
-    fn page(&mut self, name: &str, before: Option<&str>, limit: usize) -> Vec<Message> {
+    pub(super) fn page(&mut self, name: &str, before: Option<&str>, limit: usize) -> Vec<Message> {
         match self.ask(name, read(before, limit)) {
             Answer::Messages { messages } => messages,
             other => panic!("{other:?}"),
         }
     }
 
-    fn reopen(&mut self, name: &'static str) {
+    pub(super) fn reopen(&mut self, name: &'static str) {
         let disk = self.devices[name].1.crash();
         let boxed: Box<dyn Storage> = Box::new(disk.clone());
         let entropy = Box::new(Counter(77 << 32));
@@ -43,11 +43,21 @@ impl World {
     }
 }
 
-fn words(range: std::ops::Range<usize>) -> Vec<String> {
+impl Client {
+    /// The newest messages, with no frames going.
+    fn ask_page(&mut self) -> Vec<Message> {
+        match self.execute(read(None, 50), 9_000_000) {
+            Ok(Answer::Messages { messages }) => messages,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+pub(super) fn words(range: std::ops::Range<usize>) -> Vec<String> {
     range.map(|n| format!("word {n}")).collect()
 }
 
-fn texts(page: &[Message]) -> Vec<String> {
+pub(super) fn texts(page: &[Message]) -> Vec<String> {
     page.iter().map(|message| message.body.clone()).collect()
 }
 
@@ -193,4 +203,213 @@ fn a_channel_since_joining_is_kept_or_left_out() {
     let change = Selection::LeaveOut { channels: vec!["general".into()] };
     world.ask("eve", Request::ChannelsKeep { space: None, change });
     assert!(!world.of("eve").store.has_preview(&log));
+}
+
+fn search(query: &str) -> Request {
+    Request::Search { place: place(), query: query.into(), limit: 100 }
+}
+
+impl World {
+    #[track_caller]
+    fn finds(&mut self, name: &str, query: &str) -> Vec<String> {
+        let Answer::Hits { hits } = self.ask(name, search(query)) else { panic!() };
+        hits.into_iter().map(|hit| hit.message.body).collect()
+    }
+
+    fn unread(&mut self, name: &str) -> (usize, usize) {
+        let channel = self.status(name).spaces[0].channels[0].clone();
+        (channel.unread, channel.mentions)
+    }
+}
+
+pub(super) fn mark(message: Option<String>) -> Request {
+    Request::Mark { place: place(), message }
+}
+
+#[test]
+fn a_phone_searches_counts_marks_follows_and_narrows_what_it_reads() {
+    let mut world = long_talk(200);
+    world.connect("eve", "ada");
+    assert_eq!(world.finds("eve", "word 199"), ["word 199"]);
+    assert_eq!(world.finds("eve", "word 3"), Vec::<String>::new(), "that is with others");
+    assert_eq!(world.finds("eve", "word author:bob").len(), 25);
+    assert_eq!(world.unread("eve"), (50, 0));
+    // What was read is remembered here, also without power, and does not go back.
+    let page = world.page("eve", None, 50);
+    world.ask("eve", mark(Some(page[20].id.clone())));
+    assert_eq!(world.unread("eve").0, 29);
+    world.ask("eve", mark(None));
+    world.ask("eve", mark(Some(page[20].id.clone())));
+    world.cut("ada", "eve");
+    world.reopen("eve");
+    assert_eq!(world.unread("eve"), (0, 0));
+    world.connect("eve", "ada");
+    // Whoever follows hears what is new, and no more.
+    let open = Request::LiveOpen {
+        place: place(),
+        thread: None,
+        unread_after: None,
+        search: None,
+        pinned: false,
+        limit: 10,
+    };
+    let Answer::Live { id, messages } = world.ask("eve", open) else { panic!() };
+    assert_eq!(texts(&messages), words(190..200));
+    let root = world.say("bob", "for @eve");
+    world.ask("ada", Request::Send { place: place(), body: "yes".into(), reply_to: Some(root.clone()) });
+    world.ask("ada", Request::Pin { place: place(), message: root.clone(), remove: false });
+    let Answer::LiveChanges { changes } = world.ask("eve", Request::LiveChanges { id }) else { panic!() };
+    let inserted = |change: &crate::api::LiveChange| match change {
+        crate::api::LiveChange::Insert { message, .. } => message.body.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(changes.iter().map(inserted).collect::<Vec<_>>(), ["for @eve", "yes"]);
+    assert_eq!(world.unread("eve"), (2, 1));
+    let ask = |thread: Option<String>, pinned: bool, from: Option<&str>| {
+        let mut request = read(None, 100);
+        if let Request::Read { thread: of, pinned: only, filter, .. } = &mut request {
+            (*of, *only, filter.from) = (thread, pinned, from.map(str::to_owned));
+        }
+        request
+    };
+    let mut bodies = |request| match world.ask("eve", request) {
+        Answer::Messages { messages } => texts(&messages),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(bodies(ask(Some(root.clone()), false, None)), ["for @eve", "yes"]);
+    assert_eq!(bodies(ask(None, true, None)), ["for @eve"]);
+    assert_eq!(bodies(ask(None, false, Some("bob"))).last().unwrap(), "for @eve");
+    // Nothing is said on it, and it says why.
+    let answer = Request::Send { place: place(), body: "here".into(), reply_to: Some(root.clone()) };
+    assert!(matches!(world.try_ask("eve", answer), Err(Error::NotKept(_))));
+    // With the whole channel what was read stays read.
+    world.ask("eve", keep());
+    assert_eq!(world.unread("eve"), (2, 1));
+    assert_eq!(world.finds("eve", "word 3"), ["word 3"]);
+    let Answer::LiveChanges { changes } = world.ask("eve", Request::LiveChanges { id }) else { panic!() };
+    assert_eq!(changes, [], "the past is no news");
+    world.ask("eve", mark(None));
+    assert_eq!(world.unread("eve"), (0, 0));
+    world.same(&["ada", "bob", "eve"]);
+}
+
+/// Lets one frame go each way; gives whether there was one.
+fn one_frame(world: &mut World) -> bool {
+    let (eve, ada) = (world.id("eve"), world.id("ada"));
+    let mut any = false;
+    if let Some((to, frame)) = world.of("ada").poll_frame() {
+        any = true;
+        if to == eve {
+            world.of("eve").receive(ada, frame, 9_000_000).unwrap();
+        }
+    }
+    if let Some((to, frame)) = world.of("eve").poll_frame() {
+        any = true;
+        if to == ada {
+            world.of("ada").receive(eve, frame, 9_000_000).unwrap();
+        }
+    }
+    any
+}
+
+fn meet(world: &mut World) {
+    let (eve, ada) = (world.id("eve"), world.id("ada"));
+    world.links.insert(("ada", "eve"));
+    world.links.insert(("eve", "ada"));
+    world.of("ada").connected(eve);
+    world.of("eve").connected(ada);
+}
+
+/// Eve keeps everything, and was away since before the first word. Gives the world as it is when she has the newest and not the past.
+fn behind() -> World {
+    let mut world = club(&["ada", "bob", "eve"]);
+    world.cut("ada", "eve");
+    for n in 0..240 {
+        world.say(["ada", "bob"][n % 2], &format!("word {n}"));
+    }
+    meet(&mut world);
+    let log = world.of("eve").place(&place()).unwrap();
+    while !world.of("eve").store.has_preview(&log) {
+        assert!(one_frame(&mut world), "the newest never came by itself");
+    }
+    assert_eq!(world.of("eve").store.len(&log), 0, "the past came first");
+    world
+}
+
+#[test]
+fn who_keeps_everything_reads_the_newest_before_the_past_is_here() {
+    let mut world = behind();
+    let log = world.of("eve").place(&place()).unwrap();
+    let page = world.of("eve").ask_page();
+    assert_eq!(texts(&page), words(190..240));
+    assert!(page[0].begins);
+    // To say something now would put it into the past, before all that is shown.
+    let say = |reply_to| Request::Send { place: place(), body: "too early".into(), reply_to };
+    let refused = world.of("eve").execute(say(None), 9_000_000);
+    assert!(matches!(refused, Err(Error::PastComing { left_s: 30, .. })), "{refused:?}");
+    let refused = world.of("eve").execute(say(Some(page[9].id.clone())), 9_000_000);
+    assert!(matches!(refused, Err(Error::NotReached { .. })), "{refused:?}");
+    while one_frame(&mut world) {}
+    assert!(!world.of("eve").store.has_preview(&log));
+    assert_eq!(texts(&world.page("eve", None, 1000)), words(0..240));
+    world.say("eve", "in time");
+    assert_eq!(world.bodies("bob").last().unwrap(), "in time");
+    world.same(&["ada", "bob", "eve"]);
+    world.sound("eve");
+    assert_eq!(world.of("eve").store.records(b"newest/").count(), 0, "nothing of it was on disk");
+}
+
+#[test]
+fn who_is_left_alone_with_the_newest_reads_and_writes_what_is_here() {
+    let mut world = behind();
+    let log = world.of("eve").place(&place()).unwrap();
+    world.cut("ada", "eve");
+    assert!(!world.of("eve").store.has_preview(&log));
+    assert_eq!(texts(&world.page("eve", None, 5)), Vec::<String>::new());
+    world.say("eve", "alone");
+    world.connect("ada", "eve");
+    assert_eq!(world.page("eve", None, 1000).len(), 241);
+    world.same(&["ada", "bob", "eve"]);
+}
+
+/// Who has a part and lacks more than comes at once asks, too; here all of it is there before the page, which is then not needed.
+#[test]
+fn a_page_that_comes_behind_the_past_leaves_nothing() {
+    let mut world = club(&["ada", "bob", "eve"]);
+    world.say("ada", "word 0");
+    world.cut("ada", "eve");
+    for n in 1..240 {
+        world.say(["ada", "bob"][n % 2], &format!("word {n}"));
+    }
+    meet(&mut world);
+    let (ada, log) = (terachat_event::DeviceId(world.id("ada")), world.of("eve").place(&place()).unwrap());
+    let mut asked = false;
+    while one_frame(&mut world) {
+        asked |= world.of("eve").peers[&ada].newest.asked.contains_key(&log);
+    }
+    assert!(asked && !world.of("eve").store.has_preview(&log));
+    assert_eq!(texts(&world.page("eve", None, 1000)), words(0..240));
+    world.say("eve", "in time");
+    world.same(&["ada", "bob", "eve"]);
+}
+
+#[test]
+fn who_is_hardly_behind_or_asks_of_what_is_unknown_is_not_kept_waiting() {
+    let mut world = club(&["ada", "eve"]);
+    for n in 0..30 {
+        world.say("ada", &format!("word {n}"));
+    }
+    world.cut("ada", "eve");
+    world.say("ada", "word 30");
+    // Eve makes a channel that Ada has never heard of, and asks her for its newest.
+    world.ask(
+        "eve",
+        Request::ChannelCreate { space: None, name: "mine".into(), forum: false, since_join: false },
+    );
+    world.connect("ada", "eve");
+    let (ada, eve) = (terachat_event::DeviceId(world.id("ada")), terachat_event::DeviceId(world.id("eve")));
+    assert!(world.of("eve").peers[&ada].in_sync && world.of("ada").peers[&eve].in_sync);
+    assert!(world.of("eve").peers[&ada].newest.asked.is_empty());
+    assert_eq!(texts(&world.page("eve", None, 100)), words(0..31));
+    world.same(&["ada", "eve"]);
 }

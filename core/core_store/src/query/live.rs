@@ -4,6 +4,7 @@ use super::journal::Mark;
 use super::search_index::Query;
 use super::state_hash::hash_message;
 use crate::crdt::Stamp;
+use crate::store::Preview;
 use crate::store::space_logs::ChannelLog;
 use crate::{Error, LocalStore};
 use std::collections::{BTreeMap, BTreeSet};
@@ -82,7 +83,8 @@ impl LocalStore {
     /// filters and whatever else the caller asks of a message; it must answer the same as long as the message is the same.
     ///
     /// Looks at what was touched meanwhile; at everything the first time, when a removal or a fork changed what counts, and
-    /// after more than 4,096 changes.
+    /// after more than 4,096 changes. What is here of a channel ahead of its past is the answer while there is such, and looked at
+    /// whole.
     ///
     /// # Errors
     /// [`Error::Unknown`], [`Error::Store`]; the next call gives the same changes again.
@@ -91,6 +93,17 @@ impl LocalStore {
         live: &mut Live,
         accept: impl Fn(&MessageView) -> bool,
     ) -> Result<Vec<Change>, Error> {
+        if let Ok(preview) = self.preview(&live.log) {
+            let in_log = |event: &EventRef| {
+                let channel = self.channel(&live.log).ok();
+                channel.is_some_and(|channel| {
+                    channel.index.find(event).is_some_and(|at| is_message(channel, at))
+                })
+            };
+            let in_log: BTreeSet<Stamp> =
+                live.shown.keys().filter(|stamp| in_log(&stamp.event())).copied().collect();
+            return preview.changes(live, &in_log, &accept);
+        }
         let channel = self.channel(&live.log)?;
         let touched = live.mark.and_then(|mark| channel.journal.since(mark));
         let mut changes = Vec::new();
@@ -130,18 +143,70 @@ impl LocalStore {
                 .filter(|message| matches_text(query, &message.body) && accept(message)),
             false => None,
         };
-        let Some(message) = message else {
-            return Ok(shown.remove(&stamp).map(|_| Change::Remove(stamp.event())));
-        };
-        let hash = hash_message(&message);
-        Ok(match shown.insert(stamp, hash) {
-            None => {
-                let after = shown.range(..stamp).next_back().map(|(before, _)| before.event());
-                Some(Change::Insert { after, message })
-            }
-            Some(before) if before == hash => None,
-            Some(_) => Some(Change::Update(message)),
+        Ok(match message {
+            Some(message) => show(stamp, message, shown),
+            None => shown.remove(&stamp).map(|_| Change::Remove(stamp.event())),
         })
+    }
+}
+
+impl Preview {
+    /// [`LocalStore::changes`] of what is here of a channel ahead of its past. What was shown of the log stays as it is until the log
+    /// takes the place of this.
+    fn changes(
+        &self,
+        live: &mut Live,
+        in_log: &BTreeSet<Stamp>,
+        accept: &impl Fn(&MessageView) -> bool,
+    ) -> Result<Vec<Change>, Error> {
+        let mut answer = Vec::new();
+        for at in self.messages().filter(|at| self.is_asked_for(&live.query, *at)) {
+            let message = self.view(at)?;
+            if matches_text(&live.query, &message.body) && accept(&message) {
+                answer.push((self.events[at as usize].stamp, message));
+            }
+        }
+        let there: BTreeSet<Stamp> = answer.iter().map(|(stamp, _)| *stamp).collect();
+        let stays = |stamp: &Stamp| there.contains(stamp) || in_log.contains(stamp);
+        let gone = live.shown.keys().filter(|stamp| !stays(stamp));
+        let mut changes: Vec<Change> = gone.map(|stamp| Change::Remove(stamp.event())).collect();
+        live.shown.retain(|stamp, _| stays(stamp));
+        let news = answer.into_iter().filter_map(|(stamp, message)| show(stamp, message, &mut live.shown));
+        changes.extend(news);
+        // The whole channel is looked at anew once it takes the place of this.
+        live.mark = None;
+        Ok(changes)
+    }
+
+    fn is_asked_for(&self, query: &LiveQuery, at: u32) -> bool {
+        let stamp_of = |event: &EventRef| self.find(event).map(|at| self.events[at as usize].stamp);
+        let stamp = self.events[at as usize].stamp;
+        match query {
+            LiveQuery::Channel { from } => from.as_ref().and_then(stamp_of).is_none_or(|from| stamp >= from),
+            LiveQuery::Thread(root) => {
+                let root = self.find(root);
+                let up = std::iter::successors(Some(at), |at| self.state.message(*at).reply_to);
+                root.is_some_and(|root| up.into_iter().any(|at| at == root))
+            }
+            LiveQuery::Unread { read, own } => {
+                let behind = read.as_ref().and_then(stamp_of).is_none_or(|read| stamp > read);
+                behind && !own.contains(&stamp.author)
+            }
+            LiveQuery::Search(_) => true,
+        }
+    }
+}
+
+/// A message of the answer as it reads now.
+fn show(stamp: Stamp, message: MessageView, shown: &mut BTreeMap<Stamp, [u8; 32]>) -> Option<Change> {
+    let hash = hash_message(&message);
+    match shown.insert(stamp, hash) {
+        None => {
+            let after = shown.range(..stamp).next_back().map(|(before, _)| before.event());
+            Some(Change::Insert { after, message })
+        }
+        Some(before) if before == hash => None,
+        Some(_) => Some(Change::Update(message)),
     }
 }
 

@@ -18,7 +18,7 @@ impl LocalStore {
         start: PageStart,
         limit: usize,
     ) -> Result<Vec<MessageView>, Error> {
-        let preview = self.previews.get(log).ok_or(Error::Unknown("the newest of that channel"))?;
+        let preview = self.preview(log)?;
         let timeline = &preview.state.timeline;
         let rank = |event: &EventRef| {
             let at = preview.find(event).ok_or(Error::Unknown("that message"))?;
@@ -52,15 +52,12 @@ impl LocalStore {
 
 impl Preview {
     /// A message as [`LocalStore::page`] shows it.
-    fn view(&self, at: u32) -> Result<MessageView, Error> {
+    pub(super) fn view(&self, at: u32) -> Result<MessageView, Error> {
         let event = &self.events[at as usize];
         let state = self.state.message(at);
         let op = ChannelOp::decode(&event.payload).map_err(|_| Error::Unknown("that message"))?;
         let mut missing = matches!(op, ChannelOp::Erased { .. });
-        let named = match &op {
-            ChannelOp::Erased { kept: Kept::Message { reply_to, .. }, .. } => *reply_to,
-            op => op.post().and_then(|post| post.reply_to),
-        };
+        let named = named(&op);
         // Of one that is here it is known whether it counts.
         let answered = match named {
             Some(older) if self.find(&older).is_none() => Some(older),
@@ -125,7 +122,21 @@ impl Preview {
         Ok(view)
     }
 
+    /// Whether a message answers another one, be that older than all that is here.
+    pub(super) fn answers(&self, at: u32) -> bool {
+        self.state.is_answer(at)
+            || self.op(at).as_ref().and_then(named).is_some_and(|older| self.find(&older).is_none())
+    }
+
     fn op(&self, at: u32) -> Option<ChannelOp<'_>> {
         ChannelOp::decode(&self.events.get(at as usize)?.payload).ok()
+    }
+}
+
+/// What a message says it answers.
+fn named(op: &ChannelOp<'_>) -> Option<EventRef> {
+    match op {
+        ChannelOp::Erased { kept: Kept::Message { reply_to, .. }, .. } => *reply_to,
+        op => op.post().and_then(|post| post.reply_to),
     }
 }

@@ -3,8 +3,9 @@ use super::search_index::{Query, SearchIndex, highlight};
 use crate::model::ChannelOp;
 use crate::store::space_logs::ChannelLog;
 use crate::{Error, LocalStore};
+use std::collections::BTreeSet;
 use std::ops::Range;
-use terachat_event::{ChannelId, LogId, SpaceId};
+use terachat_event::{ChannelId, EventRef, LogId, SpaceId};
 
 /// One search result.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,13 +40,17 @@ impl LocalStore {
         let current = |doc| current_message(self, channel, doc);
         let wanted = |doc: u32| {
             let message = current(doc)?;
-            if query.filters().is_empty() {
+            let is_post = channel.state.is_post(message);
+            if query.filters().is_empty() && !is_post {
                 return Some(());
             }
-            self.view(channel, message).ok().filter(&accept).map(drop)
+            // A post has its words in several events, of which one may have been overtaken since.
+            let view = self.view(channel, message).ok();
+            let view = view.filter(|view| !is_post || query.accepts(&titled(view)));
+            view.filter(&accept).map(drop)
         };
         let found =
-            search.search(query, limit, |doc| wanted(doc).is_some(), |doc| self.text(channel, doc).ok());
+            search.search(query, limit, |doc| wanted(doc).is_some(), |doc| self.found_by(channel, doc));
         let found = match found {
             Ok(found) => found,
             Err(_) => {
@@ -54,9 +59,11 @@ impl LocalStore {
                 return self.search(log, query, limit, accept);
             }
         };
+        let mut seen = BTreeSet::new();
         found
             .into_iter()
             .filter_map(|hit| Some((hit.score, current(hit.doc)?)))
+            .filter(|(_, at)| seen.insert(*at))
             .map(|(score, at)| {
                 let message = self.view(channel, at)?;
                 let highlights = highlight(&message.body, query);
@@ -118,14 +125,27 @@ impl LocalStore {
             let payload =
                 chunk.get(event.offset as usize..(event.offset + event.len) as usize).unwrap_or(&[]);
             let payload = self.restored(&channel.index, at, payload).unwrap_or(payload);
-            let titled;
+            let titled: String;
             let text = match ChannelOp::decode(payload) {
-                Ok(ChannelOp::Edit { body, .. }) => body,
+                Ok(ChannelOp::Edit { target, body }) => match self.post_at(channel, &target) {
+                    Some(view) if view.heading.is_some() => {
+                        titled = self::titled(&MessageView { body: body.to_owned(), ..view });
+                        titled.as_str()
+                    }
+                    _ => body,
+                },
+                Ok(ChannelOp::SetHeading { target, heading, .. }) => match self.post_at(channel, &target) {
+                    Some(view) => {
+                        titled = [heading.title, &view.body].join("\n");
+                        titled.as_str()
+                    }
+                    None => continue,
+                },
                 Ok(op) => match (op.heading(), op.post()) {
                     (None, Some(post)) => post.body,
                     (Some(heading), Some(post)) => {
                         titled = [heading.title, post.body].join("\n");
-                        &titled
+                        titled.as_str()
                     }
                     _ => continue,
                 },
@@ -142,6 +162,20 @@ impl LocalStore {
             }
         }
         Ok(true)
+    }
+
+    /// The text by which the message is found whose current text or title this event brought.
+    fn found_by(&self, channel: &ChannelLog, doc: u32) -> Option<String> {
+        match current_message(self, channel, doc).filter(|at| channel.state.is_post(*at)) {
+            Some(post) => Some(titled(&self.view(channel, post).ok()?)),
+            None => self.text(channel, doc).ok(),
+        }
+    }
+
+    /// A forum's post as it stands.
+    fn post_at(&self, channel: &ChannelLog, event: &EventRef) -> Option<MessageView> {
+        let at = channel.index.find(event).filter(|at| channel.state.is_post(*at))?;
+        self.view(channel, at).ok()
     }
 
     fn drop_text_index(&mut self, space: SpaceId, id: ChannelId) {
@@ -176,6 +210,18 @@ fn current_message(store: &LocalStore, channel: &ChannelLog, at: u32) -> Option<
             .filter(|message| channel.state.message(*message).edited_by == Some(at))
             // Whatever else somebody edits has no text.
             .filter(|message| channel.state.timeline.contains(*message, |a, b| channel.index.order(a, b))),
+        ChannelOp::SetHeading { target, .. } => channel
+            .index
+            .find(&target)
+            .filter(|message| channel.state.message(*message).headed_by == Some(at)),
         _ => None,
+    }
+}
+
+/// What a message is found by: its title, if it has one, and its text.
+pub(super) fn titled(view: &MessageView) -> String {
+    match &view.heading {
+        Some((title, _)) => [title, view.body.as_str()].join("\n"),
+        None => view.body.clone(),
     }
 }

@@ -20,17 +20,19 @@ pub struct Unread {
 }
 
 impl LocalStore {
-    /// What `user` has not read of a channel. Costs what is counted, not what there is.
+    /// What `user` has not read of a channel: behind the furthest mark of the user's devices, and behind `read`, up to where this
+    /// device may know by itself that it was read. Costs what is counted, not what there is.
     ///
     /// # Errors
     /// [`Error::Unknown`] for a channel that is not here.
-    pub fn unread(&self, log: &LogId, user: &UserId) -> Result<Unread, Error> {
+    pub fn unread(&self, log: &LogId, user: &UserId, read: Option<&EventRef>) -> Result<Unread, Error> {
         let channel = self.channel(log)?;
         let devices = self.devices_of(log, user);
         let order = |a, b| channel.index.order(a, b);
         let marks = devices.iter().filter_map(|device| channel.state.read_mark(device));
-        let mark = marks.max_by(|a, b| order(*a, *b));
         let timeline = &channel.state.timeline;
+        let known = read.and_then(|read| channel.index.find(read)).filter(|at| timeline.contains(*at, order));
+        let mark = marks.chain(known).max_by(|a, b| order(*a, *b));
         let from = mark.map_or(0, |mark| timeline.rank(mark, order) + 1);
         let others = |at: &u32| {
             let author = channel.index.device(channel.index.event(*at).chain);
@@ -49,7 +51,7 @@ impl LocalStore {
         Ok(Unread { messages, mentions: mentions.len().min(UNREAD_MAX), first })
     }
 
-    fn devices_of(&self, log: &LogId, user: &UserId) -> BTreeSet<DeviceId> {
+    pub(super) fn devices_of(&self, log: &LogId, user: &UserId) -> BTreeSet<DeviceId> {
         let state = self.space(&log.space);
         let devices = state.into_iter().flat_map(|state| &state.devices);
         devices.filter(|(_, owner)| *owner == user).map(|(device, _)| *device).collect()

@@ -11,7 +11,7 @@ use terachat_vault::SecretBytes;
 const PREFIX: &[u8] = b"dropped/";
 const LEN: usize = 48;
 
-/// What is kept of a log that was dropped: where this device's own chain stood, so that no number is signed twice.
+/// What is kept of a log that was dropped, or of which more was seen ahead of its past than is here: where this device's own chain stood, so that no number is signed twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Dropped {
     /// Events that were here.
@@ -87,7 +87,7 @@ impl LocalStore {
         let find = |store: &Self| store.index(log).and_then(|index| index.find(&name));
         let Some(at) = find(self) else {
             return Err(Error::Forbidden(
-                "this channel was dropped here, and what this device wrote in it is not back yet; sync with a device that keeps it",
+                "this channel was dropped here or is not whole, and what this device wrote in it is not back yet; sync with a device that keeps it",
             ));
         };
         if self.index(log).is_some_and(|index| index.hash(at).is_none()) {
@@ -95,11 +95,33 @@ impl LocalStore {
         }
         if self.index(log).and_then(|index| index.hash(at)) != Some(kept.hash) {
             return Err(Error::Forbidden(
-                "this channel was dropped here, and what came back of this device's events is not what it signed; make a new profile and ask for an invitation",
+                "this channel was dropped here or is not whole, and what came back of this device's events is not what it signed; make a new profile and ask for an invitation",
             ));
         }
         self.drops.back.insert(*log);
         Ok(())
+    }
+
+    /// What is to be remembered of this device's own chain when its newest was seen ahead of a log's past and goes: up to there its
+    /// numbers are taken. `None` where all of them are here, or known as taken. Counts from now on.
+    pub(super) fn taken_ahead(
+        &mut self,
+        log: &LogId,
+        author: &DeviceId,
+        seq: u64,
+        hash: EventHash,
+    ) -> Option<Write> {
+        let index = self.index(log);
+        let is_frozen = index.is_some_and(|index| index.frozen.contains_key(author));
+        let here = index.and_then(|index| index.head(author)).map_or(0, |head| head.seq);
+        let before = self.dropped(log);
+        if is_frozen || seq <= here || before.is_some_and(|before| before.seq >= seq) {
+            return None;
+        }
+        let events = (self.len(log) as u64).saturating_add(seq - here);
+        let events = before.map_or(0, |before| before.events).max(events);
+        self.drops.back.remove(log);
+        Some(Dropped { events, seq, hash }.write(log))
     }
 
     /// Makes a log empty in memory; its batches are to be left out when their segments are rewritten.

@@ -27,7 +27,7 @@ const PAGES_MAX: usize = 256;
 /// What became of a page that was not refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Taken {
-    /// Its events are readable: so many. Older and first ones are durable.
+    /// Its events are readable: so many. Older and first ones are durable, unless the channel is kept.
     Read(usize),
     /// It cannot be judged yet; nothing changed.
     Waits(Wait),
@@ -93,12 +93,13 @@ impl Preview {
 
 impl LocalStore {
     /// Takes in a page of a channel that somebody asked for by `want`: judged together with those that are here, and then
-    /// readable by [`LocalStore::preview_page`]. The channel's log does not know of it, so nothing is signed on it.
+    /// readable by [`LocalStore::preview_page`]. The channel's log does not know of it, so nothing is signed on it. Where the channel
+    /// `is_kept` its past is on its way, and nothing is written.
     ///
     /// # Errors
     /// A refusal with its reason: the sender is broken, lying, or stands on another branch of a chain that forked.
     /// [`Error::Store`]: it can be tried again. Nothing changed.
-    pub fn take_newest(&mut self, want: &Want, page: NewestPage) -> Result<Taken, Error> {
+    pub fn take_newest(&mut self, want: &Want, page: NewestPage, is_kept: bool) -> Result<Taken, Error> {
         let log = page.log;
         let events = page.events();
         let end = NewestPage::end_of_time();
@@ -129,21 +130,21 @@ impl LocalStore {
         match want {
             Want::First { .. } => {
                 replaced = std::mem::replace(&mut pages, vec![page]);
-                durable = 1;
+                durable = usize::from(!is_kept);
             }
             Want::Older { .. } => {
                 pages.insert(0, page);
                 // A chain of the older page may be signed in one that came since only.
-                durable = pages.len();
+                durable = if is_kept { durable } else { pages.len() };
             }
             Want::Newer { .. } => pages.push(page),
         }
         let judged = self.judge_pages(&log, &pages);
         let result = match judged {
             Ok(Ok(followed)) => {
-                let write = matches!(want, Want::Newer { .. }) || durable == 0;
+                let is_known = is_kept || matches!(want, Want::Newer { .. });
                 let written =
-                    if write { Ok(()) } else { self.write_records(vec![record(&log, &pages[..durable])]) };
+                    if is_known { Ok(()) } else { self.write_records(vec![record(&log, &pages[..durable])]) };
                 match written {
                     Ok(()) => {
                         self.show_preview(log, pages, durable, followed);
@@ -174,6 +175,16 @@ impl LocalStore {
         result
     }
 
+    /// Channels of which something is here ahead of their past.
+    pub fn previews(&self) -> Vec<LogId> {
+        self.previews.keys().copied().collect()
+    }
+
+    /// Whether something of what is ahead of a channel's past is on disk.
+    pub fn is_preview_durable(&self, log: &LogId) -> bool {
+        self.previews.get(log).is_some_and(|preview| preview.durable > 0)
+    }
+
     /// Whether there is something of a channel ahead of its past.
     pub fn has_preview(&self, log: &LogId) -> bool {
         self.previews.contains_key(log)
@@ -198,14 +209,21 @@ impl LocalStore {
         if want.is_bounded() { want } else { Want::First { messages } }
     }
 
-    /// Forgets what is here of a channel ahead of its past, also on disk.
+    /// Forgets what is here of a channel ahead of its past, also on disk. Where it shows numbers of this device's own chain that are not
+    /// here, these stay known as taken, by the record of a dropped log: [`LocalStore::belongs_to`].
     ///
     /// # Errors
     /// [`Error::Store`]; nothing changed.
     pub fn drop_preview(&mut self, log: &LogId) -> Result<(), Error> {
         let name = name(log);
-        if self.record(&name).is_some() {
-            self.write_records(vec![(name, None)])?;
+        let own = self.owner.and_then(|me| {
+            let (seq, hash) = *self.previews.get(log)?.heads.get(&me)?;
+            self.taken_ahead(log, &me, seq, hash)
+        });
+        let gone = self.record(&name).is_some().then_some((name, None));
+        let writes: Vec<Write> = own.into_iter().chain(gone).collect();
+        if !writes.is_empty() {
+            self.write_records(writes)?;
         }
         self.previews.remove(log);
         Ok(())

@@ -7,6 +7,7 @@ mod orders;
 mod permissions;
 mod plain_roles;
 mod schedules;
+mod vectors;
 
 use super::*;
 use crate::crdt::Stamp;

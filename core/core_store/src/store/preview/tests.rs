@@ -10,6 +10,8 @@ use std::ops::Range;
 const SEEDS: Range<u64> = 0..120;
 const END: u64 = NewestPage::end_of_time();
 
+mod questions;
+
 /// Ann's club with Bob and Cid, who write, and a device of Dan's that has the control log only.
 struct Club {
     writers: Vec<Device>,
@@ -93,7 +95,7 @@ impl Club {
     /// Dan asks one of the writers, and takes what comes over the wire.
     fn ask(&mut self, who: usize, want: &Want) -> Result<Taken, Error> {
         let page = self.writers[who].store.newest(&self.log, want)?.expect("there is a page");
-        self.dan.store.take_newest(want, NewestPage::decode(&page.encode())?)
+        self.dan.store.take_newest(want, NewestPage::decode(&page.encode())?, false)
     }
 
     fn first(&mut self, messages: u16) {
@@ -121,6 +123,7 @@ impl Club {
         if self.dan.store.is_preview_whole(&log) {
             assert_eq!(ahead.len(), whole.len());
         }
+        self.answer_alike();
     }
 
     fn reopen(&mut self) {
@@ -211,7 +214,7 @@ fn refused(club: &mut Club, page: &NewestPage) -> Error {
     let log = club.log;
     // What came over the wire is what was sent.
     let page = NewestPage::decode(&page.encode()).unwrap();
-    let error = club.dan.store.take_newest(&Want::First { messages: 9 }, page).unwrap_err();
+    let error = club.dan.store.take_newest(&Want::First { messages: 9 }, page, false).unwrap_err();
     assert!(!club.dan.store.has_preview(&log) && club.dan.store.records(PREFIX).next().is_none());
     error
 }
@@ -349,14 +352,14 @@ fn a_page_holds_its_own_times_and_answers_what_was_asked() {
     let lie = ann.store.page_of(&log, &older).unwrap().unwrap();
     let want = Want::Older { messages: 9, below: from };
     let before = club.ahead();
-    assert!(club.dan.store.take_newest(&want, lie).is_err());
+    assert!(club.dan.store.take_newest(&want, lie, false).is_err());
     assert_eq!(club.ahead(), before, "what was good stays");
     // What nobody asked for, or asked for long ago.
     let stale =
         club.ann().store.newest(&log, &Want::Older { messages: 3, below: from - 1 }).unwrap().unwrap();
-    assert!(club.dan.store.take_newest(&want, NewestPage::decode(&stale.encode()).unwrap()).is_err());
+    assert!(club.dan.store.take_newest(&want, NewestPage::decode(&stale.encode()).unwrap(), false).is_err());
     let stale_want = Want::Older { messages: 3, below: from - 1 };
-    assert_eq!(club.dan.store.take_newest(&stale_want, stale).unwrap(), Taken::Stale);
+    assert_eq!(club.dan.store.take_newest(&stale_want, stale, false).unwrap(), Taken::Stale);
     club.same();
 }
 
@@ -373,7 +376,7 @@ fn strangers_guests_and_the_removed_say_nothing() {
     club.ann().pull(&mut eve).unwrap();
     let theirs = page(&mut club, 9);
     let want = Want::First { messages: 9 };
-    assert!(matches!(club.dan.store.take_newest(&want, theirs).unwrap(), Taken::Waits(_)));
+    assert!(matches!(club.dan.store.take_newest(&want, theirs, false).unwrap(), Taken::Waits(_)));
     assert!(!club.dan.store.has_preview(&log));
     let Club { writers, dan, .. } = &mut club;
     dan.pull_control(&mut writers[0], log.space);
@@ -408,14 +411,14 @@ fn another_branch_is_refused_and_a_proven_one_counts_for_nothing() {
     club.tell(2, 0);
     let theirs = page(&mut club, 9);
     let want = Want::First { messages: 9 };
-    assert!(matches!(club.dan.store.take_newest(&want, theirs), Err(Error::Replay(_))));
+    assert!(matches!(club.dan.store.take_newest(&want, theirs, false), Err(Error::Replay(_))));
     assert!(!club.dan.store.has_preview(&log));
     // Who knows of the fork makes no page of it, and of a page that is here it does not count.
     let theirs = page(&mut club, 9);
     let mut fay = Device::new(9);
     fay.learn_epoch(log.space);
     fay.pull_control(club.ann(), log.space);
-    assert!(matches!(fay.store.take_newest(&want, theirs).unwrap(), Taken::Read(_)));
+    assert!(matches!(fay.store.take_newest(&want, theirs, false).unwrap(), Taken::Read(_)));
     let shown = |fay: &Device| {
         fay.store.preview_page(&log, PageStart::Newest, 99).unwrap().last().unwrap().body.clone()
     };
@@ -484,8 +487,17 @@ fn no_number_is_signed_that_is_taken_ahead() {
     club.dan.say(log, "once");
     let Club { writers, dan, .. } = &mut club;
     writers[0].pull(dan).unwrap();
-    club.dan = Device::over(9, Box::new(crate::testing::disk(&old, 4))).unwrap();
+    club.storage = crate::testing::disk(&old, 4);
+    club.dan = Device::over(9, Box::new(club.storage.clone())).unwrap();
     club.first(3);
+    assert!(matches!(club.dan.post(log, &[text("twice")]), Err(Error::Forbidden(_))));
+    // Nor when the pages have gone, also after a restart.
+    let me = club.dan.id();
+    club.dan.store.belongs_to(me);
+    club.dan.store.drop_preview(&log).unwrap();
+    assert!(matches!(club.dan.post(log, &[text("twice")]), Err(Error::Forbidden(_))));
+    assert!(club.dan.store.lacks_dropped(&log));
+    club.reopen();
     assert!(matches!(club.dan.post(log, &[text("twice")]), Err(Error::Forbidden(_))));
     let Club { writers, dan, .. } = &mut club;
     dan.pull(&mut writers[0]).unwrap();
@@ -508,7 +520,7 @@ fn a_channel_since_joining_and_a_control_log_have_no_pages() {
     let Club { writers, dan, .. } = &mut club;
     dan.pull_control(&mut writers[0], log.space);
     let lie = NewestPage { log: other, from: 1, below: END, outside: vec![], bundles: vec![], wire_len: 0 };
-    assert!(matches!(club.dan.store.take_newest(&want, lie), Err(Error::Payload(_))));
+    assert!(matches!(club.dan.store.take_newest(&want, lie, false), Err(Error::Payload(_))));
 }
 
 /// CPU time of this thread in milliseconds, where the system tells.
@@ -549,7 +561,7 @@ fn the_newest_of_a_long_channel_take_what_they_are() {
         sent = club.writers[0].store.newest(&log, &want).unwrap().unwrap().encode();
         serve += spent(start) / 100.0;
         let start = cpu_ms();
-        club.dan.store.take_newest(&want, NewestPage::decode(&sent).unwrap()).unwrap();
+        club.dan.store.take_newest(&want, NewestPage::decode(&sent).unwrap(), false).unwrap();
         page = club.dan.store.preview_page(&log, PageStart::Newest, 50).unwrap();
         take += spent(start) / 100.0;
     }

@@ -55,7 +55,7 @@ fn question(
     let store = &mut device.store;
     match dice.below(14) {
         0..=3 => format!("{start:?} {:?}", store.page(&log, start, limit)),
-        4 => format!("{:?}", store.unread(&log, &user)),
+        4 => format!("{:?}", store.unread(&log, &user, None)),
         5 => format!("{event} {:?}", store.thread(&log, &event, limit)),
         6 => format!("{:?}", store.posts(&log, &[], None, limit)),
         7 => format!("{:?}", store.pinned(&log, limit).unwrap()),

@@ -79,6 +79,26 @@ fn a_forum_lists_its_posts_by_the_latest_answer() {
     assert_eq!(titles(&c, log, &["evening"]), [("Dinner".into(), 0)]);
     let hits = c.store.search(&log, &Query::parse("which sea"), 9, |_| true).unwrap();
     assert_eq!(hits.iter().map(|hit| hit.message.event).collect::<Vec<_>>(), [first]);
+    // Whatever of it was changed since, it is found by what it says now, once.
+    let found = |device: &mut Device, words: &str| -> Vec<EventRef> {
+        let hits = device.store.search(&log, &Query::parse(words), 9, |_| true).unwrap();
+        hits.into_iter().map(|hit| hit.message.event).collect()
+    };
+    for device in [&mut a, &mut b, &mut c] {
+        assert_eq!(found(device, "dinner"), [second]);
+        assert_eq!(found(device, "\"dinner at\" noon"), [second]);
+        assert_eq!((found(device, "lunch"), found(device, "mine")), (vec![], vec![]));
+    }
+    let later = a.post(log, &[ChannelOp::Edit { target: second, body: "at six" }]).unwrap();
+    assert_eq!(later.len(), 1);
+    for device in [&mut b, &mut c] {
+        device.pull(&mut a).unwrap();
+    }
+    for device in [&mut a, &mut b, &mut c] {
+        assert_eq!(found(device, "dinner six"), [second]);
+        assert_eq!((found(device, "noon"), found(device, "dinner -six")), (vec![], vec![]));
+        assert_eq!(found(device, "way"), [first]);
+    }
     // A deleted post is listed as long as there are answers below it.
     a.post(
         log,
@@ -106,7 +126,7 @@ fn a_message_carries_files_and_names_people() {
         (file.name.as_str(), file.media_type.as_str(), file.len, file.hash),
         ("plan.pdf", "application/pdf", 7, [3; 32])
     );
-    let unread = b.store.unread(&log, &b.user_id()).unwrap();
+    let unread = b.store.unread(&log, &b.user_id(), None).unwrap();
     assert_eq!(
         (unread.messages, unread.mentions, unread.first),
         (1, 1, Some(event)),
@@ -115,7 +135,7 @@ fn a_message_carries_files_and_names_people() {
     a.post(log, &[ChannelOp::Delete { target: event, moderates: false }]).unwrap();
     b.pull(&mut a).unwrap();
     assert!(b.store.message(&log, &event).unwrap().attachments.is_empty());
-    assert_eq!(b.store.unread(&log, &b.user_id()), Ok(crate::query::Unread::default()));
+    assert_eq!(b.store.unread(&log, &b.user_id(), None), Ok(crate::query::Unread::default()));
 }
 
 #[test]
@@ -213,7 +233,7 @@ proptest! {
             let page = device.store.page(&log, PageStart::Newest, 999).unwrap();
             let user = device.user_id();
             let ((messages, mentions), posts) = naive(&page, user, &device);
-            let unread = device.store.unread(&log, &user).unwrap();
+            let unread = device.store.unread(&log, &user, None).unwrap();
             prop_assert_eq!((unread.messages, unread.mentions), (messages, mentions));
             let mut listed: Vec<_> = device.store.posts(&log, &[], None, 999).unwrap().into_iter().filter(|post| !post.message.deleted).map(|post| (post.message.event, post.replies as usize)).collect();
             listed.sort_by_key(|(event, _)| page.iter().position(|seen| seen.event == *event));

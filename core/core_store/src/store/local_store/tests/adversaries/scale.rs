@@ -34,7 +34,7 @@ fn a_thread_of_twenty_thousand_answers_is_read_without_recursion() {
             (posts.len(), posts[0].replies as usize, posts[0].last.seq as usize),
             (1, DEPTH, DEPTH + 1)
         );
-        let unread = a.store.unread(&log, &owner).unwrap();
+        let unread = a.store.unread(&log, &owner, None).unwrap();
         assert_eq!((unread.messages, unread.first), (crate::query::UNREAD_MAX, Some(root)));
         assert_eq!(a.store.audit_state_integrity().unwrap().alarm, Vec::<String>::new());
     };
