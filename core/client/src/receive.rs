@@ -361,12 +361,6 @@ impl Client {
         for peer in apart.map(|(peer, _)| *peer).collect::<Vec<_>>() {
             self.meet(peer, space)?;
         }
-        let control = LogId::control(space);
-        let ours = self.store.frontier_root(&control);
-        for state in self.peers.values_mut().filter(|state| state.roots.get(&control) == ours.as_ref()) {
-            // As when its word comes later: see `stands_at`.
-            state.waits.retain(|waiting, wait| waiting.space != space || !is_of_control(wait));
-        }
         let logs: Vec<LogId> = self.store.logs().into_iter().filter(|log| log.space == space).collect();
         for peer in self.peers_in(&space) {
             for log in &logs {
@@ -376,6 +370,12 @@ impl Client {
                     self.ask(peer, *log);
                 }
             }
+        }
+        let control = LogId::control(space);
+        let ours = self.store.frontier_root(&control);
+        for state in self.peers.values_mut().filter(|state| state.roots.get(&control) == ours.as_ref()) {
+            // It was asked for once more. As when the peer's word comes later: see `stands_at`.
+            state.waits.retain(|waiting, wait| waiting.space != space || !is_of_control(wait));
         }
         for peer in self.peers_in(&space) {
             self.want_tree(peer, space);

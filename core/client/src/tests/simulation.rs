@@ -37,8 +37,9 @@ const SEEDS: u64 = 160;
 /// next signature was behind the fork (the first three); a state that was given up on a long way, though others had parted there (300, 416); a
 /// device in the group whose admission became void and whom nobody saw out (463); words in an epoch behind a void one (694); a disk that
 /// was full as a device followed its group into another suite, which was taken for a fault of the commit (1129); words in
-/// an epoch that a removed device had made, said by one who did not know of the removal (787).
-const FOUND: [u64; 9] = [184, 197, 731, 300, 416, 463, 694, 1129, 787];
+/// an epoch that a removed device had made, said by one who did not know of the removal (787); words that
+/// waited for a control event which their sender was known to have, and which were not asked for when it came (1316).
+const FOUND: [u64; 10] = [184, 197, 731, 300, 416, 463, 694, 1129, 787, 1316];
 /// Failing seeds after which no more are tried.
 const FAILURES_MAX: usize = 10;
 /// Runs that looking for fewer steps may take.
