@@ -1,13 +1,15 @@
 use crate::args::{CounterSpec, Global, SourceArgs};
 use crate::failure::{Failure, Result};
+use crate::shown_disk::ShownDisk;
 use crate::{counter, master_key, memory};
 use etcetera::BaseStrategy;
+use indicatif::ProgressBar;
 use std::path::{Path, PathBuf};
 use terachat_client::{
     Client, NewCounter, adopt_profile_counter, change_profile_keys, check_profile, profile_sources,
     profile_vault,
 };
-use terachat_core_store::store::CheckReport;
+use terachat_core_store::store::{CheckReport, Storage};
 use terachat_host::{Disk, Lock, OsEntropy, clock};
 use terachat_vault::{
     CounterKind, Entropy, Keyring, KeyringError, MasterKeySource, RollbackError, SourceKind, VaultId,
@@ -20,6 +22,8 @@ pub(crate) struct Home {
     sources: SourceArgs,
     counter: Option<CounterSpec>,
     allow_unpinned_keys: bool,
+    /// Shows what is read and written, if somebody waits for it.
+    bar: ProgressBar,
 }
 
 /// An open profile: as long as it lives no other process works in its folder.
@@ -96,7 +100,22 @@ impl Home {
             sources: global.sources.clone(),
             counter: global.counter.clone(),
             allow_unpinned_keys: global.allow_unpinned_keys,
+            bar: ProgressBar::hidden(),
         })
+    }
+
+    /// The same, of which this bar shows what is read and written.
+    pub(crate) fn shown_by(&self, bar: ProgressBar) -> Self {
+        Self { bar, ..self.clone() }
+    }
+
+    /// Does what speaks with the user, with nothing shown meanwhile.
+    pub(crate) fn aside<T>(&self, speak: impl FnOnce() -> T) -> T {
+        self.bar.suspend(speak)
+    }
+
+    fn disk(&self) -> Result<ShownDisk> {
+        Ok(ShownDisk::new(Disk::open(&self.folder).map_err(Failure::from_text)?, self.bar.clone()))
     }
 
     /// What says how hardware is reached.
@@ -150,7 +169,7 @@ impl Home {
     fn made(
         &self,
         make: impl FnOnce(
-            Box<Disk>,
+            Box<ShownDisk>,
             &mut dyn MasterKeySource,
             Box<OsEntropy>,
             Option<NewCounter<'_>>,
@@ -163,12 +182,11 @@ impl Home {
         };
         let lock = Lock::acquire(&self.folder).map_err(Failure::from_text)?;
         self.refuse_used()?;
-        let disk = || Disk::open(&self.folder).map_err(Failure::from_text);
         let entropy = || OsEntropy::new().map_err(Failure::from_text);
         let spec = self.counter.clone().unwrap_or(CounterSpec::File(None));
         let mut counter = |owner, secret: &_| counter::make(&spec, owner, secret);
         let counter = counter::kind(&spec).map(|kind| NewCounter { kind, make: &mut counter });
-        let made = make(Box::new(disk()?), &mut source, Box::new(entropy()?), counter);
+        let made = make(Box::new(self.disk()?), &mut source, Box::new(entropy()?), counter);
         let undone = |failure| {
             self.clear();
             failure
@@ -180,7 +198,7 @@ impl Home {
         Profile { client, lock }.close();
         let lock = Lock::acquire(&self.folder).map_err(Failure::from_text)?;
         let handed_over = (|| {
-            let mut disk = disk()?;
+            let mut disk = self.disk()?;
             let vault = VaultId(profile_vault(&disk).map_err(Failure::from_text)?);
             let mut own = master_key::first(&self.sources, vault)?;
             change_profile_keys(&mut disk, &mut source, &mut entropy()?, |keyring, entropy| {
@@ -223,7 +241,7 @@ impl Home {
         self.require()?;
         memory::pin(self.allow_unpinned_keys)?;
         let _lock = Lock::acquire(&self.folder).map_err(Failure::from_text)?;
-        let disk = Disk::open(&self.folder).map_err(Failure::from_text)?;
+        let disk = self.disk()?;
         let mut source = self.source(&disk)?;
         let entropy = OsEntropy::new().map_err(Failure::from_text)?;
         check_profile(Box::new(disk), source.as_mut(), Box::new(entropy)).map_err(Failure::from_text)
@@ -245,7 +263,7 @@ impl Home {
     /// [`Failure::Told`]: no profile there, a wrong passphrase, damage.
     pub(crate) fn open(&self, lock: Lock) -> Result<Profile> {
         memory::pin(self.allow_unpinned_keys)?;
-        let disk = Disk::open(&self.folder).map_err(Failure::from_text)?;
+        let disk = self.disk()?;
         let mut source = self.source(&disk)?;
         let entropy = OsEntropy::new().map_err(Failure::from_text)?;
         let client = Client::open_guarded(
@@ -272,7 +290,7 @@ impl Home {
     }
 
     /// What the flags name as the guard of the profile on this disk.
-    fn source(&self, disk: &Disk) -> Result<Box<dyn MasterKeySource>> {
+    fn source(&self, disk: &dyn Storage) -> Result<Box<dyn MasterKeySource>> {
         let vault = VaultId(profile_vault(disk).map_err(Failure::from_text)?);
         master_key::given(&self.sources, vault)
     }
@@ -340,6 +358,7 @@ mod tests {
             sources: SourceArgs::default(),
             counter: None,
             allow_unpinned_keys: true,
+            bar: ProgressBar::hidden(),
         }
     }
 

@@ -17,6 +17,7 @@ mod passphrase;
 mod printer;
 mod render;
 mod session;
+mod shown_disk;
 
 use clap::Parser;
 use failure::Failure;

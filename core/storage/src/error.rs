@@ -67,7 +67,9 @@ impl StorageErrorKind {
             Self::NotFound => "restore the folder from a backup if the file should be there",
             Self::Short => "restore the file from a backup",
             Self::Name => "this is a bug in the program, please report it",
-            Self::Denied => "check the owner and the permissions of the folder",
+            Self::Denied => {
+                "check the owner and the permissions of the folder, and whether its file system became read-only"
+            }
             Self::Io => "check the disk and its cables, then try again",
         }
     }

@@ -1,4 +1,5 @@
 //! The store as a whole: checked, made smaller, taken along.
+use super::cluster::shown;
 use super::{ask, file};
 use crate::args::{NewSource, SourceArgs, StoreCommand, StoreImportArgs};
 use crate::failure::{Failure, Result};
@@ -6,6 +7,7 @@ use crate::home::Home;
 use crate::printer::Printer;
 use crate::session::Session;
 use crate::{master_key, render};
+use indicatif::ProgressStyle;
 use serde_json::json;
 use std::path::Path;
 use terachat_client::api::Request;
@@ -13,6 +15,13 @@ use terachat_client::backup_vault;
 use terachat_vault::VaultId;
 
 pub(super) fn run(home: &Home, command: StoreCommand, printer: &Printer) -> Result<()> {
+    let bar = shown(printer, 0);
+    if let Ok(style) =
+        ProgressStyle::with_template("{spinner} {bytes} read and written, {binary_bytes_per_sec}")
+    {
+        bar.set_style(style);
+    }
+    let home = &home.shown_by(bar);
     match command {
         StoreCommand::Check => check(home, printer),
         StoreCommand::Compact => ask::run(home, Request::Compact, printer),
@@ -48,7 +57,7 @@ fn check(home: &Home, printer: &Printer) -> Result<()> {
 fn export(home: &Home, out: &Path, source: &NewSource, printer: &Printer) -> Result<()> {
     let mut profile = Session::open_alone(home)?;
     let keys = profile.client.begin_export();
-    let mut source = master_key::new(source, home.sources(), VaultId(keys.vault()))?;
+    let mut source = home.aside(|| master_key::new(source, home.sources(), VaultId(keys.vault())))?;
     let (backup, exported) = profile.client.export(keys, source.as_mut()).map_err(Failure::from_text)?;
     profile.close();
     file::write(out, &backup)?;

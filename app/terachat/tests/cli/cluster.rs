@@ -1,9 +1,11 @@
 //! The cluster as real processes on loopback: killed, brought back, grown, copied, and asked by strangers.
 mod backups;
+mod bad_disk;
 mod bucket;
 mod departures;
 mod etcd;
 mod full_disk;
+mod own_disk;
 
 use crate::support::{Ended, Running, program};
 use serde_json::Value;

@@ -22,7 +22,7 @@ impl Engine {
             members.filter_map(|node| Some((node, self.parts.node.silent_for(node)? / 1_000))).collect()
         };
         let (status, health, usage) = (self.status.clone(), self.health(), self.usage);
-        let disk_trouble = self.disk_trouble.clone();
+        let disk_trouble = self.disk_trouble.clone().or_else(|| self.parts.disk.hangs());
         let cluster = self.parts.place.borrow().cluster;
         let head = *self.parts.ledger.head().borrow();
         let (state, node, etcd) = (self.state.clone(), self.own, self.parts.etcd);

@@ -1,56 +1,6 @@
 //! Disks that are really full: small file systems in memory, under the shards and under the ledger of a node. Needs Linux and root.
+use super::own_disk::OwnDisk;
 use super::*;
-
-/// A file system of its own in a folder, until it is dropped.
-struct SmallDisk(PathBuf);
-
-impl SmallDisk {
-    /// Takes the place of the folder, with what was in it. None where nothing can be mounted, which is said.
-    fn under(folder: &Path, size: &str) -> Option<Self> {
-        let aside = folder.with_extension("aside");
-        std::fs::rename(folder, &aside).unwrap();
-        std::fs::create_dir(folder).unwrap();
-        let mounted = mount(&["-t", "tmpfs", "-o", &format!("size={size},mode=700"), "tmpfs"], folder);
-        if let Err(why) = mounted {
-            eprintln!(
-                "SKIPPED full disks: nothing can be mounted here ({why}). Next: run the tests as root on Linux"
-            );
-            return None;
-        }
-        let disk = Self(folder.to_owned());
-        copy_all(&aside, folder);
-        std::fs::remove_dir_all(aside).unwrap();
-        Some(disk)
-    }
-
-    fn grow(&self, size: &str) {
-        mount(&["-o", &format!("remount,size={size}")], &self.0).unwrap();
-    }
-
-    /// Takes all its room but for so many bytes.
-    fn fill(&self, but_for: u64) {
-        let mut file = std::fs::File::create(self.0.join("filler")).unwrap();
-        while file.write_all(&[1; 4096]).is_ok() {}
-        let len = file.metadata().unwrap().len();
-        file.set_len(len.saturating_sub(but_for)).unwrap();
-    }
-
-    fn free(&self) {
-        std::fs::remove_file(self.0.join("filler")).unwrap();
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).output();
-    }
-}
-
-fn mount(args: &[&str], folder: &Path) -> Result<(), String> {
-    let output = Command::new("mount").args(args).arg(folder).output().map_err(|error| error.to_string())?;
-    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    if output.status.success() { Ok(()) } else { Err(said) }
-}
 
 /// Puts files until one is refused; the ones that were acknowledged, and what was said: the problem and the next step.
 fn put_until_refused(place: &Place, len: usize) -> (Vec<(String, PathBuf)>, String, String) {
@@ -76,7 +26,7 @@ fn put_until_refused(place: &Place, len: usize) -> (Vec<(String, PathBuf)>, Stri
 fn shards_on_a_full_disk_are_refused_until_there_is_room() {
     let place = Place::new();
     assert_eq!(place.up("c", 1).interrupt(), 0);
-    let Some(disk) = SmallDisk::under(&place.path("c/node-1/shards"), "8m") else { return };
+    let Some(disk) = OwnDisk::in_memory(&place.path("c/node-1/shards"), "8m") else { return };
     let up = place.up("c", 1);
     let (kept, what, next) = put_until_refused(&place, 1 << 20);
     assert!((2..8).contains(&kept.len()), "{} files of 1 MiB on 8 MiB", kept.len());
@@ -110,7 +60,7 @@ fn shards_on_a_full_disk_are_refused_until_there_is_room() {
 fn a_node_says_that_its_disk_keeps_nothing() {
     let place = Place::new();
     assert_eq!(place.up("c", 1).interrupt(), 0);
-    let Some(disk) = SmallDisk::under(&place.path("c/node-1/shards"), "8m") else { return };
+    let Some(disk) = OwnDisk::in_memory(&place.path("c/node-1/shards"), "8m") else { return };
     std::fs::write(place.path("c/node-1/node.toml"), "monitor = \"127.0.0.1:0\"\n").unwrap();
     let mut node = Running::start(place.node("c", 1, &["run", "--json"]));
     let line: Value = serde_json::from_str(&node.line_with("listening")).unwrap();
@@ -153,7 +103,7 @@ fn a_node_says_that_its_disk_keeps_nothing() {
 fn a_ledger_on_a_full_disk_ends_its_node_and_loses_nothing() {
     let place = Place::new();
     assert_eq!(place.up("c", 1).interrupt(), 0);
-    let Some(disk) = SmallDisk::under(&place.path("c/node-1/ledger"), "2m") else { return };
+    let Some(disk) = OwnDisk::in_memory(&place.path("c/node-1/ledger"), "2m") else { return };
     let log = place.path("log");
     let mut node = Running::start_logging(place.node("c", 1, &["run", "--json"]), &log);
     node.line_with("ready");
