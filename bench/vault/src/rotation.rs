@@ -23,11 +23,14 @@ pub(crate) struct Options {
     /// Records in the vault.
     #[arg(long, default_value_t = Self::default().records)]
     records: u64,
+    /// For how many seconds the rotation goes on beside readers and writers; then it has the vault for itself. By default to its end.
+    #[arg(long)]
+    loaded: Option<u64>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { records: 1_000_000 }
+        Self { records: 1_000_000, loaded: None }
     }
 }
 
@@ -49,19 +52,20 @@ pub(crate) fn run(options: &Options, runs: usize) -> Result<Vec<Figure>> {
 
     eprintln!("rotating, with the same readers and writers");
     let start = Instant::now();
-    let busy = mixed(&store, count, 2, || {
-        let rotated = (|| {
-            store.rotate()?;
-            while !store.rotated()? {
-                std::thread::sleep(Duration::from_millis(20));
-            }
-            anyhow::Ok(())
-        })();
-        if let Err(error) = rotated {
-            eprintln!("the rotation failed: {error:#}");
+    store.rotate()?;
+    // Until the rotation is through, or so much time has passed since its beginning.
+    let wait = |limit: Option<u64>| {
+        let goes_on = || limit.is_none_or(|seconds| start.elapsed() < Duration::from_secs(seconds));
+        while goes_on() && !store.rotated()? {
+            std::thread::sleep(Duration::from_millis(20));
         }
-    })?;
-    let seconds = start.elapsed().as_secs_f64();
+        anyhow::Ok(start.elapsed().as_secs_f64())
+    };
+    let mut loaded = Ok(0.0);
+    let busy = mixed(&store, count, 2, || loaded = wait(options.loaded))?;
+    let loaded = loaded?;
+    eprintln!("rotating with the vault for itself, if anything is left");
+    let seconds = wait(None)?;
     quiet.extend(mixed(&store, count, 3, || std::thread::sleep(QUIET))?);
     quiet.sort_by(f64::total_cmp);
     drop(store);
@@ -76,10 +80,11 @@ pub(crate) fn run(options: &Options, runs: usize) -> Result<Vec<Figure>> {
         figures.push(if word == "p99" { figure.at_most(before * 1.2) } else { figure });
     }
     let floor = crypto_seconds(count)? + disk_seconds(folder.path(), count)?;
-    let figure = Figure::once("rotation", format!("{count} records to a new DEK"), "s", seconds);
+    let what = format!("{count} records to a new DEK, {loaded:.0} s of it under load");
+    let figure = Figure::once("rotation", what, "s", seconds);
     let figure = figure.beside("the AEAD's and the disk's own time", floor);
     let bound = count as f64 / f64::from(Config::new(&place).reencrypt_per_s);
-    figures.push(figure.beside("the time that the bounded rate allows", bound));
+    figures.push(figure.beside("the time that the bounded rate allows who is alone", bound));
 
     let mut opened = Vec::new();
     for _ in 0..runs {
