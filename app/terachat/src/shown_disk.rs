@@ -95,7 +95,7 @@ mod tests {
         let (folder, bar) = (tempfile::tempdir().unwrap(), ProgressBar::hidden());
         let mut disk = shown(folder.path(), &bar);
         disk.replace("keys", &[2; 30]).unwrap();
-        disk.append("log", &vec![1; SHOWN_FROM as usize - 31]).unwrap();
+        disk.append("log", &vec![1; usize::try_from(SHOWN_FROM).unwrap() - 31]).unwrap();
         assert_eq!(bar.position(), 0, "one byte less than is shown");
         assert_eq!(disk.read("log", 90, 10).unwrap(), [1; 10]);
         disk.sync("log").unwrap();
