@@ -1,4 +1,11 @@
 //! The MLS group follows the control log: which commits count is the log's to say, and this processes them.
+mod links;
+mod trees;
+mod welcome;
+
+pub(crate) use links::seal_link;
+pub(crate) use welcome::{KEY_PACKAGES, joined_record, key_package_name};
+
 use crate::api::Notice;
 use crate::directory::STOCK;
 use crate::message_keys::NewKeys;
@@ -17,23 +24,14 @@ use terachat_vault::{Algorithm, Entropy, NONCE_LEN, SealKey, Secret, SecretBytes
 
 /// What the exporter of an epoch is asked for (RFC 9420, section 8.5).
 pub(crate) const EPOCH_LABEL: &str = "terachat 2026-11 epoch";
-/// Records of key packages' private parts, by age.
-pub(crate) const KEY_PACKAGES: &[u8] = b"key-package/";
 const GROUPS: &[u8] = b"group/";
 const BROKEN: &[u8] = b"broken-commit/";
 /// Records of commits that do not process though all that is known of them is that they build on a fork.
 const BROKEN_ON_FORK: &[u8] = b"broken-on-fork/";
-const TREES: &[u8] = b"tree/";
-/// Records of key packages that were used to join, with the commit that did.
-const JOINED: &[u8] = b"joined/";
 /// Newest epochs whose group states are kept in any case: a commit of them may turn out to have lost.
 pub(crate) const EPOCHS_KEPT: usize = 8;
 /// Commits that are processed before what they led to is made durable.
 const COMMITS_TOGETHER: usize = 64;
-/// Ratchet trees kept for newcomers, whatever their length.
-const TREES_KEPT: usize = 8;
-/// Bytes of trees below which older ones are kept, too: of those invited one after the other, some come late.
-const TREES_LEN_MAX: usize = 4 << 20;
 
 /// This device's place in a space's group.
 #[derive(Default)]
@@ -52,14 +50,6 @@ pub(crate) struct Membership {
     pub(crate) wanted_tree: Option<[u8; 32]>,
     /// States of the group beyond which it is looked whether all are needed.
     pub(crate) states_max: usize,
-}
-
-/// What opened a welcome.
-enum Opener {
-    /// The private part in this record.
-    Card(Vec<u8>),
-    /// That of a key package from a board, by hash.
-    Stock([u8; 32]),
 }
 
 impl Client {
@@ -353,206 +343,12 @@ impl Client {
         Ok(next)
     }
 
-    /// Joins by the newest welcome that is for this device and has its tree here.
-    fn join_by_welcome(&mut self, space: SpaceId) -> Result<bool, Error> {
-        let chain = self.epochs(&space)?;
-        let held = chain.iter().rposition(|commit| self.store.record(&group_name(&space, commit)).is_some());
-        let Some(control) = self.store.control(&space)? else { return Ok(false) };
-        let me = self.identity.device_id();
-        // A group held that leads no further was left by a commit that took this device out. If it is a member all the
-        // same, its removal became void and a later commit lets it in again.
-        let ahead = &chain[held.map_or(0, |at| at + 1)..];
-        if ahead.is_empty() || held.is_some() && control.state().member_of(&me).is_none() {
-            self.memberships.entry(space).or_default().wanted_tree = None;
-            return Ok(false);
-        }
-        let mut welcomes: Vec<(bool, EventHash, GroupCommit)> = ahead
-            .iter()
-            .rev()
-            .filter_map(|hash| {
-                let event = control.event(hash)?;
-                let admits_me = event
-                    .transaction
-                    .0
-                    .iter()
-                    .any(|op| matches!(op, ControlOp::Admit { card, .. } if card.device == me));
-                Some((admits_me, *hash, commit_of(event)?.clone()))
-            })
-            // Into a group that took another's place only the former one's members follow.
-            .filter(|(_, hash, commit)| {
-                !commit.welcome.is_empty()
-                    && control.event(hash).is_some_and(|event| reinit_of(event).is_none())
-            })
-            .collect();
-        // The commit that came with this device's own admission is the likeliest; then the newest.
-        welcomes.sort_by_key(|(admits_me, ..)| !admits_me);
-        let mut wanted = None;
-        for (_, hash, commit) in welcomes {
-            let Some(tree) = self.tree(&space, &commit.tree) else {
-                wanted.get_or_insert(commit.tree);
-                continue;
-            };
-            if let Some((mut group, used)) = self.try_join(&commit, &tree) {
-                if group.group_id() != self.group_id(&space, &hash)? {
-                    continue;
-                }
-                let mut writes = vec![
-                    group_record(&space, &hash, &group),
-                    LocalStore::epoch_secret_record(&space, &hash, &group.epoch_secret(EPOCH_LABEL)),
-                    match used {
-                        Opener::Card(name) => joined_record(&space, &name, &hash),
-                        Opener::Stock(key_package) => Self::stock_joined_record(&space, &key_package, &hash),
-                    },
-                ];
-                let is_new = self.store.epoch_secret(&space, &hash).is_none();
-                if is_new && !self.has_message_keys(&space, &hash) {
-                    let keys = NewKeys::take(&self.store, &writes, &space, &mut group);
-                    writes.extend(keys.records(&space, &hash));
-                }
-                writes.extend(self.tree_records(&space, &group));
-                self.store.write_records(writes)?;
-                self.memberships.entry(space).or_default().wanted_tree = None;
-                self.process_commits(space)?;
-                return Ok(true);
-            }
-        }
-        let has_keys =
-            self.store.records(KEY_PACKAGES).next().is_some() || self.store.records(STOCK).next().is_some();
-        self.memberships.entry(space).or_default().wanted_tree = wanted.filter(|_| has_keys);
-        Ok(false)
-    }
-
-    /// Tries the private parts of all key packages; gives back the group and the one that was used.
-    fn try_join(&self, commit: &GroupCommit, tree: &[u8]) -> Option<(Group, Opener)> {
-        let cards = self
-            .store
-            .records(KEY_PACKAGES)
-            .map(|(name, private)| (Opener::Card(name.to_vec()), SecretBytes::take(private.to_vec())));
-        let stock = self.stock_halves().map(|(hash, private)| (Opener::Stock(hash), private));
-        cards.chain(stock).find_map(|(opener, private)| {
-            let group = Group::join(&self.identity.signer, &commit.welcome, tree, &private).ok()?;
-            Some((group, opener))
-        })
-    }
-
-    /// Has this device take its place by itself where it was admitted by key packages whose private parts it has destroyed.
-    fn note_admitted_too_late(&mut self, space: SpaceId) -> Result<(), Error> {
-        let name = rejoin_name(&space);
-        let is_in = self.memberships.get(&space).is_some_and(|membership| membership.current.is_some());
-        if !is_in && self.store.record(&name).is_none() && self.was_admitted_too_late(&space)? {
-            self.store.write_records(vec![(name, Some(SecretBytes::take(Vec::new())))])?;
-            self.peers_in(&space).into_iter().for_each(|peer| self.want_group(peer, space));
-        }
-        Ok(())
-    }
-
-    /// Opens earlier epochs' secrets by the links that later commits carry.
-    fn walk_links(&mut self, space: SpaceId, chain: &[EventHash]) -> Result<bool, Error> {
-        let mut opened: BTreeMap<EventHash, Secret<32>> = BTreeMap::new();
-        for hash in chain.iter().rev() {
-            let known = self.store.epoch_secret(&space, hash);
-            let Some(secret) = known.or_else(|| opened.get(hash).map(Secret::duplicate_secret)) else {
-                continue;
-            };
-            let commit =
-                self.store.control(&space)?.and_then(|control| control.event(hash)).and_then(commit_of);
-            for link in commit.map(|commit| commit.links.as_slice()).unwrap_or_default() {
-                if self.store.epoch_secret(&space, &link.commit).is_none()
-                    && let Some(earlier) = open_link(&secret, link)
-                {
-                    opened.insert(link.commit, earlier);
-                }
-            }
-        }
-        let writes: Vec<Write> = opened
-            .iter()
-            .map(|(commit, secret)| LocalStore::epoch_secret_record(&space, commit, secret))
-            .collect();
-        self.store.write_records(writes)?;
-        Ok(!opened.is_empty())
-    }
-
-    /// Epochs that no commit leads back to: of commits that lost their race or became void, and those that a device left
-    /// behind when it rejoined without their secrets. As far as their secrets are here.
-    pub(crate) fn unlinked_epochs(
-        &self,
-        space: &SpaceId,
-        chain: &[EventHash],
-    ) -> Result<Vec<EventHash>, Error> {
-        let Some(control) = self.store.control(space)? else { return Ok(Vec::new()) };
-        let linked: BTreeSet<EventHash> = chain
-            .iter()
-            .filter_map(|hash| commit_of(control.event(hash)?))
-            .flat_map(|commit| commit.links.iter().map(|link| link.commit))
-            .collect();
-        let won: BTreeSet<&EventHash> = chain.iter().collect();
-        let lost = control
-            .events()
-            .filter(|(event, _)| commit_of(event).is_some())
-            .map(|(event, _)| event.hash)
-            .filter(|hash| !won.contains(hash) && !linked.contains(hash));
-        let mut unlinked: Vec<EventHash> =
-            lost.filter(|hash| self.store.epoch_secret(space, hash).is_some()).collect();
-        unlinked.extend(self.gaps(space, chain)?);
-        Ok(unlinked)
-    }
-
     pub(crate) fn epoch_number(&self, space: &SpaceId, commit: &EventHash) -> Result<Option<u64>, Error> {
         if commit.0 == space.0 {
             return Ok(Some(0));
         }
         let event = self.store.control(space)?.and_then(|control| control.event(commit));
         Ok(event.and_then(commit_of).map(|commit| commit.epoch))
-    }
-
-    /// The tree with this hash, for a newcomer.
-    pub(crate) fn tree(&self, space: &SpaceId, hash: &[u8; 32]) -> Option<Vec<u8>> {
-        let prefix = [TREES, &space.0].concat();
-        self.store.records(&prefix).find(|(name, _)| name.ends_with(hash)).map(|(_, tree)| tree.to_vec())
-    }
-
-    /// Hash of the ratchet tree that this device needs to join.
-    pub(crate) fn wanted_tree(&self, space: &SpaceId) -> Option<[u8; 32]> {
-        self.memberships.get(space).and_then(|membership| membership.wanted_tree)
-    }
-
-    /// Keeps a tree that a peer sent, if it is the one that was asked for.
-    pub(crate) fn take_tree(&mut self, space: SpaceId, tree: Vec<u8>) -> Result<bool, Error> {
-        let hash = *blake3::hash(&tree).as_bytes();
-        if self.wanted_tree(&space) != Some(hash) {
-            return Ok(false);
-        }
-        self.store.write_records(vec![(tree_name(&space, 0, &hash), Some(SecretBytes::take(tree)))])?;
-        self.settle(space)
-    }
-
-    /// Trees that this device can hand out.
-    pub(crate) fn trees(&self, space: &SpaceId) -> Vec<Vec<u8>> {
-        self.store.records(&[TREES, &space.0].concat()).map(|(_, tree)| tree.to_vec()).collect()
-    }
-
-    pub(crate) fn tree_records(&self, space: &SpaceId, group: &Group) -> Vec<Write> {
-        let tree = group.ratchet_tree();
-        let hash = *blake3::hash(&tree).as_bytes();
-        let prefix = [TREES, &space.0].concat();
-        let kept: Vec<(Vec<u8>, usize)> =
-            self.store.records(&prefix).map(|(name, tree)| (name.to_vec(), tree.len())).collect();
-        let mut len = kept.iter().map(|(_, len)| len).sum::<usize>() + tree.len();
-        let old = (kept.len() + 1).saturating_sub(TREES_KEPT);
-        let mut writes: Vec<Write> = Vec::new();
-        for (name, tree_len) in kept.into_iter().take(old) {
-            if len > TREES_LEN_MAX {
-                len -= tree_len;
-                writes.push((name, None));
-            }
-        }
-        writes.push((tree_name(space, group.epoch(), &hash), Some(SecretBytes::take(tree))));
-        writes
-    }
-
-    /// Whether this device joined some space by this key package, so that it may have to be let in by it again.
-    pub(crate) fn joined_by(&self, key_package: &[u8]) -> bool {
-        self.store.records(JOINED).any(|(name, _)| name.ends_with(&key_package[KEY_PACKAGES.len()..]))
     }
 
     /// Drops what nobody will come back to.
@@ -564,55 +360,9 @@ impl Client {
     }
 }
 
-impl Client {
-    /// Destroys the private part of a key package once its device is no member any more and the epoch it opened has a
-    /// successor. Until then the device may have to be let in again by it: the commit may lose its race, or a removal
-    /// that was committed may become void. Of what the key package opens, the device keeps the secrets anyway.
-    fn forget_key_packages(&mut self, space: SpaceId, chain: &[EventHash]) -> Result<(), Error> {
-        let me = self.identity.device_id();
-        if self.store.space(&space).is_none_or(|state| state.member_of(&me).is_some()) {
-            return Ok(());
-        }
-        let prefix = [JOINED, &space.0].concat();
-        let settled = chain.split_last().map(|(_, before)| before).unwrap_or_default();
-        let done: Vec<Vec<u8>> = self
-            .store
-            .records(&prefix)
-            .filter(|(_, commit)| {
-                let offered = !settled.is_empty() && !chain.iter().any(|hash| hash.0 == **commit);
-                offered || settled.iter().any(|hash| hash.0 == **commit)
-            })
-            .map(|(name, _)| name.to_vec())
-            .collect();
-        let writes = done.into_iter().flat_map(|name| {
-            let key_package = [KEY_PACKAGES, &name[prefix.len()..]].concat();
-            [(key_package, None), (name, None)]
-        });
-        Ok(self.store.write_records(writes.collect())?)
-    }
-}
-
 /// The commit of a control event.
 pub(crate) fn commit_of(event: &terachat_core_store::model::ControlEvent) -> Option<&GroupCommit> {
     event.transaction.commit()
-}
-
-/// Seals an earlier epoch's secret under a later one's.
-pub(crate) fn seal_link(later: &Secret<32>, earlier: &Secret<32>, commit: &EventHash) -> EpochLink {
-    let mut sealed = earlier.expose_secret().to_vec();
-    // One key seals one link, so the nonce never repeats.
-    link_key(later, commit).seal(&[0; NONCE_LEN], &commit.0, &mut sealed);
-    EpochLink { commit: *commit, sealed }
-}
-
-fn open_link(later: &Secret<32>, link: &EpochLink) -> Option<Secret<32>> {
-    let opened = link_key(later, &link.commit).open(&[0; NONCE_LEN], &link.commit.0, &link.sealed).ok()?;
-    let mut bytes: [u8; 32] = opened.try_into().ok()?;
-    Some(Secret::take(&mut bytes))
-}
-
-fn link_key(later: &Secret<32>, commit: &EventHash) -> SealKey {
-    SealKey::new(Algorithm::ChaCha20Poly1305, &derive_key("terachat 2026-11 epoch link", later, &[&commit.0]))
 }
 
 pub(crate) fn group_record(space: &SpaceId, commit: &EventHash, group: &Group) -> Write {
@@ -626,25 +376,6 @@ pub(crate) fn group_name(space: &SpaceId, commit: &EventHash) -> Vec<u8> {
 /// What the names of a space's group states begin with, before the commit that made the epoch.
 pub(crate) fn groups_prefix(space: &SpaceId) -> Vec<u8> {
     [GROUPS, &space.0].concat()
-}
-
-fn joined_name(space: &SpaceId, key_package: &[u8]) -> Vec<u8> {
-    [JOINED, &space.0, &key_package[KEY_PACKAGES.len()..]].concat()
-}
-
-/// What keeps the private part of a key package, by its record's name: the commit by which it let this device in, or the event
-/// that asked for it.
-pub(crate) fn joined_record(space: &SpaceId, key_package: &[u8], event: &EventHash) -> Write {
-    (joined_name(space, key_package), Some(SecretBytes::take(event.0.to_vec())))
-}
-
-fn tree_name(space: &SpaceId, epoch: u64, hash: &[u8; 32]) -> Vec<u8> {
-    [TREES, &space.0, &epoch.to_be_bytes(), hash].concat()
-}
-
-pub(crate) fn key_package_name(now_ms: u64, key_package: &[u8]) -> Vec<u8> {
-    let hash = blake3::hash(key_package);
-    [KEY_PACKAGES, &now_ms.to_be_bytes(), &hash.as_bytes()[..16]].concat()
 }
 
 /// Entropy from one seed, for where the store's own source is borrowed.

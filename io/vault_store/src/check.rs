@@ -2,7 +2,7 @@
 use crate::audit::{broken, read_from};
 use crate::digest::Digest;
 use crate::engine::{Id, Space, key};
-use crate::rotation::read_row;
+use crate::row::read_row;
 use crate::store::{Head, Store, mark};
 use crate::{AuditEntry, AuditReport, CheckReport, Error};
 

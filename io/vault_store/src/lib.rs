@@ -94,6 +94,7 @@ mod receipt;
 mod recent;
 mod record;
 mod rotation;
+mod row;
 mod session;
 mod small;
 mod stats;

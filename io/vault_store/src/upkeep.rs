@@ -6,7 +6,7 @@ use crate::commit::{Staged, Writer};
 use crate::digest::Digest;
 use crate::engine::{Id, Space, key};
 use crate::entropy::ThreadEntropy;
-use crate::rotation::read_row;
+use crate::row::read_row;
 use crate::store::{Head, Store, hour_of, mark};
 use crate::{CollectionInfo, CollectionOptions, Durability, Error, Health, Stats};
 use std::collections::BTreeMap;
