@@ -7,20 +7,18 @@ pub(crate) use links::seal_link;
 pub(crate) use welcome::{KEY_PACKAGES, joined_record, key_package_name};
 
 use crate::api::Notice;
-use crate::directory::STOCK;
 use crate::message_keys::NewKeys;
 use crate::reinit::reinit_of;
-use crate::rejoin::rejoin_name;
 use crate::way::Way;
 use crate::{Client, Error};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use terachat_core_store::LocalStore;
-use terachat_core_store::model::{ControlOp, EpochLink, GroupCommit};
+use terachat_core_store::model::GroupCommit;
 use terachat_core_store::store::Write;
 use terachat_core_store::sync::KeyId;
 use terachat_event::{DeviceId, EventHash, LogId, SpaceId, UserId};
 use terachat_group::{CipherSuite, Group};
-use terachat_vault::{Algorithm, Entropy, NONCE_LEN, SealKey, Secret, SecretBytes, derive_key};
+use terachat_vault::{Entropy, Secret, SecretBytes};
 
 /// What the exporter of an epoch is asked for (RFC 9420, section 8.5).
 pub(crate) const EPOCH_LABEL: &str = "terachat 2026-11 epoch";

@@ -1,6 +1,6 @@
 //! The steps of a rotation: some rows each, sealed anew and put where the old ones are still in place.
-use super::{STEP_ROWS, State};
 use super::place::{Place, place_row};
+use super::{STEP_ROWS, State};
 use crate::Error;
 use crate::audit::{Action, Entry};
 use crate::collection::Collection;
