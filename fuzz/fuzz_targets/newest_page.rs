@@ -43,7 +43,7 @@ fuzz_target!(|bytes: &[u8]| {
         let Ok(read) = NewestPage::decode(&page) else { return };
         let log = read.log;
         let events = read.events();
-        let taken = store.take_newest(&WANT, read);
+        let taken = store.take_newest(&WANT, read, shape & 2 == 2);
         if store.has_preview(&log) {
             assert!(taken.is_ok(), "a refused page is shown");
             assert!(events == 0 || same_events(&page, honest), "a page that nobody signed is shown");
