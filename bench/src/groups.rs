@@ -3,11 +3,12 @@ mod arrive;
 mod away;
 mod bare;
 mod messages;
+mod narrow;
 mod own;
 
 use crate::measure::{Spread, time};
 use crate::report::Figure;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use bare::Bare;
 use clap::Args;
 use own::Own;
@@ -21,8 +22,6 @@ const OVERHEAD: f64 = 1.15;
 const WELCOME: f64 = 1_024.0;
 /// The largest group in which X-Wing is measured: a commit in one that was made at once has 1.2 kB for each member.
 const QUANTUM_MOST: usize = 1_000;
-/// How many members, spread over the tree, renew their keys after a bulk add.
-const UPDATES: usize = 64;
 /// Commits that a device missed.
 const EPOCHS: usize = 1_000;
 /// The size at which they do.
@@ -51,7 +50,7 @@ pub(crate) fn run(runs: usize, options: Options) -> Result<Vec<Figure>> {
         }
     }
     if options.most >= UPDATED {
-        figures.extend(narrowing()?);
+        figures.extend(narrow::figures()?);
         eprintln!("{} newcomers at once", arrive::CROWD);
         figures.extend(arrive::crowd()?);
         eprintln!("{EPOCHS} epochs to catch up with");
@@ -168,20 +167,4 @@ fn quantum(size: usize, runs: usize) -> Result<Vec<Figure>> {
             .beside("X25519", Spread::of(classic).median)
     });
     Ok(figures.collect())
-}
-
-/// How the commits after a bulk add shrink as members renew their keys.
-fn narrowing() -> Result<Vec<Figure>> {
-    let mut group = own::Crowd::new(CipherSuite::X25519, UPDATED, UPDATES);
-    let mut figures = Vec::new();
-    for updated in 0..=UPDATES {
-        if updated == 0 || updated.is_power_of_two() {
-            let name = format!("commit at {UPDATED} after {updated} members' renewals");
-            figures.push(Figure::once(NAME, name, "bytes", group.commit_len() as f64));
-        }
-        if updated < UPDATES {
-            group.renew(updated).context("a member's renewal")?;
-        }
-    }
-    Ok(figures)
 }

@@ -119,8 +119,9 @@ fn on_home(home: &Home, global: &Global, command: Command, printer: &Printer) ->
         Command::Space(SpaceCommand::Renew { order }) => {
             return board::run_in_order(home, &order, Request::Renew { space }, printer);
         }
-        Command::Space(SpaceCommand::Reinit { suite, now }) => {
-            Request::Reinit { space, post_quantum: suite == SuiteName::PostQuantum, now }
+        Command::Space(SpaceCommand::Reinit { suite, now, order }) => {
+            let request = Request::Reinit { space, post_quantum: suite == SuiteName::PostQuantum, now };
+            return board::run_in_order(home, &order, request, printer);
         }
         Command::Space(SpaceCommand::Renewal { days, messages }) => {
             Request::Renewal { space, days, messages }
@@ -146,8 +147,12 @@ fn on_home(home: &Home, global: &Global, command: Command, printer: &Printer) ->
             return board::run_in_order(home, &order, Request::MemberRemove { space, member }, printer);
         }
         Command::Device(DeviceCommand::List { member }) => Request::DeviceList { space, member },
-        Command::Device(DeviceCommand::Add { card }) => Request::DeviceAdd { card },
-        Command::Device(DeviceCommand::Revoke { device }) => Request::DeviceRevoke { device },
+        Command::Device(DeviceCommand::Add { card, order }) => {
+            return board::run_in_order(home, &order, Request::DeviceAdd { card }, printer);
+        }
+        Command::Device(DeviceCommand::Revoke { device, order }) => {
+            return board::run_in_order(home, &order, Request::DeviceRevoke { device }, printer);
+        }
         Command::Role(RoleCommand::Show) => Request::Roles { space },
         Command::Role(RoleCommand::Set { member, rank }) => Request::RoleSet { space, member, rank },
         Command::Role(RoleCommand::Give { role, permissions }) => {

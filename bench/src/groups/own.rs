@@ -1,4 +1,5 @@
 //! Our groups: every verb is followed by what keeps its result, the state's bytes.
+use crate::measure::time;
 use anyhow::{Result, ensure};
 use terachat_group::{Change, CipherSuite, DeviceSigner, Group, KeyPackage, Messages, new_key_package};
 use terachat_vault::{Entropy, Secret, SecretBytes};
@@ -9,7 +10,7 @@ const ROOT: [u8; 32] = [7; 32];
 pub(super) struct Seeded(blake3::OutputReader);
 
 impl Seeded {
-    fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         Self(blake3::Hasher::new_keyed(&[9; 32]).update(&seed.to_le_bytes()).finalize_xof())
     }
 }
@@ -156,6 +157,24 @@ impl Own {
     }
 }
 
+/// What it took to take a place anew.
+pub(crate) struct Retaken {
+    /// CPU seconds of whoever did so.
+    pub(crate) making: f64,
+    /// And of each other member.
+    pub(crate) processing: f64,
+    /// Bytes of the group info and the tree.
+    pub(crate) shown: usize,
+    /// Bytes of the commit.
+    pub(crate) len: usize,
+}
+
+/// A member of whose state there is nothing.
+pub(crate) struct Outsider {
+    signer: DeviceSigner,
+    entropy: Seeded,
+}
+
 /// A founder and some of the many whom one commit added, evenly spread over the tree.
 pub(crate) struct Crowd {
     founder: Own,
@@ -178,6 +197,41 @@ impl Crowd {
         Self { founder, members }
     }
 
+    /// The same, with the others outside: they have keys and no state.
+    pub(crate) fn outside(suite: CipherSuite, size: usize) -> (Self, Vec<Outsider>) {
+        let mut founder = Own::founder(suite);
+        let all: Vec<_> = (1..size as u64).map(|number| Newcomer::numbered(suite, number)).collect();
+        founder.invite_all(&all);
+        let outsider = |(at, member): (usize, Newcomer)| Outsider {
+            signer: member.signer,
+            entropy: Seeded::new(at as u64 ^ (1 << 41)),
+        };
+        let outsiders = all.into_iter().enumerate().map(outsider).collect();
+        (Self { founder, members: Vec::new() }, outsiders)
+    }
+
+    /// A member takes its own place anew, by an external commit which the founder processes.
+    pub(crate) fn retake(&mut self, member: &mut Outsider) -> Result<Retaken> {
+        let founder = &mut self.founder;
+        let (info, tree) = (founder.group.group_info(&founder.signer)?, founder.group.ratchet_tree());
+        let (made, making) = time(|| {
+            let made = Group::rejoin(&member.signer, &info, &tree, &mut member.entropy)?;
+            std::hint::black_box(made.0.to_bytes());
+            Ok::<_, terachat_group::Error>(made)
+        });
+        let (theirs, message) = made?;
+        let (processed, processing) = time(|| {
+            let processed = founder.group.process_rejoin(&message, &member.signer.device())?;
+            std::hint::black_box(processed.0.to_bytes());
+            Ok::<_, terachat_group::Error>(processed)
+        });
+        (founder.group, _) = processed?;
+        let agree = founder.group.epoch_authenticator() == theirs.epoch_authenticator();
+        ensure!(agree, "the founder is in another epoch");
+        let (making, processing) = (making.cpu, processing.cpu);
+        Ok(Retaken { making, processing, shown: info.len() + tree.len(), len: message.len() })
+    }
+
     /// The length of the commit that the founder would make now.
     pub(crate) fn commit_len(&mut self) -> usize {
         let change = Change { add: &[], remove: &[], control_root: ROOT };
@@ -187,8 +241,8 @@ impl Crowd {
     }
 
     /// The member makes a commit of nothing but new keys, and the others process it. They renew in an order that
-    /// spreads over the tree (the index's bits reversed).
-    pub(crate) fn renew(&mut self, turn: usize) -> Result<()> {
+    /// spreads over the tree (the index's bits reversed). Gives back which it was.
+    pub(crate) fn renew(&mut self, turn: usize) -> Result<usize> {
         let bits = self.members.len().ilog2();
         let who = turn.reverse_bits() >> (usize::BITS - bits);
         let message = self.members[who].update();
@@ -199,6 +253,6 @@ impl Crowd {
             }
         }
         ensure!(self.founder.agrees(&self.members[who]), "the founder is in another epoch");
-        Ok(())
+        Ok(who)
     }
 }

@@ -80,20 +80,32 @@ impl Client {
         let revocation =
             known.unwrap_or_else(|| Revocation::issue(&self.identity.user, device, identity.newest()));
         self.keep_revocation(&revocation)?;
-        let mut reached = 0;
+        let mut missed = None;
         for space in self.store.spaces().collect::<Vec<_>>() {
             if self.has_say(&space, &revocation) {
-                self.carry(space, &revocation)?;
+                match self.carry(space, &revocation) {
+                    // Where it can be done at once, it is.
+                    Err(error @ Error::NotItsTurn(_)) => {
+                        missed = Some(error);
+                        continue;
+                    }
+                    carried => carried?,
+                }
                 self.follow_up(space);
                 let what = format!("device {} was revoked", device.short());
                 self.notices.push_back(Notice::Space { space: space.to_string(), what });
-                reached += 1;
             } else if !self.is_whole(&space) {
                 let what = "another device carries it in, since this one does not have all channels here";
                 self.notices.push_back(Notice::Space { space: space.to_string(), what: what.to_owned() });
             }
         }
-        Ok(Answer::Revoked { spaces: reached })
+        if let Some(missed) = missed {
+            return Err(missed);
+        }
+        let holds = |space: &SpaceId| {
+            self.store.space(space).is_some_and(|state| state.revoked(&user, &device).is_some())
+        };
+        Ok(Answer::Revoked { spaces: self.store.spaces().filter(holds).count() })
     }
 
     /// What is known of a user's revocations: by own word, or from the spaces.

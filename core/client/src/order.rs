@@ -4,12 +4,14 @@
 //! nothing, lies or forgets costs a race that would have been run without it.
 use crate::api::{Answer, Request};
 use crate::{Client, Error};
-use std::collections::{BTreeMap, BTreeSet};
-use terachat_core_store::sync::KeyId;
+use std::collections::BTreeMap;
 use terachat_core_store::sync::board::{Board, Order};
 use terachat_event::{DeviceId, EventHash, SpaceId};
-use terachat_vault::{Secret, derive_key};
+use terachat_vault::{Secret, SecretBytes, derive_key};
 
+/// Records of the epoch in which this device waits for another's commit, by space, and since when: 32 bytes and milliseconds since 1970,
+/// little-endian. Most commands are processes of their own, and patience does not begin anew with each.
+const WAITS: &[u8] = b"turn-waits/";
 /// For how long whoever comes first has a turn, in milliseconds by the board's clock: many times what it takes to make a commit and to
 /// leave it. Whoever breaks down in between holds up nobody for longer.
 const TURN_MS: u64 = 10_000;
@@ -24,10 +26,8 @@ pub(crate) struct Turns {
     asks: bool,
     /// The epoch on which this device may commit, and since when.
     own: BTreeMap<SpaceId, (EventHash, u64)>,
-    /// Spaces in which it was about to, and it was not its turn.
-    wanted: BTreeSet<SpaceId>,
-    /// The epoch in which it waits for another's commit, and since when.
-    waits: BTreeMap<SpaceId, (EventHash, u64)>,
+    /// Spaces in which it was about to, on which epoch, and it was not its turn.
+    wanted: BTreeMap<SpaceId, EventHash>,
 }
 
 /// What is claimed for a turn. Whoever keeps the order learns neither which space and epoch it is, nor whose turn.
@@ -59,13 +59,26 @@ impl Client {
         request: &Request,
         now_ms: u64,
     ) -> Result<Answer, Error> {
+        self.in_order(board, now_ms, |client, _| client.execute(request.clone(), now_ms))
+    }
+
+    /// Does something whose commits a board puts into an order, as [`Client::board_execute`] does requests. What is done may be begun anew
+    /// whenever it is not this device's turn.
+    pub(crate) fn in_order(
+        &mut self,
+        board: &mut dyn Board,
+        now_ms: u64,
+        mut work: impl FnMut(&mut Self, &mut dyn Board) -> Result<Answer, Error>,
+    ) -> Result<Answer, Error> {
         self.board_fetch_all(board, now_ms)?;
         let answer = loop {
             let is_ordered = board.order().is_some();
-            match self.in_turn(is_ordered, |client| client.execute(request.clone(), now_ms)) {
+            match self.in_turn(is_ordered, |client| work(client, board)) {
                 Err(Error::NotItsTurn(space)) => {
-                    let behind = self.take_turns(board);
-                    if behind.is_empty() {
+                    let wanted = self.turns.wanted.len();
+                    let behind = self.take_turns(board)?;
+                    // What is to be done in several spaces is done where it can be.
+                    if behind.len() < wanted {
                         continue;
                     }
                     self.board_fetch_all(board, now_ms)?;
@@ -94,40 +107,84 @@ impl Client {
         done
     }
 
+    /// Whether a board that orders commits is at hand.
+    pub(crate) fn asks_for_turns(&self) -> bool {
+        self.turns.asks
+    }
+
     /// Before a commit is made in the present epoch: whether it is this device's turn.
     ///
     /// # Errors
     /// [`Error::NotItsTurn`].
     pub(crate) fn require_turn(&mut self, space: SpaceId) -> Result<(), Error> {
         let commit = self.epoch(&space)?.commit;
+        self.require_turn_on(space, commit)
+    }
+
+    /// The same of the epoch that `commit` made, whether or not this device is in it.
+    pub(crate) fn require_turn_on(&mut self, space: SpaceId, commit: EventHash) -> Result<(), Error> {
         // One that was not used has passed on to others by and by.
         let lasts = |since: u64| self.now_ms.checked_sub(since).is_some_and(|age_ms| age_ms < TURN_MS);
         let own = self.turns.own.get(&space);
         if !self.turns.asks || own.is_some_and(|(of, since)| *of == commit && lasts(*since)) {
             return Ok(());
         }
-        self.turns.wanted.insert(space);
+        self.turns.wanted.insert(space, commit);
         Err(Error::NotItsTurn(self.space_name(&space)))
     }
 
+    /// The same, and the turn is claimed where it is missing: whether it is this device's.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub(crate) fn has_turn_on(
+        &mut self,
+        board: &dyn Board,
+        space: SpaceId,
+        commit: EventHash,
+    ) -> Result<bool, Error> {
+        if self.require_turn_on(space, commit).is_ok() {
+            return Ok(true);
+        }
+        self.turns.wanted.remove(&space);
+        self.take_turn(board.order(), space, commit)
+    }
+
+    /// Whether something was left undone in a space for want of a turn, which whoever was to follow it up does not tell.
+    ///
+    /// # Errors
+    /// [`Error::NotItsTurn`].
+    pub(crate) fn missed_turn(&self, space: &SpaceId) -> Result<(), Error> {
+        let missed = self.turns.asks && self.turns.wanted.contains_key(space);
+        if missed { Err(Error::NotItsTurn(self.space_name(space))) } else { Ok(()) }
+    }
+
     /// Claims the turns that were missing. Gives back the epochs on which others commit first.
-    pub(crate) fn take_turns(&mut self, board: &dyn Board) -> Vec<(SpaceId, EventHash)> {
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub(crate) fn take_turns(&mut self, board: &dyn Board) -> Result<Vec<(SpaceId, EventHash)>, Error> {
         let mut behind = Vec::new();
-        for space in std::mem::take(&mut self.turns.wanted) {
-            let Ok(KeyId { commit, .. }) = self.epoch(&space) else { continue };
-            if !self.take_turn(board.order(), space, commit) {
+        for (space, commit) in self.wanted_turns() {
+            if !self.take_turn(board.order(), space, commit)? {
                 behind.push((space, commit));
             }
         }
-        behind
+        Ok(behind)
+    }
+
+    /// The turns that were missing, each on the epoch in which this device is by now, if it is in one.
+    fn wanted_turns(&mut self) -> Vec<(SpaceId, EventHash)> {
+        let wanted = std::mem::take(&mut self.turns.wanted);
+        let now = |space: &SpaceId| self.epoch(space).ok().map(|epoch| epoch.commit);
+        wanted.into_iter().map(|(space, commit)| (space, now(&space).unwrap_or(commit))).collect()
     }
 
     /// Makes the commits that waited for their turn and have it now. Others are made when what comes before them is here.
     pub(crate) fn follow_turns(&mut self, board: &dyn Board) -> Result<(), Error> {
         while !self.turns.wanted.is_empty() {
-            for space in std::mem::take(&mut self.turns.wanted) {
-                let Ok(KeyId { commit, .. }) = self.epoch(&space) else { continue };
-                if self.take_turn(board.order(), space, commit) {
+            for (space, commit) in self.wanted_turns() {
+                if self.take_turn(board.order(), space, commit)? {
                     self.in_turn(true, |client| {
                         client.settle(space).and_then(|_| client.after_control(space))
                     })?;
@@ -138,30 +195,43 @@ impl Client {
     }
 
     /// Claims a turn. A board that does not answer has no say.
-    fn take_turn(&mut self, order: Option<&dyn Order>, space: SpaceId, commit: EventHash) -> bool {
+    fn take_turn(
+        &mut self,
+        order: Option<&dyn Order>,
+        space: SpaceId,
+        commit: EventHash,
+    ) -> Result<bool, Error> {
         let secret = self.store.epoch_secret(&space, &commit);
         let first = order.zip(secret).and_then(|(order, secret)| {
             let claim = Claim::of(&secret, &commit, &self.identity.device_id());
             let first = order.claim(&claim.slot, &claim.value, TURN_MS).ok()?;
             Some(first == claim.value)
         });
-        let is_own = first.unwrap_or(true) || self.has_waited(space, commit);
+        let is_own = first.unwrap_or(true) || self.has_waited(space, commit)?;
         if is_own {
-            self.turns.waits.remove(&space);
+            let waits = waits_name(&space);
+            if self.store.record(&waits).is_some() {
+                self.store.write_records(vec![(waits, None)])?;
+            }
             self.turns.own.insert(space, (commit, self.now_ms));
         }
-        is_own
+        Ok(is_own)
     }
 
     /// Whether another's commit was waited for long enough. A clock that went back has it begin anew, once.
-    fn has_waited(&mut self, space: SpaceId, commit: EventHash) -> bool {
-        let now = (commit, self.now_ms);
-        let (of, since) = *self.turns.waits.entry(space).or_insert(now);
-        if of != commit || since > self.now_ms {
-            self.turns.waits.insert(space, now);
-            return false;
+    fn has_waited(&mut self, space: SpaceId, commit: EventHash) -> Result<bool, Error> {
+        let name = waits_name(&space);
+        let since = self.store.record(&name).and_then(|value| {
+            let (of, since) = value.split_first_chunk()?;
+            let since = u64::from_le_bytes(since.try_into().ok()?);
+            (EventHash(*of) == commit && since <= self.now_ms).then_some(since)
+        });
+        if let Some(since) = since {
+            return Ok(self.now_ms - since >= PATIENCE_MS);
         }
-        self.now_ms - since >= PATIENCE_MS
+        let value = [&commit.0[..], &self.now_ms.to_le_bytes()].concat();
+        self.store.write_records(vec![(name, Some(SecretBytes::take(value)))])?;
+        Ok(false)
     }
 
     fn board_fetch_all(&mut self, board: &dyn Board, now_ms: u64) -> Result<(), Error> {
@@ -173,4 +243,8 @@ impl Client {
         while self.board_publish(board, now_ms)?.more {}
         Ok(())
     }
+}
+
+fn waits_name(space: &SpaceId) -> Vec<u8> {
+    [WAITS, &space.0].concat()
 }

@@ -35,8 +35,10 @@ impl Client {
                 return Err(Error::Input("the space is in that suite already; `terachat status` shows it"));
             }
             self.control(space, vec![ControlOp::WantSuite { suite: to.number() }], |_| Vec::new())?;
-            self.follow_up(space);
         }
+        // Also where it was asked for before, and it was not this device's turn.
+        self.follow_up(space);
+        self.missed_turn(&space)?;
         if now && self.current_group(&space)?.suite() != to {
             self.make_reinit(space, to)?;
             self.follow_up(space);

@@ -171,6 +171,7 @@ impl Client {
         info: &[u8],
         tree: &[u8],
     ) -> Result<(), Error> {
+        self.require_turn_on(space, previous)?;
         let (mut next, message) = Group::rejoin(&self.identity.signer, info, tree, self.store.entropy())?;
         if let Some(what) = self.is_not_of_space(&space, &previous, &next)? {
             // Who shows it may have been shown it by another, so the connection stays.

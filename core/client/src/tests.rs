@@ -9,6 +9,7 @@ mod crash;
 mod devices;
 mod erasure;
 mod filters;
+mod found;
 mod guard;
 mod heads;
 mod invite;

@@ -79,6 +79,7 @@ impl Group {
         }
         policy::control_root(terms, staged.group_context().extensions())?;
         let mls = staged.into_group(&engine).map_err(refused)?;
+        policy::parent_keys(suite, "welcome", mls.treesync())?;
         let mut cells = engine.into_cells();
         cells.drop_key_packages();
         cells.drop_psks();

@@ -81,6 +81,8 @@ mod signer;
 mod suite;
 #[cfg(test)]
 mod testing;
+mod update_path;
+mod wire;
 
 pub use change::{Change, Commit};
 pub use error::{Error, Fault};

@@ -1,11 +1,12 @@
 //! The rules of these groups beyond RFC 9420's: which leaves, which context, which settings.
-use crate::{CipherSuite, DeviceId, Error, engine::Crypto};
+use crate::{CipherSuite, DeviceId, Error, engine::Crypto, wire::Reader};
 use openmls::prelude::{
     BasicCredential, Capabilities, Credential, CredentialType, Extension, ExtensionType, Extensions,
     GroupContext, KeyPackage, LeafNode, Lifetime, MlsGroupJoinConfig, PURE_PLAINTEXT_WIRE_FORMAT_POLICY,
     ProtocolVersion, RequiredCapabilitiesExtension, UnknownExtension,
     tls_codec::{Deserialize as _, Serialize as _, VLBytes},
 };
+use openmls::treesync::TreeSync;
 
 /// The GroupContext extension that carries the control log's root: 32 bytes under a number of RFC 9420's
 /// private-use range (section 17.3).
@@ -108,6 +109,18 @@ pub(crate) fn leaf_key(suite: CipherSuite, what: &'static str, leaf: &LeafNode) 
     let bytes = leaf.encryption_key().tls_serialize_detached();
     let key = bytes.and_then(|bytes| VLBytes::tls_deserialize_exact(&bytes));
     encryption_key(suite, what, key.map_err(|error| Error::bug("reading a leaf", error))?.as_slice())
+}
+
+/// The same of all parents in a tree.
+pub(crate) fn parent_keys(suite: CipherSuite, what: &'static str, tree: &TreeSync) -> Result<(), Error> {
+    let mut bytes = Vec::new();
+    for (_, parent) in tree.full_parents() {
+        bytes.clear();
+        // The key comes first (section 7.1).
+        parent.tls_serialize(&mut bytes).map_err(|error| Error::bug("reading a tree", error))?;
+        encryption_key(suite, what, Reader::new(what, &bytes).vector()?)?;
+    }
+    Ok(())
 }
 
 /// The device of a key package that may enter a group.

@@ -2,6 +2,7 @@ use crate::{
     DeviceId, Error, Group, MESSAGE_BYTES_MAX,
     engine::Engine,
     policy::{self, Terms},
+    update_path,
 };
 use openmls::prelude::{
     ContentType, KeyPackageVerifyError, MlsMessageBodyIn, MlsMessageIn, ProcessMessageError,
@@ -32,8 +33,8 @@ impl Group {
     /// # Errors
     /// Every error of [`Fault::Peer`](crate::Fault::Peer) but [`Error::NotForUs`]; and [`Error::OwnCommit`].
     /// [`Error::Rejoins`] is for [`Group::process_rejoin`] to take up, where the device may.
-    pub fn process(&self, message: &[u8]) -> Result<(Option<Group>, Summary), Error> {
-        let message = self.addressed(message)?;
+    pub fn process(&self, bytes: &[u8]) -> Result<(Option<Group>, Summary), Error> {
+        let message = self.addressed(bytes)?;
         let leaf = match *message.sender() {
             Sender::Member(leaf) => leaf,
             Sender::NewMemberCommit => return Err(Error::Rejoins),
@@ -43,12 +44,13 @@ impl Group {
         if committer == self.device() {
             return Err(Error::OwnCommit);
         }
-        self.process_addressed(message, None)
+        self.process_addressed(bytes, message, None)
     }
 
-    /// A commit by a member, or an external one: of `rejoining`, if that is said, and else of whoever made it.
+    /// A commit by a member, or an external one: of `rejoining`, if that is said, and else of whoever made it. `bytes` are the message's.
     pub(crate) fn process_addressed(
         &self,
+        bytes: &[u8],
         message: PublicMessageIn,
         rejoining: Option<DeviceId>,
     ) -> Result<(Option<Group>, Summary), Error> {
@@ -63,6 +65,9 @@ impl Group {
             return Err(Error::Unsupported("a handshake that is no commit"));
         };
         let summary = self.summary(member.or(rejoining), &staged, member.is_none())?;
+        if let Some(leaf) = staged.update_path_leaf_node() {
+            update_path::check(self.suite(), bytes, leaf)?;
+        }
         let stays = !staged.self_removed();
         mls.merge_staged_commit(&engine, *staged).map_err(|error| Error::bug("merging a commit", error))?;
         let next = if stays { Some(Group::new(self.terms(), mls, engine.into_cells())?) } else { None };

@@ -179,6 +179,7 @@ fn read(group_info: &[u8], ratchet_tree: &[u8]) -> Result<PublicGroup, Error> {
         sound(leaf)?;
         policy::encryption_key(suite, "group info", &member.encryption_key)?;
     }
+    policy::parent_keys(suite, "group info", public.treesync())?;
     by_its_maker(info, &public)?;
     Ok(public)
 }

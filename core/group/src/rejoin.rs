@@ -68,6 +68,7 @@ impl Group {
             policy::device(Terms::Ours, &member.credential, &member.signature_key)?;
             policy::encryption_key(suite, "group info", &member.encryption_key)?;
         }
+        policy::parent_keys(suite, "group info", mls.treesync())?;
         let (message, ..) = bundle.into_messages();
         let message = message.to_bytes().map_err(|error| Error::bug("encoding a commit", error))?;
         Ok((Group::new(Terms::Ours, mls, engine.into_cells())?, message))
@@ -79,12 +80,12 @@ impl Group {
     /// # Errors
     /// [`Error::OwnCommit`]; [`Error::NotItsRejoin`] for another device's, or one that removes anybody but its own former leaf; otherwise as
     /// [`Group::process`].
-    pub fn process_rejoin(&self, message: &[u8], device: &DeviceId) -> Result<(Group, Summary), Error> {
-        let message = self.addressed(message)?;
+    pub fn process_rejoin(&self, bytes: &[u8], device: &DeviceId) -> Result<(Group, Summary), Error> {
+        let message = self.addressed(bytes)?;
         if *message.sender() != Sender::NewMemberCommit {
             return Err(Error::NotItsRejoin);
         }
-        match self.process_addressed(message, Some(*device))? {
+        match self.process_addressed(bytes, message, Some(*device))? {
             _ if *device == self.device() => Err(Error::OwnCommit),
             (Some(next), summary) => Ok((next, summary)),
             // It removed this device, which its rules do not let it.
@@ -102,7 +103,7 @@ impl Group {
             Err(Error::Rejoins) => {}
             processed => return processed,
         }
-        match self.process_addressed(self.addressed(message)?, None)? {
+        match self.process_addressed(message, self.addressed(message)?, None)? {
             (_, summary) if summary.committer == self.device() => Err(Error::OwnCommit),
             processed => Ok(processed),
         }

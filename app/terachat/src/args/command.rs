@@ -246,6 +246,8 @@ pub(crate) enum SpaceCommand {
         /// Move it now, without the devices that have offered no keys: they enter by themselves once they meet a member
         #[arg(long)]
         now: bool,
+        #[command(flatten)]
+        order: OrderArgs,
     },
     /// Give the space another name
     Rename {
@@ -480,6 +482,8 @@ pub(crate) enum DeviceCommand {
     Add {
         /// What `terachat whoami` showed on the new device
         card: String,
+        #[command(flatten)]
+        order: OrderArgs,
     },
     /// Take a device of yours back, for good, in every space
     ///
@@ -488,6 +492,8 @@ pub(crate) enum DeviceCommand {
     Revoke {
         /// Id of the device, or its beginning, as `terachat device list` shows it
         device: String,
+        #[command(flatten)]
+        order: OrderArgs,
     },
 }
 

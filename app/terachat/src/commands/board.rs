@@ -26,13 +26,14 @@ pub(super) fn run_in_order(
     let Some(folder) = &order.cluster else { return ask::run(home, request, printer) };
     let place = in_cluster(folder, order.cluster_key.as_deref())?;
     let mut session = Session::open(home)?;
-    let answer = execute(&mut session, &place, request, printer);
+    let call = BoardCall { place, turn: Turn::Execute(Box::new(request)) };
+    let answer = execute(&mut session, &call, printer);
     session.close();
     printer.answer(&answer?)
 }
 
-fn execute(session: &mut Session, place: &BoardPlace, request: Request, printer: &Printer) -> Result<Answer> {
-    let call = BoardCall { place: place.clone(), turn: Turn::Execute(Box::new(request)) };
+/// Carries out what may have to wait for another member's change.
+fn execute(session: &mut Session, call: &BoardCall, printer: &Printer) -> Result<Answer> {
     let mut told = false;
     loop {
         match session.board(call.clone())? {
@@ -81,7 +82,7 @@ fn invite_by(session: &mut Session, place: &BoardPlace, turn: Turn, printer: &Pr
     if place.is_begun() {
         fetch(session, place, printer)?;
     }
-    let invited = session.board(BoardCall { place: place.clone(), turn })?;
+    let invited = execute(session, &BoardCall { place: place.clone(), turn }, printer)?;
     publish(session, place, printer)?;
     Ok(invited)
 }

@@ -198,12 +198,20 @@ fn of_two_who_commit_at_once_the_second_lands_on_top() {
     let state = |name: &str| place.json(name, &["status"])["spaces"][0]["state_hash"].clone();
     assert_eq!(state("ada"), state("bo"));
 
+    // What was changed in order is left there at once.
+    let moved =
+        place.json("ada", &["space", "reinit", "--suite", "post-quantum", "--now", "--cluster", &ours]);
+    assert_eq!(moved["moved"], true, "{moved}");
+    let told: Value = serde_json::from_str(&ok(&mut as_bo(&["board", "fetch", "--json"]))).unwrap();
+    assert!(told["added"].as_u64().unwrap() >= 2, "{told}");
+
     // Without the cluster it is done as ever, and a cluster that is not there is told of before anything is changed.
+    let before = epoch("ada");
     place.ok("ada", &["space", "renew"]);
     assert_eq!(up.interrupt(), 0);
     let ended = place.run("ada", &["space", "renew", "--cluster", &ours]);
     assert!(ended.pair().0.contains("answered within"), "{ended:?}");
-    assert_eq!(epoch("ada"), before + 3);
+    assert_eq!(epoch("ada"), before + 1);
 }
 
 #[test]
@@ -218,6 +226,19 @@ fn what_is_no_cluster_of_ones_own_is_told() {
         ended.pair().0.contains("no client of a cluster") && ended.pair().1.contains("join"),
         "{ended:?}"
     );
+    // All that changes a group asks the cluster that is named, before anything is changed.
+    for change in [
+        &["space", "renew"][..],
+        &["space", "reinit", "--suite", "post-quantum"],
+        &["member", "remove", "Bo"],
+        &["device", "add", "a card"],
+        &["device", "revoke", "00"],
+        &["invite", "a card"],
+        &["invite", "--person", "Bo"],
+    ] {
+        let ended = place.run("ada", &[change, &["--cluster", &path("nowhere")]].concat());
+        assert!(ended.pair().0.contains("no client of a cluster"), "{change:?}: {ended:?}");
+    }
     let ended = sync(&["--cluster", &ours, "--cluster-key", &path("cluster/keys/node-1.key")]);
     assert!(ended.pair().0.contains("key") && ended.pair().1.contains("--cluster-key"), "{ended:?}");
     for args in

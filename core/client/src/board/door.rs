@@ -84,6 +84,10 @@ pub(super) struct Handed {
 }
 
 impl Handed {
+    pub(super) fn was_tried(&self) -> bool {
+        self.info.is_empty()
+    }
+
     fn encode(secrets: &[Secret<32>], info: &[u8], tree: &[u8]) -> SecretBytes {
         let count = u8::try_from(secrets.len()).expect("no more than are counted");
         let info_len = u32::try_from(info.len()).expect("a group info is far shorter").to_le_bytes();

@@ -118,6 +118,9 @@ impl Client {
         }
         let told = visit.told;
         self.follow_turns(board)?;
+        if is_ordered && !told.more {
+            self.renew_in_turn(board)?;
+        }
         Ok(told)
     }
 
@@ -168,18 +171,23 @@ impl Client {
         Ok(())
     }
 
-    /// Rejoins where a member answered for the epoch that the log ends with. Gives back whether it was tried.
+    /// Rejoins where a member answered for the epoch that the log ends with, in turn where the board orders commits: what was handed
+    /// over has that epoch's secret. Gives back whether it was tried.
     fn rejoin_as_handed(&mut self, visit: &mut Visit<'_>, round: &mut Round) -> Result<bool, Error> {
         for ((space, commit), handed) in &mut round.handed {
-            if self.rejoins_at(space)? != Some(*commit) {
+            if self.rejoins_at(space)? != Some(*commit) || handed.was_tried() {
                 continue;
             }
-            let Some((info, tree)) = handed.take() else { continue };
             let space = *space;
             if let Some(secret) = handed.secrets.first() {
                 let record = LocalStore::epoch_secret_record(&space, commit, secret);
                 self.store.write_records(vec![record])?;
             }
+            // Another member's commit comes first. The answer waits for what is on the board then.
+            if !self.has_turn_on(visit.board, space, *commit)? {
+                continue;
+            }
+            let Some((info, tree)) = handed.take() else { continue };
             match self.enter_as_shown(space, *commit, &info, &tree) {
                 Err(error) if is_own(&error) => return Err(error),
                 Err(error) => visit.leave(error.to_string()),

@@ -136,7 +136,7 @@ impl Client {
     fn see_out_in_turn(&mut self, board: &dyn Board, space: SpaceId) -> Result<(), Error> {
         let is_ordered = board.order().is_some();
         let mut seen_out = self.in_turn(is_ordered, |client| client.see_out(space));
-        while matches!(seen_out, Err(Error::NotItsTurn(_))) && self.take_turns(board).is_empty() {
+        while matches!(seen_out, Err(Error::NotItsTurn(_))) && self.take_turns(board)?.is_empty() {
             seen_out = self.in_turn(true, |client| client.see_out(space));
         }
         self.follow_turns(board)?;

@@ -52,10 +52,29 @@ impl Client {
     /// Invites all devices of a person to a space, by key packages that they left on a board: claims one of each, and admits them.
     /// They find the invitation there, and what they need to join once this device has published on the same board.
     ///
+    /// Where the board orders commits it is done in turn as [`Client::board_execute`] does requests, reading before and publishing after;
+    /// [`Answer::Behind`] as there.
+    ///
     /// # Errors
     /// [`Error::Directory`] says why nobody could be invited; [`Error::Board`], [`Error::Store`], or why this device may not invite. Asked
-    /// again it goes on with what it had claimed.
+    /// again it goes on with what it had claimed. [`Error::NotLeft`] as [`Client::board_execute`].
     pub fn board_invite(
+        &mut self,
+        board: &mut dyn Board,
+        space: Option<&str>,
+        person: &str,
+        rank: Option<u8>,
+        now_ms: u64,
+    ) -> Result<Answer, Error> {
+        match board.order().is_some() {
+            true => self.in_order(board, now_ms, |client, board| {
+                client.invite_person(board, space, person, rank, now_ms)
+            }),
+            false => self.invite_person(board, space, person, rank, now_ms),
+        }
+    }
+
+    fn invite_person(
         &mut self,
         board: &mut dyn Board,
         space: Option<&str>,
@@ -95,7 +114,10 @@ impl Client {
             }
             let told = match is_revoked && !is_member {
                 true => Err(DirectoryError::Revoked(inviting.person.clone()).into()),
-                false => self.claim_one(&mut inviting, &directory, &device, intents.get(&device)),
+                // No key package is used up before it is this device's turn.
+                false => self
+                    .require_turn(space)
+                    .and_then(|()| self.claim_one(&mut inviting, &directory, &device, intents.get(&device))),
             };
             match told {
                 Ok((intent, newcomer)) => {

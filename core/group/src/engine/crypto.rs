@@ -1,5 +1,6 @@
 mod agreement;
 mod dhkem;
+mod mlkem;
 
 use super::Seed;
 use crate::CipherSuite;

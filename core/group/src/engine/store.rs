@@ -80,11 +80,11 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    pub(super) fn new(cells: Cells) -> Self {
+    pub(crate) fn new(cells: Cells) -> Self {
         Self { cells: RefCell::new(cells), skip_group_state: Cell::new(false) }
     }
 
-    pub(super) fn into_cells(self) -> Cells {
+    pub(crate) fn into_cells(self) -> Cells {
         self.cells.into_inner()
     }
 

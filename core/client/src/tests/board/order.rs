@@ -1,4 +1,6 @@
 //! Commits that a board puts into an order, and boards that do so badly: everybody ends in one epoch in any case.
+mod kinds;
+
 use super::*;
 use crate::order::{Claim, PATIENCE_MS};
 use std::cell::{Cell, RefCell};
@@ -317,7 +319,7 @@ fn a_turn_outlives_a_crash() {
     world.exchange(&names, &mut board);
     let space = world.space("ada");
     world.of("ada").in_turn(true, |client| client.renew(None)).unwrap_err();
-    assert!(world.of("ada").take_turns(&board).is_empty());
+    assert!(world.of("ada").take_turns(&board).unwrap().is_empty());
     let storage = world.devices["ada"].1.crash();
     let opened =
         Client::open(Box::new(storage.clone()), &mut passphrase("secret"), Box::new(Counter(1 << 50)));
