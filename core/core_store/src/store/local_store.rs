@@ -1,22 +1,24 @@
+mod accept;
+mod payloads;
+
 use super::dropped::Drops;
-use super::erasure::Stripped;
 use super::index::LogIndex;
 use super::keyring::{self, Keyring};
 use super::preview::Preview;
 use super::records::{self, Records, Write};
 use super::snapshot::PreparedChannel;
-use super::space_logs::{ChannelLog, SpaceLogs, control_event};
+use super::space_logs::{SpaceLogs, control_event};
 use super::storage::Storage;
-use super::validator::{Beside, Staged, Staging, Trust, stage};
-use super::{Block, BlockRef, CommitLog, Snapshot, compress};
+use super::validator::{Staging, Trust, stage};
+use super::{Block, BlockRef, CommitLog, Snapshot};
+use crate::Error;
 use crate::blocks::Reading;
 use crate::model::{ControlEvent, ControlLog, EpochKey, History, SpaceState};
-use crate::sync::{Batch, Frames, Frontier, KeyId, Limits, decode_batch, encode_batch};
-use crate::{Error, Wait};
+use crate::sync::{Batch, Frontier, KeyId, Limits, decode_batch};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use terachat_event::{ChannelId, DeviceId, EventHash, LogId, Prefix, SpaceId, link, payload_hash, prefix};
+use terachat_event::{ChannelId, DeviceId, EventHash, LogId, SpaceId, prefix};
 use terachat_vault::{Entropy, Secret, SecretBytes};
 
 /// Kinds of blocks in the commit log: `docs/format/store.md`.
@@ -25,16 +27,8 @@ pub(super) const CHUNK: u8 = 2;
 pub(super) const RECORDS: u8 = 3;
 pub(super) const DROP: u8 = 4;
 
-/// How hard what was put together as it came is compressed (Zstandard).
-const MERGED_LEVEL: i32 = 1;
-
 /// Why nothing is written any more after a block of the snapshot was authentic and could not be read.
 const MISREAD: &str = "a block of the snapshot was written wrong and read as nothing; the next opening makes it anew from the log";
-
-/// Bytes of payload chunks kept unpacked, besides the last one that was asked for.
-const CACHE_BYTES: usize = 2 << 20;
-/// Chunks kept at most. A message that came alone is a chunk of its own: a page shows more of them than large chunks are kept.
-const CACHE_LEN: usize = 128;
 
 /// Everything a device knows, on its own disk: the spaces' logs with their states, and the device's own records.
 ///
@@ -317,301 +311,11 @@ impl LocalStore {
         Ok(refs)
     }
 
-    /// Judges a batch, recomputing old hashes where that takes them.
-    pub(crate) fn stage(
-        &mut self,
-        batch: &Batch,
-        chunks: &[Vec<u8>],
-        trust: Trust,
-    ) -> Result<Staging, Error> {
-        self.stage_counting(batch, chunks, trust, &mut 0)
-    }
-
-    /// The same; `followed` becomes the number of events before the one that is why the batch is not ready.
-    pub(crate) fn stage_counting(
-        &mut self,
-        batch: &Batch,
-        chunks: &[Vec<u8>],
-        trust: Trust,
-        followed: &mut usize,
-    ) -> Result<Staging, Error> {
-        let (empty, blank);
-        let trust = if trust == Trust::Peer && self.bares_opened { Trust::Backup } else { trust };
-        self.load_cited(batch)?;
-        let key = self.epoch_key(&batch.log, batch.key.as_ref());
-        if batch.key.is_some() && key.is_none() {
-            return Ok(Staging::Waits(Wait::Epoch(batch.key.map_or(0, |key| key.epoch))));
-        }
-        let index = match self.index(&batch.log) {
-            Some(index) => index,
-            // What is on disk may be of a channel whose creation became void since.
-            None if batch.log.channel.is_none() || !trust.is_foreign() => {
-                empty = self.blank_index(&batch.log);
-                &empty
-            }
-            None => {
-                return Ok(Staging::Waits(Wait::Channel(batch.log.channel.unwrap_or(ChannelId([0; 32])))));
-            }
-        };
-        let beside = match &batch.log.channel {
-            Some(_) => Beside::Channel(self.channel(&batch.log).ok(), self.holding(&batch.log)),
-            None => match self.control(&batch.log.space)? {
-                Some(control) => Beside::Control(control),
-                None => {
-                    blank = self.blank_control(&batch.log.space);
-                    Beside::Control(&blank)
-                }
-            },
-        };
-        match stage(index, batch, chunks, key.as_deref(), beside, trust, followed)? {
-            Staging::NeedsHashes => {
-                self.recompute_hashes(&batch.log)?;
-                let index = self.index(&batch.log).expect("it was there a moment ago");
-                let beside = match &batch.log.channel {
-                    Some(_) => Beside::Channel(self.channel(&batch.log).ok(), self.holding(&batch.log)),
-                    None => {
-                        Beside::Control(self.control(&batch.log.space)?.expect("it was there a moment ago"))
-                    }
-                };
-                stage(index, batch, chunks, key.as_deref(), beside, trust, followed)
-            }
-            staging => Ok(staging),
-        }
-    }
-
-    /// Makes a staged batch durable, together with `writes`, and then visible. Gives back the positions of the new events.
-    pub(crate) fn accept(
-        &mut self,
-        batch: &Batch,
-        chunks: &[Vec<u8>],
-        frames: &Frames,
-        staged: &Staged,
-        mut writes: Vec<Write>,
-    ) -> Result<std::ops::Range<u32>, Error> {
-        writes.extend(self.skeleton_records(&batch.log.space, &staged.skeletons));
-        let stripped = Stripped::of(batch, chunks, staged);
-        let none = Frames::default();
-        let (batch, chunks, frames) = match &stripped {
-            Some(stripped) => (&stripped.batch, &stripped.chunks[..], &none),
-            None => (batch, chunks, frames),
-        };
-        let record_block = (!writes.is_empty()).then(|| records::encode(&writes));
-        // What came compressed is stored as it came; one batch has one encoding, so these are its bytes.
-        let meta = if frames.meta.is_none() { encode_batch(batch) } else { Vec::new() };
-        let mut blocks = vec![match &frames.meta {
-            Some(frame) => Block::packed(META, frame),
-            None => Block::plain(META, &meta),
-        }];
-        blocks.extend(chunks.iter().enumerate().map(|(at, chunk)| match frames.chunks.get(at) {
-            Some(Some(frame)) => Block::packed(CHUNK, frame),
-            _ => Block::plain(CHUNK, chunk),
-        }));
-        blocks.extend(record_block.iter().map(|body| Block::plain(RECORDS, body.expose_secret())));
-        let refs = self.commit(&blocks)?;
-        self.records.apply(writes);
-        self.show(batch, chunks, staged, &refs[..=chunks.len()])
-    }
-
-    /// Makes staged batches of different channels, which came in pieces, durable in one commit, and then visible.
-    pub(crate) fn accept_merged(&mut self, parts: &[(&Batch, &[Vec<u8>], &Staged)]) -> Result<(), Error> {
-        let packed = |bytes: &[u8]| compress(bytes, MERGED_LEVEL);
-        let stripped: Vec<Option<Stripped>> =
-            parts.iter().map(|(batch, chunks, staged)| Stripped::of(batch, chunks, staged)).collect();
-        let parts: Vec<(&Batch, &[Vec<u8>], &Staged)> = parts
-            .iter()
-            .zip(&stripped)
-            .map(|((batch, chunks, staged), stripped)| match stripped {
-                Some(stripped) => (&stripped.batch, &stripped.chunks[..], *staged),
-                None => (*batch, *chunks, *staged),
-            })
-            .collect();
-        let metas: Vec<Vec<u8>> = parts.iter().map(|(batch, ..)| packed(&encode_batch(batch))).collect();
-        let chunks: Vec<Vec<Vec<u8>>> =
-            parts.iter().map(|(_, chunks, _)| chunks.iter().map(|chunk| packed(chunk)).collect()).collect();
-        let blocks: Vec<Block<'_>> = metas
-            .iter()
-            .zip(&chunks)
-            .flat_map(|(meta, chunks)| {
-                let chunks = chunks.iter().map(|chunk| Block::packed(CHUNK, chunk));
-                std::iter::once(Block::packed(META, meta)).chain(chunks)
-            })
-            .collect();
-        let refs = self.commit(&blocks)?;
-        let mut rest = &refs[..];
-        for (batch, chunks, staged) in parts {
-            let (mine, behind) = rest.split_at(1 + chunks.len());
-            rest = behind;
-            self.show(batch, chunks, staged, mine)?;
-        }
-        Ok(())
-    }
-
-    /// Makes a durable batch visible: index, control log, channel state.
-    pub(super) fn show(
-        &mut self,
-        batch: &Batch,
-        chunks: &[Vec<u8>],
-        staged: &Staged,
-        refs: &[BlockRef],
-    ) -> Result<std::ops::Range<u32>, Error> {
-        let space = batch.log.space;
-        self.spaces.entry(space).or_insert_with(|| SpaceLogs::new(space));
-        self.know(&space, &staged.skeletons)?;
-        let logs = self.spaces.get_mut(&space).expect("it was just put there");
-        if let Some(id) = batch.log.channel {
-            logs.channels.entry(id).or_insert_with(|| ChannelLog::new(batch.log));
-        }
-        let index = logs.index_mut(&batch.log).ok_or(Error::Unknown("the channel"))?;
-        let from = index.len();
-        index.insert(batch, &staged.fresh, &staged.hashes, refs);
-        let to = index.len();
-        match &batch.log.channel {
-            Some(id) => logs.take_channel(id, from, batch, chunks, &staged.fresh),
-            None => {
-                let upset = logs.take_control(from, batch, chunks, &staged.fresh);
-                if upset.cuts {
-                    self.recut(batch.log.space, upset.before.as_deref())?;
-                }
-                // Of a fork one may have heard before the log it is in was here.
-                self.adopt_proofs(&batch.log.space)?;
-            }
-        }
-        Ok(from..to)
-    }
-
-    /// Builds a channel's state anew from its events.
-    pub(crate) fn rebuild(&mut self, space: SpaceId, channel: &ChannelId) -> Result<(), Error> {
-        let Some(mut logs) = self.spaces.remove(&space) else { return Ok(()) };
-        let result = logs.rebuild(channel, |index, at| self.payload(index, at));
-        self.spaces.insert(space, logs);
-        result
-    }
-
-    /// Judges a space's channels by what its control log says now that a chain forked, and no longer as `before`.
-    pub(crate) fn rejudge(&mut self, space: SpaceId, before: &SpaceState) -> Result<(), Error> {
-        self.control(&space)?;
-        let Some(mut logs) = self.spaces.remove(&space) else { return Ok(()) };
-        let changed = logs.rejudge(|index, at| self.payload(index, at));
-        self.spaces.insert(space, logs);
-        changed?.into_iter().try_for_each(|id| self.rebuild(space, &id))?;
-        self.recut(space, Some(before))
-    }
-
-    /// Cuts chains off where the control log says so now.
-    fn recut(&mut self, space: SpaceId, before: Option<&SpaceState>) -> Result<(), Error> {
-        self.control(&space)?;
-        let Some(mut logs) = self.spaces.remove(&space) else { return Ok(()) };
-        let changed = logs.recut(before, |index, at| self.payload(index, at));
-        self.spaces.insert(space, logs);
-        changed?.into_iter().try_for_each(|id| self.rebuild(space, &id))
-    }
-
     /// Who can read what was said in a channel; of one that is not known as of one whose history is shared.
     pub fn history(&self, log: &LogId) -> History {
         let state = self.spaces.get(&log.space).map(|logs| logs.control.state());
         let channel = log.channel.and_then(|id| state?.channels.get(&id));
         channel.map_or(History::default(), |channel| channel.history)
-    }
-
-    /// The payload of an event before sealing, or what is left of it.
-    pub(crate) fn payload(&self, index: &LogIndex, at: u32) -> Result<Vec<u8>, Error> {
-        let stored = self.stored_payload(index, at)?;
-        Ok(self.restored(index, at, &stored).map_or(stored, <[u8]>::to_vec))
-    }
-
-    /// The same as it stands in its chunk.
-    pub(super) fn stored_payload(&self, index: &LogIndex, at: u32) -> Result<Vec<u8>, Error> {
-        let event = index.event(at);
-        let chunk = self.chunk(index.chunk_of(at))?;
-        let (from, to) = (event.offset as usize, (event.offset + event.len) as usize);
-        chunk
-            .get(from..to)
-            .map(<[u8]>::to_vec)
-            .ok_or_else(|| Error::Corrupt(format!("event {} lies outside its chunk", index.event_ref(at))))
-    }
-
-    pub(crate) fn chunk(&self, at: BlockRef) -> Result<Arc<Vec<u8>>, Error> {
-        let mut cache = self.cache.borrow_mut();
-        if let Some(found) = cache.iter().rposition(|(key, _)| *key == at) {
-            let entry = cache.remove(found);
-            cache.push(entry);
-        } else {
-            let chunk = Arc::new(self.log.read(at)?);
-            let mut held = cache.iter().map(|(_, chunk)| chunk.len()).sum::<usize>();
-            while !cache.is_empty() && (cache.len() >= CACHE_LEN || held + chunk.len() > CACHE_BYTES) {
-                held -= cache.remove(0).1.len();
-            }
-            cache.push((at, chunk));
-        }
-        Ok(Arc::clone(&cache.last().expect("one was just put there").1))
-    }
-
-    /// Forgets the chunks at hand: blocks have moved.
-    pub(super) fn forget_chunks(&self) {
-        self.cache.borrow_mut().clear();
-    }
-
-    /// Recomputes the hashes of all events of a log from its stored headers and payloads.
-    ///
-    /// # Errors
-    /// [`Error::Corrupt`] when they do not lead to the heads that were signed.
-    pub(crate) fn recompute_hashes(&mut self, log: &LogId) -> Result<(), Error> {
-        let Some(index) = self.index(log) else { return Ok(()) };
-        let hashes = self.hashes(index)?;
-        let index = self
-            .spaces
-            .get_mut(&log.space)
-            .and_then(|logs| logs.index_mut(log))
-            .expect("it was there a moment ago");
-        index.hashes = hashes;
-        index.hashes_from = 0;
-        Ok(())
-    }
-
-    /// The same, if one of them is not at hand.
-    pub(crate) fn recompute_missing(&mut self, log: &LogId) -> Result<(), Error> {
-        let missing = |index: &LogIndex| (0..index.len()).any(|at| index.hash(at).is_none());
-        if self.index(log).is_some_and(missing) { self.recompute_hashes(log) } else { Ok(()) }
-    }
-
-    fn hashes(&self, index: &LogIndex) -> Result<Vec<EventHash>, Error> {
-        let mut hashes: Vec<EventHash> = Vec::with_capacity(index.len() as usize);
-        let (mut header, mut scratch) = (Vec::new(), Vec::new());
-        for at in 0..index.len() {
-            let event = index.event(at);
-            index
-                .header(at, |parent| hashes.get(parent as usize).copied(), &mut header)
-                .expect("parents come first");
-            let before = match index.predecessor(at) {
-                Some(before) => hashes[before as usize],
-                None => index.start_of(at),
-            };
-            let prefix = prefix(&before, &header);
-            let hash = link(&prefix, &self.hash_payload(index, at, &prefix, &mut scratch)?);
-            let head = &index.chains[event.chain as usize].head;
-            if head.seq == u64::from(event.seq) && head.hash != hash {
-                return Err(Error::Corrupt(format!(
-                    "event {} has another hash than its author signed",
-                    index.event_ref(at)
-                )));
-            }
-            hashes.push(hash);
-        }
-        Ok(hashes)
-    }
-
-    /// The hash by which the payload of the event at this position stands.
-    pub(crate) fn hash_payload(
-        &self,
-        index: &LogIndex,
-        at: u32,
-        prefix: &Prefix,
-        scratch: &mut Vec<u8>,
-    ) -> Result<[u8; 32], Error> {
-        let payload = self.payload(index, at)?;
-        let Some(id) = index.key(at) else { return Ok(payload_hash(&payload)) };
-        let key = self.epoch_key(&index.log, Some(id)).ok_or(Error::NoKey(id.epoch))?;
-        Ok(key.commit_body(prefix, &payload, scratch))
     }
 
     /// Applies the blocks after `covered` again: they were judged before they were written.
