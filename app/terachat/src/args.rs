@@ -1,27 +1,35 @@
 //! The command line, as clap reads it: what may be said, and no more.
 mod archive;
+mod channel;
 mod cluster;
 mod command;
 mod etcd;
+mod exchange;
 mod global;
+mod keys;
+mod message;
 mod node;
 pub(crate) mod settings;
 mod source;
+mod space;
 mod store;
 mod vault;
 
 pub(crate) use archive::ArchiveCommand;
+pub(crate) use channel::ChannelCommand;
 pub(crate) use cluster::{ClusterArgs, ClusterCommand, UpArgs};
-pub(crate) use command::{
-    AttachmentCommand, BoardArgs, BoardCommand, BundleCommand, CardCommand, Carried, CategoryCommand,
-    ChannelCommand, ClusterClientArgs, Command, DemoArgs, DeviceCommand, FetchArgs, FilterArgs, ImportArgs,
-    KeysCommand, ListenArgs, MemberCommand, OrderArgs, ReadArgs, RoleCommand, SendArgs, SpaceCommand,
-    SuiteName, SyncArgs,
-};
+pub(crate) use command::Command;
 pub(crate) use etcd::LedgerArgs;
+pub(crate) use exchange::{
+    BoardArgs, BoardCommand, BundleCommand, CardCommand, ClusterClientArgs, DemoArgs, ListenArgs, OrderArgs,
+    SyncArgs,
+};
 pub(crate) use global::Global;
+pub(crate) use keys::KeysCommand;
+pub(crate) use message::{AttachmentCommand, Carried, FetchArgs, FilterArgs, ImportArgs, ReadArgs, SendArgs};
 pub(crate) use node::{NodeArgs, NodeCommand, RunArgs, ShardsArgs, node_id};
 pub(crate) use source::{CounterSpec, NewSource, RecoveryArgs, SourceArgs, SourceSpec};
+pub(crate) use space::{CategoryCommand, DeviceCommand, MemberCommand, RoleCommand, SpaceCommand, SuiteName};
 pub(crate) use store::{AuditArgs, StoreCommand, StoreImportArgs};
 pub(crate) use vault::{
     CollectionsCommand, GetArgs, ProbeArgs, PutArgs, ReceiptCommand, RecordArgs, RotateCommand, ServeArgs,

@@ -9,7 +9,7 @@ use super::records::{self, Records, Write};
 use super::snapshot::PreparedChannel;
 use super::space_logs::{SpaceLogs, control_event};
 use super::storage::Storage;
-use super::validator::{Staging, Trust, stage};
+use super::validator::{Staging, Trust};
 use super::{Block, BlockRef, CommitLog, Snapshot};
 use crate::Error;
 use crate::blocks::Reading;
@@ -18,7 +18,7 @@ use crate::sync::{Batch, Frontier, KeyId, Limits, decode_batch};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use terachat_event::{ChannelId, DeviceId, EventHash, LogId, SpaceId, prefix};
+use terachat_event::{ChannelId, DeviceId, EventHash, LogId, SpaceId};
 use terachat_vault::{Entropy, Secret, SecretBytes};
 
 /// Kinds of blocks in the commit log: `docs/format/store.md`.

@@ -1,6 +1,6 @@
 //! Who may do what: the rules of `docs/format/authority.md` about one operation in one state.
 use super::SpaceState;
-use crate::model::{ControlOp, Held, Named, Outline, Permission, Permissions, Rank, Refusal};
+use crate::model::{ControlOp, Held, Named, Permission, Permissions, Rank, Refusal};
 use terachat_event::{DeviceId, UserId};
 
 impl SpaceState {

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use terachat_event::{EventHash, LogId, Prefix, link, payload_hash, prefix};
 
 /// Bytes of payload chunks kept unpacked, besides the last one that was asked for.
-const CACHE_BYTES: usize = 2 << 20;
+pub(super) const CACHE_BYTES: usize = 2 << 20;
 /// Chunks kept at most. A message that came alone is a chunk of its own: a page shows more of them than large chunks are kept.
-const CACHE_LEN: usize = 128;
+pub(super) const CACHE_LEN: usize = 128;
 
 impl LocalStore {
     /// The payload of an event before sealing, or what is left of it.

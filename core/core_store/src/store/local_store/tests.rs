@@ -732,11 +732,14 @@ fn a_page_of_single_messages_stays_in_memory_and_large_ones_do_not_fill_it() {
     a.store.page(&log, PageStart::Newest, 50).unwrap();
     assert_eq!(held(&a).0, 50);
     a.store.page(&log, PageStart::Newest, 200).unwrap();
-    assert_eq!(held(&a).0, super::CACHE_LEN);
+    assert_eq!(held(&a).0, super::payloads::CACHE_LEN);
     let large = "x".repeat(60_000);
     (0..50).for_each(|_| _ = a.say(log, &large));
     let page = a.store.page(&log, PageStart::Newest, 50).unwrap();
     assert!(page.iter().all(|message| message.body == large));
     let (chunks, bytes) = held(&a);
-    assert!((30..=35).contains(&chunks) && bytes <= super::CACHE_BYTES, "{chunks} chunks, {bytes} bytes");
+    assert!(
+        (30..=35).contains(&chunks) && bytes <= super::payloads::CACHE_BYTES,
+        "{chunks} chunks, {bytes} bytes"
+    );
 }
