@@ -173,6 +173,7 @@ export interface Verbs {
     },
     { messages: Message[] },
   ];
+  /** Highlights are ranges of the body's UTF-8 (TextEncoder), not of its UTF-16. */
   Search: [
     { place: Place; query: string; limit: number },
     { hits: { message: Message; score: number; highlights: [number, number][] }[] },

@@ -6,6 +6,7 @@ mod audit;
 mod board;
 mod bundle;
 mod cards;
+mod check_beside;
 mod cluster;
 mod file;
 mod import;

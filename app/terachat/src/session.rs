@@ -27,17 +27,21 @@ impl Session {
     /// [`Failure::Told`].
     pub(crate) fn open(home: &Home) -> Result<Self> {
         home.require()?;
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            if let Some(remote) = Remote::connect(&home.socket())? {
-                return Ok(Self::Remote(remote));
-            }
-            match Lock::acquire(home.folder()) {
-                Ok(lock) => return Ok(Self::Local(Box::new(home.open(lock)?))),
-                Err(HostError::Locked { .. }) if Instant::now() < deadline => std::thread::sleep(STEP),
-                Err(error) => return Err(Failure::from_text(error)),
-            }
+        match reach(home)? {
+            Ok(lock) => Ok(Self::Local(Box::new(home.open(lock)?))),
+            Err(remote) => Ok(Self::Remote(remote)),
         }
+    }
+
+    /// The process that has the profile open and serves; `None` where nobody works in the folder, which may then be damaged beyond
+    /// opening. A folder that is in use and not served is waited for as by [`Session::open`].
+    ///
+    /// # Errors
+    /// [`Failure::Told`].
+    pub(crate) fn running(home: &Home) -> Result<Option<Remote>> {
+        home.require()?;
+        let reached = reach(home)?;
+        Ok(reached.err())
     }
 
     /// Opens the profile for this process, which is to hold it for long.
@@ -83,6 +87,21 @@ impl Session {
     pub(crate) fn close(self) {
         if let Self::Local(profile) = self {
             profile.close();
+        }
+    }
+}
+
+/// The folder's lock, or who serves the profile in it.
+fn reach(home: &Home) -> Result<std::result::Result<Lock, Remote>> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(remote) = Remote::connect(&home.socket())? {
+            return Ok(Err(remote));
+        }
+        match Lock::acquire(home.folder()) {
+            Ok(lock) => return Ok(Ok(lock)),
+            Err(HostError::Locked { .. }) if Instant::now() < deadline => std::thread::sleep(STEP),
+            Err(error) => return Err(Failure::from_text(error)),
         }
     }
 }

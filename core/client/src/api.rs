@@ -5,6 +5,7 @@ mod archive;
 mod arrange;
 mod audit;
 mod board;
+mod check;
 mod keep;
 mod live;
 mod log;
@@ -18,9 +19,10 @@ pub use archive::{ArchiveRange, ArchiveReport};
 pub use arrange::Arrangement;
 pub use audit::{AuditLine, AuditReport, StateDifference};
 pub use board::{BoardFetched, BoardPublished, Invited, PendingInvitation, SupplyStatus};
+pub use check::{StoreChecked, StoreDamage, StoreReport};
 pub use keep::Selection;
 pub use live::{LiveChange, Notice};
-pub use log::{CitedHead, DecidingEvent, EventLine, Why};
+pub use log::{CitedHead, DecidingEvent, EventLine, KnownAhead, Why};
 pub use message::{
     AttachedFile, FileKey, ForumPost, Hit, ImportRecord, KeyedFile, Message, MessageFilter, NewPost,
 };

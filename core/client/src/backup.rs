@@ -147,6 +147,7 @@ impl Client {
                 match outcome {
                     Outcome::Applied { .. } => Ok(()),
                     // It begins behind a fork of which the backup has the proof: nobody needs it, and peers do not take it either.
+                    // Older backups hold such bundles.
                     Outcome::Waits(Wait::Frozen(device)) if is_by(&device) => Ok(()),
                     _ => Err(Error::Backup("its events do not follow from each other")),
                 }

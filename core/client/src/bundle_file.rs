@@ -2,10 +2,12 @@
 use crate::api::Answer;
 use crate::protocol::Frame;
 use crate::{Client, Error};
-use terachat_core_store::sync::{Bundle, Limits, Outcome, Standing};
+use terachat_core_store::sync::{Bundle, Limits, Outcome};
 use terachat_event::{Equivocation, LogId, SpaceId};
 
 const MAGIC: &[u8; 8] = b"TCbundl\x01";
+/// What a bundle in a file holds at most.
+const BUNDLE_LIMITS: Limits = Limits { events: 1 << 16, payload_len: 8 << 20 };
 
 impl Client {
     pub(crate) fn bundle_export(&mut self, space: Option<&str>) -> Result<Answer, Error> {
@@ -23,17 +25,10 @@ impl Client {
             put(bytes, &Frame::Proof { bytes: proof.encode() });
         }
         for log in logs {
-            let mut theirs = Standing::nothing(log);
-            loop {
-                let limits = Limits { events: 1 << 16, payload_len: 8 << 20 };
-                let (bundles, more) = self.store.bundles_to(&mut theirs, limits)?;
-                for bundle in &bundles {
-                    events += bundle.batch.events.len();
-                    put(bytes, &Frame::Bundle { more: false, bytes: bundle.encode() });
-                }
-                if !more {
-                    break;
-                }
+            let mut whole = self.store.whole_log(log)?;
+            while let Some(bundle) = self.store.next_of(&mut whole, BUNDLE_LIMITS)? {
+                events += bundle.batch.events.len();
+                put(bytes, &Frame::Bundle { more: false, bytes: bundle.encode() });
             }
             if log.channel.is_none() {
                 for tree in self.trees(&space) {

@@ -229,6 +229,7 @@ impl Client {
             Request::Why { place, event } => self.why(&place, &event),
             Request::At { moment, request } => self.at(&moment, *request),
             Request::Audit => self.audit(),
+            Request::StoreCheck { number } => self.store_check(number),
             Request::BundleExport { space } => self.bundle_export(space.as_deref()),
             Request::BundleImport { bytes } => self.bundle_import(&bytes),
             Request::StateMap { space } => self.state_map(space.as_deref()),

@@ -57,11 +57,13 @@ mod roles;
 mod send;
 mod states;
 mod status;
+mod store_check;
 #[cfg(test)]
 mod tests;
 mod watch;
 mod way;
 mod why;
+mod why_ahead;
 
 pub use archive::{ARCHIVE_LINE_LEN_MAX, ArchiveCheck, ArchiveError, ArchiveExport};
 pub use backup::{BackupKeys, Exported, backup_vault, fuzz_backup};

@@ -1,7 +1,8 @@
 //! The audit that goes on by itself while a device is connected: what is new every minute, everything now and then.
 use crate::api::Notice;
+use crate::store_check::Checks;
 use crate::{Client, Error};
-use terachat_core_store::store::{Audit, BlockRef};
+use terachat_core_store::store::{Audit, BlockRef, Report};
 
 /// Between two checks of what is new, in milliseconds.
 const NEWS_EVERY_MS: u64 = 60_000;
@@ -14,6 +15,8 @@ const SLICE_LEN: usize = 256 * 1024;
 #[derive(Default)]
 pub(crate) struct Watch {
     under_way: Option<Audit>,
+    /// Somebody has all checked, which is an audit of everything too.
+    pub(crate) checks: Checks,
     /// When the last one of everything ended, or this began.
     all_ms: Option<u64>,
     news_ms: u64,
@@ -37,11 +40,12 @@ impl Client {
         self.prune_all_message_keys()?;
         self.mind_past_waits();
         let all_ms = *self.watch.all_ms.get_or_insert(now_ms);
-        if self.watch.under_way.is_none() && now_ms.saturating_sub(all_ms) >= ALL_EVERY_MS {
+        let is_checked = self.watch.checks.are_asked_for(now_ms);
+        if self.watch.under_way.is_none() && !is_checked && now_ms.saturating_sub(all_ms) >= ALL_EVERY_MS {
             self.watch.under_way = Some(self.store.begin_audit()?);
         }
         if self.watch.under_way.is_some() {
-            return self.watch_all(now_ms);
+            return self.watch_all();
         }
         if self.store.go_on_with_snapshot()? {
             return Ok(true);
@@ -59,20 +63,27 @@ impl Client {
         self.store.halted()
     }
 
-    fn watch_all(&mut self, now_ms: u64) -> Result<bool, Error> {
+    fn watch_all(&mut self) -> Result<bool, Error> {
         let Some(mut audit) = self.watch.under_way.take() else { return Ok(false) };
         let Some(report) = self.store.go_on_auditing(&mut audit, SLICE_LEN)? else {
             self.watch.under_way = Some(audit);
             return Ok(true);
         };
-        self.watch.all_ms = Some(now_ms);
-        self.all_good();
-        self.notices.push_back(Notice::Audited {
-            events: report.events,
-            everything: true,
-            alarm: report.alarm,
-        });
+        self.all_audited(&report);
         Ok(false)
+    }
+
+    /// The audit that is under way, for somebody who goes on with it.
+    pub(crate) fn hand_over_audit(&mut self) -> Option<Audit> {
+        self.watch.under_way.take()
+    }
+
+    /// An audit of everything has ended.
+    pub(crate) fn all_audited(&mut self, report: &Report) {
+        self.watch.all_ms = Some(self.now_ms);
+        self.all_good();
+        let alarm = report.alarm.clone();
+        self.notices.push_back(Notice::Audited { events: report.events, everything: true, alarm });
     }
 
     fn watch_news(&mut self) -> Result<(), Error> {

@@ -2,19 +2,28 @@
 use crate::api::{Answer, CitedHead, DecidingEvent, Place, Why};
 use crate::{Client, Error};
 use terachat_core_store::model::{Deciding, Explanation, Permission, Precedence, Reason, Role, Verdict};
+use terachat_core_store::query::EventView;
 use terachat_event::LogId;
 
 impl Client {
     /// Why an event of a channel, or of the space's control log, counts or not.
     pub(crate) fn why(&mut self, place: &Place, event: &str) -> Result<Answer, Error> {
         let log = self.log_of(place)?;
+        let is_here = !self.store.find_events(&log, event).is_empty();
+        match self.store.find_ahead(&log, event).as_slice() {
+            [ahead] if !is_here => return self.why_ahead(&log, ahead),
+            [_, _, ..] if !is_here => {
+                return Err(Error::Ambiguous { what: "event", name: event.to_owned() });
+            }
+            _ => {}
+        }
         let event = self.called(&log, event, "event")?;
         let told = self.store.explain(&log, &event)?;
-        Ok(Answer::Why(Box::new(self.told(&log, &told)?)))
+        let view = self.store.event(&log, &told.event)?;
+        Ok(Answer::Why(Box::new(self.told(&log, &told, view)?)))
     }
 
-    fn told(&mut self, log: &LogId, told: &Explanation) -> Result<Why, Error> {
-        let view = self.store.event(log, &told.event)?;
+    pub(crate) fn told(&mut self, log: &LogId, told: &Explanation, view: EventView) -> Result<Why, Error> {
         let control = LogId::control(log.space);
         let mut deciding = Vec::new();
         for event in &told.deciding {
@@ -44,6 +53,7 @@ impl Client {
             signed: signed.into_iter().flatten().map(|hash| hash.to_string()).collect(),
             deciding,
             cited,
+            ahead: None,
         })
     }
 
@@ -54,7 +64,13 @@ impl Client {
         deciding: &Deciding,
     ) -> Result<DecidingEvent, Error> {
         let view = self.store.event(control, &deciding.event)?;
-        let why = deciding.why.as_deref().map(|why| self.told(control, why)).transpose()?;
+        let why = match deciding.why.as_deref() {
+            Some(why) => {
+                let view = self.store.event(control, &why.event)?;
+                Some(self.told(control, why, view)?)
+            }
+            None => None,
+        };
         let (role, because) = role(deciding.role, reason);
         let event = self.line(control, view);
         Ok(DecidingEvent { role: role.to_owned(), because, event, why: why.map(Box::new) })

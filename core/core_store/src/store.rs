@@ -25,7 +25,7 @@ pub(crate) mod space_logs;
 mod validator;
 
 pub use audit::{Audit, LogAudit, Report};
-pub use check::{CheckReport, Finding};
+pub use check::{CheckProgress, CheckReport, Checking, Finding};
 pub use commit_log::{Block, BlockRef, CommitLog, LogOptions, Recovered, Snapshot, StoredBlock};
 pub(crate) use compress::{compress, decompress, level_for};
 pub use erasure::{Erasure, WANTED_MAX};

@@ -17,6 +17,7 @@ mod newest_page;
 mod opener;
 pub mod rateless;
 mod standing;
+mod whole_log;
 
 pub(crate) use crate::wire::{Reader, put, unzigzag, zigzag};
 pub use apply_local::Draft;
@@ -33,3 +34,4 @@ pub(crate) use merge::{MERGED_EVENTS_MAX, MERGED_PAYLOADS_MAX};
 pub use newest_page::{NewestPage, PAGE_LIMITS, Want};
 pub use opener::{NoOpener, Opener};
 pub use standing::Standing;
+pub use whole_log::WholeLog;

@@ -18,6 +18,18 @@ function timed(call) {
   }
 }
 
+// A text as a page shows what was found in it. The ranges are of its UTF-8; a string is UTF-16.
+function highlighted(body, ranges) {
+  const [utf8, decoder] = [new TextEncoder().encode(body), new TextDecoder()];
+  const part = (from, to) => decoder.decode(utf8.subarray(from, to));
+  let [shown, from] = ["", 0];
+  for (const [start, end] of ranges) {
+    shown += `${part(from, start)}[${part(start, end)}]`;
+    from = end;
+  }
+  return shown + part(from, utf8.length);
+}
+
 const calls = {
   create({ as, name, now }) {
     const device = timed(() => Device.create(name, now));
@@ -26,6 +38,10 @@ const calls = {
   },
   request({ as, verb, args, now }) {
     return timed(() => devices.get(as).request(verb, args, now));
+  },
+  search({ as, args, now }) {
+    const { hits } = timed(() => devices.get(as).request("Search", args, now));
+    return hits.map(({ message, highlights }) => highlighted(message.body, highlights));
   },
   connected({ as, peer }) {
     const id = bytes(peer);

@@ -11,6 +11,8 @@ pub(crate) type Id = [u8; 32];
 pub(crate) trait Device {
     fn id(&self) -> Id;
     fn request(&mut self, verb: &str, args: Value, now: u64) -> Result<Value, String>;
+    /// Messages that a search finds, the best first, as they are shown: what matched stands in brackets.
+    fn search(&mut self, args: Value, now: u64) -> Vec<String>;
     fn connected(&mut self, peer: Id);
     fn receive(&mut self, peer: Id, frame: Vec<u8>, now: u64);
     fn frames(&mut self) -> Vec<(Id, Vec<u8>)>;
@@ -55,6 +57,21 @@ impl Device for Native {
         answer
             .map(|answer| serde_json::from_str(&answer).unwrap())
             .map_err(|failure| failure.code.name().to_owned())
+    }
+
+    fn search(&mut self, args: Value, now: u64) -> Vec<String> {
+        let found = self.request("Search", args, now).unwrap();
+        let shown = |hit: &Value| {
+            let body = hit["message"]["body"].as_str().unwrap();
+            let ranges: Vec<(usize, usize)> = serde_json::from_value(hit["highlights"].clone()).unwrap();
+            let (mut shown, mut from) = (String::new(), 0);
+            for (start, end) in ranges {
+                shown += &format!("{}[{}]", &body[from..start], &body[start..end]);
+                from = end;
+            }
+            shown + &body[from..]
+        };
+        found["hits"].as_array().unwrap().iter().map(shown).collect()
     }
 
     fn connected(&mut self, peer: Id) {
@@ -118,6 +135,11 @@ impl Device for Remote {
         self.call(json!({ "do": "request", "verb": verb, "args": args, "now": now })).map_err(|thrown| {
             thrown["code"].as_str().unwrap_or_else(|| panic!("{verb}: {thrown}")).to_owned()
         })
+    }
+
+    fn search(&mut self, args: Value, now: u64) -> Vec<String> {
+        let found = self.call(json!({ "do": "search", "args": args, "now": now })).unwrap();
+        serde_json::from_value(found).unwrap()
     }
 
     fn connected(&mut self, peer: Id) {

@@ -74,6 +74,36 @@ fn failures(carrier: &Rc<RefCell<dyn Carrier>>) {
     case(&mut device, json!({ "do": "request", "verb": "Send", "args": send, "now": 1 }), "unknown");
 }
 
+/// All find the same of what each may read, in any script, as it comes and as it is edited.
+fn searches(world: &mut World) {
+    for name in ["ada", "bob", "eve"] {
+        assert_eq!(world.finds(name, "club", Some("shared"), "before"), ["[before] bob came"], "{name}");
+        let here = world.finds(name, "club", None, "bob here");
+        assert_eq!(here, ["[bob] is [here]", "[bob] is [here]"], "{name}");
+    }
+    // What is sealed for others is found by nobody else.
+    assert_eq!(world.finds("ada", "club", Some("since"), "before").len(), 1);
+    assert_eq!(world.finds("bob", "club", Some("since"), "before"), [""; 0]);
+    world.say("bob", "club", "shared", "Grüße aus der Küche 🌞, 東京の天気は?");
+    world.say("ada", "club", "shared", "κουζίνα или кухня");
+    for name in ["ada", "bob", "eve"] {
+        let cases = [
+            ("küche", "Grüße aus der [Küche] 🌞, 東京の天気は?"),
+            ("天気 author:bob", "Grüße aus der Küche 🌞, 東京の[天気]は?"),
+            ("\"или кухня\"", "κουζίνα [или] [кухня]"),
+            ("κουζ*", "[κουζίνα] или кухня"),
+        ];
+        for (query, shown) in cases {
+            assert_eq!(world.finds(name, "club", Some("shared"), query), [shown], "{name}: {query}");
+        }
+    }
+    world.edit_newest("ada", "club", "shared", "une cuisine");
+    for name in ["ada", "bob", "eve"] {
+        assert_eq!(world.finds(name, "club", Some("shared"), "кухня"), [""; 0], "{name}");
+        assert_eq!(world.finds(name, "club", Some("shared"), "cuisine"), ["une [cuisine]"], "{name}");
+    }
+}
+
 /// Ada and Cyd are native. Bob and Eve are what is tested.
 fn story(host: &str, make: &mut dyn FnMut(&str) -> Box<dyn Device>) {
     let mut world = World::default();
@@ -112,6 +142,8 @@ fn story(host: &str, make: &mut dyn FnMut(&str) -> Box<dyn Device>) {
     }
     world.same("club", &["ada", "bob", "eve"]);
 
+    searches(&mut world);
+
     // Eve is removed: even with all that was sealed in hand she reads nothing more.
     world.remove("ada", "eve", "club");
     for (name, channel) in [("ada", "shared"), ("bob", "shared"), ("ada", "since"), ("bob", "since")] {
@@ -122,6 +154,8 @@ fn story(host: &str, make: &mut dyn FnMut(&str) -> Box<dyn Device>) {
         assert!(world.texts("bob", "club", channel).ends_with(&["eve is gone".into(), "eve is gone".into()]));
         assert!(!world.texts("eve", "club", channel).contains(&"eve is gone".to_owned()), "eve in {channel}");
     }
+    assert_eq!(world.finds("bob", "club", None, "gone").len(), 4);
+    assert_eq!(world.finds("eve", "club", None, "gone"), [""; 0]);
     assert_eq!(world.refusal("eve", "club", "shared"), "not_allowed");
 
     // A space of Bob's, which native devices join, and from which he removes one.

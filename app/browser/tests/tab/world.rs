@@ -93,6 +93,18 @@ impl World {
         self.ask(name, "Send", send(space, channel, body));
     }
 
+    /// Gives the newest message that somebody sees in a channel another text.
+    #[track_caller]
+    pub(crate) fn edit_newest(&mut self, name: &str, space: &str, channel: &str, body: &str) {
+        let place = json!({ "space": space, "channel": channel });
+        let read = json!({
+            "place": place, "limit": 1, "before": null, "after": null, "around": null, "thread": null,
+            "pinned": false,
+        });
+        let message = self.ask(name, "Read", read)["messages"][0]["id"].take();
+        self.ask(name, "Edit", json!({ "place": place, "message": message, "body": body }));
+    }
+
     /// The code with which a message is refused.
     #[track_caller]
     pub(crate) fn refusal(&mut self, name: &str, space: &str, channel: &str) -> String {
@@ -112,6 +124,21 @@ impl World {
             false => message["body"].as_str().unwrap().to_owned(),
         };
         answer["messages"].as_array().unwrap().iter().map(shown).collect()
+    }
+
+    /// What somebody finds in a channel, or in all of the space, the best first, with what matched in brackets.
+    #[track_caller]
+    pub(crate) fn finds(
+        &mut self,
+        name: &str,
+        space: &str,
+        channel: Option<&str>,
+        query: &str,
+    ) -> Vec<String> {
+        self.now += 1_000;
+        let now = self.now;
+        let search = json!({ "place": { "space": space, "channel": channel }, "query": query, "limit": 100 });
+        self.of(name).search(search, now)
     }
 
     /// Gives somebody all of a space that somebody else has, without asking whether that one may read it.

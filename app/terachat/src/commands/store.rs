@@ -1,6 +1,6 @@
 //! The store as a whole: checked, made smaller, taken along.
 use super::cluster::shown;
-use super::{ask, file};
+use super::{ask, check_beside, file};
 use crate::args::{NewSource, SourceArgs, StoreCommand, StoreImportArgs};
 use crate::failure::{Failure, Result};
 use crate::home::Home;
@@ -32,7 +32,10 @@ pub(super) fn run(home: &Home, command: StoreCommand, printer: &Printer) -> Resu
 
 /// Damage is a failure that the report has told already.
 fn check(home: &Home, printer: &Printer) -> Result<()> {
-    let report = home.check()?;
+    let report = match Session::running(home)? {
+        Some(remote) => check_beside::check(remote, printer)?,
+        None => home.check()?,
+    };
     if printer.is_json() {
         let findings: Vec<_> = report
             .findings

@@ -9,7 +9,7 @@ use terachat_client::api::{Answer, Notice, Request};
 use terachat_host::clock;
 use terachat_net::PeerKey;
 use tokio::runtime::Handle;
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{OwnedRwLockReadGuard, RwLock, broadcast, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 /// Jobs that may wait. Few, so that a command waits behind few frames; peers feel it as back-pressure. Frames among them are
@@ -35,6 +35,8 @@ enum Job {
 #[derive(Clone)]
 pub(super) struct Desk {
     jobs: mpsc::Sender<Job>,
+    /// Read by everybody who owes somebody an answer: until nobody does, the process does not end.
+    replies: Arc<RwLock<()>>,
 }
 
 impl Desk {
@@ -46,7 +48,19 @@ impl Desk {
     ) -> (Self, JoinHandle<Result<()>>) {
         let (jobs, inbox) = mpsc::channel(JOBS_MAX);
         let work = Work { profile, outbox, events };
-        (Self { jobs }, tokio::task::spawn_blocking(move || work.run(inbox)))
+        let desk = Self { jobs, replies: Arc::default() };
+        (desk, tokio::task::spawn_blocking(move || work.run(inbox)))
+    }
+
+    /// Keeps the process from ending, whatever becomes of the thread, until an answer was handed on. Taken before asking.
+    #[cfg_attr(not(unix), allow(dead_code, reason = "nobody asks there"))]
+    pub(super) async fn replying(&self) -> OwnedRwLockReadGuard<()> {
+        self.replies.clone().read_owned().await
+    }
+
+    /// Waits until all answers were handed on.
+    pub(super) async fn replied(&self) {
+        drop(self.replies.write().await);
     }
 
     /// Has a request executed.

@@ -11,11 +11,14 @@ use crate::home::{Home, Profile};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use terachat_client::api::Notice;
 use terachat_net::{Net, NetEvent, NetEvents, PeerKey};
 use tokio::sync::{broadcast, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
+/// How long an end waits for those who take nothing.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Events that a follower may lag behind.
 const EVENTS_MAX: usize = 4096;
 
@@ -58,8 +61,11 @@ pub(crate) struct Service {
     outbox: Arc<Outbox>,
     tasks: JoinSet<()>,
     pump: JoinHandle<()>,
+    desk: Desk,
     /// The thread that owns the client, until its end was heard.
     closed: Option<JoinHandle<Result<()>>>,
+    /// How it ended, until that was told.
+    outcome: Result<()>,
 }
 
 impl Service {
@@ -85,9 +91,11 @@ impl Service {
             tasks.spawn(socket.serve(desk.clone(), events.clone()));
         }
         let frames = Arc::new(AtomicU64::new(0));
-        let pump = tokio::spawn(pump(heard, desk, outbox.clone(), peers, events.clone(), frames.clone()));
+        let pump =
+            tokio::spawn(pump(heard, desk.clone(), outbox.clone(), peers, events.clone(), frames.clone()));
         let (addrs, device) = (net.listen_addrs(), net.key());
-        Ok(Self { addrs, device, serves, events, frames, net, outbox, tasks, pump, closed: Some(closed) })
+        let (closed, outcome) = (Some(closed), Ok(()));
+        Ok(Self { addrs, device, serves, events, frames, net, outbox, tasks, pump, desk, closed, outcome })
     }
 
     /// What happens from now on.
@@ -107,7 +115,7 @@ impl Service {
     pub(crate) async fn stop(mut self) -> Result<()> {
         self.tasks.shutdown().await;
         // A peer that takes nothing may not hold up the end.
-        let _ = tokio::time::timeout(std::time::Duration::from_secs(5), self.outbox.flush()).await;
+        let _ = tokio::time::timeout(PATIENCE, self.outbox.flush()).await;
         self.net.clone().shutdown().await;
         let _ = (&mut self.pump).await;
         self.ended().await
@@ -118,15 +126,19 @@ impl Service {
     /// # Errors
     /// [`Failure::Told`] when it ended early.
     pub(crate) async fn ended(&mut self) -> Result<()> {
-        let Some(closed) = &mut self.closed else { return Ok(()) };
-        let outcome = closed.await;
-        self.closed = None;
-        outcome.unwrap_or_else(|_| {
-            Err(Failure::new(
-                "the profile was not closed in order",
-                "please report this; nothing sent is lost",
-            ))
-        })
+        if let Some(closed) = &mut self.closed {
+            let outcome = closed.await;
+            self.closed = None;
+            self.outcome = outcome.unwrap_or_else(|_| {
+                Err(Failure::new(
+                    "the profile was not closed in order",
+                    "please report this; nothing sent is lost",
+                ))
+            });
+        }
+        // Whoever asked for what ended it is told too. One that takes no answer may not hold up the end.
+        let _ = tokio::time::timeout(PATIENCE, self.desk.replied()).await;
+        std::mem::replace(&mut self.outcome, Ok(()))
     }
 }
 

@@ -79,10 +79,12 @@ async fn converse(stream: &mut UnixStream, desk: &Desk, events: &broadcast::Send
         stream.read_exact(&mut json).await?;
         match unpack(&json) {
             Ok(Call::Execute(request)) => {
+                let _owed = desk.replying().await;
                 let reply = desk.execute(request).await.map_or_else(Reply::from, Reply::Answer);
                 stream.write_all(&pack(&reply)?).await?;
             }
             Ok(Call::Board(call)) => {
+                let _owed = desk.replying().await;
                 let reply = desk.board(call).await.map_or_else(Reply::from, Reply::Answer);
                 stream.write_all(&pack(&reply)?).await?;
             }

@@ -46,6 +46,7 @@ pub(crate) fn answer(answer: &Answer, look: &Look) -> String {
         Answer::Events { events: chain } => events(chain, look),
         Answer::Why(told) => why(told, look),
         Answer::Audit(report) => audit(report, look),
+        Answer::StoreChecked(told) => format!("{}: {} of {}\n", told.step, told.done, told.of),
         Answer::Status(all) => status(all, look),
         Answer::StateMap { bytes } => format!("{} bytes\n", bytes.len()),
         Answer::Compared { space, left_out, count, differences, .. } => {

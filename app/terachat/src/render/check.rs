@@ -45,7 +45,7 @@ mod tests {
             "Read 4 blocks, 900 bytes, and 3 parts of the snapshot.\n\
              Replayed 7 events in 2 chains, verified 3 signatures.\nAll of it holds.\n"
         );
-        report.findings = vec![Finding { what: "block 3".into(), next: "restore it", is_loss: true }];
+        report.findings = vec![Finding { what: "block 3".into(), next: "restore it".into(), is_loss: true }];
         let text = check(&report, &Look::bare());
         assert!(text.ends_with("DAMAGED: block 3\n next: restore it\n"), "{text}");
     }

@@ -32,6 +32,15 @@ fn told(why: &Why, look: &Look, indent: usize, out: &mut String) {
         let heads: Vec<String> = heads.map(|name| one_line(short(name))).collect();
         out.push_str(&look.paint.dim(&format!("{gap}  made under {}\n", heads.join(", "))));
     }
+    if let Some(ahead) = &why.ahead {
+        out.push_str("  of the newest of its channel, ahead of the past\n");
+        let lines = |words: &[String], kind: &str| {
+            words.iter().map(|words| format!("  {kind}: {}\n", one_line(words))).collect::<String>()
+        };
+        out.push_str(&lines(&ahead.proven, "proven"));
+        out.push_str(&lines(&ahead.unknown, "not known"));
+        out.push_str(&format!("  next: {}\n", one_line(&ahead.next)));
+    }
 }
 
 fn event(line: &EventLine, look: &Look) -> String {
@@ -43,7 +52,7 @@ fn event(line: &EventLine, look: &Look) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use terachat_client::api::{CitedHead, DecidingEvent};
+    use terachat_client::api::{CitedHead, DecidingEvent, KnownAhead};
 
     fn line(id: &str, author: &str, what: &str) -> EventLine {
         EventLine {
@@ -74,7 +83,34 @@ mod tests {
             signed: vec![],
             deciding,
             cited: vec![CitedHead { id: Some("aa-1".into()), hash: "h".into() }],
+            ahead: None,
         }
+    }
+
+    #[test]
+    fn of_what_is_ahead_it_says_what_is_proven_and_what_is_not_known() {
+        let ahead = KnownAhead {
+            from: 7,
+            proven: vec!["it is signed".into(), "its time".into()],
+            unknown: vec!["what is older".into()],
+            next: "keep the channel".into(),
+        };
+        let counting = Why {
+            counts: true,
+            ahead: Some(ahead),
+            ..void(line("aa-9", "ada", "said: hi"), "it may", vec![])
+        };
+        assert_eq!(
+            why(&counting, &Look::bare()),
+            "aa-9 by ada: said: hi\n\
+             \x20 counts: it may\n\
+             \x20 made under aa-1\n\
+             \x20 of the newest of its channel, ahead of the past\n\
+             \x20 proven: it is signed\n\
+             \x20 proven: its time\n\
+             \x20 not known: what is older\n\
+             \x20 next: keep the channel\n"
+        );
     }
 
     #[test]

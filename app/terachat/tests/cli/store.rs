@@ -43,6 +43,51 @@ fn a_check_says_what_is_damaged_and_what_to_do() {
     place.run("ada", &["store", "check", "--passphrase-file", text(&words)]).pair();
 }
 
+/// The lock of a profile that `listen` had open kept its check away.
+#[test]
+fn a_running_listen_is_checked_while_it_works() {
+    let place = Place::crew();
+    let file = place.file("log.jsonl", log(1..=1100));
+    place.ok("ada", &["import", text(&file), "--batch", "1"]);
+    place.ok("ada", &["store", "compact"]);
+    let closed = place.json("ada", &["store", "check"]);
+    let (mut listener, _) = Running::listen(&place, "ada", &[]);
+    let report = place.json("ada", &["store", "check"]);
+    assert_eq!(report, closed, "the same is told");
+    assert!(place.ok("ada", &["store", "check"]).ends_with("All of it holds."));
+    // Others are served between two slices.
+    std::thread::scope(|scope| {
+        let checks =
+            scope.spawn(|| (0..5).map(|_| place.json("ada", &["store", "check"])).collect::<Vec<_>>());
+        for n in 0..20 {
+            place.ok("ada", &["send", &format!("meanwhile {n}")]);
+        }
+        for report in checks.join().unwrap() {
+            assert_eq!(report["findings"], serde_json::json!([]), "{report}");
+            assert!(report["events"].as_u64() >= closed["events"].as_u64(), "{report}");
+        }
+    });
+    // What is damaged below it is told as of a closed one, and it writes nothing any more.
+    let segment = place.home("ada").join("log-0000000001.seg");
+    let whole = std::fs::read(&segment).unwrap();
+    let mut damaged = whole.clone();
+    let middle = damaged.len() / 2;
+    damaged[middle] ^= 1;
+    std::fs::write(&segment, &damaged).unwrap();
+    let ended = place.run("ada", &["store", "check"]);
+    assert_eq!(ended.code, 1, "{}", ended.stdout);
+    let says = ended.stdout.contains("DAMAGED: segment 1") && ended.stdout.contains(" next: check the disk");
+    assert!(says, "{}", ended.stdout);
+    assert_eq!(listener.child.wait().unwrap().code(), Some(1), "the alarm ends it");
+    assert_eq!(
+        place.run("ada", &["store", "check"]).stdout,
+        ended.stdout,
+        "and a closed one is told the same"
+    );
+    std::fs::write(&segment, whole).unwrap();
+    place.ok("ada", &["store", "check"]);
+}
+
 #[test]
 fn small_commits_are_put_together_on_demand() {
     let place = Place::crew();

@@ -4,7 +4,7 @@ use super::Request;
 use super::{
     AuditReport, BoardFetched, BoardPublished, DeviceStatus, EventLine, FileKey, ForumPost, Hit, Invited,
     KeyedFile, LiveChange, Message, PendingInvitation, RenewalStatus, RoleStatus, StateDifference, Status,
-    SupplyStatus, Why,
+    StoreChecked, SupplyStatus, Why,
 };
 use serde::{Deserialize, Serialize};
 
@@ -150,6 +150,8 @@ pub enum Answer {
     Why(Box<Why>),
     /// What an audit found.
     Audit(AuditReport),
+    /// How far a check is, and at its end what it found.
+    StoreChecked(StoreChecked),
     /// What this device knows.
     Status(Status),
     /// A file for [`Request::BundleImport`].

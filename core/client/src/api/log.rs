@@ -54,6 +54,21 @@ pub struct Why {
     pub deciding: Vec<DecidingEvent>,
     /// The control heads under which it was made.
     pub cited: Vec<CitedHead>,
+    /// What is known of it, where it is here ahead of its channel's past only; absent for an event of a log.
+    pub ahead: Option<KnownAhead>,
+}
+
+/// How far what is said of an event is proven that is here ahead of its channel's past only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownAhead {
+    /// The least Lamport time of all that is here of the channel; 1 where nothing is older.
+    pub from: u64,
+    /// What is proven, in words.
+    pub proven: Vec<String>,
+    /// What is not known, in words.
+    pub unknown: Vec<String>,
+    /// What to do to know it.
+    pub next: String,
 }
 
 /// A control event that decides about another event.

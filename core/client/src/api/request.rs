@@ -363,6 +363,12 @@ pub enum Request {
     },
     /// Replays everything from genesis, verifies every hash and signature and compares states. Answer: [`Answer::Audit`].
     Audit,
+    /// Goes on for a slice with a check of all that is on disk: each block, the snapshot, the indexes, and all of it replayed. Other
+    /// requests are carried out between two slices. Answer: [`Answer::StoreChecked`].
+    StoreCheck {
+        /// The number that the last answer named; without one a check is begun, or the one that is under way is joined.
+        number: Option<u64>,
+    },
     /// Everything of a space as one file for those whom no network reaches. Answer: [`Answer::Bundle`].
     BundleExport {
         /// The space, as in [`Place`].

@@ -65,6 +65,27 @@ fn it_opens_as_the_same_history_on_a_device_of_its_own() {
     world.same(&["ada", "bob", "bob2"]);
 }
 
+/// A file was told in rounds of 8 MiB. Behind the first one each chain seemed to stand on another branch, so its last 4,096 events
+/// were told again: for ever, where no round brought more.
+#[test]
+fn a_log_of_many_megabytes_is_told_once() {
+    let mut world = club(&["ada", "bob"]);
+    for n in 0..180 {
+        world.say(["ada", "bob"][n % 2], &format!("{n} {}", "x".repeat(60_000)));
+    }
+    let log = world.of("ada").place(&place()).unwrap();
+    let events = [log, terachat_event::LogId::control(log.space)].map(|log| world.of("ada").store.len(&log));
+    let keys = world.of("ada").begin_export();
+    let (backup, exported) = world.of("ada").export(keys, &mut passphrase("backup")).unwrap();
+    assert_eq!(exported.events, events.iter().sum::<usize>());
+    enter_restored(&mut world, "ada2", &backup);
+    assert_eq!(world.status("ada2").spaces[0].state_hash, world.status("ada").spaces[0].state_hash);
+    let Answer::Bundle { events: told, .. } = world.ask("ada", Request::BundleExport { space: None }) else {
+        panic!()
+    };
+    assert_eq!(told, exported.events);
+}
+
 #[test]
 fn history_with_a_removal_and_several_epochs_comes_along() {
     let mut world = club(&["ada", "bob", "eve"]);
@@ -137,6 +158,48 @@ fn a_check_reads_the_whole_profile() {
     assert!(report.is_sound() && report.audit.is_some(), "{report:?}");
     let refused = check_profile(Box::new(disk), &mut passphrase("wrong"), entropy());
     assert!(matches!(refused, Err(Error::Keyring(_))));
+}
+
+/// A check in slices, for whoever has the profile open: others are served between two of them.
+#[test]
+fn a_profile_in_use_is_checked_slice_by_slice() {
+    let mut world = club(&["ada", "bob"]);
+    // Words that cannot be made shorter.
+    let mut words = Counter(5);
+    for _ in 0..60 {
+        let mut bytes = [0; 20_000];
+        words.fill(&mut bytes);
+        world.say("ada", &bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+    }
+    let check = |world: &mut World, number| match world.ask("ada", Request::StoreCheck { number }) {
+        Answer::StoreChecked(told) => told,
+        other => panic!("{other:?}"),
+    };
+    let first = check(&mut world, None);
+    assert_eq!((first.step.as_str(), first.report.is_some()), ("blocks", false), "{first:?}");
+    let (mut told, mut slices) = (first.clone(), 1);
+    while told.report.is_none() {
+        assert!(slices < 100 && told.number == first.number && told.done <= told.of, "{told:?}");
+        // Somebody else joins it, and everybody goes on meanwhile.
+        let number = (slices % 2 == 0).then_some(told.number);
+        world.say("ada", &format!("meanwhile {slices}"));
+        told = check(&mut world, number);
+        slices += 1;
+    }
+    let report = told.report.clone().unwrap();
+    assert!(slices > 4 && report.findings.is_empty(), "{report:?}");
+    let there: usize =
+        world.of("ada").store.logs().iter().map(|log| world.devices["ada"].0.store.len(log)).sum();
+    assert_eq!(report.events, Some(there));
+    // Whoever had joined hears the same; nobody else goes on with it.
+    assert_eq!(check(&mut world, Some(first.number)).report, told.report);
+    let gone = world.try_ask("ada", Request::StoreCheck { number: Some(first.number + 1) });
+    assert!(matches!(gone, Err(Error::Input(_))), "{gone:?}");
+    // What nobody asks for any more is given up after a minute, and is no reason to put off the audit.
+    let left = check(&mut world, None);
+    world.of("ada").watch(9_000_000_000).unwrap();
+    let gone = world.try_ask("ada", Request::StoreCheck { number: Some(left.number) });
+    assert!(matches!(gone, Err(Error::Input(_))), "{gone:?}");
 }
 
 #[test]

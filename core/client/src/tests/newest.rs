@@ -205,6 +205,57 @@ fn a_channel_since_joining_is_kept_or_left_out() {
     assert!(!world.of("eve").store.has_preview(&log));
 }
 
+/// Of an event that was here by pages alone, nothing was told but that its channel is not kept.
+#[test]
+fn of_an_event_of_the_newest_it_is_told_what_is_proven_and_what_is_not_known() {
+    let mut world = long_talk(0);
+    let root = world.say("bob", "who has the key?");
+    for n in 0..200 {
+        world.say("ada", &format!("word {n}"));
+    }
+    let answer = Request::Send { place: place(), body: "I have".into(), reply_to: Some(root.clone()) };
+    let Answer::Sent { id: answer } = world.ask("ada", answer) else { panic!() };
+    world.connect("eve", "ada");
+    world.page("eve", None, 50);
+    // What is older comes no more.
+    world.cut("ada", "eve");
+    let page = world.page("eve", None, 1000);
+    assert!(page[0].begins);
+    let why = |world: &mut World, who: &str, event: &str| {
+        let Answer::Why(why) = world.ask(who, Request::Why { place: place(), event: event.into() }) else {
+            panic!()
+        };
+        *why
+    };
+    // All that can be said of it is what who has the whole log says, and beside it what that rests on.
+    let mut told = why(&mut world, "eve", &answer);
+    let ahead = told.ahead.take().unwrap();
+    assert_eq!(told, why(&mut world, "ada", &answer));
+    assert_eq!((told.counts, told.reason.as_str(), told.rank), (true, "counts", Some(100)));
+    assert!(ahead.from > 1 && told.event.lamport > ahead.from);
+    let says = |words: &[String], what: &str| words.iter().any(|words| words.contains(what));
+    assert!(
+        says(&ahead.proven, "signed") && says(&ahead.proven, "follows from what it builds on"),
+        "{ahead:?}"
+    );
+    assert!(
+        says(&ahead.unknown, &root)
+            && says(&ahead.unknown, &format!("older than Lamport time {}", ahead.from))
+    );
+    assert!(ahead.next.contains("channel keep 'general'"), "{ahead:?}");
+    // Of the oldest that is here the time is its author's word; its signature is a later one's.
+    let oldest = why(&mut world, "eve", &page[0].id).ahead.unwrap();
+    assert!(says(&oldest.unknown, "its author's word") && says(&oldest.proven, "a later one"), "{oldest:?}");
+    assert!(!says(&oldest.proven, "Lamport"));
+    world.connect("ada", "eve");
+    // What is not here at all is as unknown as ever, and with the past there is nothing left to be told.
+    let unknown = world.try_ask("eve", Request::Why { place: place(), event: root.clone() });
+    assert!(matches!(unknown, Err(Error::Unknown { .. })), "{unknown:?}");
+    world.ask("eve", keep());
+    assert_eq!(why(&mut world, "eve", &answer), told);
+    assert!(why(&mut world, "eve", &root).ahead.is_none());
+}
+
 fn search(query: &str) -> Request {
     Request::Search { place: place(), query: query.into(), limit: 100 }
 }

@@ -47,6 +47,13 @@ pub struct Audit {
     report: Report,
 }
 
+impl Audit {
+    /// Events replayed so far.
+    pub fn events(&self) -> usize {
+        self.report.events
+    }
+}
+
 impl LocalStore {
     /// Replays everything on disk from genesis as if a stranger had sent it, verifying every hash, signature and
     /// certificate, and compares the states that result: Hash(state) == Hash(replay(all events)).

@@ -1,10 +1,13 @@
 //! Is all that is on the disk as it was left, and does it fit together? `terachat store check`.
+mod beside;
+
 use super::commit_log::StoredBlock;
 use super::local_store::{CHUNK, DROP, LocalStore, META, RECORDS, read_drop};
 use super::{BlockRef, CommitLog, Error as StoreError, Report, Storage, records};
 use crate::Error;
 use crate::query::search_index::SearchIndex;
 use crate::sync::{Limits, decode_batch};
+pub use beside::{CheckProgress, Checking};
 use std::collections::BTreeSet;
 use terachat_vault::{Entropy, Secret, SecretBytes};
 
@@ -29,7 +32,7 @@ pub struct Finding {
     /// What, and where.
     pub what: String,
     /// What to do about it.
-    pub next: &'static str,
+    pub next: String,
     /// Whether conversation is lost with it; otherwise it is made anew from the log.
     pub is_loss: bool,
 }
@@ -87,18 +90,22 @@ impl LocalStore {
                 store.check_index(&places, &mut report);
                 store.check_texts(&mut report)?;
                 let audit = store.audit_state_integrity()?;
-                if store.reading.is_broken() {
-                    // What the audit found is a state without it.
-                    report.find(&"a block of the snapshot was written wrong", REBUILD, false);
-                } else {
-                    audit.alarm.iter().for_each(|alarm| report.find(alarm, REPORT, true));
-                }
-                report.audit = Some(audit);
+                store.note_audit(audit, &mut report);
             }
             Err(error) => report.find(&error, RESTORE, true),
         }
         report.findings.sort_by_key(|finding| !finding.is_loss);
         Ok(report)
+    }
+
+    fn note_audit(&self, audit: Report, report: &mut CheckReport) {
+        if self.reading.is_broken() {
+            // What the audit found is a state without it.
+            report.find(&"a block of the snapshot was written wrong", REBUILD, false);
+        } else {
+            audit.alarm.iter().for_each(|alarm| report.find(alarm, REPORT, true));
+        }
+        report.audit = Some(audit);
     }
 
     /// Every block that the index names is there, and every batch that is there is in the index.
@@ -165,7 +172,12 @@ impl CheckReport {
         let text = what.to_string();
         // An error says what to do in its own words; here that is said once, for all of them.
         let what = text.split_once("; ").map_or(text.as_str(), |(what, _)| what).to_owned();
-        self.findings.push(Finding { what, next, is_loss });
+        self.findings.push(Finding { what, next: next.to_owned(), is_loss });
+    }
+
+    /// What is not in the log any more, and can only come from elsewhere.
+    fn lose(&mut self, what: &impl std::fmt::Display) {
+        self.find(what, RESTORE, true);
     }
 
     /// Whether there is nothing to do.
@@ -185,25 +197,36 @@ fn check_blocks(log: &CommitLog, report: &mut CheckReport) -> Places {
     };
     // Payloads that the last batch still lacks.
     let mut lacks = 0;
-    for block in blocks {
-        report.blocks += 1;
-        match block {
-            Ok(block) => {
-                if let Err(what) = check_block(block, &mut lacks, &mut places) {
-                    report.find(&what, RESTORE, true);
-                }
-            }
-            Err(error) => {
-                // It may have been one of them.
-                lacks = 0;
-                report.find(&error, RESTORE, true);
+    blocks.for_each(|block| note_block(block, &mut lacks, &mut places, report));
+    note_end(lacks, report);
+    places
+}
+
+fn note_block(
+    block: Result<StoredBlock, StoreError>,
+    lacks: &mut usize,
+    places: &mut Places,
+    report: &mut CheckReport,
+) {
+    report.blocks += 1;
+    match block {
+        Ok(block) => {
+            if let Err(what) = check_block(block, lacks, places) {
+                report.lose(&what);
             }
         }
+        Err(error) => {
+            // It may have been one of them.
+            *lacks = 0;
+            report.lose(&error);
+        }
     }
+}
+
+fn note_end(lacks: usize, report: &mut CheckReport) {
     if lacks > 0 {
-        report.find(&"the log's last batch lacks payloads", RESTORE, true);
+        report.lose(&"the log's last batch lacks payloads");
     }
-    places
 }
 
 fn check_block(block: StoredBlock, lacks: &mut usize, places: &mut Places) -> Result<(), String> {

@@ -4,7 +4,7 @@ use super::records::Write;
 use super::space_logs::{Standing, permission_for};
 use super::validator::Payloads;
 use crate::crdt::Stamp;
-use crate::model::{ChannelOp, ChannelState, History, SpaceState, Surroundings, same_user};
+use crate::model::{ChannelOp, ChannelState, History, Kept, SpaceState, Surroundings, same_user};
 use crate::sync::{Bundle, NewestPage, Reader, Want, put};
 use crate::{Error, Wait};
 use std::cmp::Ordering;
@@ -54,10 +54,14 @@ pub(crate) struct Preview {
 /// An event ahead of its channel's past.
 pub(crate) struct Ahead {
     pub(crate) stamp: Stamp,
+    pub(crate) hash: EventHash,
     pub(crate) wall_ms: u64,
+    pub(crate) epoch: Option<u64>,
+    /// Parents other than the predecessor.
+    pub(crate) parents: Vec<EventRef>,
     pub(crate) payload: Vec<u8>,
-    control: Vec<EventHash>,
-    void: Option<&'static str>,
+    pub(crate) control: Vec<EventHash>,
+    pub(crate) void: Option<&'static str>,
 }
 
 /// Events that are proven, and where their chains end.
@@ -88,6 +92,24 @@ impl Preview {
 
     pub(crate) fn order(&self, a: u32, b: u32) -> Ordering {
         self.events[a as usize].stamp.cmp(&self.events[b as usize].stamp)
+    }
+
+    /// Whether its author's newest signature here is on this very event.
+    pub(crate) fn is_signed(&self, event: &EventRef) -> bool {
+        self.heads.get(&event.author).is_some_and(|(seq, _)| *seq == event.seq)
+    }
+
+    /// The payload of an event; of a deleted message, and of what changed one, what is kept when its content is erased.
+    pub(crate) fn shown_payload(&self, at: u32) -> Vec<u8> {
+        let payload = &self.events[at as usize].payload;
+        let kept = ChannelOp::decode(payload).ok().as_ref().and_then(Kept::of);
+        let message = kept.as_ref().map(|kept| kept.target().map_or(Some(at), |target| self.find(target)));
+        match (kept, message.flatten()) {
+            (Some(kept), Some(message)) if self.state.is_deleted(message) => {
+                ChannelOp::Erased { content: [0; 32], kept }.encode()
+            }
+            _ => payload.clone(),
+        }
     }
 }
 
@@ -393,11 +415,13 @@ impl Walk<'_> {
             let mut latest = cursor.lamport;
             let mut builds_outside = cursor.lamport.is_none() && cursor.next > 1;
             parents.clear();
+            let mut parents_named = Vec::new();
             for (author, seq) in named.by_ref().take(event.parents as usize) {
                 let parent = EventRef { author: batch.authors[*author as usize].device, seq: *seq };
                 if parent.author == device {
                     return Err(Error::Parents(name));
                 }
+                parents_named.push(parent);
                 if let Some((hash, lamport)) = self.inside.get(&parent) {
                     parents.push(*hash);
                     latest = latest.max(Some(*lamport));
@@ -444,7 +468,10 @@ impl Walk<'_> {
             }
             self.events.push(Ahead {
                 stamp,
+                hash,
                 wall_ms: event.wall_ms,
+                epoch: batch.key.map(|key| key.epoch),
+                parents: parents_named,
                 payload: payload.to_vec(),
                 control: control.to_vec(),
                 void: None,

@@ -123,7 +123,12 @@ impl LocalStore {
 
     /// The longest start of `positions` that makes one bundle: of one epoch, within the limits, and ending where
     /// every chain's last event is signed.
-    fn next_plan(&self, log: &LogId, positions: &[u32], limits: Limits) -> Result<Option<Plan>, Error> {
+    pub(super) fn next_plan(
+        &self,
+        log: &LogId,
+        positions: &[u32],
+        limits: Limits,
+    ) -> Result<Option<Plan>, Error> {
         let (Some(index), Some(first)) = (self.index(log), positions.first()) else { return Ok(None) };
         let key = index.key(*first);
         let (mut end, mut payload_len, mut good) = (0, 0, (0, 0));

@@ -185,7 +185,13 @@ impl LocalStore {
                 }
             }
         }
-        strangers.difference(&vouched).next().map(|device| Wait::Author(*device))
+        // Where a device of the space forked its chain, the admission may stand on a branch that is not here (ADR 0015).
+        let forked = || {
+            let proofs = self.proofs(&batch.log.space).into_iter();
+            proofs.filter(|proof| proof.log == batch.log).map(|proof| proof.author)
+        };
+        let stranger = strangers.difference(&vouched).next()?;
+        (!forked().any(|device| vouched.contains(&device))).then_some(Wait::Author(*stranger))
     }
 
     fn touches_frozen(&self, batch: &Batch) -> bool {

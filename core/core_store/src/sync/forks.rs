@@ -32,7 +32,8 @@ impl LocalStore {
         let named =
             |device: &DeviceId| self.spaces.get(&space).is_some_and(|logs| logs.control.names(device));
         let strangers = || self.proofs(&space).iter().filter(|proof| !named(&proof.author)).count();
-        if !named(&proof.author) && strangers() >= STRANGERS_MAX {
+        // A backup holds what was within these bounds where it was made, and all of it is needed.
+        if !self.bares_opened && !named(&proof.author) && strangers() >= STRANGERS_MAX {
             return Ok(false);
         }
         self.write_records(vec![(name, Some(SecretBytes::take(proof.encode())))])?;

@@ -1,3 +1,5 @@
+mod beside;
+
 use crate::LocalStore;
 use crate::query::search_index::Query;
 use crate::store::storage::MemoryStorage;

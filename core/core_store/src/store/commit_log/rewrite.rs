@@ -16,6 +16,12 @@ impl CommitLog {
         super::rewrites(&self.closed)
     }
 
+    /// Bytes of the log before this block.
+    pub(crate) fn bytes_before(&self, at: BlockRef) -> u64 {
+        let closed = self.closed.iter().take((at.segment as usize).saturating_sub(1));
+        closed.map(|closed| closed.len).sum::<u64>() + u64::from(at.offset)
+    }
+
     /// Number of segments that nothing is added to any more; they are numbered from 1.
     pub(crate) fn closed_segments(&self) -> u32 {
         u32::try_from(self.closed.len()).expect("segments are counted in 32 bits")

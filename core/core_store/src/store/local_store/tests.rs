@@ -515,6 +515,39 @@ fn a_forked_control_log_leaves_one_state_and_parts_nobody() {
     }
 }
 
+/// Somebody whom a member admitted on one branch of a forked control log decided something. Who held the other branch took that
+/// in as a record, and gave it to newcomers in one bundle with the founding: for these nobody had admitted its author, so they
+/// came to nothing.
+#[test]
+fn who_was_admitted_on_a_branch_that_is_not_here_keeps_no_newcomer_out() {
+    let (mut a, mut b, _, log) = club();
+    let space = log.space;
+    let (mut x, mut twin, mut guest) = (Device::new(4), Device::new(4), Device::new(5));
+    a.admit(space, &x, Rank::ADMIN);
+    for other in [&mut b, &mut x, &mut twin] {
+        other.learn_epoch(space);
+        other.pull(&mut a).unwrap();
+    }
+    x.admit(space, &guest, Rank::MODERATOR);
+    twin.control(space, vec![ControlOp::CreateChannel { name: "trap".into() }]).unwrap();
+    guest.learn_epoch(space);
+    guest.pull(&mut x).unwrap();
+    guest.create_channel(space, "by the guest");
+    a.pull(&mut guest).unwrap();
+    b.pull(&mut twin).unwrap();
+    gossip(&mut [&mut a, &mut b], space);
+    assert!(b.store.frontier(&LogId::control(space)).unwrap().chain(&guest.id()).is_some(), "as a record");
+    let mut late = Device::new(6);
+    late.learn_epoch(space);
+    b.store.proofs(&space).iter().for_each(|proof| assert!(late.store.apply_proof(proof).unwrap()));
+    for bundle in b.bundles_for(&late, LogId::control(space)) {
+        let outcome = late.take(&bundle);
+        assert!(matches!(outcome, Ok(Outcome::Applied { .. })), "{outcome:?}");
+    }
+    late.pull(&mut b).unwrap();
+    same(&[&a, &b, &late], log);
+}
+
 /// Events on two branches of one fork went into one bundle, which named the branches' events by author and number alone:
 /// one of them was taken for the other, and whoever did not hold them could never take the bundle in (seed 1071).
 #[test]

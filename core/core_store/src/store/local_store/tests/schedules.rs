@@ -16,6 +16,8 @@ use std::ops::{AddAssign, Range};
 use terachat_event::{ChannelId, DeviceId, DeviceKey, EventRef, LogId, SpaceId};
 use terachat_vault::Secret;
 
+mod files;
+
 const SEEDS: Range<u64> = 0..60;
 /// Orders of delivery in which a story is told.
 const ORDERS: usize = 20;
@@ -74,9 +76,12 @@ struct Story {
 }
 
 impl Story {
+    /// In every second story two people have a second device, in every fourth one of them has a twin from some moment on.
     fn play(seed: u64) -> Self {
-        // In every second story two people have a second device.
-        let revokes = seed.is_multiple_of(2);
+        Self::play_with(seed, seed.is_multiple_of(2), seed % 4 == 3)
+    }
+
+    fn play_with(seed: u64, revokes: bool, twin: bool) -> Self {
         let mut devices: Vec<Device> = (1..=if revokes { 7 } else { 5 }).map(Device::new).collect();
         for (second, of) in [(5, 2), (6, 5)].into_iter().filter(|_| revokes) {
             devices[second].user = DeviceKey::from_seed(&Secret::take(&mut [of ^ 0x80; 32]));
@@ -95,7 +100,6 @@ impl Story {
         }
         let dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         let happened = Happened::default();
-        let twin = seed % 4 == 3;
         // In two of three stories roles are changed.
         let changes_roles = !seed.is_multiple_of(3);
         let bundles = Vec::new();
@@ -103,7 +107,6 @@ impl Story {
         for log in story.devices[0].store.logs() {
             story.tell(0, &Frontier { log, chains: Vec::new() });
         }
-        // In every fourth story one of them has a twin from some moment on.
         let twin_at = twin.then(|| story.dice.below(STEPS / 2));
         for step in 0..STEPS {
             if twin_at == Some(step) {
@@ -116,7 +119,8 @@ impl Story {
 
     /// Somebody's device is copied, keys and all, and both go on.
     fn clone_somebody(&mut self) {
-        let whom = self.anybody();
+        let members = if self.revokes { 7 } else { 5 };
+        let whom = self.anybody() % members;
         let mut twin = Device::new(whom as u8 + 1);
         twin.user = DeviceKey::from_seed(&Secret::take(&mut [(whom as u8 + 1) ^ 0x80; 32]));
         twin.learn_epoch(self.space);
