@@ -68,7 +68,10 @@ fn both_ways_are_one() -> Result<()> {
         let who = by_commits.renew(turn)?;
         by_places.retake(&mut members[who * apart])?;
         let [commits, places] = [by_commits.commit_len(), by_places.commit_len()];
-        ensure!(commits == places, "after {turn} renewals a commit has {commits} bytes, and {places} after as many places taken anew");
+        ensure!(
+            commits == places,
+            "after {turn} renewals a commit has {commits} bytes, and {places} after as many places taken anew"
+        );
     }
     Ok(())
 }
