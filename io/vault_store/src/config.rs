@@ -21,8 +21,8 @@ pub struct Config {
     pub sweep_interval: Duration,
     /// How often expired records are looked for: 10 ms to 24 h; default 1 min. Reads never give one out, swept or not.
     pub expiry_interval: Duration,
-    /// Most records a second that a rotation re-encrypts: 1 to 10,000,000; default 20,000. While others read or write it is a
-    /// sixteenth of that.
+    /// Most records a second that a rotation re-encrypts: 1 to 10,000,000; default 20,000. While others read or write it is an
+    /// eighth of that.
     pub reencrypt_per_s: u32,
     /// How far the clock may jump ahead at once and be believed: 1 s to 10 years; default 30 days. Beyond it nothing
     /// expires until [`TemplateVault::confirm_clock`](crate::TemplateVault::confirm_clock).

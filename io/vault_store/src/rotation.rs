@@ -19,7 +19,7 @@ const PROOF_PACE: f64 = 8.0;
 
 /// How many times as slow a rotation is while others read or write: what it writes has to be merged by the engine, which does not step
 /// back behind anybody.
-const BUSY_PACE: f64 = 16.0;
+const BUSY_PACE: f64 = 8.0;
 
 /// Rows of one step: few, since writers wait for its commit.
 pub(crate) const STEP_ROWS: usize = 64;
