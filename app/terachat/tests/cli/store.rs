@@ -1,6 +1,6 @@
 //! The store as a whole: checked, compared, made smaller, taken along.
 use crate::support::{Place, Running, holds};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 fn text(path: &Path) -> &str {
     path.to_str().unwrap()
@@ -15,6 +15,16 @@ pub(crate) fn log(ids: std::ops::RangeInclusive<u64>) -> String {
     .collect()
 }
 
+/// Flips a bit in the middle of a profile's first segment; which that is, and what was in it.
+fn damage(place: &Place, name: &str) -> (PathBuf, Vec<u8>) {
+    let segment = place.home(name).join("log-0000000001.seg");
+    let whole = std::fs::read(&segment).unwrap();
+    let mut damaged = whole.clone();
+    damaged[whole.len() / 2] ^= 1;
+    std::fs::write(&segment, damaged).unwrap();
+    (segment, whole)
+}
+
 #[test]
 fn a_check_says_what_is_damaged_and_what_to_do() {
     let place = Place::crew();
@@ -23,12 +33,7 @@ fn a_check_says_what_is_damaged_and_what_to_do() {
     let report = place.json("ada", &["store", "check"]);
     assert_eq!((&report["findings"], &report["events"]), (&serde_json::json!([]), &serde_json::json!(3)));
     assert!(place.ok("ada", &["store", "check"]).ends_with("All of it holds."));
-    let segment = place.home("ada").join("log-0000000001.seg");
-    let whole = std::fs::read(&segment).unwrap();
-    let mut damaged = whole.clone();
-    let middle = damaged.len() / 2;
-    damaged[middle] ^= 1;
-    std::fs::write(&segment, &damaged).unwrap();
+    let (segment, whole) = damage(&place, "ada");
     let ended = place.run("ada", &["store", "check"]);
     assert_eq!(ended.code, 1, "{}", ended.stdout);
     assert!(
@@ -68,12 +73,7 @@ fn a_running_listen_is_checked_while_it_works() {
         }
     });
     // What is damaged below it is told as of a closed one, and it writes nothing any more.
-    let segment = place.home("ada").join("log-0000000001.seg");
-    let whole = std::fs::read(&segment).unwrap();
-    let mut damaged = whole.clone();
-    let middle = damaged.len() / 2;
-    damaged[middle] ^= 1;
-    std::fs::write(&segment, &damaged).unwrap();
+    let (segment, whole) = damage(&place, "ada");
     let ended = place.run("ada", &["store", "check"]);
     assert_eq!(ended.code, 1, "{}", ended.stdout);
     let says = ended.stdout.contains("DAMAGED: segment 1") && ended.stdout.contains(" next: check the disk");
